@@ -1,0 +1,64 @@
+package account
+
+import "slices"
+
+// Role is what a member may do in an account.
+type Role string
+
+// The roles, from most to least.
+const (
+	Owner    Role = "owner"
+	Admin    Role = "admin"
+	Operator Role = "operator"
+	Auditor  Role = "auditor"
+	Viewer   Role = "viewer"
+)
+
+// Roles lists every role, from most to least.
+func Roles() []Role { return []Role{Owner, Admin, Operator, Auditor, Viewer} }
+
+// Action is something that a role allows or does not.
+type Action string
+
+// The actions.
+const (
+	ViewAccount      Action = "view_account"      // account, members, connections, schedules, snapshots' lists, findings' lists
+	OpenSnapshot     Action = "open_snapshot"     // browse and compare: directory data
+	ViewActivity     Action = "view_activity"     // the activity log
+	TakeSnapshot     Action = "take_snapshot"     // on demand
+	EditConnection   Action = "edit_connection"   // connect, schedule, credentials
+	ResolveFinding   Action = "resolve_finding"   // acknowledge, accept, snooze
+	PlanRestore      Action = "plan_restore"      // make a plan
+	ApproveRestore   Action = "approve_restore"   // approve a plan's digest; start and close it
+	EditMembers      Action = "edit_members"      // invite, change roles, remove
+	DeleteConnection Action = "delete_connection" // with its snapshots
+	DeleteAccount    Action = "delete_account"
+)
+
+// allowed is the one table of roles and actions; a test reads it cell by cell.
+var allowed = map[Action][]Role{
+	ViewAccount:      {Owner, Admin, Operator, Auditor, Viewer},
+	OpenSnapshot:     {Owner, Admin, Operator, Auditor},
+	ViewActivity:     {Owner, Admin, Auditor},
+	TakeSnapshot:     {Owner, Admin, Operator},
+	EditConnection:   {Owner, Admin},
+	ResolveFinding:   {Owner, Admin, Operator},
+	PlanRestore:      {Owner, Admin, Operator},
+	ApproveRestore:   {Owner, Admin},
+	EditMembers:      {Owner, Admin},
+	DeleteConnection: {Owner, Admin},
+	DeleteAccount:    {Owner},
+}
+
+// Actions lists every action, sorted.
+func Actions() []Action {
+	out := make([]Action, 0, len(allowed))
+	for a := range allowed {
+		out = append(out, a)
+	}
+	slices.Sort(out)
+	return out
+}
+
+// May reports whether the role allows the action; unknown ones are refused.
+func (r Role) May(a Action) bool { return slices.Contains(allowed[a], r) }

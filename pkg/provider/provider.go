@@ -1,0 +1,195 @@
+// Package provider is the door to identity providers: reading an org, writing to
+// it, and following what happens in it. Every implementation passes providertest.
+package provider
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"time"
+
+	"imago/pkg/account"
+	"imago/pkg/resource"
+	"imago/pkg/snapshot"
+)
+
+// Provider makes readers and writers of one kind of identity provider.
+//
+// Reader and Writer are made by different calls with different credentials, so
+// that a process which holds a Reader cannot write, by type and by key.
+type Provider interface {
+	Name() string // "okta"; stands in connections and manifests
+	Catalog() resource.Catalog
+	Reader(ctx context.Context, org account.Org, c account.Credential) (Reader, error)
+	Writer(ctx context.Context, org account.Org, c account.Credential) (Writer, error)
+}
+
+// Page is one answer of the provider's list.
+type Page struct {
+	Resources []resource.Resource
+	Cursor    string // continues after this page; "" when it was the last
+	Calls     int    // requests that this page cost, retries included
+}
+
+// Reader reads one org.
+type Reader interface {
+	// List yields every page of a type, from cursor on ("" is the start).
+	//
+	// It MUST yield every page or end with an error; it MUST NOT end early in
+	// silence. An error that tells about the type, not about the moment, is an
+	// *Unreadable. Listing a child type names the parent's key; parent is zero at
+	// the top. Resources are unique within one List. A cursor that the provider no
+	// longer takes is a problem of kind Stale: list again from the start.
+	List(ctx context.Context, t resource.Type, parent resource.Key, cursor string) iter.Seq2[Page, error]
+
+	// Get reads one resource as it stands now; a problem of kind NotFound when
+	// the provider says that there is none.
+	Get(ctx context.Context, key resource.Key) (resource.Resource, error)
+
+	// Find looks for live resources with the natural key of like, below the parent
+	// that like names. It reads live state, never a stale index. None is no error.
+	Find(ctx context.Context, like resource.Resource) ([]resource.Resource, error)
+
+	// Org describes the org that is read; a problem of kind Denied, Invalid or
+	// Unavailable says what is wrong with the URL or the credential.
+	Org(ctx context.Context) (OrgFacts, error)
+}
+
+// OrgFacts is what a provider says about itself.
+type OrgFacts struct {
+	ID      string
+	Engine  string        // Okta: "oie" or "classic"
+	Version string        // of the provider's API
+	Skew    time.Duration // the provider's clock less ours
+}
+
+// Unreadable is an error about a type (or one parent of it) in this org: reading
+// again will not help until somebody grants or licenses something.
+type Unreadable struct {
+	Gap snapshot.Gap
+	Err error
+}
+
+// Error says what is missing.
+func (u *Unreadable) Error() string {
+	return fmt.Sprintf("%s: %s: %s", u.Gap.Type, u.Gap.Reason, u.Gap.Detail)
+}
+
+// Unwrap gives the provider's answer.
+func (u *Unreadable) Unwrap() error { return u.Err }
+
+// Op is what a Write does.
+type Op string
+
+// The operations.
+const (
+	Create Op = "create"
+	Update Op = "update"
+	Delete Op = "delete"
+)
+
+// Write is one change to an org, with the state that it expects to find.
+type Write struct {
+	Op  Op
+	Key resource.Key // of what is written; ID is "" when a Collection's object is created
+	// Want is the state to reach, canonical JSON, references already rewritten;
+	// nil for Delete. Fields that cannot be written are left out by the writer.
+	Want []byte
+	// Expect is the live state that the plan was made against; nil: absent.
+	Expect []byte
+}
+
+// Done is what a Write led to.
+type Done struct {
+	Resource    resource.Resource // as it stands after the write; zero Body after a Delete
+	Transaction string            // the provider's ID of the request, to know our own writes in its log
+	Calls       int
+}
+
+// Writer changes one org.
+type Writer interface {
+	// Apply makes one change. It MUST compare the live state with Expect first
+	// (volatile fields apart) and answer a problem of kind Stale, having written
+	// nothing, when it differs. Bringing an object to its status (ACTIVE,
+	// INACTIVE) is a part of the write. A write that was already made is made
+	// again without harm, or answered with a problem of kind Conflict.
+	Apply(ctx context.Context, w Write) (Done, error)
+
+	// Release gives the credential's tokens back to the provider.
+	Release(ctx context.Context) error
+}
+
+// Access is what a credential can do with one type.
+type Access struct {
+	Type     resource.Type
+	Readable bool
+	Gap      *snapshot.Gap // why not
+}
+
+// Prober is a Reader that can tell what its credential may read, one cheap call a type.
+type Prober interface {
+	Probe(ctx context.Context) iter.Seq2[Access, error]
+}
+
+// Follower is a Reader that can tell what happened in the org, and who did it.
+type Follower interface {
+	// Follow reads events after the cursor, oldest first by arrival. An empty
+	// cursor starts at now. It MUST NOT skip an event; it may repeat one.
+	Follow(ctx context.Context, cursor string) (Events, error)
+}
+
+// Events is a run of the provider's log.
+type Events struct {
+	Events []Event
+	Cursor string // pass to the next Follow
+	More   bool   // more is waiting: ask again at once
+}
+
+// Event is one thing that happened in an org. It holds directory data: it is
+// stored sealed and never logged.
+type Event struct {
+	ID          string    `json:"id"` // the provider's own, unique
+	Time        time.Time `json:"time"`
+	Name        string    `json:"name"` // the provider's event type: "group.lifecycle.delete"
+	Summary     string    `json:"summary"`
+	Outcome     string    `json:"outcome"` // the provider's word: "SUCCESS"
+	Actor       Actor     `json:"actor"`
+	Client      Client    `json:"client"`
+	Session     string    `json:"session,omitempty"`
+	Transaction string    `json:"transaction,omitempty"`
+	Request     string    `json:"request,omitempty"`
+	Targets     []Target  `json:"targets,omitempty"`
+	// Touched are the resources that the event may have changed, to be read again.
+	Touched []Touch `json:"touched,omitempty"`
+}
+
+// Touch names one resource that an event may have changed, and how.
+type Touch struct {
+	Key resource.Key `json:"key"`
+	Op  Op           `json:"op"`
+	// Children: the resources below the key must be listed again too.
+	Children []resource.Type `json:"children,omitempty"`
+}
+
+// Actor is who did it.
+type Actor struct {
+	ID     string `json:"id"`
+	Type   string `json:"type"` // the provider's word: "User", "PublicClientApp", "SystemPrincipal"
+	Login  string `json:"login,omitempty"`
+	Name   string `json:"name,omitempty"`
+	System bool   `json:"system,omitempty"` // the provider itself, not a person or a program
+}
+
+// Client is from where it was done.
+type Client struct {
+	IP        string `json:"ip,omitempty"`
+	UserAgent string `json:"user_agent,omitempty"`
+	Place     string `json:"place,omitempty"`
+}
+
+// Target is what it was done to, in the provider's words.
+type Target struct {
+	ID   string `json:"id"`
+	Type string `json:"type"`
+	Name string `json:"name,omitempty"`
+}
