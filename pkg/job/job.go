@@ -1,0 +1,76 @@
+// Package job is the contract between services: what work there is, and the IDs
+// that it is about. Args hold IDs only; whatever else a job needs, it reads.
+package job
+
+// Queues. A worker takes the ones that its configuration names, so that restores
+// can run apart with an identity of their own.
+const (
+	QueueBackup  = "backup"  // reads orgs, writes repositories
+	QueueRestore = "restore" // the only queue that may use a write credential
+	QueueMail    = "mail"
+	QueueDrift   = "drift" // the drift monitor's
+)
+
+// CheckConnection tests a connection's read credential and stores what it can read.
+type CheckConnection struct {
+	AccountID    string `json:"account_id" river:"unique"`
+	ConnectionID string `json:"connection_id" river:"unique"`
+}
+
+// Kind names the job.
+func (CheckConnection) Kind() string { return "check_connection" }
+
+// TakeSnapshot takes one snapshot, in slices.
+type TakeSnapshot struct {
+	AccountID    string `json:"account_id" river:"unique"`
+	ConnectionID string `json:"connection_id" river:"unique"`
+	SnapshotID   string `json:"snapshot_id"`
+}
+
+// Kind names the job.
+func (TakeSnapshot) Kind() string { return "take_snapshot" }
+
+// FollowLog reads on in an org's log, finds drift, and snoozes until its next poll.
+type FollowLog struct {
+	AccountID    string `json:"account_id" river:"unique"`
+	ConnectionID string `json:"connection_id" river:"unique"`
+}
+
+// Kind names the job.
+func (FollowLog) Kind() string { return "follow_log" }
+
+// PlanRestore compares a selection with the live org and stores the plan.
+type PlanRestore struct {
+	AccountID string `json:"account_id" river:"unique"`
+	RestoreID string `json:"restore_id" river:"unique"`
+}
+
+// Kind names the job.
+func (PlanRestore) Kind() string { return "plan_restore" }
+
+// ApplyRestore carries out an approved plan: apply, verify, receipt, close.
+type ApplyRestore struct {
+	AccountID string `json:"account_id" river:"unique"`
+	RestoreID string `json:"restore_id" river:"unique"`
+}
+
+// Kind names the job.
+func (ApplyRestore) Kind() string { return "apply_restore" }
+
+// SendCode makes a sign-in code, stores its hash, and mails it. The code is made
+// here so that it is never stored, and never in a job's args.
+type SendCode struct {
+	CodeID string `json:"code_id" river:"unique"`
+}
+
+// Kind names the job.
+func (SendCode) Kind() string { return "send_code" }
+
+// SendMessage renders and sends one row of messages to one person.
+type SendMessage struct {
+	AccountID string `json:"account_id" river:"unique"`
+	MessageID string `json:"message_id" river:"unique"`
+}
+
+// Kind names the job.
+func (SendMessage) Kind() string { return "send_message" }
