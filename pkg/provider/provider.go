@@ -4,6 +4,7 @@ package provider
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"time"
@@ -37,8 +38,11 @@ type Reader interface {
 	//
 	// It MUST yield every page or end with an error; it MUST NOT end early in
 	// silence. An error that tells about the type, not about the moment, is an
-	// *Unreadable. Listing a child type names the parent's key; parent is zero at
-	// the top. Resources are unique within one List. A cursor that the provider no
+	// *Unreadable; one that passes by waiting is a *Wait, after which the last
+	// cursor goes on. Listing a child type names the parent's key; parent is zero at
+	// the top, and for a type that the catalog calls Swept. Resources are unique
+	// within one List; a List that goes on from a cursor may repeat what an earlier
+	// one gave, when objects moved between pages in the meantime. A cursor that the provider no
 	// longer takes is a problem of kind Stale: list again from the start.
 	List(ctx context.Context, t resource.Type, parent resource.Key, cursor string) iter.Seq2[Page, error]
 
@@ -73,6 +77,28 @@ type Unreadable struct {
 // Error says what is missing.
 func (u *Unreadable) Error() string {
 	return fmt.Sprintf("%s: %s: %s", u.Gap.Type, u.Gap.Reason, u.Gap.Detail)
+}
+
+// Wait is an error that passes by itself: the provider (or our share of its
+// quota) allows no more until then. Nothing was read or written by the call that
+// ended with it; make the same call again. Waits of a second or two are not told:
+// the reader sleeps them off itself.
+type Wait struct {
+	Until  time.Time // in this machine's clock
+	Reason string    // which limit; no directory data
+}
+
+// Error says how long and why.
+func (w *Wait) Error() string {
+	return fmt.Sprintf("wait until %s: %s", w.Until.UTC().Format(time.RFC3339), w.Reason)
+}
+
+// WaitOf finds the Wait in an error's chain; nil when there is none.
+func WaitOf(err error) *Wait {
+	if w, ok := errors.AsType[*Wait](err); ok {
+		return w
+	}
+	return nil
 }
 
 // Unwrap gives the provider's answer.
@@ -163,7 +189,9 @@ type Event struct {
 	Touched []Touch `json:"touched,omitempty"`
 }
 
-// Touch names one resource that an event may have changed, and how.
+// Touch names one resource that an event may have changed, and how. Key.ID is ""
+// when the event does not tell which: the type (below Key.Parent, if that is
+// given) must be listed again.
 type Touch struct {
 	Key resource.Key `json:"key"`
 	Op  Op           `json:"op"`

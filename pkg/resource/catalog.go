@@ -21,6 +21,10 @@ type Info struct {
 	Family string // for grouping in lists: "directory", "applications", "policies", "security"
 	Shape  Shape
 	Parent Type // "" at the top
+	// Swept says that the provider lists the type for all parents at once: a
+	// reader is asked once, with a zero parent, and every resource names its own
+	// parent. Asked with one parent's key, it reads that parent alone.
+	Swept bool
 
 	NaturalKey []Path // fields that identify the object to a person, within its parent
 	Label      []Path // fields to show as its name, first one present; empty: NaturalKey
