@@ -1,0 +1,200 @@
+// Package mem keeps objects in memory. It is stricter than S3, so that what
+// passes here passes there: no overwriting, no wrong lengths, no key below another.
+package mem
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"iter"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"imago/pkg/blob"
+)
+
+// Store is a blob.Store in memory, safe for concurrent use.
+type Store struct {
+	now     func() time.Time
+	mu      sync.Mutex
+	objects map[string]object
+}
+
+type object struct {
+	data     []byte
+	modified time.Time
+}
+
+// Options of New.
+type Options struct {
+	Now func() time.Time // stamps objects; nil: time.Now
+}
+
+// New makes an empty store.
+func New(o Options) *Store {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	return &Store{now: o.Now, objects: map[string]object{}}
+}
+
+var (
+	_ blob.Store    = (*Store)(nil)
+	_ blob.Replacer = (*Store)(nil)
+)
+
+// Put keeps an object; blob.ErrExists when there is one.
+func (s *Store) Put(ctx context.Context, key string, r io.Reader, size int64) error {
+	return s.put(ctx, key, r, size, false)
+}
+
+// Replace keeps an object in the place of another, or as a new one.
+func (s *Store) Replace(ctx context.Context, key string, r io.Reader, size int64) error {
+	return s.put(ctx, key, r, size, true)
+}
+
+func (s *Store) put(ctx context.Context, key string, r io.Reader, size int64, over bool) error {
+	if err := blob.CheckKey(key); err != nil {
+		return fmt.Errorf("put: %w", err)
+	}
+	data, err := blob.ReadSized(r, size)
+	if err != nil {
+		return fmt.Errorf("put %s: %w", key, err)
+	}
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("put %s: %w", key, err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err := s.free(key, over); err != nil {
+		return fmt.Errorf("put %s: %w", key, err)
+	}
+	s.objects[key] = object{data, s.now()}
+	return nil
+}
+
+// free reports whether the key can be written. A store on a file system cannot
+// hold both "a" and "a/b", so this one does not either.
+func (s *Store) free(key string, over bool) error {
+	for have := range s.objects {
+		if have == key && !over {
+			return blob.ErrExists
+		}
+		if strings.HasPrefix(have, key+"/") || strings.HasPrefix(key, have+"/") {
+			return fmt.Errorf("one key below another: %s", have)
+		}
+	}
+	return nil
+}
+
+// Get reads a range of an object.
+func (s *Store) Get(ctx context.Context, key string, rng blob.Range) (io.ReadCloser, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("get %s: %w", key, err)
+	}
+	s.mu.Lock()
+	o, ok := s.objects[key]
+	s.mu.Unlock()
+	if !ok {
+		return nil, fmt.Errorf("get %s: %w", key, blob.ErrNotFound)
+	}
+	size := int64(len(o.data))
+	if rng.Offset < 0 || rng.Offset > size {
+		return nil, fmt.Errorf("get %s from byte %d of %d: %w", key, rng.Offset, size, io.ErrUnexpectedEOF)
+	}
+	part, short := o.data[rng.Offset:], false
+	if rng.Length >= 0 {
+		short = rng.Length > int64(len(part))
+		part = part[:min(rng.Length, int64(len(part)))]
+	}
+	return &reader{bytes.NewReader(part), short}, nil
+}
+
+// reader ends with an error when the range reaches beyond the object.
+type reader struct {
+	*bytes.Reader
+	short bool
+}
+
+// WriteTo is hidden: it would take an early end for an orderly one.
+func (r *reader) WriteTo(w io.Writer) (int64, error) {
+	return io.Copy(w, struct{ io.Reader }{r})
+}
+
+func (r *reader) Read(p []byte) (int, error) {
+	n, err := r.Reader.Read(p)
+	if err == io.EOF && r.short {
+		err = io.ErrUnexpectedEOF
+	}
+	return n, err
+}
+
+func (r *reader) Close() error { return nil }
+
+// List yields the objects below a prefix, in key order.
+func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[blob.Object, error] {
+	return func(yield func(blob.Object, error) bool) {
+		for _, o := range s.list(prefix) {
+			if err := ctx.Err(); err != nil {
+				yield(blob.Object{}, fmt.Errorf("list %s: %w", prefix, err))
+				return
+			}
+			if !yield(o, nil) {
+				return
+			}
+		}
+	}
+}
+
+func (s *Store) list(prefix string) []blob.Object {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var out []blob.Object
+	for _, key := range slices.Sorted(maps.Keys(s.objects)) {
+		if strings.HasPrefix(key, prefix) {
+			o := s.objects[key]
+			out = append(out, blob.Object{Key: key, Size: int64(len(o.data)), Modified: o.modified})
+		}
+	}
+	return out
+}
+
+// Delete removes an object, if it is there.
+func (s *Store) Delete(ctx context.Context, key string) error {
+	if err := ctx.Err(); err != nil {
+		return fmt.Errorf("delete %s: %w", key, err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.objects, key)
+	return nil
+}
+
+// Capabilities: it refuses to overwrite, and encrypts nothing.
+func (s *Store) Capabilities() blob.Capabilities {
+	return blob.Capabilities{ConditionalPut: true}
+}
+
+// Edit does what somebody with write access to a bucket can: it changes an
+// object's bytes behind everybody's back. It reports whether there was one.
+func (s *Store) Edit(key string, change func([]byte) []byte) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	o, ok := s.objects[key]
+	if ok {
+		o.data = change(slices.Clone(o.data))
+		s.objects[key] = o
+	}
+	return ok
+}
+
+// Clone copies the store as it stands.
+func (s *Store) Clone() *Store {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return &Store{now: s.now, objects: maps.Clone(s.objects)}
+}

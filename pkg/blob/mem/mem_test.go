@@ -1,0 +1,50 @@
+package mem_test
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+
+	"imago/pkg/blob"
+	"imago/pkg/blob/blobtest"
+	"imago/pkg/blob/mem"
+)
+
+func TestStore(t *testing.T) {
+	t.Parallel()
+	blobtest.Run(t, mem.New(mem.Options{}))
+}
+
+func TestNoKeyBelowAnother(t *testing.T) {
+	t.Parallel()
+	s := mem.New(mem.Options{})
+	put := func(key string) error { return s.Put(t.Context(), key, strings.NewReader("x"), 1) }
+	if err := put("a/b"); err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []string{"a", "a/b/c"} {
+		if put(key) == nil {
+			t.Errorf("%s beside a/b: a file system could not hold both", key)
+		}
+	}
+}
+
+func TestEditAndClone(t *testing.T) {
+	t.Parallel()
+	s := mem.New(mem.Options{})
+	if err := s.Put(t.Context(), "a", strings.NewReader("abc"), 3); err != nil {
+		t.Fatal(err)
+	}
+	before := s.Clone()
+	if !s.Edit("a", bytes.ToUpper) || s.Edit("b", bytes.ToUpper) {
+		t.Error("Edit reports wrongly whether there was an object")
+	}
+	for want, store := range map[string]*mem.Store{"ABC": s, "abc": before} {
+		if got, err := blob.ReadAll(t.Context(), store, "a", 10); err != nil || string(got) != want {
+			t.Errorf("%q and %v, want %q", got, err, want)
+		}
+	}
+	if _, err := blob.ReadAll(t.Context(), s, "a", 2); err == nil {
+		t.Error("an object over the limit was read")
+	}
+}
