@@ -1,0 +1,198 @@
+package notify
+
+import (
+	"regexp"
+	"strings"
+	"time"
+)
+
+// Mail is what one of the templates is filled with.
+type Mail interface {
+	template() string // the name of the pair of files, without extension
+	subject() string
+}
+
+// SignInCode lets a person in. The code itself must be kept nowhere.
+type SignInCode struct {
+	Code  string
+	Valid time.Duration
+}
+
+func (SignInCode) template() string { return "sign_in_code" }
+
+// subject leaves the code out: subjects show on locked screens.
+func (SignInCode) subject() string { return "Your Imago sign-in code" }
+
+// Minutes is how long the code is valid.
+func (c SignInCode) Minutes() int { return int(c.Valid.Minutes()) }
+
+// Place says which connection a mail is about.
+type Place struct {
+	Connection Text
+	Org        string // its URL, as it was validated when it was connected
+}
+
+// DriftAlert tells of the findings of one look at an org, in one mail.
+type DriftAlert struct {
+	Place
+	Findings []Finding
+	More     int // findings that the mail leaves out
+}
+
+func (DriftAlert) template() string { return "drift_alert" }
+
+func (a DriftAlert) subject() string {
+	if len(a.Findings) == 1 && a.More == 0 {
+		return "[Imago] " + a.Findings[0].Severity + ": " + a.Findings[0].Title.String()
+	}
+	return "[Imago] " + a.Worst() + ": " + plural(a.Total(), "change", "changes") + " in " + a.Connection.String()
+}
+
+// Total counts the findings, those that the mail leaves out among them.
+func (a DriftAlert) Total() int { return len(a.Findings) + a.More }
+
+// Worst is the highest severity among the findings.
+func (a DriftAlert) Worst() string {
+	for _, s := range []string{"critical", "high", "medium"} {
+		for _, f := range a.Findings {
+			if f.Severity == s {
+				return s
+			}
+		}
+	}
+	return "low"
+}
+
+// Finding is one change that somebody should hear about.
+type Finding struct {
+	Severity string // low, medium, high or critical
+	Title    Text
+	Sentence Text
+	Type     Text // the type's title: "Group"
+	Object   Text // its label
+	Key      string
+	Who      Text // the actor's login, or name
+	WhoType  Text // the provider's word: "User"
+	Certain  bool // the log names exactly one actor
+	When     time.Time
+	IP       Text
+	Agent    Text
+	Where    Text   // the provider's guess of the place
+	Event    string // the provider's event type: "group.lifecycle.delete"
+	Fields   []Field
+	Hidden   int // fields that the mail leaves out
+	Related  []Text
+	Snapshot string // ID of the snapshot that holds it as it was
+}
+
+// Field is one path that differs.
+type Field struct {
+	Path   Text
+	Before Text // "" when it was absent
+	After  Text
+}
+
+// Name shows the path by its steps, which no mail program takes for a domain.
+func (f Field) Name() Text { return Text(strings.ReplaceAll(string(f.Path), ".", " › ")) }
+
+// shellSafe is a key whose every character a shell takes as it stands.
+var shellSafe = regexp.MustCompile(`^[a-z_]+(/[A-Za-z0-9_.~:-]+)+$`)
+
+// eventWord is how providers spell event types.
+var eventWord = regexp.MustCompile(`^[a-z0-9_]+(\.[a-z0-9_]+)*$`)
+
+// EventName shows the event type; one that is not spelled like one is only Text.
+func (f Finding) EventName() string {
+	if eventWord.MatchString(f.Event) {
+		return f.Event
+	}
+	return Text(f.Event).String()
+}
+
+// ShownKey is the key; one that no shell takes as it stands is only Text.
+func (f Finding) ShownKey() string {
+	if shellSafe.MatchString(f.Key) {
+		return f.Key
+	}
+	return Text(f.Key).String()
+}
+
+// Restore is the command that plans to put the object back; "" when its key or the
+// snapshot's ID could not be pasted into a shell as it stands.
+func (f Finding) Restore() string {
+	if !shellSafe.MatchString(f.Key) || !messageID.MatchString(f.Snapshot) {
+		return ""
+	}
+	return "imago restore plan --snapshot " + f.Snapshot + " " + f.Key
+}
+
+// RestoreReceipt tells what a restore did.
+type RestoreReceipt struct {
+	Place
+	Restore     string // its ID
+	Outcome     string // "verified" or "stopped"
+	Digest      string // of the approved plan
+	Approver    Text
+	Approved    time.Time
+	Ended       time.Time
+	Made        []Written
+	Hidden      int // writes that the mail leaves out
+	Identical   int
+	Verified    int
+	Differences []Text // what verifying found; empty when all is as it was
+	LeftOut     []Text
+	Problem     Text // why it stopped; "" when it did not
+}
+
+func (RestoreReceipt) template() string { return "restore_receipt" }
+
+func (r RestoreReceipt) subject() string {
+	if r.Outcome != "verified" {
+		return "[Imago] Restore stopped: " + r.Connection.String()
+	}
+	if n := len(r.Differences); n > 0 {
+		return "[Imago] Restore done with " + plural(n, "difference", "differences") + ": " + r.Connection.String()
+	}
+	return "[Imago] Restore verified: " + r.Connection.String()
+}
+
+// Writes counts what was written, hidden writes among it.
+func (r RestoreReceipt) Writes() int { return len(r.Made) + r.Hidden }
+
+// Written is one write of a restore.
+type Written struct {
+	Op    string // create, update or delete
+	Type  Text
+	Label Text
+	NewID Text // when it was created
+}
+
+// SnapshotFailed tells that a snapshot could not be taken.
+type SnapshotFailed struct {
+	Place
+	Snapshot string // its ID
+	Started  time.Time
+	Ended    time.Time
+	What     Text
+	Hint     Text
+}
+
+func (SnapshotFailed) template() string { return "snapshot_failed" }
+
+func (f SnapshotFailed) subject() string {
+	return "[Imago] Snapshot failed: " + f.Connection.String()
+}
+
+// SnapshotOverdue tells that a schedule has had no complete snapshot for too long.
+type SnapshotOverdue struct {
+	Place
+	Cron     string
+	TimeZone string
+	Last     time.Time // the last complete snapshot; zero: never
+}
+
+func (SnapshotOverdue) template() string { return "snapshot_overdue" }
+
+func (o SnapshotOverdue) subject() string {
+	return "[Imago] Snapshot overdue: " + o.Connection.String()
+}
