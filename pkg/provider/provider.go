@@ -79,6 +79,9 @@ func (u *Unreadable) Error() string {
 	return fmt.Sprintf("%s: %s: %s", u.Gap.Type, u.Gap.Reason, u.Gap.Detail)
 }
 
+// Unwrap gives the provider's answer.
+func (u *Unreadable) Unwrap() error { return u.Err }
+
 // Wait is an error that passes by itself: the provider (or our share of its
 // quota) allows no more until then. Nothing was read or written by the call that
 // ended with it; make the same call again. Waits of a second or two are not told:
@@ -100,9 +103,6 @@ func WaitOf(err error) *Wait {
 	}
 	return nil
 }
-
-// Unwrap gives the provider's answer.
-func (u *Unreadable) Unwrap() error { return u.Err }
 
 // Op is what a Write does.
 type Op string
