@@ -9,6 +9,7 @@ const (
 	QueueRestore = "restore" // the only queue that may use a write credential
 	QueueMail    = "mail"
 	QueueDrift   = "drift" // the drift monitor's
+	QueueTick    = "tick"  // the worker's own clockwork
 )
 
 // CheckConnection tests a connection's read credential and stores what it can read.
@@ -74,3 +75,17 @@ type SendMessage struct {
 
 // Kind names the job.
 func (SendMessage) Kind() string { return "send_message" }
+
+// RunSchedules is the worker's tick: it queues the snapshots whose time has come,
+// and clears away what has expired. It is no account's.
+type RunSchedules struct{}
+
+// Kind names the job.
+func (RunSchedules) Kind() string { return "run_schedules" }
+
+// StartFollows is the drift monitor's tick: it enqueues FollowLog for ready
+// connections whose log nobody follows. It is no account's.
+type StartFollows struct{}
+
+// Kind names the job.
+func (StartFollows) Kind() string { return "start_follows" }
