@@ -1,0 +1,66 @@
+package gateway
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/versity/versitygw/backend/meta"
+	"github.com/versity/versitygw/backend/posix"
+	"github.com/versity/versitygw/s3response"
+)
+
+// disk is the gateway's folder with one promise more: an object that was answered
+// for survives a power cut. The gateway itself leaves that to the page cache.
+type disk struct {
+	*posix.Posix
+	root string
+}
+
+// PutObject writes an object and syncs it before it becomes visible, and its
+// attributes and folders before it is answered for.
+func (d *disk) PutObject(ctx context.Context, in s3response.PutObjectInput) (s3response.PutObjectOutput, error) {
+	out, err := d.PutObjectWithPostFunc(ctx, in, (*os.File).Sync)
+	if err != nil {
+		return out, err
+	}
+	path := filepath.Join(d.root, *in.Bucket, *in.Key)
+	for ; len(path) >= len(d.root); path = filepath.Dir(path) {
+		if err := sync(path); err != nil {
+			return s3response.PutObjectOutput{}, fmt.Errorf("sync %s: %w", *in.Key, err)
+		}
+	}
+	return out, nil
+}
+
+func sync(path string) (err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	return f.Sync()
+}
+
+// metadata is where objects' attributes are kept.
+type metadata struct {
+	storer  meta.MetadataStorer
+	sidecar string // folder of attributes; "" when the file system keeps them
+}
+
+// newMetadata takes extended attributes where the file system has them, and
+// otherwise files in a folder beside the buckets. What was chosen first stays.
+func newMetadata(root string) (metadata, error) {
+	dir := filepath.Join(filepath.Dir(root), "attributes")
+	_, err := os.Stat(dir)
+	if errors.Is(err, os.ErrNotExist) && (meta.XattrMeta{}).Test(root) == nil {
+		return metadata{storer: meta.XattrMeta{}}, nil
+	}
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return metadata{}, err
+	}
+	s, err := meta.NewSideCar(dir)
+	return metadata{s, dir}, err
+}
