@@ -43,7 +43,7 @@ func (JSON) Unmarshal(data []byte, m any) error {
 		return malformed("the body is empty")
 	}
 	if err := (protojson.UnmarshalOptions{}).Unmarshal(data, msg); err != nil {
-		return parseProblem(err)
+		return parseProblem(err, msg)
 	}
 	return nil
 }
@@ -64,7 +64,7 @@ func NewREST(types vanguard.TypeResolver) vanguard.Codec {
 // Unmarshal reads a message; its error names the field.
 func (c REST) Unmarshal(data []byte, msg proto.Message) error {
 	if err := c.JSONCodec.Unmarshal(data, msg); err != nil {
-		return Error(parseProblem(err), "")
+		return Error(parseProblem(err, msg), "")
 	}
 	return nil
 }
@@ -76,15 +76,23 @@ var (
 	invalidValue = regexp.MustCompile(`invalid value for \S+ (?:field|type) ([A-Za-z_.]+)?`)
 )
 
-func parseProblem(err error) *problem.Problem {
+func parseProblem(err error, msg proto.Message) *problem.Problem {
 	text := err.Error()
 	if m := unknownField.FindStringSubmatch(text); m != nil {
 		return problem.InField(m[1], "there is no such field").WithHint("see /openapi.yaml").Because(err)
 	}
 	if m := invalidValue.FindStringSubmatch(text); m != nil {
-		return problem.InField(m[1], "the value is not of the field's type").WithHint("see /openapi.yaml").Because(err)
+		return problem.InField(spelt(m[1], msg), "the value is not of the field's type").WithHint("see /openapi.yaml").Because(err)
 	}
 	return malformed("the body is not the JSON of this request").Because(err)
+}
+
+// spelt gives a field's name as the protos spell it; protojson reports it in camel case.
+func spelt(name string, msg proto.Message) string {
+	if f := msg.ProtoReflect().Descriptor().Fields().ByJSONName(name); f != nil {
+		return string(f.Name())
+	}
+	return name
 }
 
 func malformed(what string) *problem.Problem {

@@ -121,7 +121,7 @@ func refused(code int, message string) *imagov1.Problem {
 	p := &imagov1.Problem{Kind: kindOf(code), What: message}
 	switch m := unknownParameter.FindStringSubmatch(message); {
 	case m != nil:
-		p.Field, p.What, p.Hint = m[1], "there is no such parameter", "see /openapi.yaml"
+		p.Kind, p.Field, p.What, p.Hint = string(problem.Invalid), m[1], "there is no such parameter", "see /openapi.yaml"
 	case code == http.StatusNotFound:
 		p.What, p.Hint = "there is nothing at this address", "see /openapi.yaml for the addresses"
 	case code == http.StatusMethodNotAllowed:
@@ -136,13 +136,16 @@ func refused(code int, message string) *imagov1.Problem {
 
 func fromProblem(p *imagov1.Problem, code int) document {
 	k := kinds[problem.Kind(p.GetKind())]
-	d := document{Type: "about:blank", Title: http.StatusText(code), Status: code,
-		Detail: p.GetWhat(), Kind: p.GetKind(), Field: p.GetField(), Hint: p.GetHint()}
+	d := document{
+		Type: "about:blank", Title: http.StatusText(code), Status: code,
+		Detail: p.GetWhat(), Kind: p.GetKind(), Field: p.GetField(), Hint: p.GetHint(),
+	}
 	if k.title != "" && code != http.StatusUnauthorized {
 		d.Title = k.title
 	}
-	// The transcoder derives statuses from codes; where a kind has a better one, it counts.
-	if k.status != 0 && code == http.StatusBadRequest {
+	// The transcoder derives statuses from codes; where a kind has a better one, it
+	// counts. (What the transcoder itself refuses may come as an internal error.)
+	if k.status != 0 && (code == http.StatusBadRequest || code == http.StatusInternalServerError) {
 		d.Status = k.status
 	}
 	return d
