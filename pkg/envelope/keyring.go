@@ -1,0 +1,198 @@
+package envelope
+
+import (
+	"context"
+	"crypto/hkdf"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"hash"
+	"log/slog"
+	"maps"
+	"slices"
+
+	"imago/pkg/account"
+)
+
+// keySize is that of every key: AES-256, and the block of HKDF-SHA256's output.
+const keySize = 32
+
+// keyringFormat is the version of the wrapped form.
+const keyringFormat = 1
+
+// Keyring holds an account's data keys by version, opened. It is immutable and
+// safe for concurrent use. It prints as "sealed".
+type Keyring struct {
+	account account.ID
+	current uint32            // seals
+	keys    map[uint32][]byte // open
+	digest  []byte            // never rotates: digests of one account stay comparable
+	wrapped []byte
+}
+
+// wrappedKeyring is the form that is stored. Only Keys is secret.
+type wrappedKeyring struct {
+	Format  int        `json:"format"`
+	Account account.ID `json:"account"`
+	Keys    []byte     `json:"keys"` // the key service's wrapping of the keys (see encode)
+}
+
+// NewKeyring makes the keyring of a new account.
+func NewKeyring(ctx context.Context, ks KeyService, id account.ID) (*Keyring, error) {
+	if id == "" {
+		return nil, fmt.Errorf("new keyring: no account")
+	}
+	k := &Keyring{account: id, current: 1, keys: map[uint32][]byte{1: randomKey()}, digest: randomKey()}
+	return k.wrap(ctx, ks)
+}
+
+// OpenKeyring opens a stored keyring, by one call to the key service.
+func OpenKeyring(ctx context.Context, ks KeyService, id account.ID, wrapped []byte) (*Keyring, error) {
+	var w wrappedKeyring
+	if err := json.Unmarshal(wrapped, &w); err != nil {
+		return nil, fmt.Errorf("open keyring of account %s: %w", id, err)
+	}
+	if w.Format != keyringFormat {
+		return nil, fmt.Errorf("open keyring of account %s: format %d, this program knows %d", id, w.Format, keyringFormat)
+	}
+	if w.Account != id {
+		return nil, fmt.Errorf("open keyring of account %s: %w: it belongs to %s", id, ErrOtherAccount, w.Account)
+	}
+	plain, err := ks.Unwrap(ctx, id, w.Keys)
+	if err != nil {
+		return nil, fmt.Errorf("open keyring of account %s: %w", id, err)
+	}
+	k, err := decode(id, plain)
+	if err != nil {
+		return nil, fmt.Errorf("open keyring of account %s: %w", id, err)
+	}
+	k.wrapped = slices.Clone(wrapped)
+	return k, nil
+}
+
+// Rotate gives a keyring that seals under a new data key, and still opens what
+// the old ones sealed. Digests do not change.
+func (k *Keyring) Rotate(ctx context.Context, ks KeyService) (*Keyring, error) {
+	next := &Keyring{account: k.account, current: k.current + 1, keys: maps.Clone(k.keys), digest: k.digest}
+	next.keys[next.current] = randomKey()
+	return next.wrap(ctx, ks)
+}
+
+// Rewrap gives the same keyring wrapped by another key service, or under a newer
+// master key of the same one.
+func (k *Keyring) Rewrap(ctx context.Context, ks KeyService) (*Keyring, error) {
+	return (&Keyring{account: k.account, current: k.current, keys: k.keys, digest: k.digest}).wrap(ctx, ks)
+}
+
+func (k *Keyring) wrap(ctx context.Context, ks KeyService) (*Keyring, error) {
+	plain := k.encode()
+	if len(plain) > MaxWrap {
+		return nil, fmt.Errorf("wrap keyring of account %s: %d keys are more than a key service takes", k.account, len(k.keys))
+	}
+	keys, err := ks.Wrap(ctx, k.account, plain)
+	if err != nil {
+		return nil, fmt.Errorf("wrap keyring of account %s: %w", k.account, err)
+	}
+	k.wrapped, err = json.Marshal(wrappedKeyring{keyringFormat, k.account, keys})
+	return k, err
+}
+
+// encode lays the keys out: the digest key, then each version (4 bytes, big
+// endian) and its key, rising. The last one is the current one.
+func (k *Keyring) encode() []byte {
+	out := slices.Clone(k.digest)
+	for _, version := range slices.Sorted(maps.Keys(k.keys)) {
+		out = binary.BigEndian.AppendUint32(out, version)
+		out = append(out, k.keys[version]...)
+	}
+	return out
+}
+
+func decode(id account.ID, plain []byte) (*Keyring, error) {
+	const entry = 4 + keySize
+	if len(plain) < keySize+entry || (len(plain)-keySize)%entry != 0 {
+		return nil, fmt.Errorf("keyring of %d bytes: %w", len(plain), ErrNotOpened)
+	}
+	k := &Keyring{account: id, digest: slices.Clone(plain[:keySize]), keys: map[uint32][]byte{}}
+	for e := range slices.Chunk(plain[keySize:], entry) {
+		version := binary.BigEndian.Uint32(e)
+		if version <= k.current {
+			return nil, fmt.Errorf("keyring's versions do not rise: %w", ErrNotOpened)
+		}
+		k.current, k.keys[version] = version, slices.Clone(e[4:])
+	}
+	return k, nil
+}
+
+// Wrapped is the keyring's stored form (JSON): safe to keep beside what it opens.
+func (k *Keyring) Wrapped() []byte { return slices.Clone(k.wrapped) }
+
+// Account is whose keyring it is.
+func (k *Keyring) Account() account.ID { return k.account }
+
+// Current is the version that seals.
+func (k *Keyring) Current() uint32 { return k.current }
+
+// Versions are those that open, rising.
+func (k *Keyring) Versions() []uint32 { return slices.Sorted(maps.Keys(k.keys)) }
+
+// String hides the keys.
+func (*Keyring) String() string { return "sealed" }
+
+// GoString hides the keys from %#v.
+func (*Keyring) GoString() string { return "sealed" }
+
+// LogValue hides the keys from slog.
+func (*Keyring) LogValue() slog.Value { return slog.StringValue("sealed") }
+
+// MAC makes the account's keyed hash (HMAC-SHA256) for digests of a purpose. Equal
+// content in two accounts looks different, and rotation changes nothing. The hash
+// is not for concurrent use; Reset makes it ready for the next message.
+func (k *Keyring) MAC(purpose string) hash.Hash {
+	return hmac.New(sha256.New, must(hkdf.Key(sha256.New, k.digest, nil, info("digest", k.account, purpose), keySize)))
+}
+
+// Digest is the keyed hash of some data, each part with its length before it.
+func (k *Keyring) Digest(purpose string, data ...[]byte) []byte {
+	mac := k.MAC(purpose)
+	for _, d := range data {
+		// A hash never returns an error (package hash says so).
+		must(mac.Write(binary.BigEndian.AppendUint64(nil, uint64(len(d)))))
+		must(mac.Write(d))
+	}
+	return mac.Sum(nil)
+}
+
+// derive makes the key for one sealed thing out of a data key: by HKDF-SHA256
+// (RFC 5869), with a salt of its own, for its purpose, account and name.
+func (k *Keyring) derive(version uint32, salt []byte, purpose, name string) ([]byte, error) {
+	secret, ok := k.keys[version]
+	if !ok {
+		return nil, fmt.Errorf("%w: %d, the keyring of account %s ends at %d", ErrNoKey, version, k.account, k.current)
+	}
+	return hkdf.Key(sha256.New, secret, salt, info(purpose, k.account, name), keySize)
+}
+
+// info separates what keys are derived for. Purposes and accounts hold no zero
+// byte, and the name comes last: no two places give the same text.
+func info(purpose string, id account.ID, name string) string {
+	return "imago/1\x00" + purpose + "\x00" + string(id) + "\x00" + name
+}
+
+func randomKey() []byte {
+	key := make([]byte, keySize)
+	must(rand.Read(key)) // never fails (package crypto/rand says so)
+	return key
+}
+
+// must is for errors that the called package promises never to return; one that
+// came all the same would mean that what follows is not secret.
+func must[T any](v T, err error) T {
+	if err != nil {
+		panic(fmt.Errorf("envelope: %w", err))
+	}
+	return v
+}

@@ -1,0 +1,187 @@
+package envelope
+
+import (
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+)
+
+// A sealed object is a header and chunks:
+//
+//	6  "imago" and the format, 1
+//	4  version of the data key, big endian
+//	32 salt
+//	…  chunks: 4 bytes of length, big endian, then AES-256-GCM text and tag
+//
+// Its key is derived from the data key with the salt, for the purpose, account
+// and name of the object, and seals nothing else. A chunk's nonce is seven zero
+// bytes, its number (4 bytes, big endian), and 1 for the last chunk, else 0: so
+// chunks cannot be moved, left out or cut off (the STREAM construction of Hoang,
+// Reyhanitabar, Rogaway and Vizár, 2015).
+const (
+	magic      = "imago\x01"
+	saltSize   = 32
+	headerSize = len(magic) + 4 + saltSize
+	tagSize    = 16
+	lengthSize = 4
+)
+
+// MaxChunk is the longest chunk in bytes, before sealing.
+const MaxChunk = 32 << 20
+
+// Sealer seals one object, chunk by chunk.
+type Sealer struct {
+	aead   cipher.AEAD
+	number uint32
+	ended  bool
+	out    []byte
+}
+
+// NewSealer begins an object: purpose says what it is, name where it belongs.
+func (k *Keyring) NewSealer(purpose, name string) (*Sealer, error) {
+	salt := make([]byte, saltSize)
+	must(rand.Read(salt))
+	aead, err := k.aead(k.current, salt, purpose, name)
+	if err != nil {
+		return nil, fmt.Errorf("seal %s: %w", name, err)
+	}
+	out := binary.BigEndian.AppendUint32([]byte(magic), k.current)
+	return &Sealer{aead: aead, out: append(out, salt...)}, nil
+}
+
+// Chunk seals the next chunk; last is true for the last one.
+func (s *Sealer) Chunk(plaintext []byte, last bool) error {
+	if s.ended {
+		return errors.New("seal: a chunk after the last one")
+	}
+	if len(plaintext) > MaxChunk {
+		return fmt.Errorf("seal: chunk of %d bytes: at most %d", len(plaintext), MaxChunk)
+	}
+	s.out = binary.BigEndian.AppendUint32(s.out, uint32(len(plaintext)+tagSize))
+	s.out = s.aead.Seal(s.out, nonce(s.number, last), plaintext, nil)
+	s.number, s.ended = s.number+1, last
+	return nil
+}
+
+// Len is the object's size so far, in bytes.
+func (s *Sealer) Len() int { return len(s.out) }
+
+// Bytes is the sealed object, once its last chunk is there.
+func (s *Sealer) Bytes() ([]byte, error) {
+	if !s.ended {
+		return nil, errors.New("seal: no last chunk")
+	}
+	return s.out, nil
+}
+
+// Opener opens one object, chunk by chunk, in any order.
+type Opener struct {
+	aead cipher.AEAD
+	name string
+}
+
+// NewOpener begins with the first HeaderSize bytes of an object, or more of it.
+func (k *Keyring) NewOpener(purpose, name string, head []byte) (*Opener, error) {
+	if len(head) < headerSize || string(head[:len(magic)]) != magic {
+		return nil, fmt.Errorf("open %s: not a sealed object: %w", name, ErrNotOpened)
+	}
+	version := binary.BigEndian.Uint32(head[len(magic):])
+	aead, err := k.aead(version, head[headerSize-saltSize:headerSize], purpose, name)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", name, err)
+	}
+	return &Opener{aead, name}, nil
+}
+
+// Chunk opens chunk number i, counted from 0.
+func (o *Opener) Chunk(i int, last bool, sealed []byte) ([]byte, error) {
+	plain, err := o.aead.Open(nil, nonce(uint32(i), last), sealed, nil)
+	if err != nil {
+		return nil, fmt.Errorf("open %s, chunk %d: %w", o.name, i, ErrNotOpened)
+	}
+	return plain, nil
+}
+
+// Span is where a chunk's sealed bytes lie in an object.
+type Span struct{ Offset, Length int64 }
+
+// Chunks finds the chunks of a whole object.
+func Chunks(object []byte) ([]Span, error) {
+	if len(object) < headerSize {
+		return nil, fmt.Errorf("not a sealed object: %w", ErrNotOpened)
+	}
+	var out []Span
+	for at := headerSize; at < len(object); {
+		if len(object)-at < lengthSize {
+			return nil, fmt.Errorf("chunk %d has no length: %w", len(out), ErrNotOpened)
+		}
+		length := int(binary.BigEndian.Uint32(object[at:]))
+		if at += lengthSize; length < tagSize || length > MaxChunk+tagSize || length > len(object)-at {
+			return nil, fmt.Errorf("chunk %d has a wrong length: %w", len(out), ErrNotOpened)
+		}
+		out = append(out, Span{int64(at), int64(length)})
+		at += length
+	}
+	if len(out) == 0 {
+		return nil, fmt.Errorf("no chunks: %w", ErrNotOpened)
+	}
+	return out, nil
+}
+
+// SealObject seals a small object in one chunk.
+func (k *Keyring) SealObject(purpose, name string, plaintext []byte) ([]byte, error) {
+	s, err := k.NewSealer(purpose, name)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.Chunk(plaintext, true); err != nil {
+		return nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return s.Bytes()
+}
+
+// OpenObject opens a whole object: nothing of it is handed out unless all of it
+// is as it was sealed.
+func (k *Keyring) OpenObject(purpose, name string, object []byte) ([]byte, error) {
+	o, err := k.NewOpener(purpose, name, object)
+	if err != nil {
+		return nil, err
+	}
+	spans, err := Chunks(object)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w", name, err)
+	}
+	var plain []byte
+	for i, s := range spans {
+		chunk, err := o.Chunk(i, i == len(spans)-1, object[s.Offset:s.Offset+s.Length])
+		if err != nil {
+			return nil, err
+		}
+		plain = append(plain, chunk...)
+	}
+	return plain, nil
+}
+
+func (k *Keyring) aead(version uint32, salt []byte, purpose, name string) (cipher.AEAD, error) {
+	key, err := k.derive(version, salt, purpose, name)
+	if err != nil {
+		return nil, err
+	}
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		return nil, err
+	}
+	return cipher.NewGCM(block)
+}
+
+func nonce(number uint32, last bool) []byte {
+	n := make([]byte, 12)
+	binary.BigEndian.PutUint32(n[7:], number)
+	if last {
+		n[11] = 1
+	}
+	return n
+}
