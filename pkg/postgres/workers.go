@@ -140,7 +140,6 @@ func tick(args river.JobArgs) (*river.PeriodicJob, error) {
 	if err != nil {
 		return nil, err
 	}
-	opts.MaxAttempts = 1 // the next tick is the next try
 	next := func() (river.JobArgs, *river.InsertOpts) { return args, &opts }
 	return river.NewPeriodicJob(river.PeriodicInterval(tickEvery), next, &river.PeriodicJobOpts{RunOnStart: true}), nil
 }

@@ -1,0 +1,51 @@
+// Package accounts reads the account that a proof lets in: its name, its members,
+// its wrapped keyring.
+package accounts
+
+import (
+	"context"
+	"time"
+
+	"imago/pkg/account"
+	"imago/pkg/postgres"
+	"imago/pkg/postgres/internal/rows"
+)
+
+// Get reads the account.
+func Get(ctx context.Context, tx *postgres.Tx) (account.Account, error) {
+	a, err := rows.One[struct {
+		ID        account.ID
+		Name      string
+		CreatedAt time.Time
+	}](ctx, tx, "account", `select id, name, created_at from accounts`)
+	return account.Account{ID: a.ID, Name: a.Name, Created: a.CreatedAt}, err
+}
+
+// Rename changes the account's name.
+func Rename(ctx context.Context, tx *postgres.Tx, name string) error {
+	_, err := rows.Exec(ctx, tx, `update accounts set name = $1`, name)
+	return err
+}
+
+// Member is a person who may act in the account.
+type Member struct {
+	UserID account.UserID
+	Email  string
+	Role   account.Role
+}
+
+// Members lists the account's members, oldest first: for imago_api and imago_worker,
+// since the drift monitor does not see addresses.
+func Members(ctx context.Context, tx *postgres.Tx) ([]Member, error) {
+	return rows.All[Member](ctx, tx, `
+		select m.user_id, u.email, m.role
+		from members m join users u on u.id = m.user_id
+		order by m.created_at, m.user_id`)
+}
+
+// Keyring gives the account's keyring as the key service wrapped it
+// (envelope.Keyring.Wrapped).
+func Keyring(ctx context.Context, tx *postgres.Tx) ([]byte, error) {
+	key, err := rows.One[struct{ Wrapped []byte }](ctx, tx, "keyring", `select wrapped from account_keys`)
+	return key.Wrapped, err
+}

@@ -1,0 +1,74 @@
+// Package messages keeps which mail goes to whom: IDs only. What a message says is
+// rendered when it is sent.
+package messages
+
+import (
+	"context"
+
+	"imago/pkg/job"
+	"imago/pkg/postgres"
+	"imago/pkg/postgres/internal/rows"
+	"imago/pkg/problem"
+)
+
+// Kind is what a message is about.
+type Kind string
+
+// The kinds. Its subject is the ID of a finding, restore or snapshot.
+const (
+	Finding        Kind = "finding"
+	Receipt        Kind = "receipt"
+	SnapshotFailed Kind = "snapshot_failed"
+)
+
+// Queue queues a message about a subject to every member who gets alerts (owners,
+// admins, operators), once each, and enqueues the jobs. It answers how many are new.
+func Queue(ctx context.Context, tx *postgres.Tx, kind Kind, subjectID string) (int, error) {
+	made, err := rows.All[struct{ ID string }](ctx, tx, `
+		insert into messages (account_id, kind, subject_id, user_id)
+		select m.account_id, $1, $2, m.user_id from members m where m.role in ('owner', 'admin', 'operator')
+		on conflict (kind, subject_id, user_id) do nothing
+		returning id`, kind, subjectID)
+	if err != nil {
+		return 0, err
+	}
+	for _, m := range made {
+		if err := tx.Enqueue(ctx, job.SendMessage{AccountID: string(tx.Account()), MessageID: m.ID}); err != nil {
+			return 0, err
+		}
+	}
+	return len(made), nil
+}
+
+// Message is one row, with where it goes to.
+type Message struct {
+	ID        string
+	Kind      Kind
+	SubjectID string
+	Email     string
+	State     string // queued, sent, failed
+}
+
+// Get reads a message: for imago_worker.
+func Get(ctx context.Context, tx *postgres.Tx, id string) (Message, error) {
+	return rows.One[Message](ctx, tx, "message", `
+		select m.id, m.kind, m.subject_id, u.email, m.state
+		from messages m join users u on u.id = m.user_id
+		where m.id = as_uuid($1)`, id)
+}
+
+// SetSent says that the message was delivered.
+func SetSent(ctx context.Context, tx *postgres.Tx, id string) error {
+	return end(ctx, tx, id, "sent")
+}
+
+// SetFailed says that the message will never be delivered: its recipient cannot be
+// reached for good.
+func SetFailed(ctx context.Context, tx *postgres.Tx, id string) error {
+	return end(ctx, tx, id, "failed")
+}
+
+func end(ctx context.Context, tx *postgres.Tx, id, state string) error {
+	return rows.Must(ctx, tx, problem.New(problem.NotFound, "there is no such message"), `
+		update messages set state = $2, sent_at = case $2 when 'sent' then now() end where id = as_uuid($1)`, id, state)
+}

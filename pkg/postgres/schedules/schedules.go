@@ -1,0 +1,99 @@
+// Package schedules keeps when snapshots are taken by themselves. What cron means is
+// worked out by the callers; here stand the moments.
+package schedules
+
+import (
+	"context"
+	"time"
+
+	"imago/pkg/account"
+	"imago/pkg/job"
+	"imago/pkg/postgres"
+	"imago/pkg/postgres/internal/rows"
+)
+
+// Schedule is a connection's schedule and where it stands.
+type Schedule struct {
+	ConnectionID account.ConnectionID
+	Cron         string // five fields
+	TimeZone     string // IANA name
+	Enabled      bool
+	NextRunAt    *time.Time // nil when off
+	LastRunAt    *time.Time
+}
+
+const columns = `connection_id, cron, time_zone, enabled, next_run_at, last_run_at`
+
+// Put sets a connection's schedule; an enabled one needs NextRunAt.
+func Put(ctx context.Context, tx *postgres.Tx, s Schedule) (Schedule, error) {
+	return rows.One[Schedule](ctx, tx, "schedule", `
+		insert into schedules (connection_id, account_id, cron, time_zone, enabled, next_run_at)
+		values ($1, $2, $3, $4, $5, $6)
+		on conflict (connection_id) do update set cron = $3, time_zone = $4, enabled = $5, next_run_at = $6
+		returning `+columns, s.ConnectionID, tx.Account(), s.Cron, s.TimeZone, s.Enabled, s.NextRunAt)
+}
+
+// Get reads a connection's schedule; ok is false when it has none.
+func Get(ctx context.Context, tx *postgres.Tx, id account.ConnectionID) (s Schedule, ok bool, err error) {
+	return rows.Maybe[Schedule](ctx, tx, `select `+columns+` from schedules where connection_id = as_uuid($1)`, id)
+}
+
+// List lists the account's schedules.
+func List(ctx context.Context, tx *postgres.Tx) ([]Schedule, error) {
+	return rows.All[Schedule](ctx, tx, `select `+columns+` from schedules order by connection_id`)
+}
+
+// Due is a schedule whose time has come.
+type Due struct {
+	ConnectionID account.ConnectionID
+	Cron         string
+	TimeZone     string
+	DueAt        time.Time
+}
+
+// ClaimDue gives schedules, of all accounts, whose time has come, and holds them until
+// the transaction ends: for a running run_schedules job. Call Start for each.
+func ClaimDue(ctx context.Context, tx *postgres.Tx, now time.Time, most int) ([]Due, error) {
+	return rows.All[Due](ctx, tx, `select connection_id, cron, time_zone, due_at from claim_due_schedules($1, $2)`, now, most)
+}
+
+// Started is a snapshot that a schedule has queued.
+type Started struct {
+	AccountID  account.ID
+	SnapshotID string
+}
+
+// Start moves a claimed schedule on to its next run, queues its snapshot and enqueues
+// the job: for a running run_schedules job. The snapshot's prefix comes from at, as
+// snapshots.Prefix makes it. ok is false when nothing was queued, because one is
+// unfinished or the connection is not ready.
+func Start(ctx context.Context, tx *postgres.Tx, id account.ConnectionID, next time.Time, prefix string) (s Started, ok bool, err error) {
+	s, ok, err = rows.Maybe[Started](ctx, tx,
+		`select account_id, snapshot_id from start_scheduled_snapshot($1, $2, $3)`, id, next, prefix)
+	if err != nil || !ok {
+		return s, false, err
+	}
+	return s, true, tx.Enqueue(ctx, job.TakeSnapshot{
+		AccountID: string(s.AccountID), ConnectionID: string(id), SnapshotID: s.SnapshotID,
+	})
+}
+
+// Orphan is a snapshot or restore that was ended because its job is gone.
+type Orphan struct {
+	AccountID account.ID
+	Kind      string // "snapshot" or "restore"
+	ID        string
+}
+
+// EndOrphans ends snapshots and restores whose job was given up, so that they hold no
+// place for ever: for a running run_schedules job.
+func EndOrphans(ctx context.Context, tx *postgres.Tx) ([]Orphan, error) {
+	return rows.All[Orphan](ctx, tx, `select account_id, kind, id from end_orphans()`)
+}
+
+// Purge forgets expired sign-in codes, sessions and idempotency keys: for a running
+// run_schedules job.
+func Purge(ctx context.Context, tx *postgres.Tx) error {
+	_, err := rows.Exec(ctx, tx, `select purge_expired()`)
+	return err
+}

@@ -1,0 +1,110 @@
+package snapshots
+
+import (
+	"context"
+	"time"
+
+	"imago/pkg/postgres"
+	"imago/pkg/postgres/internal/rows"
+	"imago/pkg/problem"
+)
+
+// Lease is the right to write to a snapshot's row. Each Begin takes it from whoever
+// had it: a slow ghost of an earlier attempt gets a problem of kind Stale.
+type Lease struct {
+	Snapshot string
+	Number   int64
+}
+
+// Begin starts a slice: the row is running, and the lease is the caller's. The
+// checkpoint is as Save stored it; nil at the first slice. A snapshot that has ended
+// is a problem of kind Stale.
+func Begin(ctx context.Context, tx *postgres.Tx, id string) (s Snapshot, lease Lease, checkpoint []byte, err error) {
+	type begun struct {
+		Snapshot
+		Lease      int64
+		Checkpoint []byte
+	}
+	b, ok, err := rows.Maybe[begun](ctx, tx, `
+		update snapshots set lease = lease + 1, state = 'running', started_at = coalesce(started_at, now()), waits_until = null
+		where id = as_uuid($1) and state in ('queued', 'running')
+		returning `+columns+`, lease, checkpoint`, id)
+	if err != nil {
+		return s, lease, nil, err
+	}
+	if !ok {
+		if s, err = Get(ctx, tx, id); err == nil {
+			err = problem.New(problem.Stale, "the snapshot has ended: it is %s", s.State)
+		}
+		return s, lease, nil, err
+	}
+	return b.Snapshot, Lease{b.ID, b.Lease}, b.Checkpoint, nil
+}
+
+// Progress is what a run shows of itself.
+type Progress struct {
+	Objects    int64
+	Bytes      int64
+	PlainBytes int64
+	Calls      int64
+	Types      []Type
+	WaitsUntil time.Time // zero: it does not wait
+}
+
+func (p Progress) gaps() (n int) {
+	for _, t := range p.Types {
+		n += len(t.Gaps)
+	}
+	return n
+}
+
+func (l Lease) lost() error {
+	return problem.New(problem.Stale, "another attempt has taken over snapshot %s", l.Snapshot)
+}
+
+// Save stores where the next slice goes on, sealed, and the progress. Stale: another
+// attempt has taken over; stop without writing anything.
+func Save(ctx context.Context, tx *postgres.Tx, l Lease, checkpoint []byte, p Progress) error {
+	types, err := rows.JSON(p.Types)
+	if err != nil {
+		return err
+	}
+	var until *time.Time
+	if !p.WaitsUntil.IsZero() {
+		until = &p.WaitsUntil
+	}
+	return rows.Must(ctx, tx, l.lost(), `
+		update snapshots set checkpoint = $3, objects = $4, bytes = $5, plain_bytes = $6, calls = $7, gaps = $8,
+			types = $9, waits_until = $10
+		where id = as_uuid($1) and lease = $2 and state = 'running'`,
+		l.Snapshot, l.Number, checkpoint, p.Objects, p.Bytes, p.PlainBytes, p.Calls, p.gaps(), types, until)
+}
+
+// Finish ends a snapshot whose manifest is in the store: complete, or partial if there
+// are gaps. Stale: another attempt has taken over.
+func Finish(ctx context.Context, tx *postgres.Tx, l Lease, manifestDigest string, p Progress) error {
+	types, err := rows.JSON(p.Types)
+	if err != nil {
+		return err
+	}
+	state := Complete
+	if p.gaps() > 0 {
+		state = Partial
+	}
+	return rows.Must(ctx, tx, l.lost(), `
+		update snapshots set state = $3, ended_at = now(), manifest_digest = $4, checkpoint = null, waits_until = null,
+			objects = $5, bytes = $6, plain_bytes = $7, calls = $8, gaps = $9, types = $10
+		where id = as_uuid($1) and lease = $2 and state = 'running'`,
+		l.Snapshot, l.Number, state, manifestDigest, p.Objects, p.Bytes, p.PlainBytes, p.Calls, p.gaps(), types)
+}
+
+// Fail ends a snapshot that cannot be taken. Stale: another attempt has taken over.
+func Fail(ctx context.Context, tx *postgres.Tx, l Lease, why *problem.Problem) error {
+	reason, err := rows.ProblemJSON(why)
+	if err != nil {
+		return err
+	}
+	return rows.Must(ctx, tx, l.lost(), `
+		update snapshots set state = 'failed', ended_at = now(), checkpoint = null, waits_until = null, problem = $3
+		where id = as_uuid($1) and lease = $2 and state = 'running'`, l.Snapshot, l.Number, reason)
+}

@@ -1,0 +1,122 @@
+// Package snapshots keeps which snapshots there are and how far each is. What they
+// hold lies in the store; a row is complete only after its manifest is there.
+package snapshots
+
+import (
+	"context"
+	"time"
+
+	"imago/pkg/account"
+	"imago/pkg/job"
+	"imago/pkg/postgres"
+	"imago/pkg/postgres/internal/rows"
+	"imago/pkg/problem"
+	"imago/pkg/resource"
+	"imago/pkg/snapshot"
+)
+
+// State is how far a snapshot is.
+type State string
+
+// The states. Partial: it was taken, and has gaps.
+const (
+	Queued   State = "queued"
+	Running  State = "running"
+	Complete State = "complete"
+	Partial  State = "partial"
+	Failed   State = "failed"
+)
+
+// Ended reports whether nothing more will happen.
+func (s State) Ended() bool { return s == Complete || s == Partial || s == Failed }
+
+// Trigger is why a snapshot is taken.
+type Trigger string
+
+// The triggers.
+const (
+	Schedule Trigger = "schedule"
+	Manual   Trigger = "manual"
+	Verify   Trigger = "verify" // to compare the org with another snapshot
+)
+
+// Type is how far one type is. No directory data.
+type Type struct {
+	Type    resource.Type  `json:"type"`
+	Objects int64          `json:"objects"`
+	Calls   int64          `json:"calls"`
+	Done    bool           `json:"done"`
+	Gaps    []snapshot.Gap `json:"gaps,omitempty"`
+}
+
+// Snapshot is one row.
+type Snapshot struct {
+	ID             string
+	AccountID      account.ID
+	ConnectionID   account.ConnectionID
+	Prefix         string // where in the store it lies: backups/<timestamp>
+	Trigger        Trigger
+	State          State
+	RequestedBy    *account.UserID
+	CreatedAt      time.Time
+	StartedAt      *time.Time
+	EndedAt        *time.Time
+	WaitsUntil     *time.Time // when a run that waits for the org's rate limit goes on
+	ManifestDigest string
+	Objects        int64
+	Bytes          int64 // in the store
+	PlainBytes     int64
+	Calls          int64
+	Gaps           int
+	Types          []Type
+	Problem        *problem.Problem
+}
+
+const columns = `id, account_id, connection_id, prefix, trigger, state, requested_by, created_at, started_at, ended_at,
+	waits_until, manifest_digest, objects, bytes, plain_bytes, calls, gaps, types, problem`
+
+// Prefix names the place of a snapshot that is queued at a moment, below its
+// connection: backups/20260301T120000.000Z.
+func Prefix(at time.Time) string { return "backups/" + at.UTC().Format("20060102T150405.000Z") }
+
+// Queue queues a snapshot and enqueues its job. While one of the connection is
+// unfinished that one is answered, and made is false.
+func Queue(ctx context.Context, tx *postgres.Tx, id account.ConnectionID, trigger Trigger, prefix string) (s Snapshot, made bool, err error) {
+	s, made, err = rows.Maybe[Snapshot](ctx, tx, `
+		insert into snapshots (account_id, connection_id, prefix, trigger, requested_by)
+		values ($1, $2, $3, $4, $5)
+		on conflict (connection_id) where state in ('queued', 'running') do nothing
+		returning `+columns, tx.Account(), id, prefix, trigger, rows.Null(tx.User()))
+	if rows.Violates(err, "snapshots_connection_fkey") {
+		err = problem.New(problem.NotFound, "there is no such connection").Because(err)
+	}
+	if err != nil {
+		return s, false, err
+	}
+	if !made {
+		s, err = rows.One[Snapshot](ctx, tx, "snapshot", `select `+columns+` from snapshots
+			where connection_id = $1 and state in ('queued', 'running')`, id)
+		return s, false, err
+	}
+	return s, true, tx.Enqueue(ctx, job.TakeSnapshot{
+		AccountID: string(s.AccountID), ConnectionID: string(id), SnapshotID: s.ID,
+	})
+}
+
+// Get reads a snapshot.
+func Get(ctx context.Context, tx *postgres.Tx, id string) (Snapshot, error) {
+	return rows.One[Snapshot](ctx, tx, "snapshot", `select `+columns+` from snapshots where id = as_uuid($1)`, id)
+}
+
+// Latest reads the newest snapshot of a connection that was taken, complete or partial.
+func Latest(ctx context.Context, tx *postgres.Tx, id account.ConnectionID) (Snapshot, error) {
+	return rows.One[Snapshot](ctx, tx, "snapshot of that connection", `select `+columns+` from snapshots
+		where connection_id = as_uuid($1) and state in ('complete', 'partial') order by id desc limit 1`, id)
+}
+
+// List lists snapshots, newest first; of one connection, or of all ("").
+func List(ctx context.Context, tx *postgres.Tx, id account.ConnectionID, p postgres.Page) ([]Snapshot, error) {
+	return rows.All[Snapshot](ctx, tx, `select `+columns+` from snapshots
+		where ($1::uuid is null or connection_id = $1) and ($2::uuid is null or id < $2)
+		order by id desc limit $3`, rows.Null(id), rows.Null(p.Before), p.Most())
+}
