@@ -1,0 +1,162 @@
+package cli
+
+import (
+	"context"
+	"crypto/rand"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"connectrpc.com/connect"
+
+	"imago/proto/imago/v1/imagov1connect"
+)
+
+const (
+	defaultServer = "http://127.0.0.1:8420" // where imagod listens
+	callTimeout   = time.Minute             // of one question; streams may take longer
+)
+
+type httpClient = connect.HTTPClient
+
+// newHTTPClient makes the client of one run. It follows no redirects: a token is
+// sent to the server that was named, and to no other.
+func newHTTPClient() httpClient {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	return &http.Client{
+		Transport:     transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// api is the server's services, as the person who is signed in sees them.
+type api struct {
+	signIn      imagov1connect.SignInServiceClient
+	connections imagov1connect.ConnectionServiceClient
+	snapshots   imagov1connect.SnapshotServiceClient
+	drift       imagov1connect.DriftServiceClient
+	restores    imagov1connect.RestoreServiceClient
+	activity    imagov1connect.ActivityServiceClient
+}
+
+// api connects as whoever is signed in; nobody is refused here, the server decides.
+func (p *program) api() (*api, error) {
+	server, err := p.serverURL()
+	if err != nil {
+		return nil, err
+	}
+	login, err := p.readLogin(server)
+	if err != nil {
+		return nil, err
+	}
+	return p.apiAs(server, login.Token), nil
+}
+
+// apiAs connects with a token; "" for none.
+func (p *program) apiAs(server, token string) *api {
+	with := connect.WithInterceptors(&caller{token: token})
+	return &api{
+		signIn:      imagov1connect.NewSignInServiceClient(p.http, server, with),
+		connections: imagov1connect.NewConnectionServiceClient(p.http, server, with),
+		snapshots:   imagov1connect.NewSnapshotServiceClient(p.http, server, with),
+		drift:       imagov1connect.NewDriftServiceClient(p.http, server, with),
+		restores:    imagov1connect.NewRestoreServiceClient(p.http, server, with),
+		activity:    imagov1connect.NewActivityServiceClient(p.http, server, with),
+	}
+}
+
+// caller adds to each call who calls, and to each change a key by which the server
+// knows a repetition.
+type caller struct{ token string }
+
+func (c *caller) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
+	return func(ctx context.Context, req connect.AnyRequest) (connect.AnyResponse, error) {
+		ctx, cancel := context.WithTimeout(ctx, callTimeout)
+		defer cancel()
+		c.sign(req.Header())
+		if changes(req.Spec().Procedure) {
+			req.Header().Set("Idempotency-Key", rand.Text())
+		}
+		return next(ctx, req)
+	}
+}
+
+func (c *caller) WrapStreamingClient(next connect.StreamingClientFunc) connect.StreamingClientFunc {
+	return func(ctx context.Context, spec connect.Spec) connect.StreamingClientConn {
+		conn := next(ctx, spec)
+		c.sign(conn.RequestHeader())
+		return conn
+	}
+}
+
+func (c *caller) WrapStreamingHandler(next connect.StreamingHandlerFunc) connect.StreamingHandlerFunc {
+	return next
+}
+
+func (c *caller) sign(h http.Header) {
+	h.Set("User-Agent", "imago-cli/"+Version)
+	if c.token != "" {
+		h.Set("Authorization", "Bearer "+c.token)
+	}
+}
+
+// changes reports whether a procedure changes something, by its verb.
+func changes(procedure string) bool {
+	verb := procedure[strings.LastIndex(procedure, "/")+1:]
+	for _, reads := range []string{"Get", "List", "Watch", "Compare", "WhoAmI"} {
+		if strings.HasPrefix(verb, reads) {
+			return false
+		}
+	}
+	return true
+}
+
+// serverURL decides which server is spoken to: flag, environment, the one last
+// signed in to, the default.
+func (p *program) serverURL() (string, error) {
+	server := p.server
+	if server == "" {
+		server = p.Getenv("IMAGO_SERVER")
+	}
+	if server == "" {
+		logins, err := p.readLogins()
+		if err != nil {
+			return "", err
+		}
+		server = logins.Last
+	}
+	if server == "" {
+		server = defaultServer
+	}
+	return checkServer(server)
+}
+
+// serverName is the server for a sentence.
+func (p *program) serverName() string {
+	server, err := p.serverURL()
+	if err != nil {
+		return "the server"
+	}
+	return server
+}
+
+// checkServer wants a URL that a token may be sent to: https, or http on this machine.
+func checkServer(server string) (string, error) {
+	u, err := url.Parse(strings.TrimRight(server, "/"))
+	switch {
+	case err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "":
+		return "", usage("server: %q is not a URL like https://imago.example.com", server)
+	case u.Scheme == "http" && !loopback(u.Hostname()):
+		return "", usage("server: %s is not encrypted, and a token is sent to it; use https", server)
+	case u.Scheme != "http" && u.Scheme != "https":
+		return "", usage("server: %q must begin with https://", server)
+	}
+	return u.String(), nil
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}

@@ -1,0 +1,193 @@
+package cli
+
+import (
+	"context"
+	"strings"
+
+	"connectrpc.com/connect"
+	"github.com/spf13/cobra"
+
+	imagov1 "imago/proto/imago/v1"
+)
+
+// comparing are the flags of `imago diff`.
+type comparing struct {
+	restore string
+	types   []string
+}
+
+func (p *program) diffCommand() *cobra.Command {
+	var c comparing
+	cmd := &cobra.Command{
+		Use:   "diff BEFORE AFTER",
+		Short: "Compare two snapshots, or a snapshot with the org as it is now",
+		Long: "diff tells what was created, updated and deleted from one state to the other, field by\n" +
+			"field. A state is a snapshot's ID, \"latest\" for the last snapshot, or \"live\" for the\n" +
+			"org as it is now, of which a snapshot is taken first. What one of the two could not\n" +
+			"read is told as unknown, never as created or deleted. The exit code is 3 when there\n" +
+			"is a difference, or something unknown that only one of them lacks.",
+		Example: example(
+			"imago diff latest live", "what has changed since the last snapshot",
+			"imago diff 8f0e2b71 latest", "between two snapshots",
+			"imago diff 8f0e2b71 live --restore latest", "after a restore: take the IDs it made for those they replace"),
+		Args: needArgs(2, "BEFORE", "AFTER"),
+		RunE: func(cmd *cobra.Command, args []string) error { return p.diff(cmd.Context(), args[0], args[1], c) },
+	}
+	cmd.Flags().StringVar(&c.restore, "restore", "", "take IDs that this restore made for the ones they replace, and pass over times of creation")
+	cmd.Flags().StringSliceVar(&c.types, "type", nil, "only these types")
+	return cmd
+}
+
+func (p *program) diff(ctx context.Context, before, after string, c comparing) error {
+	api, err := p.api()
+	if err != nil {
+		return err
+	}
+	conn, err := p.pick(ctx, api, nil)
+	if err != nil {
+		return err
+	}
+	req := &imagov1.CompareRequest{Types: c.types}
+	if c.restore != "" {
+		if req.RestoreId, err = api.restoreID(ctx, conn.GetId(), c.restore); err != nil {
+			return err
+		}
+	}
+	// Both are named before either is taken: "latest" is not the one taken for "live".
+	names := []string{before, after}
+	ids := make([]string, 2)
+	for i, name := range names {
+		if name == "live" {
+			continue
+		}
+		if ids[i], err = api.snapshotID(ctx, conn.GetId(), name); err != nil {
+			return err
+		}
+	}
+	if before == "live" && after == "live" {
+		return usage("live is compared with a snapshot, not with itself")
+	}
+	for i, name := range names {
+		if name != "live" {
+			continue
+		}
+		if ids[i], err = p.takeLive(ctx, api, conn); err != nil {
+			return err
+		}
+	}
+	req.BeforeSnapshotId, req.AfterSnapshotId = ids[0], ids[1]
+	return p.compare(ctx, api, req)
+}
+
+// takeLive takes the snapshot that "live" stands for.
+func (p *program) takeLive(ctx context.Context, api *api, conn *imagov1.Connection) (string, error) {
+	s, err := p.startSnapshot(ctx, api, conn)
+	if err != nil {
+		return "", err
+	}
+	s, err = p.awaitSnapshot(ctx, api, s)
+	return s.GetId(), err
+}
+
+// compare shows each difference as it arrives, then the sum.
+func (p *program) compare(ctx context.Context, api *api, req *imagov1.CompareRequest) error {
+	s, err := api.snapshots.Compare(ctx, connect.NewRequest(req))
+	if err != nil {
+		return err
+	}
+	var sum *imagov1.CompareSummary
+	var printing error
+	err = receive(s, func(r *imagov1.CompareResponse) {
+		if printing == nil {
+			printing = p.showPart(r)
+		}
+		if r.GetSummary() != nil {
+			sum = r.GetSummary()
+		}
+	})
+	if err != nil {
+		return err
+	}
+	if printing != nil {
+		return printing
+	}
+	if sum == nil {
+		return connect.NewError(connect.CodeUnavailable, errCutOff)
+	}
+	if sum.GetCreated()+sum.GetUpdated()+sum.GetDeleted()+sum.GetUnknown() > 0 {
+		return errIncomplete
+	}
+	return nil
+}
+
+func (p *program) showPart(r *imagov1.CompareResponse) error {
+	switch {
+	case p.json && r.GetChange() != nil:
+		return p.emit("change", r.GetChange())
+	case p.json && r.GetUnknown() != nil:
+		return p.emit("unknown", r.GetUnknown())
+	case p.json:
+		return p.emit("summary", r.GetSummary())
+	case r.GetChange() != nil:
+		p.showChange("", r.GetChange())
+	case r.GetUnknown() != nil:
+		p.print("%s %s\n", p.paint(yellow, "? unknown"), gapLine(r.GetUnknown()))
+	default:
+		p.showSum(r.GetSummary())
+	}
+	return nil
+}
+
+func (p *program) showSum(s *imagov1.CompareSummary) {
+	if s.GetCreated()+s.GetUpdated()+s.GetDeleted() == 0 {
+		p.print("No difference in %s", count(s.GetCompared(), "object"))
+	} else {
+		p.print("%s created, %s updated, %s deleted, of %s", number(s.GetCreated()), number(s.GetUpdated()),
+			number(s.GetDeleted()), count(s.GetCompared(), "object"))
+	}
+	if s.GetUnknown() > 0 {
+		p.print("; %s could not be compared", count(s.GetUnknown(), "part"))
+	}
+	p.print(".\n")
+}
+
+// marks are how an operation is shown.
+var marks = map[string]struct{ sign, color string }{
+	"create": {"+", green}, "update": {"~", yellow}, "delete": {"-", red},
+}
+
+// showChange shows one change with its fields.
+func (p *program) showChange(indent string, c *imagov1.Change) {
+	m := marks[c.GetOp()]
+	where := ""
+	if c.GetParentLabel() != "" {
+		where = " in " + c.GetParentLabel()
+	}
+	line := title(c.GetTypeTitle(), c.GetOp()) + " " + c.GetLabel() + where
+	p.print("%s%s %s\n", indent, p.paint(m.color, m.sign+" "+clean(line)), p.paint(faint, clean(c.GetKey())))
+	if c.GetOp() == "update" {
+		p.showFields(indent+"    ", c.GetFields())
+	}
+}
+
+// showFields shows what each field was and becomes.
+func (p *program) showFields(indent string, fields []*imagov1.Field) {
+	for _, f := range fields {
+		p.print("%s%s\n", indent, clean(f.GetPath()))
+		p.showValue(indent+"  ", "-", red, f.GetBefore())
+		p.showValue(indent+"  ", "+", green, f.GetAfter())
+	}
+}
+
+// longest is how much of a value is shown on a line; --json has all of it.
+const longest = 400
+
+func (p *program) showValue(indent, sign, color, value string) {
+	if value == "" {
+		return
+	}
+	if runes := []rune(value); len(runes) > longest {
+		value = string(runes[:longest]) + "… (--json shows all of it)"
+	}
+	p.print("%s%s\n", indent, p.paint(color, sign+" "+clean(strings.TrimSpace(value))))
+}

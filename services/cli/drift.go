@@ -1,0 +1,184 @@
+package cli
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"connectrpc.com/connect"
+	"github.com/spf13/cobra"
+
+	imagov1 "imago/proto/imago/v1"
+)
+
+// drifting are the flags of `imago drift`.
+type drifting struct {
+	watch bool
+	limit int
+}
+
+func (p *program) driftCommand() *cobra.Command {
+	var d drifting
+	cmd := &cobra.Command{
+		Use:   "drift [FINDING]",
+		Short: "Show what changed in the org: what, who, when, from where",
+		Long: "drift lists the open findings of the drift monitor, newest first, or shows one in full.\n" +
+			"The exit code is 3 when there are any.",
+		Example: example(
+			"imago drift", "list the findings",
+			"imago drift 8f0e2b71", "one finding, with every field",
+			"imago drift --watch", "go on, and print each new one as it is found"),
+		Args: maxArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error { return p.drift(cmd.Context(), args, d) },
+	}
+	cmd.Flags().BoolVar(&d.watch, "watch", false, "go on, and print each new finding as it is found")
+	cmd.Flags().IntVar(&d.limit, "limit", 50, "how many at most; 0 for all")
+	return cmd
+}
+
+func (p *program) drift(ctx context.Context, args []string, d drifting) error {
+	api, err := p.api()
+	if err != nil {
+		return err
+	}
+	conn, err := p.pick(ctx, api, nil)
+	if err != nil {
+		return err
+	}
+	if len(args) == 1 {
+		return p.oneFinding(ctx, api, conn, args[0])
+	}
+	found, err := api.findings(ctx, conn.GetId(), d.limit)
+	if err != nil {
+		return err
+	}
+	if err := p.showFindings(found); err != nil {
+		return err
+	}
+	if d.watch {
+		return p.watchFindings(ctx, api, conn, found)
+	}
+	if len(found) > 0 {
+		return errIncomplete
+	}
+	p.notice("no drift in %s, whose log was read %s", conn.GetName(), p.ago(conn.GetFollowedAt()))
+	return nil
+}
+
+// findings lists up to limit open findings, newest first; 0 lists all.
+func (a *api) findings(ctx context.Context, connection string, limit int) (found []*imagov1.Finding, err error) {
+	err = a.eachFinding(ctx, connection, func(f *imagov1.Finding) bool {
+		if f.GetState() == "open" {
+			found = append(found, f)
+		}
+		return limit == 0 || len(found) < limit
+	})
+	return found, err
+}
+
+func (p *program) oneFinding(ctx context.Context, api *api, conn *imagov1.Connection, id string) error {
+	id, err := api.findingID(ctx, conn.GetId(), id)
+	if err != nil {
+		return err
+	}
+	res, err := api.drift.GetFinding(ctx, connect.NewRequest(&imagov1.GetFindingRequest{FindingId: id}))
+	if err != nil {
+		return err
+	}
+	if err := p.showFindings([]*imagov1.Finding{res.Msg.GetFinding()}); err != nil {
+		return err
+	}
+	return errIncomplete
+}
+
+// watchFindings prints findings that were not there before, until interrupted.
+func (p *program) watchFindings(ctx context.Context, api *api, conn *imagov1.Connection, known []*imagov1.Finding) error {
+	seen := map[string]bool{}
+	unseen(seen, known)
+	for tries := 0; ; {
+		if err := p.Wait(ctx, 2*time.Second); err != nil {
+			return err
+		}
+		found, err := api.findings(ctx, conn.GetId(), 0)
+		if tries++; err != nil && (connect.CodeOf(err) != connect.CodeUnavailable || tries > patience) {
+			return err
+		} else if err != nil {
+			continue
+		}
+		tries = 0
+		if err := p.showFindings(unseen(seen, found)); err != nil {
+			return err
+		}
+	}
+}
+
+// unseen picks the findings that were not seen before, and remembers them.
+func unseen(seen map[string]bool, found []*imagov1.Finding) (fresh []*imagov1.Finding) {
+	for _, f := range found {
+		if !seen[f.GetId()] {
+			fresh = append(fresh, f)
+		}
+		seen[f.GetId()] = true
+	}
+	return fresh
+}
+
+func (p *program) showFindings(found []*imagov1.Finding) error {
+	if p.json {
+		return emitAll(p, "finding", found)
+	}
+	for i, f := range found {
+		if i > 0 {
+			p.print("\n")
+		}
+		p.showFinding(f)
+	}
+	return nil
+}
+
+// severities are how bad a finding is, in colour.
+var severities = map[string]string{"critical": red, "high": red, "medium": yellow, "low": faint}
+
+// showFinding answers what, who, when, from where.
+func (p *program) showFinding(f *imagov1.Finding) {
+	p.print("%s  %s  %s\n", p.paint(severities[f.GetSeverity()], clean(f.GetSeverity())), p.paint(bold, clean(f.GetTitle())), p.paint(faint, short(f.GetId())))
+	say := func(word, what string) {
+		if what != "" {
+			p.print("  %-6s %s\n", word, clean(what))
+		}
+	}
+	a := f.GetAttribution()
+	say("what", f.GetSentence())
+	say("who", who(a))
+	say("when", stamp(a.GetTime()))
+	say("where", where(a))
+	say("found", stamp(f.GetFoundAt()))
+	p.showChange("  ", f.GetChange())
+	for _, c := range f.GetConsequences() {
+		p.print("  and %s\n", clean(c))
+	}
+	if f.GetChange().GetOp() == "delete" {
+		p.print("  %s imago restore plan %s\n", p.paint(faint, "undo"), clean(f.GetChange().GetKey()))
+	}
+}
+
+func who(a *imagov1.Attribution) string {
+	switch {
+	case a.GetActor() == "":
+		return "unknown: the org's log does not say"
+	case !a.GetCertain():
+		return a.GetActor() + " (not certain: the log names more than one)"
+	default:
+		return a.GetActor()
+	}
+}
+
+func where(a *imagov1.Attribution) string {
+	var parts []string
+	for _, s := range []string{a.GetIp(), a.GetPlace(), a.GetUserAgent()} {
+		if s != "" {
+			parts = append(parts, s)
+		}
+	}
+	return strings.Join(parts, ", ")
+}
