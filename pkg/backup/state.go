@@ -1,0 +1,118 @@
+package backup
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"time"
+
+	"imago/pkg/resource"
+	"imago/pkg/snapshot"
+)
+
+// stateVersion is raised when an older program could not go on from a state.
+const stateVersion = 1
+
+// state is all that a snapshot needs to go on.
+type state struct {
+	Version   int          `json:"version"`
+	Draft     []byte       `json:"draft"`
+	OrgID     string       `json:"org_id"`
+	Engine    string       `json:"engine"`
+	LogCursor string       `json:"log_cursor"`
+	Ended     time.Time    `json:"ended,omitzero"` // when reading was over; a second Commit says the same
+	Failures  int          `json:"failures,omitempty"`
+	Types     []*typeState `json:"types"`
+}
+
+// typeState is how far one type is read.
+type typeState struct {
+	Type     resource.Type  `json:"type"`
+	Objects  int64          `json:"objects,omitempty"`
+	Calls    int64          `json:"calls,omitempty"`
+	Bytes    int64          `json:"bytes,omitempty"`
+	Vanished int64          `json:"vanished,omitempty"`
+	Gaps     []snapshot.Gap `json:"gaps,omitempty"`
+	Done     bool           `json:"done,omitempty"`
+
+	// Parents are those that the type can exist under, decided as they were read;
+	// only for types that do not exist under every parent. Gone when Done.
+	Parents []string `json:"parents,omitempty"`
+	// Parent is the last one that was listed to its end, Any whether there is one.
+	Parent string `json:"parent,omitempty"`
+	Any    bool   `json:"any,omitempty"`
+	// Cursor goes on in the list below the next parent; Begun says that the draft
+	// holds some of it already.
+	Cursor string `json:"cursor,omitempty"`
+	Begun  bool   `json:"begun,omitempty"`
+}
+
+// read restores a state; a type that it does not know is at its start.
+func read(raw []byte, catalog resource.Catalog) (*state, error) {
+	s := &state{Version: stateVersion}
+	if raw != nil {
+		if err := json.Unmarshal(raw, s); err != nil {
+			return nil, fmt.Errorf("read the snapshot's checkpoint: %w", err)
+		}
+	}
+	if s.Version != stateVersion {
+		return nil, fmt.Errorf("the snapshot's checkpoint has version %d, this program knows %d", s.Version, stateVersion)
+	}
+	for _, info := range catalog {
+		if s.of(info.Type) == nil {
+			s.Types = append(s.Types, &typeState{Type: info.Type})
+		}
+	}
+	return s, nil
+}
+
+func (s *state) of(t resource.Type) *typeState {
+	i := slices.IndexFunc(s.Types, func(x *typeState) bool { return x.Type == t })
+	if i < 0 {
+		return nil
+	}
+	return s.Types[i]
+}
+
+// progress is what people may see of the state.
+func (s *state) progress() Progress {
+	p := Progress{Types: make([]TypeProgress, 0, len(s.Types))}
+	for _, t := range s.Types {
+		p.Types = append(p.Types, TypeProgress{t.Type, t.Objects, t.Calls, t.Bytes, t.Done, t.Vanished, shown(t.Gaps)})
+	}
+	return p
+}
+
+// shown are gaps without the parents' IDs, each sentence once.
+func shown(gaps []snapshot.Gap) (out []snapshot.Gap) {
+	for _, g := range gaps {
+		g.Parent = ""
+		if !slices.Contains(out, g) {
+			out = append(out, g)
+		}
+	}
+	return out
+}
+
+// whole finds the gap that covers all of the type; nil when there is none.
+func (t *typeState) whole() *snapshot.Gap {
+	if i := slices.IndexFunc(t.Gaps, func(g snapshot.Gap) bool { return g.Parent == "" }); i >= 0 {
+		return &t.Gaps[i]
+	}
+	return nil
+}
+
+// finish ends the type.
+func (t *typeState) finish() {
+	t.Done = true
+	t.Parents, t.Parent, t.Any, t.Cursor, t.Begun = nil, "", false, "", false
+}
+
+// next steps behind a parent's list.
+func (t *typeState) next(parent string) {
+	t.Parent, t.Any, t.Cursor, t.Begun = parent, true, "", false
+}
+
+func (t *typeState) status() snapshot.TypeStatus {
+	return snapshot.TypeStatus{Type: t.Type, Objects: t.Objects, Calls: t.Calls, Gaps: t.Gaps}
+}
