@@ -25,7 +25,7 @@ func (p *program) diffCommand() *cobra.Command {
 			"field. A state is a snapshot's ID, \"latest\" for the last snapshot, or \"live\" for the\n" +
 			"org as it is now, of which a snapshot is taken first. What one of the two could not\n" +
 			"read is told as unknown, never as created or deleted. The exit code is 3 when there\n" +
-			"is a difference, or something unknown that only one of them lacks.",
+			"is a difference, or something unknown.",
 		Example: example(
 			"imago diff latest live", "what has changed since the last snapshot",
 			"imago diff 8f0e2b71 latest", "between two snapshots",
