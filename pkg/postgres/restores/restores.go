@@ -66,15 +66,23 @@ const columns = `id, account_id, connection_id, snapshot_id, state, selection_se
 	requested_by, approved_by, approved_at, receipt_sealed, problem, created_at, apply_requested_at, window_opened_at,
 	window_closed_at, ended_at`
 
+// Wanted is a restore to be begun.
+type Wanted struct {
+	ID              string // a new UUID of version 7: the selection is sealed for it
+	ConnectionID    account.ConnectionID
+	SnapshotID      string
+	SelectionSealed []byte
+}
+
 // Request begins a restore in the name of whoever is signed in, and enqueues its
 // planning. A connection or snapshot that the account does not have is NotFound.
-func Request(ctx context.Context, tx *postgres.Tx, id account.ConnectionID, snapshotID string, selectionSealed []byte) (Restore, error) {
+func Request(ctx context.Context, tx *postgres.Tx, w Wanted) (Restore, error) {
 	r, err := rows.One[Restore](ctx, tx, "restore", `
-		insert into restores (account_id, connection_id, snapshot_id, selection_sealed, requested_by)
-		select $1, s.connection_id, s.id, $4, $5
+		insert into restores (id, account_id, connection_id, snapshot_id, selection_sealed, requested_by)
+		select $6, $1, s.connection_id, s.id, $4, $5
 		from snapshots s
 		where s.id = as_uuid($3) and s.connection_id = as_uuid($2) and s.state in ('complete', 'partial')
-		returning `+columns, tx.Account(), id, snapshotID, selectionSealed, tx.User())
+		returning `+columns, tx.Account(), w.ConnectionID, w.SnapshotID, w.SelectionSealed, tx.User(), w.ID)
 	if problem.Is(err, problem.NotFound) {
 		return r, problem.New(problem.NotFound, "that connection has no such snapshot that was taken")
 	}

@@ -1,0 +1,94 @@
+// Package sealed says where each sealed column belongs, so that whoever writes one and
+// whoever reads it agree, and a value that was moved to another row does not open.
+package sealed
+
+import (
+	"encoding/json"
+	"fmt"
+	"strconv"
+
+	"imago/pkg/account"
+	"imago/pkg/audit"
+	"imago/pkg/envelope"
+)
+
+// Place is where a sealed value belongs: one column of one row.
+type Place struct{ table, column, row string }
+
+// Activity is the place of an entry's audit.Who. The log's number is not known before
+// the entry is sealed, so its row is named by what it says.
+func Activity(e audit.Entry) Place {
+	return Place{"activity_logs", "sealed", e.RequestID + "/" + e.Action + "/" + e.TargetType + "/" + e.TargetID}
+}
+
+// Finding is the place of a drift.Finding, named by what keeps it from being stored twice.
+func Finding(c account.ConnectionID, dedupKey string) Place {
+	return Place{"findings", "sealed", string(c) + "/" + dedupKey}
+}
+
+// Selection is the place of a restore.Selection.
+func Selection(restoreID string) Place { return Place{"restores", "selection_sealed", restoreID} }
+
+// Plan is the place of a restore.Plan.
+func Plan(restoreID string) Place { return Place{"restores", "plan_sealed", restoreID} }
+
+// Receipt is the place of a restore.Receipt.
+func Receipt(restoreID string) Place { return Place{"restores", "receipt_sealed", restoreID} }
+
+// Step is the place of a restore.Entry, the journal's line of one step.
+func Step(restoreID string, n int) Place {
+	return Place{"restore_steps", "sealed", restoreID + "/" + strconv.Itoa(n)}
+}
+
+// Checkpoint is the place of a snapshot's state between two slices.
+func Checkpoint(snapshotID string) Place { return Place{"snapshots", "checkpoint", snapshotID} }
+
+// Response is the place of an answer that was given to a request.
+func Response(u account.UserID, key string) Place {
+	return Place{"idempotency_keys", "response", string(u) + "/" + key}
+}
+
+// Seal seals a value, as JSON, for its place.
+func (p Place) Seal(k *envelope.Keyring, value any) ([]byte, error) {
+	plain, err := json.Marshal(value)
+	if err != nil {
+		return nil, fmt.Errorf("write %s.%s: %w", p.table, p.column, err)
+	}
+	return p.SealBytes(k, plain)
+}
+
+// Open opens what Seal sealed for the same place.
+func (p Place) Open(k *envelope.Keyring, sealed []byte, value any) error {
+	plain, err := p.OpenBytes(k, sealed)
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(plain, value); err != nil {
+		return fmt.Errorf("read %s.%s of %s: %w", p.table, p.column, p.row, err)
+	}
+	return nil
+}
+
+// SealBytes seals bytes for their place.
+func (p Place) SealBytes(k *envelope.Keyring, plain []byte) ([]byte, error) {
+	sealed, err := k.SealColumn(p.table, p.column, p.row, plain)
+	if err != nil {
+		return nil, fmt.Errorf("seal %s.%s: %w", p.table, p.column, err)
+	}
+	return sealed, nil
+}
+
+// OpenBytes opens what SealBytes sealed for the same place.
+func (p Place) OpenBytes(k *envelope.Keyring, sealed []byte) ([]byte, error) {
+	plain, err := k.OpenColumn(p.table, p.column, p.row, sealed)
+	if err != nil {
+		return nil, fmt.Errorf("open %s.%s of %s: %w", p.table, p.column, p.row, err)
+	}
+	return plain, nil
+}
+
+// CredentialBox is the associated data with which a service app's private key (PKCS#8
+// PEM) is sealed to the workers: it opens for that credential alone.
+func CredentialBox(a account.ID, c account.ConnectionID, p account.Purpose) []byte {
+	return []byte(string(a) + "/" + string(c) + "/" + string(p))
+}
