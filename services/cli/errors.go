@@ -76,7 +76,7 @@ func (p *program) failJSON(f failure) {
 func (p *program) explain(err error) failure {
 	f := failure{Type: "error", Kind: "error", What: err.Error(), code: exitError}
 	if h, ok := errors.AsType[*hinted](err); ok {
-		f.Hint, f.What = h.hint, h.error.Error()
+		f.Hint, f.What = h.hint, h.Error()
 	}
 	if _, ok := errors.AsType[*usageError](err); ok {
 		f.Kind, f.code = "usage", exitUsage
