@@ -104,6 +104,17 @@ func WaitOf(err error) *Wait {
 	return nil
 }
 
+// Detail is what the provider itself said about a failure, "" if nothing. It can
+// hold directory data: show it to who may see the org's data, store it sealed,
+// never log it.
+func Detail(err error) string {
+	var d interface{ Detail() string }
+	if errors.As(err, &d) {
+		return d.Detail()
+	}
+	return ""
+}
+
 // Op is what a Write does.
 type Op string
 
@@ -128,8 +139,11 @@ type Write struct {
 // Done is what a Write led to.
 type Done struct {
 	Resource    resource.Resource // as it stands after the write; zero Body after a Delete
-	Transaction string            // the provider's ID of the request, to know our own writes in its log
-	Calls       int
+	Transaction string            // the provider's ID of the last request, to know our own writes in its log
+	// Transactions are the provider's IDs of all requests that wrote: one write can
+	// take several (switch off, change, switch on).
+	Transactions []string
+	Calls        int
 }
 
 // Writer changes one org.

@@ -1,0 +1,250 @@
+package okta
+
+import (
+	"context"
+	"fmt"
+	"net/url"
+	"strconv"
+	"strings"
+
+	"imago/pkg/problem"
+	"imago/pkg/provider"
+	"imago/pkg/resource"
+)
+
+// listing is a List on its way. Its cursor is the pass's number and the path of
+// the page to read next, with for a Swept type the last parent that is done.
+type listing struct {
+	reader *Reader
+	entry  *entry
+	parent resource.Key
+	done   bool
+
+	pass  int
+	next  string          // path and query of the page to read
+	after string          // Swept: the last parent done on that page
+	asked map[string]bool // pages of this pass
+	seen  map[string]bool // keys given, so that an object that moved between pages comes once
+	first bool            // nothing was read yet: a refused cursor is stale
+	spent int             // calls made since the last page was given
+
+	waiting []string // Swept: parents of the page that are to be read
+	ahead   string   // Swept: the page after it
+}
+
+// listing starts or goes on with a list.
+func (r *Reader) listing(ctx context.Context, t resource.Type, parent resource.Key, cursor string) (*listing, error) {
+	e, err := r.entry(t)
+	if err != nil {
+		return nil, err
+	}
+	if e.Parent != "" && parent.ID == "" && !e.Swept {
+		return nil, problem.InField("parent", "is missing: %s stands below %s", t, e.Parent)
+	}
+	l := &listing{reader: r, entry: e, parent: parent, asked: map[string]bool{}, seen: map[string]bool{}}
+	if cursor == "" {
+		return l, l.start(ctx)
+	}
+	return l, l.resume(ctx, cursor)
+}
+
+// start begins the pass.
+func (l *listing) start(ctx context.Context) (err error) {
+	clear(l.asked)
+	if l.sweeps() {
+		l.next = l.entry.among.path
+		return nil
+	}
+	var calls int
+	l.next, calls, err = l.reader.path(ctx, l.entry, l.entry.lists[l.pass].path, l.key())
+	l.spent += calls
+	return ofList(l.entry, l.parent, err)
+}
+
+func (l *listing) sweeps() bool { return l.entry.Swept && l.parent.ID == "" }
+
+// key stands for an object below the parent, to fill in paths.
+func (l *listing) key() resource.Key {
+	return resource.Key{Type: l.entry.Type, Parent: l.parent.ID}
+}
+
+// resume reads a cursor, which must be one of this list's.
+func (l *listing) resume(ctx context.Context, cursor string) error {
+	stale := problem.New(problem.Stale, "the cursor is not one of the list of %s", l.entry.Type).WithHint("list again from the start")
+	parts := strings.Split(cursor, " ")
+	pass, err := strconv.Atoi(parts[0])
+	if err != nil || pass < 0 || pass >= len(l.entry.lists) || len(parts) < 2 || len(parts) > 3 {
+		return stale
+	}
+	l.pass = pass
+	if err := l.start(ctx); err != nil {
+		return err
+	}
+	begin, _, _ := strings.Cut(l.next, "?")
+	if u, err := url.Parse(parts[1]); err != nil || u.Host != "" || u.Scheme != "" || u.Path != begin {
+		return stale
+	}
+	l.next, l.first = parts[1], true
+	if len(parts) == 3 {
+		l.after = parts[2]
+	}
+	return nil
+}
+
+// page reads the next page.
+func (l *listing) page(ctx context.Context) (provider.Page, error) {
+	page, err := l.read(ctx)
+	if r := refusalOf(err); r != nil && l.first && r.status == 400 {
+		return page, problem.New(problem.Stale, "okta no longer takes the cursor").WithHint("list again from the start").Because(r)
+	}
+	l.first = false
+	if err != nil {
+		return page, ofList(l.entry, l.parent, err)
+	}
+	page.Calls, l.spent = l.spent, 0
+	return page, nil
+}
+
+func (l *listing) read(ctx context.Context) (provider.Page, error) {
+	if l.sweeps() {
+		return l.sweep(ctx)
+	}
+	found, next, err := l.fetch(ctx, l.entry.lists[l.pass], l.next, l.parent.ID)
+	if err != nil {
+		return provider.Page{}, err
+	}
+	page := provider.Page{Resources: l.fresh(found)}
+	page.Cursor, err = l.advance(ctx, next)
+	return page, err
+}
+
+// advance goes to the next page, or pass, and gives the cursor that leads there.
+func (l *listing) advance(ctx context.Context, next string) (string, error) {
+	l.asked[l.next] = true
+	if next == "" {
+		if l.pass++; l.pass == len(l.entry.lists) {
+			l.done = true
+			return "", nil
+		}
+		if err := l.start(ctx); err != nil {
+			return "", err
+		}
+		return fmt.Sprintf("%d %s", l.pass, l.next), nil
+	}
+	if l.asked[next] {
+		return "", problem.New(problem.Unavailable, "okta's pages of %s lead in a circle", l.entry.Type)
+	}
+	l.next = next
+	return fmt.Sprintf("%d %s", l.pass, next), nil
+}
+
+// fetch reads one page of a pass. A full page without a link to the next is asked
+// for once more: a link that a proxy lost must not look like the end.
+func (l *listing) fetch(ctx context.Context, p pass, path, parent string) (found []resource.Resource, next string, err error) {
+	for n := 0; n < 2; n++ {
+		var size int
+		calls, err := l.reader.client.read(ctx, path, func(answer reply) (err error) {
+			next = answer.next
+			if p.single {
+				one, err := l.entry.resource(answer.body, parent)
+				found = []resource.Resource{one}
+				return err
+			}
+			if p.envelope != "" && next == "" {
+				next, err = bodyNext(l.reader.client.org, path, answer.body)
+			}
+			if err == nil {
+				found, size, err = l.entry.resources(answer.body, p.envelope, parent)
+			}
+			return err
+		})
+		l.spent += calls
+		if err != nil || next != "" || p.limit == 0 || size < p.limit {
+			return found, next, err
+		}
+	}
+	return found, next, nil
+}
+
+// fresh keeps what this list has not given yet.
+func (l *listing) fresh(found []resource.Resource) []resource.Resource {
+	kept := found[:0]
+	for _, r := range found {
+		id := r.Parent + " " + r.ID
+		if l.seen[id] || !l.entry.isOne(r) {
+			continue
+		}
+		l.seen[id] = true
+		kept = append(kept, r)
+	}
+	return kept
+}
+
+// sweep reads the resources of the next parent that has any: a page for each
+// parent, so that a wait in the middle loses nothing.
+func (l *listing) sweep(ctx context.Context) (provider.Page, error) {
+	if l.waiting == nil {
+		if err := l.assignees(ctx); err != nil {
+			return provider.Page{}, err
+		}
+	}
+	var page provider.Page
+	if len(l.waiting) > 0 {
+		parent := l.waiting[0]
+		found, err := l.below(ctx, parent)
+		if err != nil {
+			return page, err
+		}
+		page.Resources = l.fresh(found)
+		l.waiting, l.after = l.waiting[1:], parent
+	}
+	if len(l.waiting) > 0 {
+		page.Cursor = fmt.Sprintf("%d %s %s", l.pass, l.next, l.after)
+		return page, nil
+	}
+	l.waiting, l.after = nil, ""
+	var err error
+	page.Cursor, err = l.advance(ctx, l.ahead)
+	return page, err
+}
+
+// assignees reads a page of parents, less those that are done.
+func (l *listing) assignees(ctx context.Context) error {
+	among := *l.entry.among
+	parents := &entry{Info: resource.Info{Type: l.entry.Parent}, bare: true}
+	inner := &listing{reader: l.reader, entry: parents}
+	found, next, err := inner.fetch(ctx, among, l.next, "")
+	l.spent += inner.spent
+	if err != nil {
+		return err
+	}
+	l.ahead, l.waiting = next, make([]string, 0, len(found))
+	for _, p := range found {
+		l.waiting = append(l.waiting, p.ID)
+		if p.ID == l.after {
+			l.waiting = l.waiting[:0]
+		}
+	}
+	return nil
+}
+
+// below reads all resources of one parent of a Swept type. One that is gone
+// meanwhile has none.
+func (l *listing) below(ctx context.Context, parent string) (all []resource.Resource, err error) {
+	path, calls, err := l.reader.path(ctx, l.entry, l.entry.lists[0].path, resource.Key{Type: l.entry.Type, Parent: parent})
+	l.spent += calls
+	for asked := map[string]bool{}; err == nil && path != ""; {
+		if asked[path] {
+			return nil, problem.New(problem.Unavailable, "okta's pages of %s lead in a circle", l.entry.Type)
+		}
+		asked[path] = true
+		var found []resource.Resource
+		if found, path, err = l.fetch(ctx, l.entry.lists[0], path, parent); err == nil {
+			all = append(all, found...)
+		}
+	}
+	if r := refusalOf(err); r != nil && r.status == 404 {
+		return nil, nil
+	}
+	return all, err
+}

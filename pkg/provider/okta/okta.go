@@ -1,0 +1,167 @@
+package okta
+
+import (
+	"context"
+	"crypto/sha256"
+	"crypto/tls"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"time"
+
+	"imago/pkg/account"
+	"imago/pkg/problem"
+	"imago/pkg/provider"
+	"imago/pkg/resource"
+)
+
+// Name stands in connections and manifests.
+const Name = "okta"
+
+// defaultShare of each rate limit is ours unless the org says otherwise. Okta gives
+// one app half of every bucket by default, so asking for more would rarely help.
+const defaultShare = 0.5
+
+// Options of a Provider; the zero value is for production.
+type Options struct {
+	// Now is the clock; nil: time.Now.
+	Now func() time.Time
+	// Sleep waits, or ends with the context's error; nil: a timer.
+	Sleep func(context.Context, time.Duration) error
+	// Transport carries the calls; nil: TLS 1.2 or newer, the environment's proxy.
+	Transport http.RoundTripper
+	// MaxBody bounds one answer, in bytes; zero: 64 MiB.
+	MaxBody int64
+}
+
+// Provider reads and writes Okta orgs. It remembers, for each org and credential,
+// the token and what was learned of the rate limits, so that readers may be made
+// as often as is convenient. It is safe for use by many goroutines.
+type Provider struct {
+	options  Options
+	registry registry
+
+	mu       sync.Mutex
+	sessions map[[sha256.Size]byte]*session
+}
+
+var _ provider.Provider = (*Provider)(nil)
+
+// session is one org as one service app.
+type session struct {
+	client *client
+	tokens *tokens
+	used   time.Time
+}
+
+// New makes a provider. It calls nobody.
+func New(o Options) *Provider {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Sleep == nil {
+		o.Sleep = pause
+	}
+	if o.MaxBody == 0 {
+		o.MaxBody = 64 << 20
+	}
+	if o.Transport == nil {
+		o.Transport = newTransport()
+	}
+	return &Provider{options: o, registry: newRegistry(), sessions: map[[sha256.Size]byte]*session{}}
+}
+
+func newTransport() http.RoundTripper {
+	return &http.Transport{
+		Proxy:                 http.ProxyFromEnvironment,
+		DialContext:           (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+		TLSClientConfig:       &tls.Config{MinVersion: tls.VersionTLS12},
+		TLSHandshakeTimeout:   10 * time.Second,
+		ResponseHeaderTimeout: 50 * time.Second, // Okta ends queries at 30 s
+		ForceAttemptHTTP2:     true,
+		MaxIdleConnsPerHost:   8,
+		IdleConnTimeout:       90 * time.Second,
+	}
+}
+
+// Name is "okta".
+func (p *Provider) Name() string { return Name }
+
+// Catalog lists the registered types in reading order.
+func (p *Provider) Catalog() resource.Catalog { return p.registry.catalog() }
+
+// Reader reads an org. The credential's purpose must be Read. Nothing is sent yet:
+// errors are problems of kind Invalid with the field that is wrong.
+func (p *Provider) Reader(ctx context.Context, org account.Org, c account.Credential) (provider.Reader, error) {
+	s, err := p.session(ctx, org, c, account.Read)
+	if err != nil {
+		return nil, err
+	}
+	return &Reader{session: s, registry: p.registry}, nil
+}
+
+// Writer writes an org. The credential's purpose must be Write.
+func (p *Provider) Writer(ctx context.Context, org account.Org, c account.Credential) (provider.Writer, error) {
+	s, err := p.session(ctx, org, c, account.Write)
+	if err != nil {
+		return nil, err
+	}
+	return &Writer{Reader: &Reader{session: s, registry: p.registry}}, nil
+}
+
+// session finds or makes the session of an org and credential.
+func (p *Provider) session(ctx context.Context, org account.Org, c account.Credential, purpose account.Purpose) (*session, error) {
+	if c.Purpose != purpose {
+		return nil, problem.InField("purpose", "is %q where a credential to %s is needed", c.Purpose, purpose)
+	}
+	if org.Share < 0 || org.Share > 1 {
+		return nil, problem.InField("share", "must lie between 0 and 1")
+	}
+	id := sha256.Sum256(fmt.Appendf(nil, "%q", []any{org, c.Purpose, c.ClientID, c.KeyID, c.PrivateKey.Reveal(), c.Scopes}))
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.forgetIdle()
+	if s := p.sessions[id]; s != nil {
+		s.used = p.options.Now()
+		return s, nil
+	}
+	s, err := p.open(ctx, org, c)
+	if err == nil {
+		p.sessions[id] = s
+	}
+	return s, err
+}
+
+// forgetIdle drops sessions that nobody asked for in an hour: by then the token
+// has ended too.
+func (p *Provider) forgetIdle() {
+	for id, s := range p.sessions {
+		if p.options.Now().Sub(s.used) > time.Hour {
+			delete(p.sessions, id)
+		}
+	}
+}
+
+func (p *Provider) open(ctx context.Context, org account.Org, c account.Credential) (*session, error) {
+	u, err := parseOrg(org.URL)
+	if err != nil {
+		return nil, err
+	}
+	if org.Share == 0 {
+		org.Share = defaultShare
+	}
+	clock := &clock{now: p.options.Now, sleep: p.options.Sleep}
+	tokens, err := newTokens(p.options.Transport, clock, u, c)
+	if err != nil {
+		return nil, err
+	}
+	client, err := newClient(ctx, &transport{
+		base: p.options.Transport, org: u, clock: clock, tokens: tokens, maxBody: p.options.MaxBody,
+		limits: &limiter{clock: clock, share: org.Share, buckets: map[string]*bucket{}},
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &session{client: client, tokens: tokens, used: p.options.Now()}, nil
+}

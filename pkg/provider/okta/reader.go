@@ -1,0 +1,281 @@
+package okta
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"net/http"
+	"strings"
+	"time"
+
+	"imago/pkg/problem"
+	"imago/pkg/provider"
+	"imago/pkg/resource"
+)
+
+// Reader reads one org. It is safe for use by many goroutines.
+type Reader struct {
+	*session
+	registry registry
+}
+
+var (
+	_ provider.Reader   = (*Reader)(nil)
+	_ provider.Prober   = (*Reader)(nil)
+	_ provider.Follower = (*Reader)(nil)
+)
+
+// List yields every page of a type; see provider.Reader.
+func (r *Reader) List(ctx context.Context, t resource.Type, parent resource.Key, cursor string) iter.Seq2[provider.Page, error] {
+	return func(yield func(provider.Page, error) bool) {
+		l, err := r.listing(ctx, t, parent, cursor)
+		for err == nil && !l.done {
+			var page provider.Page
+			if page, err = l.page(ctx); err == nil && !yield(page, nil) {
+				return
+			}
+		}
+		if err != nil {
+			yield(provider.Page{}, err)
+		}
+	}
+}
+
+// Get reads one resource as it stands now.
+func (r *Reader) Get(ctx context.Context, key resource.Key) (resource.Resource, error) {
+	e, err := r.entry(key.Type)
+	if err != nil {
+		return resource.Resource{}, err
+	}
+	found, _, err := r.get(ctx, e, key)
+	if err != nil {
+		return resource.Resource{}, ofCall("read "+string(key.Type), e.ReadScopes, err)
+	}
+	return found, nil
+}
+
+// entry finds what is known of a type.
+func (r *Reader) entry(t resource.Type) (*entry, error) {
+	if e := r.registry.entry(t); e != nil {
+		return e, nil
+	}
+	return nil, problem.InField("type", "%q is not a type of Okta's", string(t))
+}
+
+// get reads one resource, and tells what it cost. Errors are the client's.
+func (r *Reader) get(ctx context.Context, e *entry, key resource.Key) (found resource.Resource, calls int, err error) {
+	if err := checkKey(key); err != nil {
+		return found, 0, err
+	}
+	path, calls, err := r.path(ctx, e, e.get, key)
+	if err != nil {
+		return found, calls, err
+	}
+	if e.match != "" {
+		found, more, err := r.search(ctx, e, path, key)
+		return found, calls + more, err
+	}
+	more, err := r.client.read(ctx, path, func(answer reply) (err error) {
+		found, err = e.resource(answer.body, key.Parent)
+		return err
+	})
+	if err == nil && (found.ID != key.ID || !e.isOne(found)) {
+		err = gone(key.Type)
+	}
+	return found, calls + more, err
+}
+
+// checkKey refuses IDs that would lead a path elsewhere.
+func checkKey(key resource.Key) error {
+	for field, id := range map[string]string{"id": key.ID, "parent": key.Parent} {
+		if field == "id" && id == "" || strings.ContainsAny(id, "/?#") || id == "." || id == ".." {
+			return problem.InField(field, "is not an id of Okta's")
+		}
+	}
+	return nil
+}
+
+// search lists at path for the element whose ID the entry's match gives.
+func (r *Reader) search(ctx context.Context, e *entry, path string, key resource.Key) (resource.Resource, int, error) {
+	want, calls := expand(e.match, key), 0
+	for seen := map[string]bool{}; path != "" && !seen[path]; {
+		seen[path] = true
+		var next string
+		var hit bool
+		n, err := r.client.read(ctx, path, func(answer reply) error {
+			next, hit = answer.next, false
+			return resource.Elements(answer.body, func(element []byte) error {
+				id, err := topText(element, "id")
+				hit = hit || id == want
+				return err
+			})
+		})
+		calls += n
+		if err != nil {
+			return resource.Resource{}, calls, err
+		}
+		if hit {
+			return resource.Resource{Key: key, Body: bare(key.ID)}, calls, nil
+		}
+		path = next
+	}
+	return resource.Resource{}, calls, gone(key.Type)
+}
+
+func gone(t resource.Type) error {
+	return problem.New(problem.NotFound, "read %s: okta has no such object", t)
+}
+
+// Find looks for live resources with the natural key of like.
+func (r *Reader) Find(ctx context.Context, like resource.Resource) ([]resource.Resource, error) {
+	e, err := r.entry(like.Type)
+	if err != nil {
+		return nil, err
+	}
+	if e.Shape != resource.Collection {
+		found, err := r.Get(ctx, like.Key)
+		if problem.Is(err, problem.NotFound) {
+			return nil, nil
+		}
+		return []resource.Resource{found}, err
+	}
+	want, err := resource.NaturalKey(e.Info, like.Body)
+	if err != nil || want == "" {
+		return nil, err
+	}
+	found, full, err := r.narrow(ctx, e, like, want)
+	if err != nil || !full {
+		return found, err
+	}
+	return r.sift(ctx, e, like, want)
+}
+
+// narrow asks Okta for candidates; full says that there may be more than it gave,
+// or that Okta cannot narrow the type down.
+func (r *Reader) narrow(ctx context.Context, e *entry, like resource.Resource, want string) (found []resource.Resource, full bool, err error) {
+	if e.find == "" {
+		return nil, true, nil
+	}
+	text, err := e.NaturalKey[len(e.NaturalKey)-1].Text(like.Body)
+	if err != nil {
+		return nil, false, err
+	}
+	_, err = r.client.read(ctx, candidates(e.find, text), func(answer reply) error {
+		all, _, err := e.resources(answer.body, "", like.Parent)
+		found = r.alike(e, all, want)
+		full = answer.next != "" || len(all) >= fullPage
+		return err
+	})
+	return found, full, ofCall("find "+string(e.Type), e.ReadScopes, err)
+}
+
+// sift goes through the whole list.
+func (r *Reader) sift(ctx context.Context, e *entry, like resource.Resource, want string) ([]resource.Resource, error) {
+	var found []resource.Resource
+	for page, err := range r.List(ctx, e.Type, resource.Key{Type: e.Parent, ID: like.Parent}, "") {
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, r.alike(e, page.Resources, want)...)
+	}
+	return found, nil
+}
+
+// alike keeps the resources with a natural key.
+func (r *Reader) alike(e *entry, all []resource.Resource, want string) []resource.Resource {
+	var found []resource.Resource
+	for _, one := range all {
+		if key, err := resource.NaturalKey(e.Info, one.Body); err == nil && key == want {
+			found = append(found, one)
+		}
+	}
+	return found
+}
+
+// Org describes the org: first without signing in, so that a wrong address is told
+// from a wrong key.
+//
+// https://developer.okta.com/docs/api/openapi/okta-management/management/tag/OrgSettingMetadata/
+func (r *Reader) Org(ctx context.Context) (provider.OrgFacts, error) {
+	facts, err := r.wellKnown(ctx)
+	if err != nil {
+		return facts, err
+	}
+	if _, err := r.tokens.get(ctx); err != nil {
+		return facts, err
+	}
+	facts.Skew = r.client.clock.offset()
+	return facts, nil
+}
+
+func (r *Reader) wellKnown(ctx context.Context) (facts provider.OrgFacts, err error) {
+	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
+	defer cancel()
+	notOkta := problem.InField("org_url", "no Okta org answers there").WithHint("give the org's own address, as in https://acme.okta.com")
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.client.org.String()+"/.well-known/okta-organization", nil)
+	if err != nil {
+		return facts, fmt.Errorf("ask the org who it is: %w", err)
+	}
+	req.Header.Set("Accept", "application/json")
+	resp, body, err := exchange(r.tokens.base, req, 1<<20)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return facts, errors.Join(unreachable(err), context.Cause(ctx))
+	case err != nil:
+		return facts, unreachable(err)
+	case resp.StatusCode >= 500 || resp.StatusCode == http.StatusTooManyRequests:
+		return facts, problem.New(problem.Unavailable, "the org answers %d", resp.StatusCode).WithHint("try again later")
+	case resp.StatusCode != http.StatusOK:
+		return facts, notOkta
+	}
+	var said struct {
+		ID       string `json:"id"`
+		Pipeline string `json:"pipeline"`
+	}
+	if err := json.Unmarshal(body, &said); err != nil || said.ID == "" {
+		return facts, notOkta
+	}
+	r.client.clock.observe(resp.Header)
+	engine := map[string]string{"idx": "oie", "v1": "classic"}[said.Pipeline]
+	return provider.OrgFacts{ID: said.ID, Engine: engine, Version: "v1", Skew: r.client.clock.offset()}, nil
+}
+
+// Probe tells what the credential may read, by the smallest list of each type.
+// Types below a parent are told by their scope alone: whether the app was granted
+// it.
+func (r *Reader) Probe(ctx context.Context) iter.Seq2[provider.Access, error] {
+	return func(yield func(provider.Access, error) bool) {
+		if _, err := r.tokens.get(ctx); err != nil {
+			yield(provider.Access{}, err)
+			return
+		}
+		for i := range r.registry {
+			access, err := r.probe(ctx, &r.registry[i])
+			if !yield(access, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+func (r *Reader) probe(ctx context.Context, e *entry) (provider.Access, error) {
+	access := provider.Access{Type: e.Type, Readable: true}
+	err := error(nil)
+	if lacks := r.tokens.lacks(e.ReadScopes); len(lacks) > 0 {
+		err = &refusal{status: http.StatusForbidden, lacking: true}
+	} else if path := e.smallest(); path != "" {
+		_, err = r.client.do(ctx, http.MethodGet, path, nil)
+	}
+	if err == nil {
+		return access, nil
+	}
+	err = ofList(e, resource.Key{}, err)
+	u, ok := errors.AsType[*provider.Unreadable](err)
+	if !ok {
+		return provider.Access{}, err
+	}
+	access.Readable, access.Gap = false, &u.Gap
+	return access, nil
+}

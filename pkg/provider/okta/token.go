@@ -1,0 +1,321 @@
+package okta
+
+import (
+	"context"
+	"crypto/ecdsa"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/go-jose/go-jose/v4"
+	"github.com/go-jose/go-jose/v4/jwt"
+	"github.com/google/uuid"
+	"golang.org/x/sync/singleflight"
+
+	"imago/pkg/account"
+	"imago/pkg/problem"
+	"imago/pkg/provider"
+)
+
+const (
+	tokenPath  = "/oauth2/v1/token"
+	revokePath = "/oauth2/v1/revoke"
+	assertion  = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+
+	// assertionLife is short: Okta takes up to an hour, but an assertion that leaks
+	// should be worth nothing soon.
+	assertionLife = 4 * time.Minute
+	// tokenMargin is how long before its end a token is no longer used.
+	tokenMargin = time.Minute
+	// tokenTimeout bounds one exchange with the token endpoint.
+	tokenTimeout = 30 * time.Second
+)
+
+// tokens signs in as a service app with private_key_jwt and keeps the token until
+// shortly before it ends. It is safe for use by many goroutines, which share one
+// sign-in.
+//
+// https://developer.okta.com/docs/guides/implement-oauth-for-okta-serviceapp/
+type tokens struct {
+	base   http.RoundTripper
+	clock  *clock
+	org    *url.URL
+	client string
+	signer jose.Signer
+
+	one singleflight.Group
+
+	mu      sync.Mutex
+	scopes  []string // asked for; those that the app does not have go
+	granted []string
+	token   string
+	ends    time.Time // in our clock
+}
+
+// newTokens checks the credential without calling the org.
+func newTokens(base http.RoundTripper, c *clock, org *url.URL, cred account.Credential) (*tokens, error) {
+	switch {
+	case cred.ClientID == "":
+		return nil, problem.InField("client_id", "is missing").WithHint("copy it from the service app's General tab")
+	case len(cred.Scopes) == 0:
+		return nil, problem.InField("scopes", "are missing").WithHint("name the scopes that the service app was granted")
+	}
+	signer, err := newSigner(cred)
+	if err != nil {
+		return nil, err
+	}
+	return &tokens{base: base, clock: c, org: org, client: cred.ClientID, signer: signer, scopes: slices.Clone(cred.Scopes)}, nil
+}
+
+func newSigner(cred account.Credential) (jose.Signer, error) {
+	const field = "private_key"
+	key, err := privateKey(cred.PrivateKey.Reveal())
+	if err != nil {
+		return nil, problem.InField(field, "%s", err).WithHint("give an RSA or EC key as PKCS#8 PEM")
+	}
+	alg := jose.RS256
+	if ec, ok := key.(*ecdsa.PrivateKey); ok {
+		switch ec.Curve.Params().BitSize {
+		case 256:
+			alg = jose.ES256
+		case 384:
+			alg = jose.ES384
+		case 521:
+			alg = jose.ES512
+		default:
+			return nil, problem.InField(field, "is on a curve that Okta does not take").WithHint("use P-256, P-384 or P-521")
+		}
+	}
+	options := (&jose.SignerOptions{}).WithType("JWT")
+	if cred.KeyID != "" {
+		options = options.WithHeader("kid", cred.KeyID)
+	}
+	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: alg, Key: key}, options)
+	if err != nil {
+		return nil, problem.InField(field, "cannot sign").Because(err)
+	}
+	return signer, nil
+}
+
+func privateKey(text string) (any, error) {
+	block, _ := pem.Decode([]byte(text))
+	if block == nil {
+		return nil, errors.New("is not PEM")
+	}
+	var key any
+	var err error
+	switch block.Type {
+	case "RSA PRIVATE KEY":
+		key, err = x509.ParsePKCS1PrivateKey(block.Bytes)
+	case "EC PRIVATE KEY":
+		key, err = x509.ParseECPrivateKey(block.Bytes)
+	default:
+		key, err = x509.ParsePKCS8PrivateKey(block.Bytes)
+	}
+	if err != nil {
+		return nil, errors.New("cannot be read as a private key")
+	}
+	switch k := key.(type) {
+	case *rsa.PrivateKey:
+		if k.N.BitLen() < 2048 {
+			return nil, errors.New("is an RSA key shorter than 2048 bits")
+		}
+		return k, nil
+	case *ecdsa.PrivateKey:
+		return k, nil
+	}
+	return nil, errors.New("is neither an RSA nor an EC key")
+}
+
+// get gives a token that is good for the next minute.
+func (t *tokens) get(ctx context.Context) (string, error) {
+	if token, ok := t.current(); ok {
+		return token, nil
+	}
+	// The sign-in is shared, so one caller's end must not be the others'.
+	shared := context.WithoutCancel(ctx)
+	done := t.one.DoChan("", func() (any, error) {
+		if token, ok := t.current(); ok {
+			return token, nil
+		}
+		return t.signIn(shared)
+	})
+	select {
+	case <-ctx.Done():
+		return "", ctx.Err()
+	case r := <-done:
+		if r.Err != nil {
+			return "", r.Err
+		}
+		return r.Val.(string), nil
+	}
+}
+
+func (t *tokens) current() (string, bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.token, t.token != "" && t.clock.now().Before(t.ends)
+}
+
+// forget drops the token if it is the one that the org refused.
+func (t *tokens) forget(token string) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.token == token {
+		t.token = ""
+	}
+}
+
+// lacks lists the scopes that were asked for and not granted.
+func (t *tokens) lacks(asked []string) []string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return slices.DeleteFunc(slices.Clone(asked), func(s string) bool { return slices.Contains(t.granted, s) })
+}
+
+// signIn asks for a token with all scopes. When the app lacks some, it finds out
+// which and signs in with the rest, so that what can be read is read and what
+// cannot becomes a gap; only with none left is it an error.
+func (t *tokens) signIn(ctx context.Context) (string, error) {
+	t.mu.Lock()
+	scopes := slices.Clone(t.scopes)
+	t.mu.Unlock()
+	token, err := t.ask(ctx, scopes)
+	if !lacksScope(err) {
+		return token, err
+	}
+	var have []string
+	for _, s := range scopes {
+		switch _, err := t.ask(ctx, []string{s}); {
+		case lacksScope(err):
+		case err != nil:
+			return "", err
+		default:
+			have = append(have, s)
+		}
+	}
+	if len(have) == 0 {
+		return "", err
+	}
+	return t.ask(ctx, have)
+}
+
+func lacksScope(err error) bool {
+	d, ok := errors.AsType[*signInError](err)
+	return ok && (d.name == "invalid_scope" || d.name == "consent_required")
+}
+
+// ask makes one sign-in, again after a passing failure and once more when the
+// org's clock turns out to differ from ours.
+func (t *tokens) ask(ctx context.Context, scopes []string) (string, error) {
+	const tries = 4
+	for n := 1; ; n++ {
+		before := t.clock.offset()
+		answer, err := t.post(ctx, tokenPath, url.Values{"grant_type": {"client_credentials"}, "scope": {strings.Join(scopes, " ")}})
+		if err == nil {
+			return t.keep(answer, scopes)
+		}
+		refused, ok := errors.AsType[*signInError](err)
+		switch {
+		case provider.WaitOf(err) != nil:
+			return "", err
+		case ok && refused.status < 500 && (n > 1 || t.clock.offset() == before || lacksScope(err)):
+			return "", t.explain(refused, scopes)
+		case n == tries:
+			return "", problem.New(problem.Unavailable, "the org's token endpoint does not answer").WithHint("try again later").Because(err)
+		case !ok || refused.status >= 500:
+			if err := t.clock.sleep(ctx, backoff(n)); err != nil {
+				return "", err
+			}
+		}
+	}
+}
+
+// post sends a form to the token or revoke endpoint, with a fresh assertion.
+func (t *tokens) post(ctx context.Context, path string, form url.Values) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, tokenTimeout)
+	defer cancel()
+	signed, err := t.assert()
+	if err != nil {
+		return nil, err
+	}
+	form.Set("client_assertion_type", assertion)
+	form.Set("client_assertion", signed)
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, t.org.String()+path, strings.NewReader(form.Encode()))
+	if err != nil {
+		return nil, fmt.Errorf("sign in: %w", err)
+	}
+	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	req.Header.Set("Accept", "application/json")
+	resp, body, err := exchange(t.base, req, 1<<20)
+	if err != nil {
+		return nil, err
+	}
+	t.clock.observe(resp.Header)
+	if resp.StatusCode == http.StatusTooManyRequests {
+		return nil, tooMany(t.clock, resp.Header, "the org's limit on sign-ins")
+	}
+	if resp.StatusCode != http.StatusOK {
+		return nil, newSignInError(resp, body)
+	}
+	return body, nil
+}
+
+// assert signs who we are, in the org's time.
+func (t *tokens) assert() (string, error) {
+	now := t.clock.there()
+	signed, err := jwt.Signed(t.signer).Claims(jwt.Claims{
+		Issuer: t.client, Subject: t.client, Audience: jwt.Audience{t.org.String() + tokenPath},
+		IssuedAt: jwt.NewNumericDate(now), Expiry: jwt.NewNumericDate(now.Add(assertionLife)), ID: uuid.NewString(),
+	}).Serialize()
+	if err != nil {
+		return "", fmt.Errorf("sign the client assertion: %w", err)
+	}
+	return signed, nil
+}
+
+func (t *tokens) keep(answer []byte, scopes []string) (string, error) {
+	var a struct {
+		Token   string `json:"access_token"`
+		Type    string `json:"token_type"`
+		Expires int    `json:"expires_in"`
+		Scope   string `json:"scope"`
+	}
+	if err := json.Unmarshal(answer, &a); err != nil || a.Token == "" || !strings.EqualFold(a.Type, "Bearer") {
+		return "", problem.New(problem.Unavailable, "the org's token endpoint answers without a bearer token")
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.token, t.granted = a.Token, scopes
+	if a.Scope != "" {
+		t.granted = strings.Fields(a.Scope)
+	}
+	t.ends = t.clock.now().Add(time.Duration(a.Expires)*time.Second - tokenMargin)
+	return a.Token, nil
+}
+
+// revoke gives the token back; without one there is nothing to do. Whatever comes
+// of it, the token is not used again.
+func (t *tokens) revoke(ctx context.Context) error {
+	t.mu.Lock()
+	token := t.token
+	t.token = ""
+	t.mu.Unlock()
+	if token == "" {
+		return nil
+	}
+	_, err := t.post(ctx, revokePath, url.Values{"token": {token}, "token_type_hint": {"access_token"}})
+	if refused, ok := errors.AsType[*signInError](err); ok && refused.status < 500 {
+		return t.explain(refused, nil)
+	}
+	return err
+}

@@ -1,0 +1,257 @@
+package okta
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"imago/pkg/problem"
+	"imago/pkg/provider"
+)
+
+// Headers that the transport adds to an answer for the client above the SDK. An
+// answer of the org cannot bring them: they are set or removed always.
+const (
+	headerNext  = "Imago-Next"  // path and query of the next page
+	headerCalls = "Imago-Calls" // requests that the answer cost
+)
+
+const (
+	// tries is how often one call is sent before it counts as failed.
+	tries = 5
+	// patience is the longest wait that is slept off; a longer one is told to the
+	// caller, who has other things to do.
+	patience = 2 * time.Second
+	// attemptTimeout bounds one attempt, its body included. Okta ends queries at 30 s.
+	attemptTimeout = 60 * time.Second
+)
+
+// transport is the http.RoundTripper below Okta's SDK. It owns what the SDK does
+// badly or not at all: tokens, rate limits, retries, Link headers, bounded bodies.
+// An answer reaches the SDK whole, never as 429, without a Link header (the SDK
+// panics on a malformed one) and typed as bytes (the SDK would decode it twice).
+type transport struct {
+	base    http.RoundTripper
+	org     *url.URL
+	clock   *clock
+	tokens  *tokens
+	limits  *limiter
+	maxBody int64
+}
+
+// RoundTrip sends a call until it is answered for good. Besides the answer it can
+// end with a *provider.Wait, a *problem.Problem or the context's error.
+func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
+	body, err := bodyOf(req)
+	if err != nil {
+		return nil, err
+	}
+	bucket := bucketOf(req.Method, req.URL.Path)
+	fresh := false // a token was asked for again already
+	for n := 1; ; n++ {
+		if err := t.pass(req.Context(), bucket); err != nil {
+			return nil, err
+		}
+		token, err := t.tokens.get(req.Context())
+		if err != nil {
+			return nil, err
+		}
+		resp, content, err := t.send(req, body, token, bucket)
+		switch next := t.judge(req, resp, content, err); {
+		case next.err != nil && (!next.again || n == tries):
+			return nil, next.err
+		case next.token && !fresh:
+			fresh = true
+			t.tokens.forget(token)
+		case next.again && n < tries:
+			if err := t.clock.sleep(req.Context(), backoff(n)); err != nil {
+				return nil, err
+			}
+		default:
+			return t.deliver(req, resp, content, n)
+		}
+	}
+}
+
+func bodyOf(req *http.Request) ([]byte, error) {
+	if req.Body == nil {
+		return nil, nil
+	}
+	body, err := io.ReadAll(req.Body)
+	if err == nil {
+		err = req.Body.Close()
+	}
+	return body, err
+}
+
+// pass waits for the bucket, or tells how long that would take.
+func (t *transport) pass(ctx context.Context, bucket string) error {
+	for {
+		until, ok := t.limits.take(bucket)
+		if ok {
+			return nil
+		}
+		d := until.Sub(t.clock.now())
+		if d > patience {
+			return &provider.Wait{Until: until, Reason: "our share of Okta's rate limit " + bucket + " is used up"}
+		}
+		if err := t.clock.sleep(ctx, max(d, 50*time.Millisecond)); err != nil {
+			return err
+		}
+	}
+}
+
+// send makes one attempt.
+func (t *transport) send(req *http.Request, body []byte, token, bucket string) (*http.Response, []byte, error) {
+	ctx, cancel := context.WithTimeout(req.Context(), attemptTimeout)
+	defer cancel()
+	attempt := req.Clone(ctx)
+	attempt.Header.Set("Authorization", "Bearer "+token)
+	if body != nil {
+		attempt.Body, attempt.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+	}
+	resp, content, err := exchange(t.base, attempt, t.maxBody)
+	if resp != nil {
+		t.clock.observe(resp.Header)
+		t.limits.learn(bucket, resp.Header)
+	}
+	return resp, content, err
+}
+
+// exchange sends a request and reads the whole answer, up to most bytes. When only
+// the body fails to come, the answer's head is returned with the error.
+func exchange(base http.RoundTripper, req *http.Request, most int64) (*http.Response, []byte, error) {
+	resp, err := base.RoundTrip(req)
+	if err != nil {
+		return nil, nil, err
+	}
+	content, err := io.ReadAll(io.LimitReader(resp.Body, most+1))
+	if closeErr := resp.Body.Close(); err == nil {
+		err = closeErr
+	}
+	if err == nil && int64(len(content)) > most {
+		err = &problem.Problem{Kind: problem.Unavailable, What: fmt.Sprintf("okta's answer is longer than %d bytes", most)}
+	}
+	return resp, content, err
+}
+
+// verdict is what to do about an attempt.
+type verdict struct {
+	err   error // the attempt failed so; nil: there is an answer
+	again bool  // worth another attempt
+	token bool  // worth another attempt with a new token
+}
+
+// judge decides about an attempt. A call that may have been carried out is made
+// again only if doing it twice is doing it once.
+func (t *transport) judge(req *http.Request, resp *http.Response, content []byte, err error) verdict {
+	harmless := req.Method != http.MethodPost && req.Method != http.MethodPatch
+	switch {
+	case req.Context().Err() != nil:
+		return verdict{err: req.Context().Err()}
+	case problem.Of(err) != nil:
+		return verdict{err: err}
+	case err != nil:
+		return verdict{err: unreachable(err), again: harmless || unsent(err)}
+	case resp.StatusCode == http.StatusTooManyRequests:
+		return t.limited(resp)
+	case resp.StatusCode >= 500 && resp.StatusCode != http.StatusNotImplemented:
+		return verdict{again: harmless}
+	case resp.StatusCode >= 300 && resp.StatusCode < 400:
+		return verdict{err: problem.InField("org_url", "redirects elsewhere, which is not followed").WithHint("give the org's own address")}
+	case resp.StatusCode == http.StatusUnauthorized && errorCode(content) == "E0000011":
+		return verdict{token: true}
+	case busy(resp.StatusCode, content):
+		return verdict{again: true}
+	}
+	return verdict{}
+}
+
+// busy answers were refused before anything was done: E0000239 (priorities are
+// being reconciled) and E0000112 (the user is in transition).
+func busy(status int, content []byte) bool {
+	if status != http.StatusLocked && status != http.StatusConflict && status != http.StatusForbidden {
+		return false
+	}
+	code := errorCode(content)
+	return code == "E0000239" || code == "E0000112"
+}
+
+// limited is the verdict on a 429, which did nothing. A reset close by, or none
+// given, is worth another try; a far one is the caller's to wait for.
+func (t *transport) limited(resp *http.Response) verdict {
+	w := tooMany(t.clock, resp.Header, "okta's rate limit")
+	return verdict{err: w, again: w.Until.Sub(t.clock.now()) <= patience}
+}
+
+// tooMany reads until when a 429 asks to wait. With a limit of zero it is the
+// limit on calls at one time, whose reset is only a suggestion.
+//
+// https://developer.okta.com/docs/reference/rl2-concurrency/
+func tooMany(c *clock, h http.Header, reason string) *provider.Wait {
+	const soon = time.Second
+	limit, _, reset, ok := limits(h)
+	until := c.now().Add(soon)
+	if ok && limit > 0 {
+		until = c.here(reset)
+	} else if seconds, err := strconv.Atoi(h.Get("Retry-After")); err == nil {
+		until = c.now().Add(time.Duration(seconds) * time.Second)
+	}
+	return &provider.Wait{Until: until, Reason: reason}
+}
+
+func errorCode(content []byte) string {
+	var said struct {
+		Code string `json:"errorCode"`
+	}
+	if err := json.Unmarshal(content, &said); err != nil {
+		return ""
+	}
+	return said.Code
+}
+
+// unsent reports whether an error arose before the request left: such a call was
+// certainly not carried out.
+func unsent(err error) bool {
+	op, ok := errors.AsType[*net.OpError](err)
+	return ok && op.Op == "dial"
+}
+
+// unreachable is a failed connection for a person. The cause stays as text only:
+// the SDK takes an io.EOF in the chain for a reason to ask again without end.
+func unreachable(err error) error {
+	text := err.Error()
+	if u, ok := errors.AsType[*url.Error](err); ok {
+		text = u.Err.Error()
+	}
+	return problem.New(problem.Unavailable, "the org cannot be reached").
+		WithHint("check the address and the network, or try again later").Because(errors.New(text))
+}
+
+// deliver hands the answer up.
+func (t *transport) deliver(req *http.Request, resp *http.Response, content []byte, calls int) (*http.Response, error) {
+	next, err := nextLink(t.org, req.URL, resp.Header)
+	if err != nil && resp.StatusCode < 300 {
+		return nil, problem.New(problem.Unavailable, "okta's link to the next page cannot be followed").Because(err)
+	}
+	resp.Header.Del("Link")
+	resp.Header.Set(headerNext, next)
+	resp.Header.Set(headerCalls, strconv.Itoa(calls))
+	if resp.StatusCode < 300 {
+		if kind := resp.Header.Get("Content-Type"); len(content) > 0 && !strings.Contains(kind, "json") {
+			return nil, problem.New(problem.Unavailable, "the org answers %s instead of JSON", kind).WithHint("check that the address is an Okta org's, with no proxy before it")
+		}
+		resp.Header.Set("Content-Type", "application/octet-stream")
+	}
+	resp.Body, resp.ContentLength, resp.Request = io.NopCloser(bytes.NewReader(content)), int64(len(content)), req
+	return resp, nil
+}
