@@ -1,0 +1,3 @@
+module imago/services/oktasim
+
+go 1.26

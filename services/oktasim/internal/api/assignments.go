@@ -1,0 +1,190 @@
+package api
+
+import (
+	"slices"
+	"strings"
+
+	"imago/services/oktasim/internal/doc"
+	"imago/services/oktasim/internal/failure"
+	"imago/services/oktasim/internal/org"
+)
+
+func assignmentOperations() []operation {
+	part := func(method, path string, write bool, run func(*call) error) operation {
+		scope := "okta.apps.read"
+		if write {
+			scope = "okta.apps.manage"
+		}
+		return operation{method: method, path: "/api/v1/apps/{appId}" + path, scope: scope, area: org.AreaAssignments, write: write, run: run}
+	}
+	return []operation{
+		part("GET", "/users", false, listAppUsers),
+		part("POST", "/users", true, assignUser),
+		part("GET", "/users/{userId}", false, showAppUser),
+		part("POST", "/users/{userId}", true, changeAppUser),
+		part("DELETE", "/users/{userId}", true, unassignUser),
+		part("GET", "/groups", false, listAppGroups),
+		part("GET", "/groups/{groupId}", false, showAppGroup),
+		part("PUT", "/groups/{groupId}", true, assignGroup),
+		part("DELETE", "/groups/{groupId}", true, unassignGroup),
+	}
+}
+
+func listAppUsers(c *call) error {
+	a, err := c.app()
+	if err != nil {
+		return err
+	}
+	get := func(id string) *org.Assignment {
+		as, err := c.org.AppUserOf(a, id)
+		if err != nil {
+			return nil
+		}
+		return as
+	}
+	q := c.query.Get("q")
+	keep := func(as *org.Assignment) bool { return q == "" || as.Matches(q) }
+	body := func(as *org.Assignment) (any, error) { return c.org.AppUserBody(a, as), nil }
+	return list(c, pages{standard: 50, highest: 500}, c.org.AppUsersAfter(a, c.query.Get("after")), get, keep, body)
+}
+
+// appUser finds the app and the user in the path.
+func (c *call) appUser() (*org.App, *org.User, error) {
+	a, err := c.app()
+	if err != nil {
+		return nil, nil, err
+	}
+	u, err := c.org.User(c.params["userId"])
+	return a, u, err
+}
+
+func showAppUser(c *call) error {
+	a, u, err := c.appUser()
+	if err != nil {
+		return err
+	}
+	as, err := c.org.AppUserOf(a, u.ID)
+	if err != nil {
+		return err
+	}
+	return c.show(c.org.AppUserBody(a, as), nil)
+}
+
+func assignUser(c *call) error {
+	a, err := c.app()
+	if err != nil {
+		return err
+	}
+	body, err := c.object()
+	if err != nil {
+		return err
+	}
+	id := doc.String(body, "id")
+	if id == "" {
+		return failure.Missing("id")
+	}
+	u, err := c.org.User(id)
+	if err != nil {
+		return err
+	}
+	return c.assign(a, u, body)
+}
+
+func (c *call) assign(a *org.App, u *org.User, body doc.Doc) error {
+	as, err := c.org.AssignUser(c.cause(), a, u, body)
+	if err != nil {
+		return err
+	}
+	return c.show(c.org.AppUserBody(a, as), nil)
+}
+
+func changeAppUser(c *call) error {
+	a, u, err := c.appUser()
+	if err != nil {
+		return err
+	}
+	if _, err := c.org.AppUserOf(a, u.ID); err != nil {
+		return err
+	}
+	body, err := c.object()
+	if err != nil {
+		return err
+	}
+	return c.assign(a, u, body)
+}
+
+func unassignUser(c *call) error {
+	a, u, err := c.appUser()
+	if err != nil {
+		return err
+	}
+	return c.done(c.org.UnassignUser(c.cause(), a, u))
+}
+
+// listAppGroups lists by priority, as recorded; the cursor is a group's id.
+func listAppGroups(c *call) error {
+	a, err := c.app()
+	if err != nil {
+		return err
+	}
+	links := a.Groups
+	if after := c.query.Get("after"); after != "" {
+		i := slices.IndexFunc(links, func(l *org.AppGroupLink) bool { return l.Group == after })
+		links = links[i+1:]
+	}
+	ids := make([]string, len(links))
+	for i, l := range links {
+		ids[i] = l.Group
+	}
+	get := func(id string) *org.AppGroupLink {
+		return links[slices.Index(ids, id)]
+	}
+	q := strings.ToLower(c.query.Get("q"))
+	keep := func(l *org.AppGroupLink) bool {
+		return strings.HasPrefix(strings.ToLower(c.groupByID(l.Group).Name()), q)
+	}
+	body := func(l *org.AppGroupLink) (any, error) { return c.org.AppGroupBody(a, l), nil }
+	return list(c, pages{standard: 20, highest: 200}, ids, get, keep, body)
+}
+
+// appGroup finds the app and the group in the path.
+func (c *call) appGroup() (*org.App, *org.Group, error) {
+	a, err := c.app()
+	if err != nil {
+		return nil, nil, err
+	}
+	g, err := c.group()
+	return a, g, err
+}
+
+func showAppGroup(c *call) error {
+	a, g, err := c.appGroup()
+	if err != nil {
+		return err
+	}
+	l, err := c.org.AppGroupOf(a, g.ID)
+	if err != nil {
+		return err
+	}
+	return c.show(c.org.AppGroupBody(a, l), nil)
+}
+
+func assignGroup(c *call) error {
+	a, g, err := c.appGroup()
+	if err != nil {
+		return err
+	}
+	body, err := c.optional()
+	if err != nil {
+		return err
+	}
+	return c.show(c.org.AppGroupBody(a, c.org.AssignGroup(c.cause(), a, g, body)), nil)
+}
+
+func unassignGroup(c *call) error {
+	a, g, err := c.appGroup()
+	if err != nil {
+		return err
+	}
+	return c.done(c.org.UnassignGroup(c.cause(), a, g))
+}

@@ -1,0 +1,219 @@
+package api
+
+import (
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"imago/services/oktasim/internal/doc"
+	"imago/services/oktasim/internal/failure"
+	"imago/services/oktasim/internal/org"
+)
+
+func logOperations() []operation {
+	return []operation{{
+		method: http.MethodGet, path: "/api/v1/logs", scope: "okta.logs.read", area: org.AreaLogs, run: listEvents,
+	}}
+}
+
+var logPages = pages{standard: 100, highest: 1000, strict: true}
+
+// oldest is how far back since may go (documented).
+const oldest = 180 * 24 * time.Hour
+
+// listEvents answers both kinds of query. Without until it is a poll: events come in
+// the order of their arrival and the next link is always there. With until it is
+// bounded: events come by published and the last page has no next link.
+func listEvents(c *call) error {
+	q, err := c.logQuery()
+	if err != nil {
+		return err
+	}
+	n, err := c.limit(logPages)
+	if err != nil {
+		return err
+	}
+	after, err := cursorPosition(c.query.Get("after"))
+	if err != nil {
+		return err
+	}
+	found, more := c.org.Events(q, after, n)
+	items := []any{}
+	for _, e := range found {
+		items = append(items, eventBody(e.Event))
+	}
+	polling := !q.Bounded && !q.Descending
+	next := c.query.Get("after")
+	if len(found) > 0 {
+		last := found[len(found)-1]
+		next = strconv.FormatInt(int64(last.Published), 10) + "_" + strconv.Itoa(last.Seq)
+	}
+	if next == "" && polling {
+		// Nothing yet: a cursor that stands before the first event.
+		next = strconv.FormatInt(c.org.Now().UnixMilli(), 10) + "_0"
+	}
+	if !more && !polling {
+		next = ""
+	}
+	c.linkLog(q, n, next)
+	return c.array(items)
+}
+
+// linkLog keeps since in the links, so that a poll goes on where it began.
+func (c *call) linkLog(q org.LogQuery, n int, next string) {
+	c.link(logPages, n, "")
+	if next == "" {
+		return
+	}
+	c.query.Set("since", q.Since.Format(stampLayout))
+	c.query.Set("after", next)
+	c.query.Set("limit", strconv.Itoa(n))
+	c.linkLine(c.query, "next")
+}
+
+const stampLayout = "2006-01-02T15:04:05.000Z"
+
+func (c *call) logQuery() (org.LogQuery, error) {
+	var q org.LogQuery
+	now := c.org.Now()
+	until, err := c.moment("until")
+	if err != nil {
+		return q, err
+	}
+	since, err := c.moment("since")
+	if err != nil {
+		return q, err
+	}
+	q.Bounded = !until.IsZero()
+	if since.IsZero() {
+		end := now
+		if q.Bounded {
+			end = until
+		}
+		since = end.Add(-7 * 24 * time.Hour)
+	}
+	if now.Sub(since) > oldest {
+		return q, failure.Invalid("since", "since: The field must not be more than 180 days ago")
+	}
+	if q.Bounded && until.Before(since) {
+		return q, failure.Invalid("until", "until: The field must not be before since")
+	}
+	q.Since, q.Until = since, until
+	switch c.query.Get("sortOrder") {
+	case "", "ASCENDING":
+	case "DESCENDING":
+		q.Descending, q.Bounded = true, true
+	default:
+		return q, failure.Invalid("sortOrder", "sortOrder: The field must be ASCENDING or DESCENDING")
+	}
+	return q, c.logConditions(&q)
+}
+
+func (c *call) logConditions(q *org.LogQuery) error {
+	f, err := c.filter("filter", org.LogAttribute)
+	if err != nil {
+		return err
+	}
+	q.Filter = f
+	q.Words = strings.Fields(c.query.Get("q"))
+	for _, w := range q.Words {
+		if len(w) > 40 {
+			return failure.Invalid("q", "q: A keyword must be at most 40 characters")
+		}
+	}
+	return nil
+}
+
+func (c *call) moment(name string) (time.Time, error) {
+	text := c.query.Get(name)
+	if text == "" {
+		return time.Time{}, nil
+	}
+	t, err := time.Parse(time.RFC3339, text)
+	if err != nil {
+		return t, failure.Invalid(name, name+": The date format in your query is not recognized. Please enter dates using ISO8601 string format.")
+	}
+	return t.UTC(), nil
+}
+
+// cursorPosition reads the position out of a cursor, "1700000000000_17".
+func cursorPosition(cursor string) (int, error) {
+	if cursor == "" {
+		return 0, nil
+	}
+	_, seq, ok := strings.Cut(cursor, "_")
+	n, err := strconv.Atoi(seq)
+	if !ok || err != nil || n < 0 {
+		return 0, failure.BadSearch("after: The cursor is not valid")
+	}
+	return n, nil
+}
+
+// eventBody is a log event in Okta's shape.
+func eventBody(e *org.Event) any {
+	debug := doc.Merge(doc.Doc{"requestId": e.RequestID, "requestUri": e.URI, "url": e.URI + "?"}, e.Debug)
+	var reason any
+	if e.Reason != "" {
+		reason = e.Reason
+	}
+	detail := doc.Doc{}
+	if strings.HasPrefix(e.TokenID, "00T") {
+		detail["requestApiTokenId"] = e.TokenID
+	}
+	return struct {
+		Actor          org.Party   `json:"actor"`
+		Client         doc.Doc     `json:"client"`
+		Device         any         `json:"device"`
+		Authentication doc.Doc     `json:"authenticationContext"`
+		Message        string      `json:"displayMessage"`
+		EventType      string      `json:"eventType"`
+		Outcome        doc.Doc     `json:"outcome"`
+		Published      org.Stamp   `json:"published"`
+		Security       doc.Doc     `json:"securityContext"`
+		Severity       string      `json:"severity"`
+		Debug          doc.Doc     `json:"debugContext"`
+		Legacy         any         `json:"legacyEventType"`
+		Transaction    doc.Doc     `json:"transaction"`
+		UUID           string      `json:"uuid"`
+		Version        string      `json:"version"`
+		Request        doc.Doc     `json:"request"`
+		Target         []org.Party `json:"target"`
+	}{
+		Actor: e.Actor, Client: clientBody(e), Authentication: doc.Doc{
+			"authenticationProvider": nil, "credentialProvider": nil, "credentialType": nil, "issuer": nil, "interface": nil,
+			"authenticationStep": 0, "rootSessionId": session(e), "externalSessionId": session(e),
+		},
+		Message: e.Message, EventType: e.EventType, Outcome: doc.Doc{"result": e.Result, "reason": reason}, Published: e.Published,
+		Security: doc.Doc{"asNumber": nil, "asOrg": nil, "isp": nil, "domain": nil, "isProxy": nil},
+		Severity: e.Severity, Debug: doc.Doc{"debugData": debug},
+		Transaction: doc.Doc{"type": e.TxType, "id": e.TxID, "detail": detail}, UUID: e.UUID, Version: "0",
+		Request: doc.Doc{"ipChain": ipChain(e)}, Target: e.Targets,
+	}
+}
+
+func session(e *org.Event) any {
+	if e.Session == "" {
+		return nil
+	}
+	return e.Session
+}
+
+func clientBody(e *org.Event) doc.Doc {
+	b := doc.Doc{"userAgent": nil, "zone": nil, "device": nil, "id": nil, "ipAddress": nil, "geographicalContext": nil}
+	if e.IP != "" {
+		b["ipAddress"], b["zone"], b["device"] = e.IP, "null", "Unknown"
+		b["userAgent"] = doc.Doc{"rawUserAgent": e.UserAgent, "os": "Unknown", "browser": "UNKNOWN"}
+	}
+	if e.Actor.Type == "PublicClientApp" {
+		b["id"] = e.Actor.ID
+	}
+	return b
+}
+
+func ipChain(e *org.Event) []any {
+	if e.IP == "" {
+		return []any{}
+	}
+	return []any{doc.Doc{"ip": e.IP, "geographicalContext": nil, "version": "V4", "source": nil}}
+}

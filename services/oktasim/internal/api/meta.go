@@ -1,0 +1,78 @@
+package api
+
+import (
+	"net/http"
+
+	"imago/services/oktasim/internal/doc"
+	"imago/services/oktasim/internal/failure"
+	"imago/services/oktasim/internal/org"
+)
+
+func metaOperations() []operation {
+	get := func(path, scope string, area org.Area, run func(*call) error) operation {
+		return operation{method: http.MethodGet, path: path, scope: scope, area: area, run: run}
+	}
+	wellKnown := get("/.well-known/okta-organization", "", org.AreaOrg, showOrganization)
+	wellKnown.open = true
+	return []operation{
+		wellKnown,
+		get("/api/v1/org", "okta.orgs.read", org.AreaOrg, showOrg),
+		get("/api/v1/meta/types/user", "okta.userTypes.read", org.AreaSchemas, listUserTypes),
+		get("/api/v1/meta/types/user/{typeId}", "okta.userTypes.read", org.AreaSchemas, showUserType),
+		get("/api/v1/meta/schemas/user/{schemaId}", "okta.schemas.read", org.AreaSchemas, showUserSchema),
+		get("/api/v1/meta/schemas/group/default", "okta.schemas.read", org.AreaSchemas, showGroupSchema),
+	}
+}
+
+// showOrganization is the unauthenticated self-description, which tells the engine.
+func showOrganization(c *call) error {
+	pipeline := "v1"
+	if c.org.IsOIE() {
+		pipeline = "idx"
+	}
+	return c.show(doc.Doc{
+		"id": c.org.Info().ID, "cell": "sim", "pipeline": pipeline,
+		"_links": doc.Doc{"organization": doc.Doc{"href": c.org.Base()}},
+		"settings": doc.Doc{
+			"analyticsCollectionEnabled": false, "bugReportingEnabled": true, "omEnabled": false, "pssoEnabled": false,
+			"desktopMFAEnabled": false, "itpEnabled": false,
+		},
+	}, nil)
+}
+
+func showOrg(c *call) error {
+	info, base := c.org.Info(), c.org.Base()
+	href := func(path string) doc.Doc { return doc.Doc{"href": base + path} }
+	body := doc.Doc{
+		"id": info.ID, "subdomain": info.Subdomain, "companyName": info.Company, "status": org.Active, "expiresAt": nil,
+		"created": info.Created, "lastUpdated": info.Created,
+		"_links": doc.Doc{
+			"preferences": href("/api/v1/org/preferences"), "contacts": href("/api/v1/org/contacts"), "logo": nil,
+			"oktaCommunication": href("/api/v1/org/privacy/oktaCommunication"), "oktaSupport": href("/api/v1/org/privacy/oktaSupport"),
+			"uploadLogo": doc.Doc{"href": base + "/api/v1/org/logo", "hints": doc.Doc{"allow": doc.Array("POST")}},
+		},
+	}
+	for _, field := range []string{"website", "phoneNumber", "endUserSupportHelpURL", "supportPhoneNumber", "address1", "address2", "city", "state", "country", "postalCode"} {
+		body[field] = nil
+	}
+	return c.show(body, nil)
+}
+
+func listUserTypes(c *call) error {
+	b, err := c.org.UserTypeBody("default")
+	if err != nil {
+		return err
+	}
+	return c.array([]any{b})
+}
+
+func showUserType(c *call) error { return c.show(c.org.UserTypeBody(c.params["typeId"])) }
+
+func showUserSchema(c *call) error {
+	if !c.org.IsUserSchema(c.params["schemaId"]) {
+		return failure.NotFound(c.params["schemaId"], "UserSchema")
+	}
+	return c.show(c.org.UserSchemaBody(), nil)
+}
+
+func showGroupSchema(c *call) error { return c.show(c.org.GroupSchemaBody(), nil) }

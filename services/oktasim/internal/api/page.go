@@ -1,0 +1,142 @@
+package api
+
+import (
+	"bytes"
+	"encoding/json"
+	"maps"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"imago/services/oktasim/internal/doc"
+	"imago/services/oktasim/internal/failure"
+	"imago/services/oktasim/internal/filter"
+)
+
+// pages says how a list is cut: the limit when none is asked for, and the highest.
+// strict lists refuse a higher limit, the others use the highest.
+type pages struct {
+	standard, highest int
+	strict            bool
+	// silent lists show no limit that was not asked for in their self link.
+	silent bool
+}
+
+// limit reads the limit parameter.
+func (c *call) limit(p pages) (int, error) {
+	text := c.query.Get("limit")
+	if text == "" {
+		return p.standard, nil
+	}
+	n, err := strconv.Atoi(text)
+	switch {
+	case err != nil || n == 0 || n < -1:
+		return 0, failure.BadPage("limit: The field must be a positive number")
+	case n == -1:
+		return p.highest, nil
+	case n > p.highest && p.strict:
+		return 0, failure.BadPage("limit: The field must be at most " + strconv.Itoa(p.highest))
+	}
+	return min(n, p.highest), nil
+}
+
+// filter reads a filter or search parameter; known decides which attributes it may name.
+func (c *call) filter(name string, known func(string) bool) (*filter.Filter, error) {
+	text := c.query.Get(name)
+	if text == "" {
+		return nil, nil
+	}
+	f, err := filter.Parse(text)
+	if err != nil {
+		return nil, failure.BadSearch(name + ": " + err.Error())
+	}
+	for _, a := range f.Attributes() {
+		if !known(a) {
+			return nil, failure.BadSearch(name + ": The attribute " + a + " cannot be used")
+		}
+	}
+	return f, nil
+}
+
+// list answers with a page of the objects behind ids, which come in order and after
+// the cursor already. keep may be nil.
+func list[T any](c *call, p pages, ids []string, get func(string) T, keep func(T) bool, body func(T) (any, error)) error {
+	n, err := c.limit(p)
+	if err != nil {
+		return err
+	}
+	var items []any
+	last, more := "", false
+	for _, id := range ids {
+		x := get(id)
+		if keep != nil && !keep(x) {
+			continue
+		}
+		if len(items) == n {
+			more = true
+			break
+		}
+		b, err := body(x)
+		if err != nil {
+			return err
+		}
+		items, last = append(items, b), id
+	}
+	next := ""
+	if more {
+		next = last
+	}
+	c.link(p, n, next)
+	return c.array(items)
+}
+
+// always adapts a body that cannot fail.
+func always[T any](f func(T) any) func(T) (any, error) {
+	return func(x T) (any, error) { return f(x), nil }
+}
+
+// array answers 200 with a JSON array, copying bodies that are JSON already.
+func (c *call) array(items []any) error {
+	var buf bytes.Buffer
+	buf.WriteByte('[')
+	for i, item := range items {
+		if i > 0 {
+			buf.WriteByte(',')
+		}
+		b, ok := item.(json.RawMessage)
+		if !ok {
+			var err error
+			if b, err = doc.Bytes(item); err != nil {
+				return err
+			}
+		}
+		buf.Write(b)
+	}
+	buf.WriteByte(']')
+	c.status, c.response = http.StatusOK, buf.Bytes()
+	return nil
+}
+
+// link adds the Link headers, one line each: self, and next unless next is empty.
+func (c *call) link(p pages, limit int, next string) {
+	q := maps.Clone(c.query)
+	if q.Get("limit") == "" && !p.silent {
+		q.Set("limit", strconv.Itoa(limit))
+	}
+	c.linkLine(q, "self")
+	if next == "" {
+		return
+	}
+	q = maps.Clone(q)
+	q.Set("after", next)
+	q.Set("limit", strconv.Itoa(limit))
+	c.linkLine(q, "next")
+}
+
+func (c *call) linkLine(q url.Values, rel string) {
+	target := c.org.Base() + c.r.URL.EscapedPath()
+	if len(q) > 0 {
+		target += "?" + q.Encode()
+	}
+	c.set("Link", "<"+target+`>; rel="`+rel+`"`)
+}

@@ -1,0 +1,124 @@
+package api
+
+import (
+	"net/url"
+	"strings"
+
+	"imago/services/oktasim/internal/org"
+)
+
+// operation is one method of one path.
+type operation struct {
+	method, path string
+	// scope is what an OAuth token must carry.
+	scope string
+	// area and write are what the caller's admin role must allow.
+	area  org.Area
+	write bool
+	// open operations need no credentials; self ones need no role.
+	open, self bool
+	// notes marks reads that leave a trace in the org.
+	notes bool
+	run   func(*call) error
+}
+
+// router finds operations by path.
+type router struct{ root *branch }
+
+type branch struct {
+	fixed    map[string]*branch
+	variable *branch
+	name     string
+	methods  map[string]*operation
+}
+
+func newBranch() *branch {
+	return &branch{fixed: map[string]*branch{}, methods: map[string]*operation{}}
+}
+
+func newRouter(ops []operation) *router {
+	r := &router{root: newBranch()}
+	for i := range ops {
+		r.add(&ops[i])
+	}
+	return r
+}
+
+func (r *router) add(op *operation) {
+	at := r.root
+	for _, part := range segments(op.path) {
+		if name, ok := strings.CutPrefix(part, "{"); ok {
+			if at.variable == nil {
+				at.variable = newBranch()
+			}
+			at = at.variable
+			at.name = strings.TrimSuffix(name, "}")
+			continue
+		}
+		if at.fixed[part] == nil {
+			at.fixed[part] = newBranch()
+		}
+		at = at.fixed[part]
+	}
+	at.methods[op.method] = op
+}
+
+func segments(path string) []string { return strings.Split(strings.Trim(path, "/"), "/") }
+
+// find returns the operation and its path parameters, by position in the template.
+// known tells an unknown path from an unknown method.
+func (r *router) find(method, escaped string) (op *operation, params map[string]string, known bool) {
+	parts := segments(escaped)
+	for i, p := range parts {
+		plain, err := url.PathUnescape(p)
+		if err != nil {
+			return nil, nil, false
+		}
+		parts[i] = plain
+	}
+	at, values := r.root.walk(parts)
+	if at == nil || len(at.methods) == 0 {
+		return nil, nil, false
+	}
+	op = at.methods[method]
+	if op == nil {
+		return nil, nil, true
+	}
+	params = map[string]string{}
+	for _, part := range segments(op.path) {
+		if name, ok := strings.CutPrefix(part, "{"); ok {
+			params[strings.TrimSuffix(name, "}")] = values[0]
+			values = values[1:]
+		}
+	}
+	return op, params, true
+}
+
+// walk prefers fixed parts and turns back where they lead nowhere.
+func (b *branch) walk(parts []string) (*branch, []string) {
+	if len(parts) == 0 {
+		return b, nil
+	}
+	if next := b.fixed[parts[0]]; next != nil {
+		if end, values := next.walk(parts[1:]); end != nil && len(end.methods) > 0 {
+			return end, values
+		}
+	}
+	if b.variable == nil || parts[0] == "" {
+		return nil, nil
+	}
+	end, values := b.variable.walk(parts[1:])
+	return end, append([]string{parts[0]}, values...)
+}
+
+// operations lists everything that the simulator offers.
+func operations() []operation {
+	var all []operation
+	for _, subject := range [][]operation{
+		userOperations(), groupOperations(), groupRuleOperations(), appOperations(), assignmentOperations(),
+		policyOperations(), collectionOperations(), roleOperations(), logOperations(), metaOperations(), oauthOperations(),
+	} {
+		all = append(all, subject...)
+	}
+	return all
+}

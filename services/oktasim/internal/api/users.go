@@ -1,0 +1,210 @@
+package api
+
+import (
+	"encoding/json"
+	"net/http"
+	"slices"
+	"strings"
+
+	"imago/services/oktasim/internal/doc"
+	"imago/services/oktasim/internal/failure"
+	"imago/services/oktasim/internal/filter"
+	"imago/services/oktasim/internal/org"
+)
+
+var userPages = pages{standard: 200, highest: 200}
+
+func userOperations() []operation {
+	const read, manage = "okta.users.read", "okta.users.manage"
+	users := func(method, path string, write bool, run func(*call) error) operation {
+		scope := read
+		if write {
+			scope = manage
+		}
+		return operation{method: method, path: path, scope: scope, area: org.AreaUsers, write: write, run: run}
+	}
+	me := users("GET", "/api/v1/users/me", false, showMe)
+	me.self = true
+	return []operation{
+		users("GET", "/api/v1/users", false, listUsers),
+		users("POST", "/api/v1/users", true, createUser),
+		me,
+		users("GET", "/api/v1/users/{id}", false, showUser),
+		users("POST", "/api/v1/users/{id}", true, func(c *call) error { return changeUser(c, false) }),
+		users("PUT", "/api/v1/users/{id}", true, func(c *call) error { return changeUser(c, true) }),
+		users("DELETE", "/api/v1/users/{id}", true, deleteUser),
+		users("GET", "/api/v1/users/{id}/groups", false, listGroupsOfUser),
+		users("POST", "/api/v1/users/{id}/lifecycle/{operation}", true, switchUser),
+	}
+}
+
+// userFilterAttributes are those that the filter parameter accepts (documented).
+var userFilterAttributes = []string{
+	"id", "status", "lastUpdated", "type.id", "profile.login", "profile.email", "profile.firstName", "profile.lastName",
+}
+
+func listUsers(c *call) error {
+	q := strings.ToLower(c.query.Get("q"))
+	if q != "" {
+		return findUsers(c, q)
+	}
+	f, err := c.filter("filter", func(a string) bool { return slices.Contains(userFilterAttributes, a) })
+	if err != nil {
+		return err
+	}
+	s, err := c.filter("search", func(a string) bool { return a == "id" || searchable(a) })
+	if err != nil {
+		return err
+	}
+	plain := f == nil && s == nil
+	keep := func(u *org.User) bool {
+		// A plain list leaves deactivated users out (documented).
+		return !(plain && u.Status == org.Deprovisioned) && matchUser(f, u) && matchUser(s, u)
+	}
+	return list(c, userPages, c.org.UsersAfter(c.query.Get("after")), c.org.UserByID, keep, c.userLine)
+}
+
+func matchUser(f *filter.Filter, u *org.User) bool { return f.Match(u.Values) }
+
+// searchable says whether search knows the attribute: all of profile, and the dates.
+func searchable(a string) bool {
+	switch a {
+	case "status", "type.id", "created", "activated", "statusChanged", "lastUpdated", "lastLogin", "passwordChanged":
+		return true
+	}
+	return strings.HasPrefix(a, "profile.")
+}
+
+func (c *call) userLine(u *org.User) (any, error) {
+	line, err := c.org.UserLine(u)
+	return json.RawMessage(line), err
+}
+
+// findUsers answers q: names and mail that begin with the text, 10 at most, never paged.
+func findUsers(c *call, q string) error {
+	n, err := c.limit(pages{standard: 10, highest: 200})
+	if err != nil {
+		return err
+	}
+	var items []any
+	for _, id := range c.org.UsersAfter("") {
+		u := c.org.UserByID(id)
+		if u.Status == org.Deprovisioned || !beginsWith(u, q) {
+			continue
+		}
+		line, err := c.userLine(u)
+		if err != nil {
+			return err
+		}
+		if items = append(items, line); len(items) == n {
+			break
+		}
+	}
+	return c.array(items)
+}
+
+func beginsWith(u *org.User, q string) bool {
+	for _, field := range []string{"firstName", "lastName", "email", "login"} {
+		if strings.HasPrefix(strings.ToLower(doc.String(u.Profile, field)), q) {
+			return true
+		}
+	}
+	return false
+}
+
+func showMe(c *call) error {
+	if c.principal.user == nil {
+		return failure.NotFound("me", "User")
+	}
+	return c.show(c.org.UserBody(c.principal.user), nil)
+}
+
+// user finds the user in the path.
+func (c *call) user() (*org.User, error) {
+	id := c.params["id"]
+	if id == "" {
+		id = c.params["userId"]
+	}
+	return c.org.User(id)
+}
+
+func showUser(c *call) error {
+	u, err := c.user()
+	if err != nil {
+		return err
+	}
+	return c.show(c.org.UserBody(u), nil)
+}
+
+func createUser(c *call) error {
+	body, err := c.object()
+	if err != nil {
+		return err
+	}
+	u, err := c.org.CreateUser(c.cause(), org.NewUser{Body: body, Activate: c.flag("activate", true)})
+	if err != nil {
+		return err
+	}
+	return c.show(c.org.UserBody(u), nil)
+}
+
+func changeUser(c *call, replace bool) error {
+	u, err := c.user()
+	if err != nil {
+		return err
+	}
+	body, err := c.object()
+	if err != nil {
+		return err
+	}
+	if err := c.org.UpdateUser(c.cause(), u, body, replace); err != nil {
+		return err
+	}
+	return c.show(c.org.UserBody(u), nil)
+}
+
+func deleteUser(c *call) error {
+	u, err := c.user()
+	if err != nil {
+		return err
+	}
+	return c.done(c.org.DeleteUser(c.cause(), u))
+}
+
+func switchUser(c *call) error {
+	operation := c.params["operation"]
+	if !slices.Contains([]string{"activate", "deactivate", "suspend", "unsuspend", "reactivate"}, operation) {
+		return failure.NoPath()
+	}
+	u, err := c.user()
+	if err != nil {
+		return err
+	}
+	if err := c.org.ChangeUserStatus(c.cause(), u, operation); err != nil {
+		return err
+	}
+	// Without a mail the answer carries the way to sign in (documented).
+	mails := operation == "activate"
+	if (operation == "activate" || operation == "reactivate") && !c.flag("sendEmail", mails) && u.Status == org.Provisioned {
+		token := c.org.NewID("")
+		return c.reply(http.StatusOK, doc.Doc{"activationUrl": c.org.Base() + "/welcome/" + token, "activationToken": token})
+	}
+	return c.empty(nil)
+}
+
+func listGroupsOfUser(c *call) error {
+	u, err := c.user()
+	if err != nil {
+		return err
+	}
+	ids := c.org.GroupsOf(u)
+	return list(c, pages{standard: 200, highest: 200}, ids, c.groupByID, nil, always(c.org.GroupBody))
+}
+
+func (c *call) groupByID(id string) *org.Group {
+	g, err := c.org.Group(id)
+	if err != nil {
+		return nil
+	}
+	return g
+}

@@ -1,0 +1,309 @@
+// Package control is the simulator's back door: it furnishes orgs, moves the clock,
+// asks for faults, hands out tokens and shows the whole state. Okta has nothing of the
+// kind, so it listens on a port of its own.
+package control
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"imago/services/oktasim/internal/api"
+	"imago/services/oktasim/internal/doc"
+	"imago/services/oktasim/internal/failure"
+	"imago/services/oktasim/internal/fault"
+	"imago/services/oktasim/internal/limit"
+	"imago/services/oktasim/internal/org"
+	"imago/services/oktasim/internal/seed"
+)
+
+// Server answers the control port for one org.
+type Server struct {
+	host *api.Host
+	log  *slog.Logger
+	mux  *http.ServeMux
+}
+
+// New makes the control port of a host.
+func New(h *api.Host, log *slog.Logger) *Server {
+	s := &Server{host: h, log: log, mux: http.NewServeMux()}
+	routes := map[string]func(*http.Request) (any, error){
+		"POST /control/v1/seed":       s.seed,
+		"GET /control/v1/org":         s.describe,
+		"POST /control/v1/reset":      s.reset,
+		"GET /control/v1/clock":       s.showClock,
+		"POST /control/v1/clock":      s.moveClock,
+		"GET /control/v1/faults":      s.listFaults,
+		"POST /control/v1/faults":     s.addFault,
+		"DELETE /control/v1/faults":   s.clearFaults,
+		"POST /control/v1/api-tokens": s.createToken,
+		"POST /control/v1/admins":     s.createAdmin,
+		"GET /control/v1/requests":    s.countRequests,
+		"DELETE /control/v1/requests": s.resetRequests,
+		"POST /control/v1/limits":     s.setLimits,
+		"PUT /control/v1/state":       s.restoreState,
+	}
+	for pattern, run := range routes {
+		s.mux.HandleFunc(pattern, s.handle(run))
+	}
+	s.mux.HandleFunc("GET /control/v1/state", s.dumpState)
+	return s
+}
+
+// ServeHTTP answers one request.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
+
+func (s *Server) handle(run func(*http.Request) (any, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		v, err := run(r)
+		status := http.StatusOK
+		if err != nil {
+			v, status = map[string]string{"error": explain(err)}, http.StatusBadRequest
+		}
+		b, err := doc.Bytes(v)
+		if err != nil {
+			s.log.Error("cannot write a control answer", "path", r.URL.Path, "err", err)
+			status, b = http.StatusInternalServerError, []byte(`{"error":"internal"}`)
+		}
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(status)
+		if _, err := w.Write(append(b, '\n')); err != nil {
+			s.log.Debug("client went away", "err", err)
+		}
+	}
+}
+
+// explain adds the causes of an org's refusal.
+func explain(err error) string {
+	var f *failure.Failure
+	if errors.As(err, &f) && len(f.Causes) > 0 {
+		return fmt.Sprintf("%s: %v", f.Summary, f.Causes)
+	}
+	return err.Error()
+}
+
+// read decodes a body strictly: a misspelt field is an error, not a default.
+func read(r *http.Request, into any) error {
+	dec := json.NewDecoder(io.LimitReader(r.Body, 1<<20))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(into); err != nil && !errors.Is(err, io.EOF) {
+		return fmt.Errorf("read the request: %w", err)
+	}
+	return nil
+}
+
+func (s *Server) seed(r *http.Request) (any, error) {
+	var p seed.Plan
+	if err := read(r, &p); err != nil {
+		return nil, err
+	}
+	return seed.Fill(s.host.Org, p)
+}
+
+func (s *Server) describe(*http.Request) (any, error) {
+	var out doc.Doc
+	err := s.host.Org.View(func() error {
+		o := s.host.Org
+		out = doc.Doc{"url": o.Base(), "info": o.Info(), "counts": o.Counts(), "now": o.Now()}
+		return nil
+	})
+	return out, err
+}
+
+func (s *Server) reset(*http.Request) (any, error) {
+	s.host.Org.Reset(1)
+	s.host.Faults.Clear()
+	s.host.Limits.Reset()
+	s.host.Counts.Reset()
+	return s.describe(nil)
+}
+
+func (s *Server) showClock(*http.Request) (any, error) {
+	c := s.host.Org.Clock()
+	return doc.Doc{"now": c.Now().Format(time.RFC3339Nano), "offset": c.Offset().String()}, nil
+}
+
+func (s *Server) moveClock(r *http.Request) (any, error) {
+	var body struct {
+		Advance string `json:"advance"`
+		Set     string `json:"set"`
+	}
+	if err := read(r, &body); err != nil {
+		return nil, err
+	}
+	c := s.host.Org.Clock()
+	switch {
+	case body.Advance != "" && body.Set != "":
+		return nil, errors.New("give either advance or set")
+	case body.Advance != "":
+		d, err := time.ParseDuration(body.Advance)
+		if err != nil {
+			return nil, fmt.Errorf("advance: %w", err)
+		}
+		c.Advance(d)
+	case body.Set != "":
+		t, err := time.Parse(time.RFC3339, body.Set)
+		if err != nil {
+			return nil, fmt.Errorf("set: %w", err)
+		}
+		c.Set(t)
+	default:
+		return nil, errors.New("give advance (90s) or set (2026-01-05T08:00:00Z)")
+	}
+	return s.showClock(r)
+}
+
+func (s *Server) listFaults(*http.Request) (any, error) {
+	return doc.Doc{"faults": s.host.Faults.List()}, nil
+}
+
+func (s *Server) addFault(r *http.Request) (any, error) {
+	var f fault.Fault
+	if err := read(r, &f); err != nil {
+		return nil, err
+	}
+	if err := s.host.Faults.Add(f); err != nil {
+		return nil, err
+	}
+	return s.listFaults(r)
+}
+
+func (s *Server) clearFaults(r *http.Request) (any, error) {
+	s.host.Faults.Clear()
+	return s.listFaults(r)
+}
+
+func (s *Server) createToken(r *http.Request) (any, error) {
+	var body struct {
+		Login string `json:"login"`
+		Name  string `json:"name"`
+	}
+	if err := read(r, &body); err != nil {
+		return nil, err
+	}
+	if body.Name == "" {
+		body.Name = "control port"
+	}
+	var out doc.Doc
+	err := s.host.Org.Update(func() error {
+		u, err := s.host.Org.User(body.Login)
+		if err != nil {
+			return err
+		}
+		t, err := s.host.Org.CreateToken(s.cause(u), u, body.Name)
+		if err != nil {
+			return err
+		}
+		out = doc.Doc{"id": t.ID, "token": t.Value, "userId": u.ID, "login": u.Login()}
+		return nil
+	})
+	return out, err
+}
+
+// cause makes the token's owner the one who asks, as in the admin console.
+func (s *Server) cause(u *org.User) *org.Cause {
+	return &org.Cause{Actor: u.Party(), IP: "127.0.0.1", UserAgent: "oktasim control port", URI: "/api/internal/tokens", RequestID: u.ID, Session: "idx" + u.ID[3:]}
+}
+
+// createAdmin makes an active user with an admin role and a token, or gives role and
+// token to one who exists. The address comes back to be sent as X-Forwarded-For.
+func (s *Server) createAdmin(r *http.Request) (any, error) {
+	var body struct {
+		Login     string `json:"login"`
+		Role      string `json:"role"`
+		IP        string `json:"ip"`
+		FirstName string `json:"firstName"`
+		LastName  string `json:"lastName"`
+	}
+	if err := read(r, &body); err != nil {
+		return nil, err
+	}
+	var out doc.Doc
+	err := s.host.Org.Update(func() error {
+		o := s.host.Org
+		u, err := s.findOrCreate(body.Login, body.FirstName, body.LastName)
+		if err != nil {
+			return err
+		}
+		if body.Role != "" {
+			_, err := o.AssignRole(nil, u.ID, body.Role)
+			if err != nil && !errors.As(err, new(*failure.Failure)) || isInvalid(err) {
+				return err
+			}
+		}
+		t, err := o.CreateToken(nil, u, "admin convenience")
+		if err != nil {
+			return err
+		}
+		out = doc.Doc{"id": u.ID, "login": u.Login(), "name": u.Name(), "role": body.Role, "token": t.Value, "ip": body.IP}
+		return nil
+	})
+	return out, err
+}
+
+// isInvalid tells an unknown role from one that the user has already.
+func isInvalid(err error) bool {
+	var f *failure.Failure
+	return errors.As(err, &f) && f.Status == http.StatusBadRequest
+}
+
+func (s *Server) findOrCreate(login, first, last string) (*org.User, error) {
+	if u, err := s.host.Org.User(login); err == nil {
+		return u, nil
+	}
+	if first == "" {
+		first, last = "Admin", "Istrator"
+	}
+	return s.host.Org.CreateUser(nil, org.NewUser{Activate: true, Body: doc.Doc{
+		"profile":     doc.Doc{"login": login, "email": login, "firstName": first, "lastName": last},
+		"credentials": doc.Doc{"password": doc.Doc{"value": "not-kept-by-the-simulator"}},
+	}})
+}
+
+func (s *Server) countRequests(*http.Request) (any, error) { return s.host.Counts.Tables(), nil }
+
+func (s *Server) resetRequests(r *http.Request) (any, error) {
+	s.host.Counts.Reset()
+	return s.countRequests(r)
+}
+
+func (s *Server) setLimits(r *http.Request) (any, error) {
+	var body struct {
+		Bucket      string  `json:"bucket"`
+		Limit       int     `json:"limit"`
+		Multiplier  float64 `json:"multiplier"`
+		Share       float64 `json:"share"`
+		Concurrency int     `json:"concurrency"`
+	}
+	if err := read(r, &body); err != nil {
+		return nil, err
+	}
+	if body.Limit < 0 || body.Multiplier < 0 || body.Concurrency < 0 || body.Share < 0 || body.Share > 1 {
+		return nil, errors.New("limit, multiplier and concurrency cannot be negative; share is between 0 and 1")
+	}
+	s.host.Limits.Configure(limit.Options{Multiplier: body.Multiplier, Share: body.Share, Concurrency: body.Concurrency})
+	if body.Bucket != "" {
+		s.host.Limits.Override(body.Bucket, body.Limit)
+	}
+	s.host.Limits.Reset()
+	return doc.Doc{"ok": true}, nil
+}
+
+// dumpState writes the whole org; ?only=objects leaves out ids, tokens, clock and log.
+func (s *Server) dumpState(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	if err := s.host.Org.WriteState(w, r.URL.Query().Get("only") != "objects"); err != nil {
+		s.log.Error("cannot write the state", "err", err)
+	}
+}
+
+func (s *Server) restoreState(r *http.Request) (any, error) {
+	if err := s.host.Org.ReadState(r.Body); err != nil {
+		return nil, err
+	}
+	return s.describe(r)
+}

@@ -1,0 +1,251 @@
+package org
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+
+	"imago/services/oktasim/internal/doc"
+	"imago/services/oktasim/internal/failure"
+)
+
+// Rule finds a rule of the policy.
+func (p *Policy) Rule(id string) (*Rule, error) {
+	for _, r := range p.Rules {
+		if r.ID == id {
+			return r, nil
+		}
+	}
+	return nil, failure.NotFound(id, "PolicyRule")
+}
+
+// CreateRule makes a rule of a policy.
+func (o *Org) CreateRule(by *Cause, p *Policy, body doc.Doc, activate bool) (*Rule, error) {
+	r := &Rule{Status: Active}
+	if !activate || doc.String(body, "status") == Inactive {
+		r.Status = Inactive
+	}
+	if err := o.fillPolicyRule(p, r, body); err != nil {
+		return nil, err
+	}
+	prefix := "0pr"
+	if kinds[p.Type].oie {
+		prefix = "rul"
+	}
+	r.ID, r.Created = o.ids.ID(prefix), o.stamp()
+	r.LastUpdated = r.Created
+	wanted, given := doc.Int(body, "priority")
+	p.rank(r, wanted, given)
+	o.Note(by, "policy.rule.add", nil, r.Party(p), p.Party())
+	return r, nil
+}
+
+func (o *Org) fillPolicyRule(p *Policy, r *Rule, body doc.Doc) error {
+	name := doc.String(body, "name")
+	if name == "" {
+		return failure.Missing("name")
+	}
+	want := kinds[p.Type].ruleType
+	if t := doc.String(body, "type"); t != "" && t != want {
+		return failure.Invalid("type", "type: A rule of this policy must be of the type "+want)
+	}
+	for _, other := range p.Rules {
+		if other != r && strings.EqualFold(other.Name, name) {
+			return failure.Taken("name")
+		}
+	}
+	conditions := doc.Object(body, "conditions")
+	if err := o.checkRefs(conditions); err != nil {
+		return err
+	}
+	actions := doc.Object(body, "actions")
+	if actions == nil {
+		return failure.Missing("actions")
+	}
+	r.Name = name
+	r.Conditions = doc.Clone(fillConditions(want, conditions, o.IsOIE()))
+	r.Actions = fillActions(want, actions, o.IsOIE())
+	return nil
+}
+
+// fillConditions adds the conditions that Okta answers with (recorded).
+func fillConditions(t string, given doc.Doc, oie bool) doc.Doc {
+	anyone := doc.Doc{"people": doc.Doc{"users": doc.Doc{"exclude": []any{}}}, "network": doc.Doc{"connection": "ANYWHERE"}}
+	defaults := anyone
+	switch t {
+	case "SIGN_ON":
+		defaults = doc.Merge(anyone, doc.Doc{
+			"authContext": doc.Doc{"authType": "ANY"}, "risk": doc.Doc{"behaviors": []any{}},
+			"riskScore": doc.Doc{"level": "ANY"}, "identityProvider": doc.Doc{"provider": "ANY"},
+		})
+	case "ACCESS_POLICY":
+		defaults = doc.Merge(anyone, doc.Doc{
+			"riskScore": doc.Doc{"level": "ANY"}, "userType": doc.Doc{"include": []any{}, "exclude": []any{}},
+		})
+	case "IDP_DISCOVERY":
+		defaults = doc.Doc{
+			"network": doc.Doc{"connection": "ANYWHERE"}, "userIdentifier": doc.Doc{"patterns": []any{}},
+			"app": doc.Doc{"include": []any{}, "exclude": []any{}},
+		}
+	}
+	out := doc.Merge(defaults, given)
+	trimPlatform(out)
+	return out
+}
+
+// trimPlatform drops an empty platform condition and null expressions (recorded).
+func trimPlatform(c doc.Doc) {
+	platform := doc.Object(c, "platform")
+	if platform == nil {
+		return
+	}
+	include, ok := platform["include"].([]any)
+	if !ok || len(include) == 0 {
+		delete(c, "platform")
+		return
+	}
+	doc.Default(platform, "exclude", []any{})
+	for _, e := range include {
+		if entry, ok := e.(doc.Doc); ok {
+			if system := doc.Object(entry, "os"); system != nil && system["expression"] == nil {
+				delete(system, "expression")
+			}
+		}
+	}
+}
+
+// fillActions adds the action fields that Okta answers with (recorded).
+func fillActions(t string, given doc.Doc, oie bool) doc.Doc {
+	out := doc.Clone(given)
+	switch t {
+	case "SIGN_ON":
+		primary := "PASSWORD_IDP_ANY_FACTOR"
+		if !oie {
+			primary = "PASSWORD_IDP"
+		}
+		out["signon"] = doc.Merge(doc.Doc{
+			"access": "ALLOW", "requireFactor": false, "primaryFactor": primary, "rememberDeviceByDefault": false,
+			"session": doc.Doc{"usePersistentCookie": false, "maxSessionIdleMinutes": 120, "maxSessionLifetimeMinutes": 0},
+		}, doc.Object(out, "signon"))
+	case "ACCESS_POLICY":
+		fillAppSignOn(doc.Ensure(out, "appSignOn"))
+	}
+	return out
+}
+
+func fillAppSignOn(a doc.Doc) {
+	doc.Default(a, "access", "ALLOW")
+	doc.Default(a, "keepMeSignedIn", doc.Doc{"postAuth": "NOT_ALLOWED"})
+	method := doc.Object(a, "verificationMethod")
+	if method == nil {
+		return
+	}
+	if method["type"] == "AUTH_METHOD_CHAIN" {
+		delete(method, "factorMode")
+		delete(method, "inactivityPeriod")
+		return
+	}
+	doc.Default(method, "reauthenticateIn", "PT12H")
+}
+
+// rank puts r at the wanted place. Classic-style rules are numbered without gaps; the
+// rules of app sign-in policies keep the number that they ask for, and others make
+// room (both recorded). The system rule stays last.
+func (p *Policy) rank(r *Rule, wanted int, given bool) {
+	others := slices.DeleteFunc(slices.Clone(p.Rules), func(x *Rule) bool { return x == r || x.System })
+	system := slices.DeleteFunc(slices.Clone(p.Rules), func(x *Rule) bool { return !x.System })
+	if !given {
+		wanted = 1
+		if len(others) > 0 {
+			wanted = others[len(others)-1].Priority + 1
+		}
+	}
+	r.Priority = wanted
+	i := slices.IndexFunc(others, func(x *Rule) bool { return x.Priority >= wanted })
+	if i < 0 {
+		i = len(others)
+	}
+	order := slices.Insert(others, i, r)
+	if kinds[p.Type].oie {
+		spread(order[i:])
+	} else {
+		number(order)
+		number1(system, len(order)+1)
+	}
+	p.Rules = append(order, system...)
+}
+
+func spread(rules []*Rule) {
+	for j := 1; j < len(rules) && rules[j].Priority <= rules[j-1].Priority; j++ {
+		rules[j].Priority = rules[j-1].Priority + 1
+	}
+}
+
+func number(rules []*Rule) { number1(rules, 1) }
+
+func number1(rules []*Rule, from int) {
+	for j, r := range rules {
+		r.Priority = from + j
+	}
+}
+
+// UpdateRule replaces a rule's body.
+func (o *Org) UpdateRule(by *Cause, p *Policy, r *Rule, body doc.Doc) error {
+	if r.System {
+		body = doc.Merge(body, doc.Doc{"name": r.Name})
+		body["conditions"] = doc.Clone(r.Conditions)
+	}
+	next := &Rule{}
+	*next = *r
+	if err := o.fillPolicyRule(&Policy{Type: p.Type, Rules: without(p.Rules, r)}, next, body); err != nil {
+		return err
+	}
+	if r.System && r.Conditions == nil {
+		next.Conditions = nil
+	}
+	r.Name, r.Conditions, r.Actions = next.Name, next.Conditions, next.Actions
+	if s := doc.String(body, "status"); !r.System && (s == Active || s == Inactive) {
+		r.Status = s
+	}
+	if wanted, given := doc.Int(body, "priority"); given && !r.System && wanted != r.Priority {
+		p.rank(r, wanted, true)
+	}
+	r.LastUpdated = o.stamp()
+	o.Note(by, "policy.rule.update", nil, r.Party(p), p.Party())
+	return nil
+}
+
+func without(rules []*Rule, r *Rule) []*Rule {
+	return slices.DeleteFunc(slices.Clone(rules), func(x *Rule) bool { return x == r })
+}
+
+// SwitchRule activates or deactivates a rule.
+func (o *Org) SwitchRule(by *Cause, p *Policy, r *Rule, active bool) error {
+	if r.System {
+		return failure.Invalid("rule", "A system rule cannot be activated or deactivated")
+	}
+	status, event := Inactive, "deactivate"
+	if active {
+		status, event = Active, "activate"
+	}
+	if r.Status == status {
+		return nil
+	}
+	r.Status, r.LastUpdated = status, o.stamp()
+	o.Note(by, "policy.rule."+event, nil, r.Party(p), p.Party())
+	return nil
+}
+
+// DeleteRule removes a rule.
+func (o *Org) DeleteRule(by *Cause, p *Policy, r *Rule) error {
+	if r.System {
+		return failure.Invalid("rule", "A system rule cannot be deleted")
+	}
+	p.Rules = without(p.Rules, r)
+	if !kinds[p.Type].oie {
+		slices.SortStableFunc(p.Rules, func(a, b *Rule) int { return cmp.Compare(a.Priority, b.Priority) })
+		number(p.Rules)
+	}
+	o.Note(by, "policy.rule.delete", nil, r.Party(p), p.Party())
+	return nil
+}

@@ -1,0 +1,205 @@
+package org
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"slices"
+	"time"
+
+	"imago/services/oktasim/internal/doc"
+	"imago/services/oktasim/internal/expression"
+	"imago/services/oktasim/internal/ident"
+)
+
+// State is a whole org as JSON. Objects is what a reader of the org can see and what
+// two orgs are compared by; Session is what else is needed to go on.
+type State struct {
+	Objects Objects  `json:"objects"`
+	Session *Session `json:"session,omitempty"`
+}
+
+// Objects are the org's objects, each list in the order of ids.
+type Objects struct {
+	Info        Info                         `json:"info"`
+	Users       []*User                      `json:"users"`
+	Groups      []groupState                 `json:"groups"`
+	GroupRules  []*GroupRule                 `json:"group_rules"`
+	Apps        []*App                       `json:"apps"`
+	Policies    []*Policy                    `json:"policies"`
+	Collections map[string][]*Object         `json:"collections"`
+	Roles       map[string][]*RoleAssignment `json:"roles"`
+	Schemas     map[string]doc.Doc           `json:"schemas"`
+}
+
+// Session holds ids, tokens, clock and log.
+type Session struct {
+	IDs        ident.Source     `json:"ids"`
+	Offset     time.Duration    `json:"clockOffset"`
+	Tokens     []*Token         `json:"apiTokens"`
+	Access     []*AccessToken   `json:"accessTokens"`
+	Assertions map[string]Stamp `json:"assertions"`
+	Log        []*Event         `json:"log"`
+}
+
+// groupState adds the members in order to a group.
+type groupState struct {
+	*Group
+	Members []*Member `json:"members"`
+}
+
+// WriteState writes the org; without session only its objects.
+func (o *Org) WriteState(w io.Writer, session bool) error {
+	return o.View(func() error {
+		s := State{Objects: o.objects()}
+		if session {
+			s.Session = &Session{
+				IDs: o.ids, Offset: o.clock.Offset(), Tokens: ordered(o.tokens), Access: ordered(o.access),
+				Assertions: o.assertions, Log: o.log,
+			}
+		}
+		enc := json.NewEncoder(w)
+		enc.SetEscapeHTML(false)
+		if err := enc.Encode(s); err != nil {
+			return fmt.Errorf("write state: %w", err)
+		}
+		return nil
+	})
+}
+
+func (o *Org) objects() Objects {
+	x := Objects{
+		Info: o.info, Users: ordered(o.users), GroupRules: ordered(o.rules), Apps: ordered(o.apps), Policies: ordered(o.policies),
+		Collections: map[string][]*Object{}, Roles: o.roles, Schemas: o.schemas,
+	}
+	for _, id := range o.groupOrder {
+		g := groupState{Group: o.groups[id], Members: []*Member{}}
+		for _, uid := range g.order {
+			g.Members = append(g.Members, g.byUser[uid])
+		}
+		x.Groups = append(x.Groups, g)
+	}
+	for name, c := range o.collections {
+		x.Collections[name] = ordered(c.Objects)
+	}
+	return x
+}
+
+func ordered[V any](m map[string]V) []V {
+	out := make([]V, 0, len(m))
+	for _, k := range sortedKeys(m) {
+		out = append(out, m[k])
+	}
+	return out
+}
+
+// ReadState replaces the org by a written one. On error nothing has changed.
+func (o *Org) ReadState(r io.Reader) error {
+	dec := json.NewDecoder(r)
+	dec.UseNumber()
+	var s State
+	if err := dec.Decode(&s); err != nil {
+		return fmt.Errorf("read state: %w", err)
+	}
+	if s.Objects.Info.ID == "" {
+		return fmt.Errorf("read state: objects.info.id is missing")
+	}
+	next, err := restore(s)
+	if err != nil {
+		return err
+	}
+	return o.Update(func() error {
+		if s.Session == nil {
+			next.ids, next.tokens, next.access, next.assertions, next.log = o.ids, o.tokens, o.access, o.assertions, o.log
+		} else {
+			o.clock.SetOffset(s.Session.Offset)
+		}
+		o.data = next
+		return nil
+	})
+}
+
+// restore rebuilds the indexes of a written org.
+func restore(s State) (data, error) {
+	tmp := &Org{data: emptyData(0)}
+	x := s.Objects
+	tmp.info = x.Info
+	for _, u := range x.Users {
+		tmp.putUser(u)
+	}
+	for _, g := range x.Groups {
+		g.Group.Members = g.Members
+		tmp.putGroup(g.Group)
+	}
+	if err := tmp.linkMembers(); err != nil {
+		return data{}, err
+	}
+	for _, r := range x.GroupRules {
+		condition, err := expression.Parse(doc.String(r.Conditions, "expression", "value"))
+		if err != nil {
+			return data{}, fmt.Errorf("read state: group rule %s: %w", r.ID, err)
+		}
+		r.condition = condition
+		tmp.rules[r.ID] = r
+		tmp.ruleOrder.add(r.ID)
+	}
+	for _, a := range x.Apps {
+		tmp.putApp(a)
+	}
+	for _, p := range x.Policies {
+		tmp.policies[p.ID] = p
+	}
+	for name := range Definitions() {
+		tmp.collections[name] = &Collection{Objects: map[string]*Object{}}
+	}
+	for name, objects := range x.Collections {
+		for _, obj := range objects {
+			tmp.put(Definition{Name: name}, obj)
+		}
+	}
+	if x.Roles != nil {
+		tmp.roles = x.Roles
+	}
+	tmp.schemas = x.Schemas
+	tmp.restoreSession(s.Session)
+	return tmp.data, nil
+}
+
+func (o *Org) putApp(a *App) {
+	if a.Users == nil {
+		a.Users = map[string]*AppUser{}
+	}
+	a.userOrder = sortedKeys(a.Users)
+	o.apps[a.ID] = a
+	o.appOrder.add(a.ID)
+}
+
+// linkMembers tells users their groups.
+func (o *Org) linkMembers() error {
+	for _, gid := range o.groupOrder {
+		for _, uid := range o.groups[gid].order {
+			u := o.users[uid]
+			if u == nil {
+				return fmt.Errorf("read state: group %s has the member %s, who is missing", gid, uid)
+			}
+			u.groups = append(u.groups, gid)
+		}
+	}
+	return nil
+}
+
+func (o *Org) restoreSession(s *Session) {
+	if s == nil {
+		return
+	}
+	o.ids, o.log = s.IDs, slices.Clone(s.Log)
+	for _, t := range s.Tokens {
+		o.tokens[t.Value] = t
+	}
+	for _, t := range s.Access {
+		o.access[t.Value] = t
+	}
+	if s.Assertions != nil {
+		o.assertions = s.Assertions
+	}
+}

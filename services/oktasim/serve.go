@@ -1,0 +1,190 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"time"
+
+	"imago/services/oktasim/internal/api"
+	"imago/services/oktasim/internal/clock"
+	"imago/services/oktasim/internal/control"
+	"imago/services/oktasim/internal/limit"
+	"imago/services/oktasim/internal/org"
+	"imago/services/oktasim/internal/seed"
+)
+
+// serve runs both ports until ctx ends, then saves and stops.
+func serve(ctx context.Context, c Config, stdout, stderr io.Writer) error {
+	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
+	o, err := openOrg(c)
+	if err != nil {
+		return err
+	}
+	public, err := net.Listen("tcp", c.Listen)
+	if err != nil {
+		return fmt.Errorf("listen for the org: %w", err)
+	}
+	back, err := net.Listen("tcp", c.Control)
+	if err != nil {
+		return errors.Join(fmt.Errorf("listen for the control port: %w", err), public.Close())
+	}
+	url := c.URL
+	if url == "" {
+		url = "http://" + public.Addr().String()
+	}
+	o.SetBase(url)
+	host := api.NewHost(o, limit.New(limit.Options{Plan: c.RatePlan, Multiplier: c.RateMultiplier}))
+	servers := []*http.Server{
+		{Handler: api.New(host, log), ReadHeaderTimeout: time.Minute},
+		{Handler: control.New(host, log), ReadHeaderTimeout: time.Minute},
+	}
+	failed := make(chan error, len(servers))
+	for i, l := range []net.Listener{public, back} {
+		go func() { failed <- servers[i].Serve(l) }()
+	}
+	ready := readyLine{Type: "ready", URL: url, Control: "http://" + back.Addr().String()}
+	if err := ready.announce(stdout, c.ReadyFile); err != nil {
+		return errors.Join(err, stop(servers))
+	}
+	err = keep(ctx, o, c.State, failed)
+	return errors.Join(err, stop(servers), save(o, c.State))
+}
+
+// stop lets running requests end, for a moment.
+func stop(servers []*http.Server) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Second)
+	defer cancel()
+	var errs []error
+	for _, s := range servers {
+		if err := s.Shutdown(ctx); err != nil {
+			errs = append(errs, s.Close())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// keep saves changes at most once a second until ctx ends or a server fails.
+func keep(ctx context.Context, o *org.Org, file string, failed <-chan error) error {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	saved := uint64(0) // a new org is saved at once
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case err := <-failed:
+			return fmt.Errorf("serve: %w", err)
+		case <-tick.C:
+		}
+		now := o.Revision()
+		if file == "" || now == saved {
+			continue
+		}
+		if err := save(o, file); err != nil {
+			return err
+		}
+		saved = now
+	}
+}
+
+// readyLine tells a starter that the ports answer.
+type readyLine struct {
+	Type    string `json:"type"`
+	URL     string `json:"url"`
+	Control string `json:"control"`
+}
+
+func (r readyLine) announce(stdout io.Writer, file string) error {
+	b, err := json.Marshal(r)
+	if err != nil {
+		return fmt.Errorf("write the ready line: %w", err)
+	}
+	b = append(b, '\n')
+	if file != "" {
+		if err := writeWhole(file, func(w io.Writer) error { _, err := w.Write(b); return err }); err != nil {
+			return err
+		}
+	}
+	if _, err := stdout.Write(b); err != nil {
+		return fmt.Errorf("write the ready line: %w", err)
+	}
+	return nil
+}
+
+// openOrg loads the state file, or makes a new org and furnishes it.
+func openOrg(c Config) (*org.Org, error) {
+	o, err := org.New(clock.New(nil), org.Options{
+		Engine: c.Engine, Seed: 1, Subdomain: "acme-robotics", Company: "Acme Robotics",
+	})
+	if err != nil {
+		return nil, err
+	}
+	loaded, err := load(o, c.State)
+	if err != nil || loaded || c.Seed == "" {
+		return o, err
+	}
+	plan := seed.Plan{Preset: c.Seed}
+	if c.Seed != "demo" {
+		b, err := os.ReadFile(c.Seed)
+		if err != nil {
+			return nil, fmt.Errorf("read the seed plan: %w", err)
+		}
+		plan = seed.Plan{}
+		if err := json.Unmarshal(b, &plan); err != nil {
+			return nil, fmt.Errorf("read the seed plan: %w", err)
+		}
+	}
+	if _, err := seed.Fill(o, plan); err != nil {
+		return nil, fmt.Errorf("seed the org: %w", err)
+	}
+	return o, nil
+}
+
+func load(o *org.Org, file string) (loaded bool, err error) {
+	if file == "" {
+		return false, nil
+	}
+	f, err := os.Open(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("open the state: %w", err)
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	if err := o.ReadState(f); err != nil {
+		return false, fmt.Errorf("load %s: %w", file, err)
+	}
+	return true, nil
+}
+
+func save(o *org.Org, file string) error {
+	if file == "" {
+		return nil
+	}
+	return writeWhole(file, func(w io.Writer) error { return o.WriteState(w, true) })
+}
+
+// writeWhole replaces a file at once: readers see the old or the new, never a part.
+func writeWhole(file string, write func(io.Writer) error) (err error) {
+	tmp := file + ".new"
+	f, err := os.OpenFile(tmp, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
+	if err != nil {
+		return fmt.Errorf("save %s: %w", file, err)
+	}
+	if err := errors.Join(write(f), f.Sync(), f.Close()); err != nil {
+		return fmt.Errorf("save %s: %w", file, err)
+	}
+	if err := os.Rename(tmp, file); err != nil {
+		return fmt.Errorf("save %s: %w", file, err)
+	}
+	return nil
+}
