@@ -1,0 +1,250 @@
+package repository
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+
+	"imago/pkg/blob"
+	"imago/pkg/problem"
+	"imago/pkg/resource"
+	"imago/pkg/snapshot"
+)
+
+// Commit makes the snapshot exist. facts says what only the caller knows: provider,
+// org, engine, software, end, log cursor, previous, and of each type calls and gaps;
+// all else is filled in. A type that was read and is empty must be in facts.Types.
+//
+// Commit may be called again after an error, or after Resume, also when it was the
+// answer that got lost: the manifest that is there then is given back.
+func (d *Draft) Commit(ctx context.Context, facts snapshot.Manifest) (snapshot.Manifest, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	m, err := d.commit(ctx, facts)
+	if err != nil && problem.Of(err) == nil {
+		err = fmt.Errorf("commit snapshot %s: %w", d.facts.ID, err)
+	}
+	return m, err
+}
+
+func (d *Draft) commit(ctx context.Context, facts snapshot.Manifest) (snapshot.Manifest, error) {
+	done, err := d.r.Open(ctx, d.facts.Prefix)
+	switch {
+	case err == nil:
+		return d.committed(done)
+	case !problem.Is(err, problem.NotFound):
+		return snapshot.Manifest{}, err
+	}
+	if err := d.flush(ctx); err != nil {
+		return snapshot.Manifest{}, err
+	}
+	if err := d.single(ctx); err != nil {
+		return snapshot.Manifest{}, err
+	}
+	if err := d.present(ctx); err != nil {
+		return snapshot.Manifest{}, err
+	}
+	m, err := d.manifest(facts)
+	if err != nil {
+		return snapshot.Manifest{}, err
+	}
+	return d.seal(ctx, m)
+}
+
+// committed is for a manifest that was there already.
+func (d *Draft) committed(s *Snapshot) (snapshot.Manifest, error) {
+	if s.manifest.ID != d.facts.ID {
+		return snapshot.Manifest{}, problem.New(problem.Conflict, "snapshot %s lies at %s already", s.manifest.ID, d.facts.Prefix)
+	}
+	d.digest = s.digest
+	return s.manifest, nil
+}
+
+// single sees to it that each key stands once. Only segments that overlap can
+// have one in common; those that do are written anew.
+func (d *Draft) single(ctx context.Context) error {
+	types := map[resource.Type]bool{}
+	for _, s := range d.facts.Segments {
+		types[s.Type] = true
+	}
+	for _, t := range sortedTypes(types) {
+		for _, group := range clusters(snapshot.Manifest{Segments: d.facts.Segments}.Of(t)) {
+			if err := d.singleGroup(ctx, t, group); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (d *Draft) singleGroup(ctx context.Context, t resource.Type, group []ranked) error {
+	segments := inOrder(group)
+	twice, err := d.twice(ctx, segments)
+	if err != nil || !twice {
+		return err
+	}
+	b := &buffer{typ: t, target: aim(4, d.r.o)}
+	var fresh []snapshot.Segment
+	write := func() error {
+		d.facts.Next++
+		s, err := d.r.write(ctx, d.facts.Prefix, d.facts.Next, b)
+		if err == nil {
+			fresh = append(fresh, s)
+			b.reset(s, d.r.o)
+		}
+		return err
+	}
+	for res, err := range newest(d.r.merge(ctx, d.facts.Prefix, segments)) {
+		if err != nil {
+			return err
+		}
+		if err := b.add(res); err != nil {
+			return err
+		}
+		if b.full() {
+			if err := write(); err != nil {
+				return err
+			}
+		}
+	}
+	if len(b.lines) > 0 {
+		if err := write(); err != nil {
+			return err
+		}
+	}
+	d.replace(segments, fresh)
+	return nil
+}
+
+// twice reports whether a key stands in more than one of the segments.
+func (d *Draft) twice(ctx context.Context, segments []snapshot.Segment) (bool, error) {
+	if len(segments) < 2 {
+		return false, nil
+	}
+	var last resource.Key
+	for res, err := range d.r.merge(ctx, d.facts.Prefix, segments) {
+		if err != nil {
+			return false, err
+		}
+		if res.Key == last {
+			return true, nil
+		}
+		last = res.Key
+	}
+	return false, nil
+}
+
+// inOrder gives a group's segments as they stood in the list.
+func inOrder(group []ranked) []snapshot.Segment {
+	slices.SortFunc(group, func(a, b ranked) int { return a.rank - b.rank })
+	out := make([]snapshot.Segment, len(group))
+	for i, s := range group {
+		out[i] = s.Segment
+	}
+	return out
+}
+
+func (d *Draft) replace(old, fresh []snapshot.Segment) {
+	kept := slices.DeleteFunc(slices.Clone(d.facts.Segments), func(s snapshot.Segment) bool {
+		return slices.ContainsFunc(old, func(o snapshot.Segment) bool { return o.Name == s.Name })
+	})
+	d.facts.Segments = append(kept, fresh...)
+}
+
+// present makes sure that the store lists every segment before a manifest names it.
+func (d *Draft) present(ctx context.Context) error {
+	sizes := map[string]int64{}
+	for o, err := range d.r.store.List(ctx, d.facts.Prefix+"/") {
+		if err != nil {
+			return err
+		}
+		_, name := split(o.Key)
+		sizes[name] = o.Size
+	}
+	for _, s := range d.facts.Segments {
+		if size, ok := sizes[s.Name]; !ok || size != s.Bytes {
+			return damaged(d.facts.Prefix+"/"+s.Name, errors.New("it was written, and is not listed with its size"))
+		}
+	}
+	return nil
+}
+
+func (d *Draft) manifest(facts snapshot.Manifest) (snapshot.Manifest, error) {
+	m := facts
+	m.Format, m.ID, m.Started = snapshot.Format, d.facts.ID, d.facts.Started
+	m.Account, m.Connection = string(d.r.account), string(d.r.connection)
+	m.Segments = slices.Clone(d.facts.Segments)
+	slices.SortFunc(m.Segments, func(a, b snapshot.Segment) int {
+		if c := a.First.Compare(b.First); c != 0 {
+			return c
+		}
+		return a.Last.Compare(b.Last)
+	})
+	return m, m.Settle()
+}
+
+// seal writes checksums and manifest.
+func (d *Draft) seal(ctx context.Context, m snapshot.Manifest) (snapshot.Manifest, error) {
+	text, err := snapshot.EncodeManifest(m)
+	if err != nil {
+		return snapshot.Manifest{}, err
+	}
+	key := d.facts.Prefix + "/" + snapshot.ManifestName
+	object, err := d.r.keys.SealObject(manifestPurpose, snapshot.SealedName(d.r.account, key), d.r.enc.EncodeAll(text, nil))
+	if err != nil {
+		return snapshot.Manifest{}, err
+	}
+	digest := hexSum(object)
+	if err := d.checksums(ctx, m, snapshot.Checksum{Name: snapshot.ManifestName, Bytes: int64(len(object)), SHA256: digest}); err != nil {
+		return snapshot.Manifest{}, err
+	}
+	if err := d.r.put(ctx, key, object); err != nil {
+		if errors.Is(err, blob.ErrExists) {
+			return snapshot.Manifest{}, problem.New(problem.Conflict, "another writer finished snapshot %s", d.facts.ID).Because(err)
+		}
+		return snapshot.Manifest{}, err
+	}
+	d.digest = digest
+	// What was written is what is given back, down to the times' precision.
+	return snapshot.DecodeManifest(text)
+}
+
+// checksums writes the list of sums. One that a killed attempt left is of a
+// manifest that never came to be: it is replaced.
+func (d *Draft) checksums(ctx context.Context, m snapshot.Manifest, manifest snapshot.Checksum) error {
+	key := d.facts.Prefix + "/" + snapshot.ChecksumsName
+	text := snapshot.EncodeChecksums(checksums(m, manifest))
+	err := d.r.store.Put(ctx, key, bytes.NewReader(text), int64(len(text)))
+	if !errors.Is(err, blob.ErrExists) {
+		return err
+	}
+	if err := d.r.store.Delete(ctx, key); err != nil {
+		return err
+	}
+	return d.r.put(ctx, key, text)
+}
+
+func checksums(m snapshot.Manifest, manifest snapshot.Checksum) []snapshot.Checksum {
+	out := make([]snapshot.Checksum, 0, len(m.Segments)+1)
+	for _, s := range m.Segments {
+		out = append(out, snapshot.Checksum{Name: s.Name, Bytes: s.Bytes, SHA256: s.SHA256})
+	}
+	return append(out, manifest)
+}
+
+// Digest is that of the committed manifest, for the next snapshot's Previous and
+// for the record of what was taken; "" before Commit.
+func (d *Draft) Digest() string {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.digest
+}
+
+func hexSum(object []byte) string {
+	sum := sha256.Sum256(object)
+	return hex.EncodeToString(sum[:])
+}

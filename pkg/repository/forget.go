@@ -1,0 +1,141 @@
+package repository
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	"imago/pkg/blob"
+	"imago/pkg/snapshot"
+)
+
+// Forget removes a snapshot: its manifest first, so that it is gone at once, then
+// the rest. Forgetting again goes on where an earlier call stopped.
+func (r *Repository) Forget(ctx context.Context, prefix string) error {
+	if err := r.place(prefix); err != nil {
+		return err
+	}
+	if err := r.store.Delete(ctx, prefix+"/"+snapshot.ManifestName); err != nil {
+		return fmt.Errorf("forget snapshot: %w", err)
+	}
+	var rest []blob.Object
+	for o, err := range r.store.List(ctx, prefix+"/") {
+		if err != nil {
+			return fmt.Errorf("forget snapshot: %w", err)
+		}
+		rest = append(rest, o)
+	}
+	_, err := r.remove(ctx, rest)
+	return err
+}
+
+// SweepOptions of Sweep.
+type SweepOptions struct {
+	// Before: only what was written before it is rubbish. Leave drafts the time
+	// they may take, and a day more.
+	Before time.Time
+	// Keep are prefixes of drafts that are still being written.
+	Keep []string
+}
+
+// Swept counts what Sweep removed.
+type Swept struct{ Objects, Bytes int64 }
+
+// Sweep removes rubbish: drafts that died, and objects that their snapshot's
+// manifest does not name. Of a draft the newest object counts. What cannot be
+// understood is left alone.
+func (r *Repository) Sweep(ctx context.Context, o SweepOptions) (Swept, error) {
+	var total Swept
+	folders, err := r.folders(ctx)
+	if err != nil {
+		return total, fmt.Errorf("sweep: %w", err)
+	}
+	for _, f := range folders {
+		if slices.Contains(o.Keep, f.prefix) {
+			continue
+		}
+		rubbish, err := r.rubbish(ctx, f, o.Before)
+		if err != nil {
+			return total, fmt.Errorf("sweep: %w", err)
+		}
+		swept, err := r.remove(ctx, rubbish)
+		total.Objects, total.Bytes = total.Objects+swept.Objects, total.Bytes+swept.Bytes
+		if err != nil {
+			return total, fmt.Errorf("sweep: %w", err)
+		}
+	}
+	return total, nil
+}
+
+// folder is what lies below one snapshot's prefix.
+type folder struct {
+	prefix  string
+	objects []blob.Object
+}
+
+// folders lists the repository by snapshot.
+func (r *Repository) folders(ctx context.Context) ([]folder, error) {
+	var out []folder
+	for o, err := range r.store.List(ctx, r.backups()+"/") {
+		if err != nil {
+			return nil, err
+		}
+		prefix, _ := split(o.Key)
+		if _, ok := snapshot.ParsePrefix(r.account, r.connection, prefix); !ok {
+			continue
+		}
+		if len(out) == 0 || out[len(out)-1].prefix != prefix {
+			out = append(out, folder{prefix: prefix})
+		}
+		out[len(out)-1].objects = append(out[len(out)-1].objects, o)
+	}
+	return out, nil
+}
+
+func (f folder) object(name string) (blob.Object, bool) {
+	i := slices.IndexFunc(f.objects, func(o blob.Object) bool { return o.Key == f.prefix+"/"+name })
+	if i < 0 {
+		return blob.Object{}, false
+	}
+	return f.objects[i], true
+}
+
+// rubbish finds what may be removed of a folder. An error here is one of the
+// store; a manifest that does not open keeps its folder.
+func (r *Repository) rubbish(ctx context.Context, f folder, before time.Time) ([]blob.Object, error) {
+	if _, ok := f.object(snapshot.ManifestName); !ok {
+		if slices.ContainsFunc(f.objects, func(o blob.Object) bool { return !o.Modified.Before(before) }) {
+			return nil, nil
+		}
+		return f.objects, nil
+	}
+	s, err := r.Open(ctx, f.prefix)
+	if isUnreadable(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(slices.Clone(f.objects), func(o blob.Object) bool {
+		return s.names(o.Key) || !o.Modified.Before(before)
+	}), nil
+}
+
+// names reports whether an object belongs to the snapshot.
+func (s *Snapshot) names(key string) bool {
+	_, name := split(key)
+	return name == snapshot.ManifestName || name == snapshot.ChecksumsName ||
+		slices.ContainsFunc(s.manifest.Segments, func(g snapshot.Segment) bool { return g.Name == name })
+}
+
+func (r *Repository) remove(ctx context.Context, objects []blob.Object) (done Swept, err error) {
+	for _, o := range objects {
+		if err := r.store.Delete(ctx, o.Key); err != nil {
+			return done, fmt.Errorf("remove: %w", err)
+		}
+		done.Objects++
+		done.Bytes += o.Size
+	}
+	return done, nil
+}

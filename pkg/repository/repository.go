@@ -1,0 +1,210 @@
+// Package repository keeps snapshots of one connection, sealed, in a blob store,
+// as pkg/snapshot/FORMAT.md says.
+//
+// The order of writing is what makes it safe: segments, checksums, and last the
+// manifest, by a put that refuses to overwrite. A snapshot exists when its manifest
+// does; what no manifest names is rubbish. Reading trusts nothing in the store:
+// a segment is verified whole before its first record is handed out. Memory is
+// bounded whatever the org's size.
+package repository
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"strings"
+	"time"
+
+	"github.com/klauspost/compress/zstd"
+
+	"imago/pkg/account"
+	"imago/pkg/blob"
+	"imago/pkg/envelope"
+	"imago/pkg/problem"
+	"imago/pkg/snapshot"
+)
+
+// ErrDamaged marks errors about an object that is not as it was written: missing,
+// altered, moved, or sealed for somebody else.
+var ErrDamaged = errors.New("damaged")
+
+// Options of New; zero values are right for production.
+type Options struct {
+	SegmentPlain  int // most bytes of records in a segment, but for a single larger record; zero: 8 MiB
+	SegmentSealed int // bytes of a sealed segment to aim at; zero: 1 MiB
+	Chunk         int // bytes of records compressed and sealed together; zero: 128 KiB
+	Keep          int // bytes of records that a walk keeps before it reads by ranges; zero: 16 MiB
+}
+
+func (o *Options) settle() error {
+	for _, f := range []struct {
+		name  string
+		value *int
+		zero  int
+	}{
+		{"SegmentPlain", &o.SegmentPlain, 8 << 20}, {"SegmentSealed", &o.SegmentSealed, 1 << 20},
+		{"Chunk", &o.Chunk, 128 << 10}, {"Keep", &o.Keep, 16 << 20},
+	} {
+		if *f.value < 0 {
+			return fmt.Errorf("repository: %s is negative", f.name)
+		}
+		if *f.value == 0 {
+			*f.value = f.zero
+		}
+	}
+	if o.Chunk > envelope.MaxChunk/2 {
+		return fmt.Errorf("repository: chunks of at most %d bytes", envelope.MaxChunk/2)
+	}
+	return nil
+}
+
+// Repository is all that is kept of one connection. It is safe for concurrent
+// use; one Draft at a time should be written.
+type Repository struct {
+	store      blob.Store
+	keys       *envelope.Keyring
+	account    account.ID
+	connection account.ConnectionID
+	o          Options
+	enc        *zstd.Encoder
+	dec        *zstd.Decoder
+}
+
+// New opens a connection's repository. A keyring of another account is a problem
+// of kind Denied.
+func New(store blob.Store, keys *envelope.Keyring, id account.ID, c account.ConnectionID, o Options) (*Repository, error) {
+	if keys.Account() != id {
+		return nil, problem.New(problem.Denied, "the keyring is that of account %s, the repository that of account %s", keys.Account(), id).
+			Because(envelope.ErrOtherAccount)
+	}
+	if err := blob.CheckKey(string(id) + string(c)); err != nil || id == "" || c == "" || strings.Contains(string(id)+string(c), "/") {
+		return nil, problem.InField("connection", "account and connection must be UUIDs").Because(err)
+	}
+	if err := o.settle(); err != nil {
+		return nil, err
+	}
+	// One thread each: callers work on several connections side by side.
+	enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedDefault), zstd.WithEncoderConcurrency(1),
+		zstd.WithWindowSize(window(o.Chunk)), zstd.WithEncoderCRC(false))
+	if err != nil {
+		return nil, fmt.Errorf("repository: %w", err)
+	}
+	dec, err := zstd.NewReader(nil, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxMemory(maxUnpacked))
+	if err != nil {
+		return nil, fmt.Errorf("repository: %w", err)
+	}
+	return &Repository{store: store, keys: keys, account: id, connection: c, o: o, enc: enc, dec: dec}, nil
+}
+
+// maxUnpacked bounds what one chunk may unpack to: a record of the largest size
+// with its neighbours, or a manifest.
+const maxUnpacked = 64 << 20
+
+// window is the power of two that covers a chunk: more would only cost memory.
+func window(chunk int) int {
+	w := zstd.MinWindowSize
+	for w < chunk {
+		w *= 2
+	}
+	return w
+}
+
+// Entry is a snapshot in a listing.
+type Entry struct {
+	Prefix  string    // where it lies; names it for Open and Forget
+	Started time.Time // as its prefix says
+	Written time.Time // of its manifest, by the store's clock
+}
+
+// List yields the snapshots, oldest first.
+func (r *Repository) List(ctx context.Context) iter.Seq2[Entry, error] {
+	return func(yield func(Entry, error) bool) {
+		for o, err := range r.store.List(ctx, r.backups()+"/") {
+			if err != nil {
+				yield(Entry{}, fmt.Errorf("list snapshots: %w", err))
+				return
+			}
+			prefix, name := split(o.Key)
+			started, ok := snapshot.ParsePrefix(r.account, r.connection, prefix)
+			if ok && name == snapshot.ManifestName && !yield(Entry{prefix, started, o.Modified}, nil) {
+				return
+			}
+		}
+	}
+}
+
+func (r *Repository) backups() string { return snapshot.BackupsPrefix(r.account, r.connection) }
+
+// split parts an object's key from its last name.
+func split(key string) (prefix, name string) {
+	i := strings.LastIndexByte(key, '/')
+	return key[:max(i, 0)], key[i+1:]
+}
+
+// place checks that a prefix is one of a snapshot of this connection.
+func (r *Repository) place(prefix string) error {
+	if _, ok := snapshot.ParsePrefix(r.account, r.connection, prefix); !ok {
+		return problem.InField("prefix", "%q is not a snapshot of this connection", prefix)
+	}
+	return nil
+}
+
+// put writes an object of ours. When the place is taken, it may be by this very
+// put, whose first answer got lost: then the bytes are ours.
+func (r *Repository) put(ctx context.Context, key string, data []byte) error {
+	err := r.store.Put(ctx, key, bytes.NewReader(data), int64(len(data)))
+	if !errors.Is(err, blob.ErrExists) {
+		return err
+	}
+	have, e := blob.ReadAll(ctx, r.store, key, int64(len(data)))
+	if e == nil && bytes.Equal(have, data) {
+		return nil
+	}
+	return errors.Join(err, e)
+}
+
+// damaged is a problem that names the object. One that was sealed under a key which
+// the keyring lacks may be whole: it says so, and does not wrap ErrDamaged.
+func damaged(key string, err error) error {
+	if errors.Is(err, envelope.ErrNoKey) {
+		return problem.New(problem.Denied, "%s: %v", key, err).
+			WithHint("open the account's newest keyring").Because(err)
+	}
+	return problem.New(problem.Invalid, "%s is damaged: %v", key, err).
+		WithHint("take another snapshot, or bring the object back from the bucket's own versions").
+		Because(errors.Join(ErrDamaged, err))
+}
+
+// isUnreadable reports whether an error is about an object, not about the store.
+func isUnreadable(err error) bool {
+	return errors.Is(err, ErrDamaged) || errors.Is(err, envelope.ErrNoKey)
+}
+
+// SaveKeyring puts an account's wrapped keyring beside what it opens, in the
+// place of an older one.
+func SaveKeyring(ctx context.Context, store blob.Store, k *envelope.Keyring) error {
+	key, wrapped := snapshot.KeyringName(k.Account()), k.Wrapped()
+	replacer, ok := store.(blob.Replacer)
+	if !ok {
+		return fmt.Errorf("save %s: the store cannot replace objects", key)
+	}
+	if err := replacer.Replace(ctx, key, bytes.NewReader(wrapped), int64(len(wrapped))); err != nil {
+		return fmt.Errorf("save keyring: %w", err)
+	}
+	return nil
+}
+
+// maxKeyring is far above a keyring of as many versions as a key service wraps.
+const maxKeyring = 64 << 10
+
+// LoadKeyring reads an account's wrapped keyring for envelope.OpenKeyring;
+// blob.ErrNotFound when there is none.
+func LoadKeyring(ctx context.Context, store blob.Store, id account.ID) ([]byte, error) {
+	wrapped, err := blob.ReadAll(ctx, store, snapshot.KeyringName(id), maxKeyring)
+	if err != nil {
+		return nil, fmt.Errorf("load keyring: %w", err)
+	}
+	return wrapped, nil
+}

@@ -1,0 +1,70 @@
+package snapshot
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"imago/pkg/account"
+)
+
+// Names of the objects of a snapshot, below its prefix.
+const (
+	ManifestName  = "manifest"
+	ChecksumsName = "checksums"
+)
+
+// Timestamp is the layout of a snapshot's time in its prefix: it sorts as text,
+// and needs escaping nowhere.
+const Timestamp = "2006-01-02T150405.000Z"
+
+// AccountPrefix is where all of an account lies.
+func AccountPrefix(id account.ID) string { return "users/" + string(id) }
+
+// KeyringName is the object of an account's wrapped keyring.
+func KeyringName(id account.ID) string { return AccountPrefix(id) + "/keyring" }
+
+// BackupsPrefix is where a connection's snapshots lie.
+func BackupsPrefix(id account.ID, c account.ConnectionID) string {
+	return AccountPrefix(id) + "/connections/" + string(c) + "/backups"
+}
+
+// Prefix is where one snapshot lies. Eight digits from its ID keep two that began
+// in the same millisecond apart.
+func Prefix(id account.ID, c account.ConnectionID, started time.Time, snapshot string) string {
+	sum := sha256.Sum256([]byte(snapshot))
+	return fmt.Sprintf("%s/%s-%x", BackupsPrefix(id, c), started.UTC().Format(Timestamp), sum[:4])
+}
+
+var lastName = regexp.MustCompile(`^(\d{4}-\d\d-\d\dT\d{6}\.\d{3}Z)-[0-9a-f]{8}$`)
+
+// ParsePrefix gives the time of a snapshot's prefix below a connection; ok is
+// false for anything else.
+func ParsePrefix(id account.ID, c account.ConnectionID, prefix string) (started time.Time, ok bool) {
+	name, ok := strings.CutPrefix(prefix, BackupsPrefix(id, c)+"/")
+	if !ok {
+		return time.Time{}, false
+	}
+	m := lastName.FindStringSubmatch(name)
+	if m == nil {
+		return time.Time{}, false
+	}
+	started, err := time.Parse(Timestamp, m[1])
+	return started, err == nil
+}
+
+// SealedName is an object's key relative to its account: what it is sealed for,
+// so that a copied account still opens.
+func SealedName(id account.ID, key string) string {
+	return strings.TrimPrefix(key, AccountPrefix(id)+"/")
+}
+
+// SegmentName names a segment: its number, for people, and random digits, so that
+// a writer never meets what a killed one left behind.
+func SegmentName(number int, random [8]byte) string {
+	return fmt.Sprintf("seg-%06d-%x", number, random)
+}
+
+var segmentName = regexp.MustCompile(`^seg-\d{6,}-[0-9a-f]{16}$`)
