@@ -1,0 +1,12 @@
+package snapshots
+
+import "imago/pkg/snapshot"
+
+// Place is where in the store the snapshot lies, for repository.Open: the worker begins
+// its draft with the row's ID and the time of its first slice. "" before that.
+func (s Snapshot) Place() string {
+	if s.StartedAt == nil {
+		return ""
+	}
+	return snapshot.Prefix(s.AccountID, s.ConnectionID, *s.StartedAt, s.ID)
+}
