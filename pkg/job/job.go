@@ -83,6 +83,18 @@ type RunSchedules struct{}
 // Kind names the job.
 func (RunSchedules) Kind() string { return "run_schedules" }
 
+// ReportFailure tells an account that something which should have happened by itself
+// did not: one of the IDs says what. The tick enqueues it, which is no account's.
+type ReportFailure struct {
+	AccountID    string `json:"account_id" river:"unique"`
+	SnapshotID   string `json:"snapshot_id" river:"unique"`   // was given up
+	RestoreID    string `json:"restore_id" river:"unique"`    // was given up
+	ConnectionID string `json:"connection_id" river:"unique"` // has had no snapshot for too long
+}
+
+// Kind names the job.
+func (ReportFailure) Kind() string { return "report_failure" }
+
 // StartFollows is the drift monitor's tick: it enqueues FollowLog for ready
 // connections whose log nobody follows. It is no account's.
 type StartFollows struct{}

@@ -12,7 +12,7 @@ func TestArgsHoldIDsOnly(t *testing.T) {
 	t.Parallel()
 	verbNoun := regexp.MustCompile(`^[a-z]+_[a-z]+$`)
 	for _, args := range []interface{ Kind() string }{
-		CheckConnection{}, TakeSnapshot{}, FollowLog{}, PlanRestore{}, ApplyRestore{}, SendCode{}, SendMessage{}, RunSchedules{}, StartFollows{},
+		CheckConnection{}, TakeSnapshot{}, FollowLog{}, PlanRestore{}, ApplyRestore{}, SendCode{}, SendMessage{}, ReportFailure{}, RunSchedules{}, StartFollows{},
 	} {
 		if !verbNoun.MatchString(args.Kind()) {
 			t.Errorf("kind %q is not verb_noun", args.Kind())

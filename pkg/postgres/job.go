@@ -26,6 +26,7 @@ var kinds = map[string]struct {
 	job.ApplyRestore{}.Kind():    {job.QueueRestore, 1},
 	job.SendCode{}.Kind():        {job.QueueMail, 1},
 	job.SendMessage{}.Kind():     {job.QueueMail, 2},
+	job.ReportFailure{}.Kind():   {job.QueueMail, 2},
 	job.FollowLog{}.Kind():       {job.QueueDrift, 2},
 	job.StartFollows{}.Kind():    {job.QueueDrift, 1},
 	job.RunSchedules{}.Kind():    {job.QueueTick, 1},

@@ -50,6 +50,14 @@ func Get(ctx context.Context, tx *postgres.Tx, id string) (Finding, error) {
 	return rows.One[Finding](ctx, tx, "finding", `select `+columns+` from findings where id = as_uuid($1)`, id)
 }
 
+// Together reads a finding and those that the same look at the org found, in the order
+// in which they were stored.
+func Together(ctx context.Context, tx *postgres.Tx, id string) ([]Finding, error) {
+	return rows.All[Finding](ctx, tx, `select `+columns+` from findings
+		where (connection_id, found_at) in (select f.connection_id, f.found_at from findings f where f.id = as_uuid($1))
+		order by id`, id)
+}
+
 // List lists findings, newest first; of one connection, or of all ("").
 func List(ctx context.Context, tx *postgres.Tx, id account.ConnectionID, p postgres.Page) ([]Finding, error) {
 	return rows.All[Finding](ctx, tx, `select `+columns+` from findings

@@ -16,9 +16,10 @@ type Kind string
 
 // The kinds. Its subject is the ID of a finding, restore or snapshot.
 const (
-	Finding        Kind = "finding"
-	Receipt        Kind = "receipt"
-	SnapshotFailed Kind = "snapshot_failed"
+	Finding         Kind = "finding" // the first of those that one look at the org found
+	Receipt         Kind = "receipt"
+	SnapshotFailed  Kind = "snapshot_failed"
+	SnapshotOverdue Kind = "snapshot_overdue" // of the last snapshot that was taken, or of the connection if none was
 )
 
 // Queue queues a message about a subject to every member who gets alerts (owners,

@@ -29,8 +29,25 @@ func Put(ctx context.Context, tx *postgres.Tx, s Schedule) (Schedule, error) {
 	return rows.One[Schedule](ctx, tx, "schedule", `
 		insert into schedules (connection_id, account_id, cron, time_zone, enabled, next_run_at)
 		values ($1, $2, $3, $4, $5, $6)
-		on conflict (connection_id) do update set cron = $3, time_zone = $4, enabled = $5, next_run_at = $6
+		on conflict (connection_id) do update
+			set cron = $3, time_zone = $4, enabled = $5, next_run_at = $6, alarm_at = null
 		returning `+columns, s.ConnectionID, tx.Account(), s.Cron, s.TimeZone, s.Enabled, s.NextRunAt)
+}
+
+// Default gives a connection its first schedule, and leaves one that it has alone: for
+// imago_worker, when the connection has become ready.
+func Default(ctx context.Context, tx *postgres.Tx, s Schedule) error {
+	_, err := rows.Exec(ctx, tx, `
+		insert into schedules (connection_id, account_id, cron, time_zone, enabled, next_run_at)
+		values ($1, $2, $3, $4, $5, $6)
+		on conflict (connection_id) do nothing`, s.ConnectionID, tx.Account(), s.Cron, s.TimeZone, s.Enabled, s.NextRunAt)
+	return err
+}
+
+// Rearm says that a snapshot of the connection was taken: the alarm is worked out anew.
+func Rearm(ctx context.Context, tx *postgres.Tx, id account.ConnectionID) error {
+	_, err := rows.Exec(ctx, tx, `update schedules set alarm_at = null where connection_id = as_uuid($1)`, id)
+	return err
 }
 
 // Get reads a connection's schedule; ok is false when it has none.
@@ -76,6 +93,33 @@ func Start(ctx context.Context, tx *postgres.Tx, id account.ConnectionID, next t
 	return s, true, tx.Enqueue(ctx, job.TakeSnapshot{
 		AccountID: string(s.AccountID), ConnectionID: string(id), SnapshotID: s.SnapshotID,
 	})
+}
+
+// Alarm is a schedule whose alarm is to be raised or, if it is not Due, worked out.
+type Alarm struct {
+	AccountID    account.ID
+	ConnectionID account.ConnectionID
+	Cron         string
+	TimeZone     string
+	Due          bool
+}
+
+// ClaimAlarms gives the alarms, of all accounts, that something must be done about, and
+// holds them until the transaction ends: for a running run_schedules job. Call SetAlarm
+// for each.
+func ClaimAlarms(ctx context.Context, tx *postgres.Tx, now time.Time, most int) ([]Alarm, error) {
+	return rows.All[Alarm](ctx, tx, `select account_id, connection_id, cron, time_zone, due from claim_alarms($1, $2)`, now, most)
+}
+
+// SetAlarm says when a claimed alarm is to be raised unless a snapshot is taken before;
+// zero: it was raised, and is not again until one was.
+func SetAlarm(ctx context.Context, tx *postgres.Tx, id account.ConnectionID, at time.Time) error {
+	var alarm *time.Time
+	if !at.IsZero() {
+		alarm = &at
+	}
+	_, err := rows.Exec(ctx, tx, `select set_alarm($1, $2)`, id, alarm)
+	return err
 }
 
 // Orphan is a snapshot or restore that was ended because its job is gone.

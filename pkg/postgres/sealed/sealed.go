@@ -26,6 +26,11 @@ func Finding(c account.ConnectionID, dedupKey string) Place {
 	return Place{"findings", "sealed", string(c) + "/" + dedupKey}
 }
 
+// Sighting is the place of a drift.Sighting, named by the keyed digest of its resource.
+func Sighting(c account.ConnectionID, resource string) Place {
+	return Place{"sightings", "sealed", string(c) + "/" + resource}
+}
+
 // Selection is the place of a restore.Selection.
 func Selection(restoreID string) Place { return Place{"restores", "selection_sealed", restoreID} }
 
