@@ -45,7 +45,7 @@ create table credentials (
     state text not null default 'new',
     created_at timestamptz not null default now(),
     constraint credentials_pkey primary key (id),
-    constraint credentials_purpose_key unique (connection_id, purpose),
+    constraint credentials_purpose_key unique (account_id, connection_id, purpose),
     constraint credentials_connection_fkey foreign key (account_id, connection_id)
         references connections (account_id, id),
     constraint credentials_purpose_known check (purpose in ('read', 'write')),
@@ -75,7 +75,7 @@ create table schedules (
     enabled boolean not null,
     next_run_at timestamptz,
     last_run_at timestamptz,
-    constraint schedules_pkey primary key (connection_id),
+    constraint schedules_pkey primary key (account_id, connection_id),
     constraint schedules_connection_fkey foreign key (account_id, connection_id)
         references connections (account_id, id),
     constraint schedules_next_run check (not enabled or next_run_at is not null)

@@ -23,7 +23,7 @@ create table snapshots (
     problem jsonb,
     constraint snapshots_pkey primary key (id),
     constraint snapshots_account_id_key unique (account_id, id),
-    constraint snapshots_prefix_key unique (connection_id, prefix),
+    constraint snapshots_prefix_key unique (account_id, connection_id, prefix),
     constraint snapshots_connection_fkey foreign key (account_id, connection_id)
         references connections (account_id, id),
     constraint snapshots_requested_by_fkey foreign key (requested_by) references users (id),
@@ -34,7 +34,7 @@ create table snapshots (
     constraint snapshots_ended check ((ended_at is not null) = (state in ('complete', 'partial', 'failed')))
 );
 -- One job per connection at a time writes its repository.
-create unique index snapshots_unfinished_key on snapshots (connection_id) where state in ('queued', 'running');
+create unique index snapshots_unfinished_key on snapshots (account_id, connection_id) where state in ('queued', 'running');
 create index snapshots_list_idx on snapshots (account_id, connection_id, id);
 comment on table snapshots is 'snapshots of connections, taken and being taken; what they hold lies in the store';
 comment on column snapshots.lease is 'the attempt that may write: raised at each start of a slice, so that a slow ghost cannot';

@@ -7,7 +7,7 @@ create table log_cursors (
     next_poll_at timestamptz,
     lag_seconds real not null default 0,
     problem jsonb,
-    constraint log_cursors_pkey primary key (connection_id),
+    constraint log_cursors_pkey primary key (account_id, connection_id),
     constraint log_cursors_connection_fkey foreign key (account_id, connection_id)
         references connections (account_id, id)
 );
@@ -34,7 +34,7 @@ create table findings (
     resolved_by uuid,
     resolved_at timestamptz,
     constraint findings_pkey primary key (id),
-    constraint findings_dedup_key unique (connection_id, dedup_key),
+    constraint findings_dedup_key unique (account_id, connection_id, dedup_key),
     constraint findings_connection_fkey foreign key (account_id, connection_id)
         references connections (account_id, id),
     constraint findings_resolved_by_fkey foreign key (resolved_by) references users (id),

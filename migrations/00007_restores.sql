@@ -34,7 +34,7 @@ create table restores (
         or (plan_digest is not null and approved_by is not null and approved_at is not null))
 );
 -- One restore at a time writes to an org.
-create unique index restores_writing_key on restores (connection_id)
+create unique index restores_writing_key on restores (account_id, connection_id)
     where state in ('waiting', 'applying', 'verifying', 'verified', 'closing');
 create index restores_list_idx on restores (account_id, connection_id, id);
 comment on table restores is 'restores: planned, approved by digest, applied, verified, closed';
@@ -97,7 +97,7 @@ create table restore_steps (
     sealed bytea,
     begun_at timestamptz not null default now(),
     ended_at timestamptz,
-    constraint restore_steps_pkey primary key (restore_id, n),
+    constraint restore_steps_pkey primary key (account_id, restore_id, n),
     constraint restore_steps_restore_fkey foreign key (account_id, restore_id) references restores (account_id, id),
     constraint restore_steps_state_known check (state in ('begun', 'done', 'failed', 'skipped')),
     constraint restore_steps_op_known check (op in ('create', 'update', 'delete')),

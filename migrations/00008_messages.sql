@@ -9,7 +9,7 @@ create table messages (
     created_at timestamptz not null default now(),
     sent_at timestamptz,
     constraint messages_pkey primary key (id),
-    constraint messages_once_key unique (kind, subject_id, user_id),
+    constraint messages_once_key unique (account_id, kind, subject_id, user_id),
     constraint messages_member_fkey foreign key (account_id, user_id) references members (account_id, user_id)
         on delete cascade,
     constraint messages_kind_known check (kind in ('finding', 'receipt', 'snapshot_failed')),

@@ -149,6 +149,7 @@ create function start_scheduled_snapshot(connection uuid, next_run timestamptz, 
 returns table (account_id uuid, snapshot_id uuid)
 language plpgsql volatile security definer set search_path = ''
 as $$
+#variable_conflict use_column
 declare
     owner uuid;
 begin
@@ -164,7 +165,7 @@ begin
     return query
         insert into public.snapshots as n (account_id, connection_id, prefix, trigger)
         values (owner, connection, at_prefix, 'schedule')
-        on conflict (connection_id) where state in ('queued', 'running') do nothing
+        on conflict (account_id, connection_id) where state in ('queued', 'running') do nothing
         returning n.account_id, n.id;
 end
 $$;

@@ -45,7 +45,7 @@ func Advance(ctx context.Context, tx *postgres.Tx, id account.ConnectionID, from
 	return rows.Must(ctx, tx, problem.New(problem.Stale, "the log was read on by another attempt"), `
 		insert into log_cursors (connection_id, account_id, cursor, polled_at, next_poll_at, lag_seconds, problem)
 		values ($1, $2, $4, $5, $6, $7, $8)
-		on conflict (connection_id) do update
+		on conflict (account_id, connection_id) do update
 			set cursor = $4, polled_at = $5, next_poll_at = $6, lag_seconds = $7, problem = $8
 			where log_cursors.cursor = $3`,
 		id, tx.Account(), from, next.Cursor, next.PolledAt, next.NextPollAt, next.LagSeconds, why)

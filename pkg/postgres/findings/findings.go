@@ -40,7 +40,7 @@ func Add(ctx context.Context, tx *postgres.Tx, f Finding) (id string, added bool
 	made, added, err := rows.Maybe[struct{ ID string }](ctx, tx, `
 		insert into findings (account_id, connection_id, rule, severity, dedup_key, resource_type, sealed, event_time)
 		values ($1, $2, $3, $4, $5, $6, $7, $8)
-		on conflict (connection_id, dedup_key) do nothing
+		on conflict (account_id, connection_id, dedup_key) do nothing
 		returning id`, tx.Account(), f.ConnectionID, f.Rule, f.Severity, f.DedupKey, f.ResourceType, f.Sealed, f.EventTime)
 	return made.ID, added, err
 }

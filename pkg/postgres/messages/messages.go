@@ -28,7 +28,7 @@ func Queue(ctx context.Context, tx *postgres.Tx, kind Kind, subjectID string) (i
 	made, err := rows.All[struct{ ID string }](ctx, tx, `
 		insert into messages (account_id, kind, subject_id, user_id)
 		select m.account_id, $1, $2, m.user_id from members m where m.role in ('owner', 'admin', 'operator')
-		on conflict (kind, subject_id, user_id) do nothing
+		on conflict (account_id, kind, subject_id, user_id) do nothing
 		returning id`, kind, subjectID)
 	if err != nil {
 		return 0, err

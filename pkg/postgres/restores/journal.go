@@ -54,7 +54,7 @@ func BeginStep(ctx context.Context, tx *postgres.Tx, l Lease, n int, op provider
 	return rows.Must(ctx, tx, problem.New(problem.Conflict, "step %d has ended already", n), `
 		insert into restore_steps (restore_id, account_id, n, state, op, resource_type)
 		values ($1, $2, $3, 'begun', $4, $5)
-		on conflict (restore_id, n) do update set state = 'begun' where restore_steps.state = 'begun'`,
+		on conflict (account_id, restore_id, n) do update set state = 'begun' where restore_steps.state = 'begun'`,
 		l.Restore, tx.Account(), n, op, t)
 }
 

@@ -29,7 +29,7 @@ func Put(ctx context.Context, tx *postgres.Tx, s Schedule) (Schedule, error) {
 	return rows.One[Schedule](ctx, tx, "schedule", `
 		insert into schedules (connection_id, account_id, cron, time_zone, enabled, next_run_at)
 		values ($1, $2, $3, $4, $5, $6)
-		on conflict (connection_id) do update
+		on conflict (account_id, connection_id) do update
 			set cron = $3, time_zone = $4, enabled = $5, next_run_at = $6, alarm_at = null
 		returning `+columns, s.ConnectionID, tx.Account(), s.Cron, s.TimeZone, s.Enabled, s.NextRunAt)
 }
@@ -40,7 +40,7 @@ func Default(ctx context.Context, tx *postgres.Tx, s Schedule) error {
 	_, err := rows.Exec(ctx, tx, `
 		insert into schedules (connection_id, account_id, cron, time_zone, enabled, next_run_at)
 		values ($1, $2, $3, $4, $5, $6)
-		on conflict (connection_id) do nothing`, s.ConnectionID, tx.Account(), s.Cron, s.TimeZone, s.Enabled, s.NextRunAt)
+		on conflict (account_id, connection_id) do nothing`, s.ConnectionID, tx.Account(), s.Cron, s.TimeZone, s.Enabled, s.NextRunAt)
 	return err
 }
 

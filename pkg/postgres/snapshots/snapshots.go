@@ -85,7 +85,7 @@ func Queue(ctx context.Context, tx *postgres.Tx, id account.ConnectionID, trigge
 	s, made, err = rows.Maybe[Snapshot](ctx, tx, `
 		insert into snapshots (account_id, connection_id, prefix, trigger, requested_by)
 		values ($1, $2, $3, $4, $5)
-		on conflict (connection_id) where state in ('queued', 'running') do nothing
+		on conflict (account_id, connection_id) where state in ('queued', 'running') do nothing
 		returning `+columns, tx.Account(), id, prefix, trigger, rows.Null(tx.User()))
 	if rows.Violates(err, "snapshots_connection_fkey") {
 		err = problem.New(problem.NotFound, "there is no such connection").Because(err)

@@ -1,0 +1,39 @@
+package postgres
+
+import (
+	"testing"
+	"time"
+
+	"github.com/riverqueue/river/rivertype"
+
+	"imago/pkg/job"
+)
+
+func TestRetriesComeSoonThenSlower(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
+	for _, c := range []struct {
+		queue  string
+		errors int
+		want   time.Duration
+	}{
+		{job.QueueBackup, 0, 0}, {job.QueueBackup, 1, 2 * time.Second}, {job.QueueBackup, 3, 8 * time.Second},
+		{job.QueueBackup, 9, time.Minute}, {job.QueueMail, 9, 512 * time.Second}, {job.QueueMail, 24, 15 * time.Minute},
+	} {
+		row := &rivertype.JobRow{Queue: c.queue, Errors: make([]rivertype.AttemptError, c.errors)}
+		if got := (retry{func() time.Time { return now }}).NextRetry(row).Sub(now); got != c.want {
+			t.Errorf("%s after %d errors: %s, want %s", c.queue, c.errors, got, c.want)
+		}
+	}
+}
+
+// A killed process is taken over well within a minute, and never while it may live.
+func TestTakeOverTakesTheTimeThatItMay(t *testing.T) {
+	t.Parallel()
+	if takeOverAfter <= SliceTimeout {
+		t.Error("a slice that still runs would be taken over")
+	}
+	if worst := takeOverAfter + takeOverEvery; worst > 40*time.Second {
+		t.Errorf("a killed process is taken over after %s", worst)
+	}
+}

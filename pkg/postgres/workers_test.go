@@ -1,0 +1,222 @@
+package postgres_test
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/riverqueue/river"
+
+	"imago/pkg/job"
+	"imago/pkg/postgres"
+	"imago/pkg/postgres/postgrestest"
+)
+
+// work runs a worker function until the test ends.
+type work[T river.JobArgs] struct {
+	river.WorkerDefaults[T]
+	do func(context.Context, *river.Job[T]) error
+}
+
+func (w work[T]) Work(ctx context.Context, j *river.Job[T]) error { return w.do(ctx, j) }
+
+// runJobs works jobs until the test ends.
+func runJobs(t *testing.T, db *postgres.DB, workers *postgres.Workers, queues map[string]int) {
+	t.Helper()
+	jobs, err := db.Jobs(workers, postgres.JobsOptions{Queues: queues, StopWithin: time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- jobs.Run(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("run jobs: %v", err)
+		}
+	})
+}
+
+// await waits for something that will happen, for as long as a slow machine may need.
+func await[T any](t *testing.T, c <-chan T, what string) (got T) {
+	t.Helper()
+	select {
+	case got = <-c:
+	case <-time.After(time.Minute):
+		t.Fatalf("%s: nothing happened within a minute", what)
+	}
+	return got
+}
+
+// A job is enqueued by the api, worked by the worker with the job as its proof, and
+// gone from sight when it is done.
+func TestJobIsWorkedWithItsOwnProof(t *testing.T) {
+	t.Parallel()
+	base := postgrestest.Fresh(t)
+	acme := base.Account(t)
+	worker := base.Open(t, "imago_worker")
+	seen := make(chan string, 1)
+	workers := postgres.NewWorkers()
+	err := postgres.AddWorker(workers, work[job.CheckConnection]{do: func(ctx context.Context, j *river.Job[job.CheckConnection]) error {
+		return worker.As(ctx, postgres.Job(j.ID), func(tx *postgres.Tx) error {
+			seen <- string(tx.Account())
+			return nil
+		})
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	runJobs(t, worker, workers, map[string]int{job.QueueBackup: 1})
+	err = base.Open(t, "imago_api").As(t.Context(), acme.Proof, func(tx *postgres.Tx) error {
+		return tx.Enqueue(t.Context(), job.CheckConnection{AccountID: string(acme.ID), ConnectionID: "c"})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := await(t, seen, "the job"); got != string(acme.ID) {
+		t.Errorf("worked as %q", got)
+	}
+}
+
+// The work of a process that was killed: its row says running, and nobody works it.
+// Any other process takes it over; the leader need not be alive.
+func TestWorkOfADeadProcessIsTakenOver(t *testing.T) {
+	t.Parallel()
+	base := postgrestest.Fresh(t)
+	acme := base.Account(t)
+	id := base.JobRow(t, job.TakeSnapshot{AccountID: string(acme.ID), ConnectionID: "c", SnapshotID: "s"})
+	fresh := base.JobRow(t, job.TakeSnapshot{AccountID: string(acme.ID), ConnectionID: "d", SnapshotID: "s"})
+	if _, err := base.Owner().Exec(t.Context(), `update river.river_job set attempted_at = now() - interval '21 seconds' where id = $1`, id); err != nil {
+		t.Fatal(err)
+	}
+	// Somebody else led, and died with it: leadership itself is free only later.
+	if _, err := base.Owner().Exec(t.Context(), `insert into river.river_leader (elected_at, expires_at, leader_id)
+		values (now(), now() + interval '1 hour', 'dead')`); err != nil {
+		t.Fatal(err)
+	}
+	taken := make(chan int64, 2)
+	workers := postgres.NewWorkers()
+	err := postgres.AddWorker(workers, work[job.TakeSnapshot]{do: func(_ context.Context, j *river.Job[job.TakeSnapshot]) error {
+		taken <- j.ID
+		return nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	runJobs(t, base.Open(t, "imago_worker"), workers, map[string]int{job.QueueBackup: 2})
+	if got := await(t, taken, "the take-over"); got != id {
+		t.Errorf("took over %d, want %d", got, id)
+	}
+	var state string
+	if err := base.Owner().QueryRow(t.Context(), `select state from river.river_job where id = $1`, fresh).Scan(&state); err != nil {
+		t.Fatal(err)
+	}
+	if state != "running" {
+		t.Errorf("a job that was fetched just now is %s", state)
+	}
+}
+
+// Either program may lead, and enqueues the ticks of both; a leader knows all kinds, so
+// it throws nothing away.
+func TestEitherProgramKeepsBothTicking(t *testing.T) {
+	t.Parallel()
+	for _, leader := range []string{"imago_worker", "imago_drift"} {
+		t.Run(leader, func(t *testing.T) {
+			t.Parallel()
+			base := postgrestest.Fresh(t)
+			runJobs(t, base.Open(t, leader), postgres.NewWorkers(), map[string]int{"none": 1})
+			listen, err := base.Owner().Acquire(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer listen.Release()
+			ticker := time.NewTicker(50 * time.Millisecond)
+			defer ticker.Stop()
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			for n := 0; n < 2; {
+				select {
+				case <-ctx.Done():
+					t.Fatal("no ticks within a minute")
+				case <-ticker.C:
+				}
+				if err := listen.QueryRow(ctx, `select count(distinct kind) from river.river_job
+					where kind in ('run_schedules', 'start_follows')`).Scan(&n); err != nil {
+					t.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+func TestUnfinishedJobKeepsAnotherOut(t *testing.T) {
+	t.Parallel()
+	base := postgrestest.New(t)
+	acme := base.Account(t)
+	api := base.Open(t, "imago_api")
+	count := func() (n int) {
+		if err := base.Owner().QueryRow(t.Context(), `select count(*) from river.river_job where args ->> 'account_id' = $1`, acme.ID).Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	enqueue := func(snapshot string) {
+		err := api.As(t.Context(), acme.Proof, func(tx *postgres.Tx) error {
+			return tx.Enqueue(t.Context(), job.TakeSnapshot{AccountID: string(acme.ID), ConnectionID: "c", SnapshotID: snapshot})
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	enqueue("s1")
+	enqueue("s2")
+	if n := count(); n != 1 {
+		t.Errorf("%d jobs for one connection", n)
+	}
+	if _, err := base.Owner().Exec(t.Context(), `update river.river_job set state = 'completed', finalized_at = now()
+		where args ->> 'account_id' = $1`, acme.ID); err != nil {
+		t.Fatal(err)
+	}
+	enqueue("s3")
+	if n := count(); n != 2 {
+		t.Errorf("%d jobs after the first was done", n)
+	}
+}
+
+// What a job is about is its proof: nobody changes it, not even the programs that run it.
+func TestJobStaysAboutWhatItWasAbout(t *testing.T) {
+	t.Parallel()
+	base := postgrestest.New(t)
+	acme := base.Account(t)
+	id := base.JobRow(t, job.TakeSnapshot{AccountID: string(acme.ID), ConnectionID: "c"})
+	for _, change := range []string{`kind = 'apply_restore'`, `args = '{}'`, `queue = 'restore'`} {
+		_, err := base.Owner().Exec(t.Context(), `update river.river_job set `+change+` where id = $1`, id)
+		if err == nil {
+			t.Errorf("%s was taken", change)
+		}
+	}
+}
+
+type unheard struct{}
+
+func (unheard) Kind() string { return "unheard_of" }
+
+func TestEveryKindHasItsQueue(t *testing.T) {
+	t.Parallel()
+	base := postgrestest.New(t)
+	db := base.Open(t, "imago_api")
+	err := db.As(t.Context(), postgres.Nobody, func(tx *postgres.Tx) error { return tx.Enqueue(t.Context(), unheard{}) })
+	if err == nil {
+		t.Error("a kind without a queue was enqueued")
+	}
+	workers := postgres.NewWorkers()
+	one := work[job.SendMessage]{}
+	if err := errors.Join(postgres.AddWorker(workers, one)); err != nil {
+		t.Fatal(err)
+	}
+	if err := postgres.AddWorker(workers, one); err == nil {
+		t.Error("a kind was registered twice")
+	}
+}
