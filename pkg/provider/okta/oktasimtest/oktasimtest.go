@@ -63,10 +63,9 @@ func Start(t testing.TB, o Options) *Org {
 	must(t, json.Unmarshal(line, org))
 	if o.Seed != "" {
 		org.Seed(o.Seed)
+	} else {
+		org.admin()
 	}
-	var admin struct{ Token string }
-	org.control(http.MethodPost, "/control/v1/admins", map[string]string{"login": "root@acme.example", "role": "SUPER_ADMIN"}, &admin)
-	org.Admin = admin.Token
 	return org
 }
 
@@ -104,7 +103,8 @@ func build(t testing.TB) string {
 	return program
 }
 
-// Seed furnishes the org; see Options.
+// Seed furnishes the org anew, see Options: whatever was in it is gone, tokens and
+// apps included.
 func (o *Org) Seed(plan string) {
 	o.t.Helper()
 	body := json.RawMessage(plan)
@@ -112,6 +112,15 @@ func (o *Org) Seed(plan string) {
 		body = json.RawMessage(fmt.Sprintf(`{"preset":%q}`, plan))
 	}
 	o.control(http.MethodPost, "/control/v1/seed", body, nil)
+	o.admin()
+}
+
+// admin makes the super administrator.
+func (o *Org) admin() {
+	o.t.Helper()
+	var made struct{ Token string }
+	o.control(http.MethodPost, "/control/v1/admins", map[string]string{"login": "root@acme.example", "role": "SUPER_ADMIN"}, &made)
+	o.Admin = made.Token
 }
 
 // AdvanceClock moves the org's clock.
