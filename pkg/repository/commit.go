@@ -1,7 +1,6 @@
 package repository
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -60,7 +59,7 @@ func (d *Draft) committed(s *Snapshot) (snapshot.Manifest, error) {
 	if s.manifest.ID != d.facts.ID {
 		return snapshot.Manifest{}, problem.New(problem.Conflict, "snapshot %s lies at %s already", s.manifest.ID, d.facts.Prefix)
 	}
-	d.digest = s.digest
+	d.digest = s.Digest()
 	return s.manifest, nil
 }
 
@@ -198,27 +197,40 @@ func (d *Draft) seal(ctx context.Context, m snapshot.Manifest) (snapshot.Manifes
 	if err != nil {
 		return snapshot.Manifest{}, err
 	}
-	digest := hexSum(object)
-	if err := d.checksums(ctx, m, snapshot.Checksum{Name: snapshot.ManifestName, Bytes: int64(len(object)), SHA256: digest}); err != nil {
+	if err := d.checksums(ctx, checksums(m, object)); err != nil {
 		return snapshot.Manifest{}, err
 	}
-	if err := d.r.put(ctx, key, object); err != nil {
-		if errors.Is(err, blob.ErrExists) {
-			return snapshot.Manifest{}, problem.New(problem.Conflict, "another writer finished snapshot %s", d.facts.ID).Because(err)
-		}
+	err = d.r.put(ctx, key, object)
+	if errors.Is(err, blob.ErrExists) {
+		return d.overtaken(ctx)
+	}
+	if err != nil {
 		return snapshot.Manifest{}, err
 	}
-	d.digest = digest
+	d.digest = hexSum(object)
 	// What was written is what is given back, down to the times' precision.
 	return snapshot.DecodeManifest(text)
 }
 
+// overtaken is for a manifest that another writer of the same snapshot put in the
+// meantime. Theirs counts; our checksums may stand in the place of theirs.
+func (d *Draft) overtaken(ctx context.Context) (snapshot.Manifest, error) {
+	done, err := d.r.Open(ctx, d.facts.Prefix)
+	if err != nil {
+		return snapshot.Manifest{}, err
+	}
+	if err := d.checksums(ctx, done.checksums()); err != nil {
+		return snapshot.Manifest{}, err
+	}
+	return d.committed(done)
+}
+
 // checksums writes the list of sums. One that a killed attempt left is of a
 // manifest that never came to be: it is replaced.
-func (d *Draft) checksums(ctx context.Context, m snapshot.Manifest, manifest snapshot.Checksum) error {
+func (d *Draft) checksums(ctx context.Context, sums []snapshot.Checksum) error {
 	key := d.facts.Prefix + "/" + snapshot.ChecksumsName
-	text := snapshot.EncodeChecksums(checksums(m, manifest))
-	err := d.r.store.Put(ctx, key, bytes.NewReader(text), int64(len(text)))
+	text := snapshot.EncodeChecksums(sums)
+	err := d.r.put(ctx, key, text)
 	if !errors.Is(err, blob.ErrExists) {
 		return err
 	}
@@ -228,12 +240,13 @@ func (d *Draft) checksums(ctx context.Context, m snapshot.Manifest, manifest sna
 	return d.r.put(ctx, key, text)
 }
 
-func checksums(m snapshot.Manifest, manifest snapshot.Checksum) []snapshot.Checksum {
+// checksums lists the sums of a snapshot's sealed objects, the manifest last.
+func checksums(m snapshot.Manifest, sealed []byte) []snapshot.Checksum {
 	out := make([]snapshot.Checksum, 0, len(m.Segments)+1)
 	for _, s := range m.Segments {
 		out = append(out, snapshot.Checksum{Name: s.Name, Bytes: s.Bytes, SHA256: s.SHA256})
 	}
-	return append(out, manifest)
+	return append(out, snapshot.Checksum{Name: snapshot.ManifestName, Bytes: int64(len(sealed)), SHA256: hexSum(sealed)})
 }
 
 // Digest is that of the committed manifest, for the next snapshot's Previous and

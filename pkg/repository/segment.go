@@ -184,8 +184,11 @@ func (r *Repository) object(ctx context.Context, key string, s snapshot.Segment)
 	if err != nil {
 		return nil, fmt.Errorf("read segment: %w", err)
 	}
-	if int64(len(object)) != s.Bytes {
-		return nil, damaged(key, fmt.Errorf("it has %d bytes or more, not %d", len(object), s.Bytes))
+	switch n := int64(len(object)); {
+	case n < s.Bytes:
+		return nil, damaged(key, fmt.Errorf("it has %d bytes, not %d", n, s.Bytes))
+	case n > s.Bytes:
+		return nil, damaged(key, fmt.Errorf("it has more than %d bytes", s.Bytes))
 	}
 	if sum := sha256.Sum256(object); hex.EncodeToString(sum[:]) != s.SHA256 {
 		return nil, damaged(key, errors.New("its SHA-256 is another"))

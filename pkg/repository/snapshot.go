@@ -21,7 +21,7 @@ type Snapshot struct {
 	r        *Repository
 	prefix   string
 	manifest snapshot.Manifest
-	digest   string
+	sealed   []byte // the manifest as it lies in the store
 
 	mu   sync.Mutex
 	last *verified // the segment that Get looked at last
@@ -46,7 +46,7 @@ func (r *Repository) Open(ctx context.Context, prefix string) (*Snapshot, error)
 	if err != nil {
 		return nil, damaged(key, err)
 	}
-	return &Snapshot{r: r, prefix: prefix, manifest: m, digest: hexSum(object)}, nil
+	return &Snapshot{r: r, prefix: prefix, manifest: m, sealed: object}, nil
 }
 
 func (r *Repository) decode(key string, object []byte) (snapshot.Manifest, error) {
@@ -76,7 +76,9 @@ func (s *Snapshot) Prefix() string { return s.prefix }
 
 // Digest is the SHA-256 of the sealed manifest, in hex: what checksums says of it,
 // and what the next snapshot's Previous holds.
-func (s *Snapshot) Digest() string { return s.digest }
+func (s *Snapshot) Digest() string { return hexSum(s.sealed) }
+
+func (s *Snapshot) checksums() []snapshot.Checksum { return checksums(s.manifest, s.sealed) }
 
 // Walk yields a type's resources in the order of their keys. Bodies stay valid;
 // holding on to one holds on to its neighbours.

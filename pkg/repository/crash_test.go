@@ -1,0 +1,324 @@
+package repository_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"imago/pkg/blob"
+	"imago/pkg/blob/fault"
+	"imago/pkg/blob/mem"
+	"imago/pkg/envelope"
+	"imago/pkg/problem"
+	"imago/pkg/repository"
+	"imago/pkg/resource"
+	"imago/pkg/snapshot"
+)
+
+var errKilled = errors.New("killed")
+
+// job is a writer that works in slices and keeps its place, as a worker does in
+// the database.
+type job struct {
+	state []byte // of the draft; nil: not begun
+	next  int    // of the resources
+}
+
+const slice = 25
+
+// run works until the snapshot is committed, or the store fails.
+func (j *job) run(t *testing.T, store blob.Store, k *envelope.Keyring, all []resource.Resource) error {
+	t.Helper()
+	r := repo(t, store, k, conn, small)
+	d, err := j.draft(t, r)
+	if err != nil {
+		return err
+	}
+	for part := range slices.Chunk(all[j.next:], slice) {
+		for _, res := range part {
+			if err := d.Add(t.Context(), res); err != nil {
+				return err
+			}
+		}
+		if err := d.Flush(t.Context()); err != nil {
+			return err
+		}
+		if j.state, err = d.State(); err != nil {
+			return err
+		}
+		j.next += len(part)
+	}
+	_, err = d.Commit(t.Context(), facts())
+	return err
+}
+
+func (j *job) draft(t *testing.T, r *repository.Repository) (*repository.Draft, error) {
+	if j.state == nil {
+		return begin(t, r), nil
+	}
+	return r.Resume(j.state)
+}
+
+// deaths are the ways to die at an operation of the store.
+var deaths = map[string]func(*fault.Store, int){
+	"before": func(s *fault.Store, n int) { s.AddFault(fault.Any).After(n).ErrorInstead(errKilled).Forever() },
+	"after": func(s *fault.Store, n int) {
+		s.AddFault(fault.Any).After(n).ErrorAfter(errKilled)
+		s.AddFault(fault.Any).After(n).ErrorInstead(errKilled).Forever()
+	},
+}
+
+// TestCrashMatrix kills the writer before and after each operation of the store,
+// lets it go on, and kills it once more on the way.
+func TestCrashMatrix(t *testing.T) {
+	t.Parallel()
+	k := keyring(t, alice)
+	all := append(org(60), shuffled(org(60), 4)[:20]...) // some are read twice
+	undisturbed := mem.New(mem.Options{})
+	calls := fault.New(undisturbed)
+	if err := new(job).run(t, calls, k, all); err != nil {
+		t.Fatal(err)
+	}
+	want := committed(t, undisturbed, k)
+	n := len(calls.Calls())
+	if n < 30 {
+		t.Fatalf("only %d operations: too few to tell", n)
+	}
+	for name, die := range deaths {
+		for first := range n {
+			t.Run(fmt.Sprintf("%s/%d", name, first), func(t *testing.T) {
+				t.Parallel()
+				store, j := mem.New(mem.Options{}), &job{}
+				crash(t, store, k, j, all, die, first)
+				crash(t, store, k, j, all, die, (first*7)%11)
+				if err := j.run(t, store, k, all); err != nil {
+					t.Fatal(err)
+				}
+				got := committed(t, store, k)
+				if diff := cmp.Diff(digests(want.Manifest()), digests(got.Manifest())); diff != "" {
+					t.Error(diff)
+				}
+				holds(t, got, org(60))
+			})
+		}
+	}
+}
+
+// crash runs the job into its death. What is listed afterwards must be whole.
+func crash(t *testing.T, store *mem.Store, k *envelope.Keyring, j *job, all []resource.Resource, die func(*fault.Store, int), n int) {
+	t.Helper()
+	failing := fault.New(store)
+	die(failing, n)
+	err := j.run(t, failing, k, all)
+	if err != nil && !errors.Is(err, errKilled) {
+		t.Fatalf("died of something else: %v", err)
+	}
+	r := repo(t, store, k, conn, small)
+	listed := list(t, r)
+	if _, err := r.Open(t.Context(), begin(t, r).Prefix()); len(listed) == 0 && !problem.Is(err, problem.NotFound) {
+		t.Fatalf("not listed, and opened with %v", err)
+	}
+	if report := check(t, r); len(report.Damage) != 0 || report.Snapshots != int64(len(listed)) {
+		t.Fatalf("%d listed; %+v", len(listed), report)
+	}
+}
+
+// committed opens the one snapshot that there is.
+func committed(t *testing.T, store blob.Store, k *envelope.Keyring) *repository.Snapshot {
+	t.Helper()
+	r := repo(t, store, k, conn, small)
+	prefixes := list(t, r)
+	if len(prefixes) != 1 {
+		t.Fatalf("listed %v, want one", prefixes)
+	}
+	s, err := r.Open(t.Context(), prefixes[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// TestPassingFaults: an operation that fails once is tried again by the caller,
+// on the same draft.
+func TestPassingFaults(t *testing.T) {
+	t.Parallel()
+	k := keyring(t, alice)
+	all := org(40)
+	for _, op := range []fault.Op{fault.Put, fault.Get, fault.List} {
+		for n := range 6 {
+			store := fault.New(mem.New(mem.Options{}))
+			f := store.AddFault(op).ErrorAfter(errKilled)
+			if op == fault.Put {
+				f.After(n)
+			}
+			d := begin(t, repo(t, store, k, conn, small))
+			for _, res := range all {
+				if err := d.Add(t.Context(), res); err != nil && !errors.Is(err, errKilled) {
+					t.Fatal(err)
+				}
+			}
+			m, err := d.Commit(t.Context(), facts())
+			for i := 0; errors.Is(err, errKilled) && i < 3; i++ {
+				m, err = d.Commit(t.Context(), facts())
+			}
+			if err != nil || m.Objects() != int64(len(all)) {
+				t.Fatalf("%s %d: %d objects, %v", op, n, m.Objects(), err)
+			}
+			holds(t, committed(t, store, k), all)
+			store.VerifyAllFired(t)
+		}
+	}
+}
+
+// TestTruncatedReads: a read that is cut off is an error, never a shorter answer.
+func TestTruncatedReads(t *testing.T) {
+	t.Parallel()
+	k := keyring(t, alice)
+	under := mem.New(mem.Options{})
+	all := org(40)
+	take(t, repo(t, under, k, conn, small), all)
+	for _, bytes := range []int64{0, 1, 41, 42, 100} {
+		store := fault.New(under)
+		s := committed(t, store, k)
+		store.AddFault(fault.Get).After(2).Truncate(bytes)
+		got, err := readBack(t.Context(), s)
+		if !errors.Is(err, io.ErrUnexpectedEOF) || len(got) == len(all) {
+			t.Errorf("cut after %d bytes: %d resources, %v", bytes, len(got), err)
+		}
+		store.VerifyAllFired(t)
+	}
+}
+
+// TestLostAnswerOfTheManifest: the put went through, its retry below the door
+// found the place taken.
+func TestLostAnswerOfTheManifest(t *testing.T) {
+	t.Parallel()
+	k := keyring(t, alice)
+	store := &forgetful{Store: mem.New(mem.Options{})}
+	d := begin(t, repo(t, store, k, conn, small))
+	addAll(t, d, org(20))
+	commit(t, d)
+	if store.lost < 3 {
+		t.Errorf("%d answers were lost", store.lost)
+	}
+	holds(t, committed(t, store, k), org(20))
+}
+
+// forgetful makes every put and answers that the place was taken.
+type forgetful struct {
+	*mem.Store
+	lost int
+}
+
+func (f *forgetful) Put(ctx context.Context, key string, r io.Reader, size int64) error {
+	if strings.HasSuffix(key, snapshot.ChecksumsName) {
+		return f.Store.Put(ctx, key, r, size)
+	}
+	if err := f.Store.Put(ctx, key, r, size); err != nil {
+		return err
+	}
+	f.lost++
+	return blob.ErrExists
+}
+
+// TestAnotherWriterFinished: of two writers of one snapshot the first manifest
+// counts, for both, and the checksums are those of the first.
+func TestAnotherWriterFinished(t *testing.T) {
+	t.Parallel()
+	k := keyring(t, alice)
+	store := mem.New(mem.Options{})
+	first := begin(t, repo(t, store, k, conn, small))
+	addAll(t, first, org(10))
+	late := begin(t, repo(t, &interrupted{store, func() { commit(t, first) }}, k, conn, small))
+	addAll(t, late, org(30))
+	if m := commit(t, late); m.Objects() != int64(len(org(10))) || late.Digest() != first.Digest() {
+		t.Errorf("the late writer was told of %d objects", m.Objects())
+	}
+	holds(t, committed(t, store, k), org(10))
+	if report := check(t, repo(t, store, k, conn, small)); len(report.Damage) != 0 {
+		t.Errorf("%+v", report)
+	}
+}
+
+// interrupted lets something else happen just before the manifest is put.
+type interrupted struct {
+	*mem.Store
+	before func()
+}
+
+func (i *interrupted) Put(ctx context.Context, key string, r io.Reader, size int64) error {
+	if strings.HasSuffix(key, snapshot.ManifestName) {
+		i.before()
+	}
+	return i.Store.Put(ctx, key, r, size)
+}
+
+// orderly is a store that refuses what must not happen: a manifest before all
+// that it names, anything after it, and a deletion of what a manifest names.
+type orderly struct {
+	*mem.Store
+	t *testing.T
+}
+
+func (o *orderly) Put(ctx context.Context, key string, r io.Reader, size int64) error {
+	data, err := io.ReadAll(r)
+	if err != nil {
+		return err
+	}
+	prefix, name := key[:strings.LastIndexByte(key, '/')], key[strings.LastIndexByte(key, '/')+1:]
+	if o.has(prefix + "/" + snapshot.ManifestName) {
+		o.t.Errorf("put %s after the manifest", name)
+	}
+	if name == snapshot.ManifestName {
+		o.whole(prefix)
+	}
+	return o.Store.Put(ctx, key, bytes.NewReader(data), size)
+}
+
+// whole fails unless the checksums are there, and all that they name but the
+// manifest itself.
+func (o *orderly) whole(prefix string) {
+	text, err := blob.ReadAll(o.t.Context(), o.Store, prefix+"/"+snapshot.ChecksumsName, 1<<20)
+	if err != nil {
+		o.t.Errorf("manifest before checksums: %v", err)
+	}
+	sums, err := snapshot.DecodeChecksums(text)
+	if err != nil {
+		o.t.Error(err)
+	}
+	for _, c := range sums {
+		if c.Name != snapshot.ManifestName && !o.has(prefix+"/"+c.Name) {
+			o.t.Errorf("manifest before segment %s", c.Name)
+		}
+	}
+}
+
+func (o *orderly) Delete(ctx context.Context, key string) error {
+	prefix, name := key[:strings.LastIndexByte(key, '/')], key[strings.LastIndexByte(key, '/')+1:]
+	if name != snapshot.ManifestName && o.has(prefix+"/"+snapshot.ManifestName) {
+		o.t.Errorf("deleted %s below a manifest", name)
+	}
+	return o.Store.Delete(ctx, key)
+}
+
+func (o *orderly) has(key string) bool {
+	return slices.Contains(keysOf(o.t, o.Store), key)
+}
+
+func TestOrderOfWriting(t *testing.T) {
+	t.Parallel()
+	r := repo(t, &orderly{mem.New(mem.Options{}), t}, keyring(t, alice), conn, small)
+	d := begin(t, r)
+	addAll(t, d, shuffled(org(80), 5))
+	commit(t, d)
+	if err := r.Forget(t.Context(), d.Prefix()); err != nil {
+		t.Fatal(err)
+	}
+}
