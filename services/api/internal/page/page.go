@@ -17,7 +17,7 @@ import (
 // The sizes of pages.
 const (
 	Default = 50
-	Most    = 500
+	Most    = 200
 )
 
 // The names that every list's request uses.

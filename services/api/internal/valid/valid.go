@@ -124,7 +124,7 @@ func ClientID(field, value string) (string, error) {
 	return value, nil
 }
 
-// Digest checks a plan's digest and answers its hex part.
+// Digest checks a plan's digest.
 func Digest(field, value string) (string, error) {
 	if value == "" {
 		return "", missing(field)
@@ -132,7 +132,7 @@ func Digest(field, value string) (string, error) {
 	if !digest.MatchString(value) {
 		return "", problem.InField(field, "%q is not a plan's digest", clip(value)).WithHint("copy it from the plan: sha256: and 64 hex digits")
 	}
-	return strings.TrimPrefix(value, "sha256:"), nil
+	return value, nil
 }
 
 // Key checks a resource's key against the types of a catalog.

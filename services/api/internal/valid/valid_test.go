@@ -138,7 +138,7 @@ func TestFields(t *testing.T) {
 			map[string]string{" 0oa1AB2 ": "0oa1AB2"},
 			map[string]string{"": "missing", "a b": "not a client ID", "a/b": "not a client ID", strings.Repeat("a", 101): "not a client ID"}},
 		{"Digest", func(v string) (string, error) { return Digest("f", v) },
-			map[string]string{"sha256:" + long: long},
+			map[string]string{"sha256:" + long: "sha256:" + long},
 			map[string]string{"": "missing", long: "not a plan's digest", "sha256:" + long[1:]: "not a plan's digest", "SHA256:" + long: "not a plan's digest"}},
 		{"Purpose", func(v string) (string, error) { p, err := Purpose("f", v); return string(p), err },
 			map[string]string{"read": "read", "write": "write"},

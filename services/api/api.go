@@ -1,0 +1,72 @@
+// Package api is the only part of Imago that is reachable from outside: Connect and
+// REST from one contract, sign-in, and who may do what. It seals credentials to the
+// workers and cannot open them; it opens snapshots for signed-in members, which is
+// counted and written to the activity log.
+package api
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+
+	"imago/pkg/blob"
+	"imago/pkg/envelope"
+	"imago/pkg/postgres"
+	"imago/pkg/postgres/keyrings"
+	"imago/pkg/provider"
+)
+
+// Deps is what the api works with; all of it is needed but Now.
+type Deps struct {
+	DB       *postgres.DB
+	Store    blob.Store          // of snapshots; only read
+	Keys     envelope.KeyService // wraps accounts' keyrings
+	Box      *envelope.PublicKey // the workers'; seals credentials
+	Provider provider.Provider   // for its name and catalog; no org is asked from here
+	Log      *slog.Logger
+	Metrics  prometheus.Registerer
+	Now      func() time.Time // nil: time.Now
+}
+
+// Service is the api.
+type Service struct {
+	Deps
+	config   Config
+	log      *slog.Logger
+	now      func() time.Time
+	metrics  *metrics
+	keyrings *keyrings.Keyrings
+	handler  http.Handler
+}
+
+// New makes the api; a permission table that does not fit the contract is an error.
+func New(c Config, d Deps) (*Service, error) {
+	c, err := c.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	if err := checkPermissions(permissions, procedures()); err != nil {
+		return nil, err
+	}
+	s := &Service{Deps: d, config: c, log: d.Log, now: d.Now}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	s.keyrings = keyrings.New(d.DB, d.Keys, keyrings.Options{Now: s.now})
+	if s.metrics, err = newMetrics(d.Metrics); err != nil {
+		return nil, err
+	}
+	if s.handler, err = s.routes(); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// ServeHTTP answers one request.
+func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.handler.ServeHTTP(w, r) }
+
+// Ready reports whether the api can do its work: the check of /readyz.
+func (s *Service) Ready(ctx context.Context) error { return s.DB.Ready(ctx) }

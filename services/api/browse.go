@@ -1,0 +1,207 @@
+package api
+
+import (
+	"context"
+	"iter"
+	"strings"
+
+	"imago/pkg/problem"
+	"imago/pkg/resource"
+	"imago/pkg/snapshot"
+	imagov1 "imago/proto/imago/v1"
+)
+
+// opened is a snapshot that a member looks into.
+type opened interface {
+	Manifest() snapshot.Manifest
+	Get(ctx context.Context, key resource.Key) (resource.Resource, error)
+	Walk(ctx context.Context, t resource.Type) iter.Seq2[resource.Resource, error]
+}
+
+// names finds out what things in a snapshot are called, each of them once.
+type names struct {
+	catalog resource.Catalog
+	snap    opened
+	known   map[resource.Key]string
+}
+
+func newNames(c resource.Catalog, snap opened) *names {
+	return &names{catalog: c, snap: snap, known: map[resource.Key]string{}}
+}
+
+// of names a resource: by its own label or, for a link, by that of what is linked.
+func (n *names) of(ctx context.Context, r resource.Resource) (string, error) {
+	info, ok := n.catalog.Info(r.Type)
+	if !ok {
+		return r.ID, nil
+	}
+	label, err := resource.Label(info, r.Body)
+	if err != nil || label != "" {
+		return label, err
+	}
+	for _, ref := range info.Refs {
+		if ref.In != resource.InID {
+			continue
+		}
+		for _, t := range ref.To {
+			if label, err := n.at(ctx, resource.Key{Type: t, ID: r.ID}); err != nil || label != "" {
+				return label, err
+			}
+		}
+	}
+	return "", nil
+}
+
+// at names what stands under a key; "" if the snapshot does not hold it.
+func (n *names) at(ctx context.Context, k resource.Key) (string, error) {
+	if label, ok := n.known[k]; ok {
+		return label, nil
+	}
+	n.known[k] = "" // also ends a circle of links
+	r, err := n.snap.Get(ctx, k)
+	if problem.Is(err, problem.NotFound) {
+		return "", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	label, err := n.of(ctx, r)
+	n.known[k] = label
+	return label, err
+}
+
+// parent names the parent of a key; "" at the top.
+func (n *names) parent(ctx context.Context, k resource.Key) (string, error) {
+	p, ok := parentKey(n.catalog, k)
+	if !ok {
+		return "", nil
+	}
+	return n.at(ctx, p)
+}
+
+// parentKey is the key of what a resource hangs below.
+func parentKey(c resource.Catalog, k resource.Key) (resource.Key, bool) {
+	info, ok := c.Info(k.Type)
+	if !ok || info.Parent == "" || k.Parent == "" {
+		return resource.Key{}, false
+	}
+	above, id, nested := cutLast(k.Parent)
+	if !nested {
+		return resource.Key{Type: info.Parent, ID: k.Parent}, true
+	}
+	return resource.Key{Type: info.Parent, Parent: above, ID: id}, true
+}
+
+func cutLast(s string) (before, after string, found bool) {
+	if i := strings.LastIndexByte(s, '/'); i >= 0 {
+		return s[:i], s[i+1:], true
+	}
+	return "", s, false
+}
+
+func (n *names) summary(ctx context.Context, r resource.Resource) (*imagov1.ResourceSummary, error) {
+	label, err := n.of(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	parent, err := n.parent(ctx, r.Key)
+	return &imagov1.ResourceSummary{Key: r.Key.String(), Label: label, ParentLabel: parent}, err
+}
+
+// query is what a person looks for in a snapshot.
+type query struct {
+	t      resource.Type
+	parent string // only below it; "" is anywhere
+	search string // in label or ID, whatever the case; "" is everything
+	after  string // the key to go on after; "" is the start
+	most   int
+}
+
+// list finds at most q.most resources, in key order; more tells that there are others.
+func (n *names) list(ctx context.Context, q query) (found []*imagov1.ResourceSummary, more bool, err error) {
+	search := strings.ToLower(q.search)
+	after, _ := resource.ParseKey(q.after)
+	for r, err := range n.snap.Walk(ctx, q.t) {
+		if err != nil {
+			return nil, false, err
+		}
+		if q.after != "" && r.Key.Compare(after) <= 0 || q.parent != "" && r.Parent != q.parent {
+			continue
+		}
+		s, err := n.summary(ctx, r)
+		if err != nil {
+			return nil, false, err
+		}
+		if search != "" && !strings.Contains(strings.ToLower(s.Label), search) && !strings.Contains(strings.ToLower(r.ID), search) {
+			continue
+		}
+		if len(found) == q.most {
+			return found, true, nil
+		}
+		found = append(found, s)
+	}
+	return found, false, nil
+}
+
+// references names what a resource refers to, each once, in the order of its type's
+// refs. What the snapshot does not hold keeps its key and has no label, but for words
+// of expressions, which may be no IDs at all.
+func (n *names) references(ctx context.Context, r resource.Resource) ([]*imagov1.ResourceSummary, error) {
+	info, ok := n.catalog.Info(r.Type)
+	if !ok {
+		return nil, nil
+	}
+	refs, err := resource.References(info, r)
+	if err != nil {
+		return nil, err
+	}
+	var out []*imagov1.ResourceSummary
+	seen := map[string]bool{}
+	for _, ref := range refs {
+		s, err := n.target(ctx, ref)
+		if err != nil {
+			return nil, err
+		}
+		if s != nil && !seen[s.Key] {
+			seen[s.Key] = true
+			out = append(out, s)
+		}
+	}
+	return out, nil
+}
+
+func (n *names) target(ctx context.Context, ref resource.Reference) (*imagov1.ResourceSummary, error) {
+	for _, t := range ref.To {
+		k := resource.Key{Type: t, ID: ref.ID}
+		r, err := n.snap.Get(ctx, k)
+		if problem.Is(err, problem.NotFound) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		return n.summary(ctx, r)
+	}
+	if ref.In == resource.InExpression || len(ref.To) == 0 {
+		return nil, nil
+	}
+	return &imagov1.ResourceSummary{Key: resource.Key{Type: ref.To[0], ID: ref.ID}.String()}, nil
+}
+
+// byLabel finds the one resource of a type that people call by a name.
+func (n *names) byLabel(ctx context.Context, t resource.Type, label string) ([]resource.Key, error) {
+	var found []resource.Key
+	for r, err := range n.snap.Walk(ctx, t) {
+		if err != nil {
+			return nil, err
+		}
+		name, err := n.of(ctx, r)
+		if err != nil {
+			return nil, err
+		}
+		if strings.EqualFold(name, label) {
+			found = append(found, r.Key)
+		}
+	}
+	return found, nil
+}

@@ -1,0 +1,77 @@
+package api
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+
+	"imago/pkg/problem"
+)
+
+// SignUp says who may make an account by signing in.
+type SignUp string
+
+// The ways of signing up.
+const (
+	SignUpFirst  SignUp = "first"  // the installation's first person; later ones are invited
+	SignUpOpen   SignUp = "open"   // anybody
+	SignUpClosed SignUp = "closed" // nobody
+)
+
+// Config is how one installation's api behaves. Its zero value is right for an
+// installation of one's own.
+type Config struct {
+	// SignUp: "" is first.
+	SignUp SignUp
+	// AllowLoopbackOrgs takes orgs on this machine's own addresses, also by plain
+	// HTTP: for trying things with a simulated org, never in production.
+	AllowLoopbackOrgs bool
+	// TrustedProxies are the networks whose X-Forwarded-For counts.
+	TrustedProxies []netip.Prefix
+	// SessionIdle ends a session that is not used; zero: 7 days.
+	SessionIdle time.Duration
+	// SessionLife ends a session whatever its use; zero: 30 days.
+	SessionLife time.Duration
+	// Timeout is the longest that a request may take, streams apart; zero: 30 s.
+	Timeout time.Duration
+	// Poll is how often watched rows are looked at; zero: half a second.
+	Poll time.Duration
+	// Watch is the longest that one stream lasts; clients then watch anew. Zero: an hour.
+	Watch time.Duration
+}
+
+// withDefaults fills in what was left out, and refuses what cannot be.
+func (c Config) withDefaults() (Config, error) {
+	c.SignUp = orDefault(c.SignUp, SignUpFirst)
+	c.SessionIdle = orDefault(c.SessionIdle, 7*24*time.Hour)
+	c.SessionLife = orDefault(c.SessionLife, 30*24*time.Hour)
+	c.Timeout = orDefault(c.Timeout, 30*time.Second)
+	c.Poll = orDefault(c.Poll, 500*time.Millisecond)
+	c.Watch = orDefault(c.Watch, time.Hour)
+	switch c.SignUp {
+	case SignUpFirst, SignUpOpen, SignUpClosed:
+	default:
+		return c, problem.InField("sign_up", "%q is no way of signing up", c.SignUp).WithHint("write open, first or closed")
+	}
+	for name, d := range map[string]time.Duration{
+		"session_idle": c.SessionIdle, "session_life": c.SessionLife, "timeout": c.Timeout, "poll": c.Poll, "watch": c.Watch,
+	} {
+		if d < 0 {
+			return c, problem.InField(name, "%v is less than nothing", d).WithHint("leave it out for the default")
+		}
+	}
+	return c, nil
+}
+
+func orDefault[T comparable](value, otherwise T) T {
+	var zero T
+	if value == zero {
+		return otherwise
+	}
+	return value
+}
+
+// String shows the configuration in the log; it holds no secret.
+func (c Config) String() string {
+	return fmt.Sprintf("sign_up=%s allow_loopback_orgs=%t trusted_proxies=%v", c.SignUp, c.AllowLoopbackOrgs, c.TrustedProxies)
+}

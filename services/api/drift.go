@@ -1,0 +1,101 @@
+package api
+
+import (
+	"context"
+
+	"connectrpc.com/connect"
+
+	"imago/pkg/account"
+	"imago/pkg/drift"
+	"imago/pkg/envelope"
+	"imago/pkg/postgres"
+	"imago/pkg/postgres/connections"
+	"imago/pkg/postgres/findings"
+	"imago/pkg/postgres/sealed"
+	imagov1 "imago/proto/imago/v1"
+	rpc "imago/proto/imago/v1/imagov1connect"
+	"imago/services/api/internal/valid"
+)
+
+type driftService struct{ *Service }
+
+var _ rpc.DriftServiceHandler = driftService{}
+
+func (s *Service) drift() driftService { return driftService{s} }
+
+func (s driftService) ListFindings(ctx context.Context, r *connect.Request[imagov1.ListFindingsRequest]) (*connect.Response[imagov1.ListFindingsResponse], error) {
+	id, err := valid.ID("connection_id", r.Msg.GetConnectionId())
+	if err != nil {
+		return nil, err
+	}
+	var found []findings.Finding
+	var next string
+	next, err = list(ctx, s.Service, r.Msg, func(tx *postgres.Tx, p postgres.Page) ([]string, error) {
+		if _, err := connections.Get(ctx, tx, account.ConnectionID(id)); err != nil {
+			return nil, in("connection_id", connectionsHint, err)
+		}
+		all, err := findings.List(ctx, tx, account.ConnectionID(id), p)
+		found = cut(all, p)
+		return each(all, func(f findings.Finding) string { return f.ID }), err
+	})
+	if err != nil {
+		return nil, err
+	}
+	out := &imagov1.ListFindingsResponse{NextPageToken: next}
+	for _, f := range found {
+		shape, err := s.finding(ctx, f)
+		if err != nil {
+			return nil, err
+		}
+		out.Findings = append(out.Findings, shape)
+	}
+	return connect.NewResponse(out), nil
+}
+
+func (s driftService) GetFinding(ctx context.Context, r *connect.Request[imagov1.GetFindingRequest]) (*connect.Response[imagov1.GetFindingResponse], error) {
+	id, err := valid.ID("finding_id", r.Msg.GetFindingId())
+	if err != nil {
+		return nil, err
+	}
+	var row findings.Finding
+	err = s.read(ctx, func(tx *postgres.Tx) (err error) {
+		row, err = findings.Get(ctx, tx, id)
+		return in("finding_id", "list the connection's findings to see their IDs", err)
+	})
+	if err != nil {
+		return nil, err
+	}
+	shape, err := s.finding(ctx, row)
+	if err != nil {
+		return nil, err
+	}
+	return connect.NewResponse(&imagov1.GetFindingResponse{Finding: shape}), nil
+}
+
+// finding shapes a row. What of it is directory data is for those who may open
+// snapshots; the others learn that there is a finding, by which rule, and when.
+func (s driftService) finding(ctx context.Context, row findings.Finding) (*imagov1.Finding, error) {
+	out := &imagov1.Finding{
+		Id: row.ID, ConnectionId: string(row.ConnectionID), Rule: row.Rule, Severity: row.Severity,
+		Title: row.Rule, FoundAt: stamp(row.FoundAt), State: row.State,
+	}
+	if !requestOf(ctx).caller.role.May(account.OpenSnapshot) {
+		return out, nil
+	}
+	ring, err := s.keyring(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return out, s.reveal(ring, row, out)
+}
+
+func (s driftService) reveal(ring *envelope.Keyring, row findings.Finding, out *imagov1.Finding) error {
+	var f drift.Finding
+	if err := sealed.Finding(row.ConnectionID, row.DedupKey).Open(ring, row.Sealed, &f); err != nil {
+		return err
+	}
+	out.Title, out.Sentence, out.Consequences = f.Title, f.Sentence, f.Consequences
+	out.Change = changeShape(s.Provider.Catalog(), f.Change, f.Label, f.ParentLabel)
+	out.Attribution = attributionShape(f.Attribution)
+	return nil
+}

@@ -1,0 +1,117 @@
+package api
+
+import (
+	"context"
+	"crypto/sha256"
+	"net/http"
+	"strings"
+
+	"connectrpc.com/connect"
+
+	"imago/pkg/account"
+	"imago/pkg/postgres"
+	"imago/pkg/problem"
+	"imago/services/api/internal/wire"
+)
+
+// The service intercepts every RPC: it lets in whom the permission table lets in,
+// and words what comes back.
+var _ connect.Interceptor = (*Service)(nil)
+
+// WrapUnary guards a unary RPC, and bounds how long it may take.
+func (s *Service) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
+	return func(ctx context.Context, r connect.AnyRequest) (connect.AnyResponse, error) {
+		ctx, cancel := context.WithTimeout(ctx, s.config.Timeout)
+		defer cancel()
+		if err := s.admit(ctx, r.Spec().Procedure, r.Header()); err != nil {
+			return nil, s.word(ctx, err)
+		}
+		res, err := next(ctx, r)
+		if err != nil {
+			return nil, s.word(ctx, err)
+		}
+		return res, nil
+	}
+}
+
+// WrapStreamingHandler guards a streaming RPC; its client watches anew when it ends.
+func (s *Service) WrapStreamingHandler(next connect.StreamingHandlerFunc) connect.StreamingHandlerFunc {
+	return func(ctx context.Context, c connect.StreamingHandlerConn) error {
+		ctx, cancel := context.WithTimeout(ctx, s.config.Watch)
+		defer cancel()
+		if err := s.admit(ctx, c.Spec().Procedure, c.RequestHeader()); err != nil {
+			return s.word(ctx, err)
+		}
+		if err := next(ctx, c); err != nil {
+			return s.word(ctx, err)
+		}
+		return nil
+	}
+}
+
+// WrapStreamingClient is for clients; the api is none.
+func (s *Service) WrapStreamingClient(next connect.StreamingClientFunc) connect.StreamingClientFunc {
+	return next
+}
+
+// word makes an error fit to go out, and keeps what is internal for the log.
+func (s *Service) word(ctx context.Context, err error) error {
+	q := requestOf(ctx)
+	if wire.Internal(err) {
+		q.err = err
+	}
+	return wire.Error(err, q.id)
+}
+
+// admit finds out who asks, and whether they may.
+func (s *Service) admit(ctx context.Context, procedure string, h http.Header) error {
+	q := requestOf(ctx)
+	q.procedure = procedure
+	p, ok := permissions[procedure]
+	if !ok {
+		return problem.New(problem.NotFound, "there is no RPC %s", procedure)
+	}
+	if p.public {
+		return nil
+	}
+	c, err := s.authenticate(ctx, h)
+	if err != nil {
+		return err
+	}
+	q.caller = c
+	if p.action != "" && !c.role.May(p.action) {
+		return problem.New(problem.Denied, "your role (%s) does not allow to %s", c.role, words(p.action)).
+			WithHint("ask an owner or an admin of the account")
+	}
+	return nil
+}
+
+// authenticate presents the session to the database, which alone knows whose it is.
+func (s *Service) authenticate(ctx context.Context, h http.Header) (caller, error) {
+	token, ok := bearer(h)
+	if !ok {
+		return caller{}, wire.NoSession()
+	}
+	c := caller{proof: postgres.Session(sha256.Sum256([]byte(token)))}
+	err := s.DB.As(ctx, c.proof, func(tx *postgres.Tx) error {
+		c.account, c.user, c.role = tx.Account(), tx.User(), tx.Role()
+		return s.touch(ctx, tx)
+	})
+	if problem.Is(err, problem.Denied) {
+		return caller{}, wire.NoSession()
+	}
+	return c, err
+}
+
+// bearer reads the Authorization header. What does not look like one of our tokens
+// is not looked up.
+func bearer(h http.Header) (string, bool) {
+	scheme, token, ok := strings.Cut(h.Get("Authorization"), " ")
+	if !ok || !strings.EqualFold(scheme, "Bearer") || !strings.HasPrefix(token, tokenPrefix) || len(token) > 200 {
+		return "", false
+	}
+	return token, true
+}
+
+// words spells an action for a sentence.
+func words(a account.Action) string { return strings.ReplaceAll(string(a), "_", " ") }

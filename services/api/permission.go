@@ -1,0 +1,116 @@
+package api
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"google.golang.org/protobuf/reflect/protoregistry"
+
+	"imago/pkg/account"
+	imagov1 "imago/proto/imago/v1"
+	rpc "imago/proto/imago/v1/imagov1connect"
+)
+
+// permission says who may call an RPC.
+type permission struct {
+	public bool           // before sign-in
+	action account.Action // what the member's role must allow; "" with a session: every member
+}
+
+// public is for the two RPCs by which people sign in.
+var public = permission{public: true}
+
+// member is for what concerns only one's own session.
+var member = permission{}
+
+func may(a account.Action) permission { return permission{action: a} }
+
+// permissions is the one table of RPCs and who may call them. An RPC without a row
+// keeps the api from starting.
+var permissions = map[string]permission{
+	rpc.SignInServiceRequestCodeProcedure:  public,
+	rpc.SignInServiceExchangeCodeProcedure: public,
+	rpc.SignInServiceWhoAmIProcedure:       member,
+	rpc.SignInServiceSignOutProcedure:      member,
+
+	rpc.ConnectionServiceCreateConnectionProcedure: may(account.EditConnection),
+	rpc.ConnectionServiceSetCredentialProcedure:    may(account.EditConnection),
+	rpc.ConnectionServiceCheckConnectionProcedure:  may(account.EditConnection),
+	rpc.ConnectionServiceSetScheduleProcedure:      may(account.EditConnection),
+	rpc.ConnectionServiceGetConnectionProcedure:    may(account.ViewAccount),
+	rpc.ConnectionServiceListConnectionsProcedure:  may(account.ViewAccount),
+
+	rpc.SnapshotServiceTakeSnapshotProcedure:  may(account.TakeSnapshot),
+	rpc.SnapshotServiceGetSnapshotProcedure:   may(account.ViewAccount),
+	rpc.SnapshotServiceListSnapshotsProcedure: may(account.ViewAccount),
+	rpc.SnapshotServiceWatchSnapshotProcedure: may(account.ViewAccount),
+	rpc.SnapshotServiceListResourcesProcedure: may(account.OpenSnapshot),
+	rpc.SnapshotServiceGetResourceProcedure:   may(account.OpenSnapshot),
+	rpc.SnapshotServiceCompareProcedure:       may(account.OpenSnapshot),
+
+	// A list of findings leaves the directory's data out for those who may not open
+	// snapshots; one finding, and a plan, are nothing but that.
+	rpc.DriftServiceListFindingsProcedure: may(account.ViewAccount),
+	rpc.DriftServiceGetFindingProcedure:   may(account.OpenSnapshot),
+
+	rpc.RestoreServicePlanRestoreProcedure:    may(account.PlanRestore),
+	rpc.RestoreServiceGetRestoreProcedure:     may(account.OpenSnapshot),
+	rpc.RestoreServiceListRestoresProcedure:   may(account.ViewAccount),
+	rpc.RestoreServiceWatchRestoreProcedure:   may(account.OpenSnapshot),
+	rpc.RestoreServiceApproveRestoreProcedure: may(account.ApproveRestore),
+	rpc.RestoreServiceApplyRestoreProcedure:   may(account.ApproveRestore),
+	rpc.RestoreServiceCancelRestoreProcedure:  may(account.PlanRestore),
+
+	rpc.ActivityServiceListActivityProcedure: may(account.ViewActivity),
+}
+
+// procedures lists every RPC of the contract as its path, sorted.
+func procedures() []string {
+	var out []string
+	protoregistry.GlobalFiles.RangeFilesByPackage(imagov1.File_imago_v1_problem_proto.Package(), func(f protoreflect.FileDescriptor) bool {
+		for _, m := range methods(f) {
+			out = append(out, procedure(m))
+		}
+		return true
+	})
+	slices.Sort(out)
+	return out
+}
+
+func methods(f protoreflect.FileDescriptor) []protoreflect.MethodDescriptor {
+	var out []protoreflect.MethodDescriptor
+	for i := range f.Services().Len() {
+		s := f.Services().Get(i)
+		for j := range s.Methods().Len() {
+			out = append(out, s.Methods().Get(j))
+		}
+	}
+	return out
+}
+
+func procedure(m protoreflect.MethodDescriptor) string {
+	return "/" + string(m.Parent().FullName()) + "/" + string(m.Name())
+}
+
+// checkPermissions refuses a table that lacks an RPC, or has one too many.
+func checkPermissions(table map[string]permission, contract []string) error {
+	rows := slices.Sorted(maps.Keys(table))
+	var wrong []string
+	for _, p := range contract {
+		if _, ok := table[p]; !ok {
+			wrong = append(wrong, p+" has no permission")
+		}
+	}
+	for _, p := range rows {
+		if !slices.Contains(contract, p) {
+			wrong = append(wrong, p+" is not in the contract")
+		}
+	}
+	if len(wrong) > 0 {
+		return fmt.Errorf("permissions: %s", strings.Join(wrong, "; "))
+	}
+	return nil
+}

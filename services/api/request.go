@@ -1,0 +1,164 @@
+package api
+
+import (
+	"context"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"imago/pkg/account"
+	"imago/pkg/postgres"
+)
+
+// request is what is known of one HTTP request while it is answered. The
+// outermost handler makes it, the interceptor fills in who asks and what, and the
+// log line at its end tells it.
+type request struct {
+	id        string
+	ip        string
+	procedure string // "" until the RPC is known
+	caller    caller
+	err       error // what the handler answered
+}
+
+// caller is a signed-in member, as the database knows them by their session.
+type caller struct {
+	account account.ID
+	user    account.UserID
+	role    account.Role
+	proof   postgres.Proof // the session that let them in
+}
+
+type requestKey struct{}
+
+// requestOf gives the request that ctx belongs to; there is always one below observe.
+func requestOf(ctx context.Context) *request {
+	if r, ok := ctx.Value(requestKey{}).(*request); ok {
+		return r
+	}
+	return &request{}
+}
+
+// observe names every request, answers its ID in X-Request-Id, logs one line at its
+// end and counts it. Bodies, paths and queries are not logged: they may hold
+// directory data.
+func (s *Service) observe(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		began := s.now()
+		id, err := uuid.NewV7()
+		if err != nil {
+			http.Error(w, "no randomness", http.StatusInternalServerError)
+			return
+		}
+		q := &request{id: id.String(), ip: s.clientIP(r)}
+		w.Header().Set("X-Request-Id", q.id)
+		seen := &statusWriter{ResponseWriter: w, status: http.StatusOK}
+		next.ServeHTTP(seen, r.WithContext(context.WithValue(r.Context(), requestKey{}, q)))
+		s.report(r, q, seen.status, s.now().Sub(began))
+	})
+}
+
+func (s *Service) report(r *http.Request, q *request, status int, took time.Duration) {
+	if q.procedure == "" {
+		q.procedure = "none"
+	}
+	s.metrics.request(q.procedure, status, took)
+	attrs := []slog.Attr{
+		slog.String("request", q.id), slog.String("rpc", q.procedure), slog.Int("status", status),
+		slog.Duration("took", took), slog.String("account", string(q.caller.account)),
+	}
+	level := slog.LevelInfo
+	if q.err != nil {
+		level = slog.LevelError
+		attrs = append(attrs, slog.Any("error", q.err))
+	}
+	s.log.LogAttrs(r.Context(), level, "request", attrs...)
+}
+
+// statusWriter remembers the status of an answer.
+type statusWriter struct {
+	http.ResponseWriter
+	status int
+	begun  bool
+}
+
+// Unwrap lets http.ResponseController reach the writer below.
+func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+func (w *statusWriter) WriteHeader(status int) {
+	if !w.begun {
+		w.status, w.begun = status, true
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Flush is for streams, which send each message at once.
+func (w *statusWriter) Flush() {
+	if f, ok := w.ResponseWriter.(http.Flusher); ok {
+		f.Flush()
+	}
+}
+
+// clientIP tells from where a request comes. A forwarding header counts only as far
+// as trusted proxies vouch for it: the last address that none of them has.
+func (s *Service) clientIP(r *http.Request) string {
+	peer := addressOf(r.RemoteAddr)
+	if !s.trusted(peer) {
+		return peer.String()
+	}
+	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+	for i := len(hops) - 1; i >= 0; i-- {
+		hop, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
+		if err != nil {
+			break
+		}
+		peer = hop.Unmap()
+		if !s.trusted(peer) {
+			break
+		}
+	}
+	return peer.String()
+}
+
+func (s *Service) trusted(a netip.Addr) bool {
+	for _, p := range s.config.TrustedProxies {
+		if p.Contains(a) {
+			return true
+		}
+	}
+	return false
+}
+
+// addressOf reads a peer's "host:port"; what cannot be read is the zero address,
+// which no proxy has.
+func addressOf(hostport string) netip.Addr {
+	host, _, err := net.SplitHostPort(hostport)
+	if err != nil {
+		host = hostport
+	}
+	a, err := netip.ParseAddr(host)
+	if err != nil {
+		return netip.Addr{}
+	}
+	return a.Unmap().WithZone("")
+}
+
+// secure sets the headers that keep browsers from doing more with an answer than
+// to read it. HSTS is set where TLS is.
+func secure(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("X-Frame-Options", "DENY")
+		h.Set("Referrer-Policy", "no-referrer")
+		h.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+		h.Set("Cross-Origin-Resource-Policy", "same-origin")
+		h.Set("Cache-Control", "no-store")
+		next.ServeHTTP(w, r)
+	})
+}

@@ -1,0 +1,318 @@
+package api
+
+import (
+	"context"
+	"fmt"
+
+	"connectrpc.com/connect"
+	"github.com/google/uuid"
+
+	"imago/pkg/account"
+	"imago/pkg/envelope"
+	"imago/pkg/postgres"
+	"imago/pkg/postgres/accounts"
+	"imago/pkg/postgres/connections"
+	"imago/pkg/postgres/restores"
+	"imago/pkg/postgres/sealed"
+	"imago/pkg/postgres/snapshots"
+	"imago/pkg/problem"
+	"imago/pkg/resource"
+	"imago/pkg/restore"
+	imagov1 "imago/proto/imago/v1"
+	rpc "imago/proto/imago/v1/imagov1connect"
+	"imago/services/api/internal/valid"
+)
+
+const restoresHint = "list the connection's restores to see their IDs"
+
+// maxKeys bounds a selection that a person names; whole types are not named one by one.
+const maxKeys = 1000
+
+type restoreService struct{ *Service }
+
+var _ rpc.RestoreServiceHandler = restoreService{}
+
+func (s *Service) restores() restoreService { return restoreService{s} }
+
+func (s restoreService) PlanRestore(ctx context.Context, r *connect.Request[imagov1.PlanRestoreRequest]) (*connect.Response[imagov1.PlanRestoreResponse], error) {
+	if err := s.checkSelection(r.Msg.GetSelection()); err != nil {
+		return nil, err
+	}
+	row, err := s.find(ctx, r.Msg.GetSnapshotId(), r.Msg.GetConnectionId())
+	if err != nil {
+		return nil, err
+	}
+	ring, err := s.keyring(ctx)
+	if err != nil {
+		return nil, err
+	}
+	selection, err := s.selection(ctx, ring, row, r.Msg.GetSelection())
+	if err != nil {
+		return nil, err
+	}
+	wanted, err := want(ring, row, selection)
+	if err != nil {
+		return nil, err
+	}
+	return change(ctx, s.Service, r, func(w *work) (*imagov1.PlanRestoreResponse, error) {
+		if err := ready(ctx, w.Tx, row.ConnectionID); err != nil {
+			return nil, err
+		}
+		made, err := restores.Request(ctx, w.Tx, wanted)
+		if err != nil {
+			return nil, err
+		}
+		return &imagov1.PlanRestoreResponse{Restore: summary(made, nil)},
+			w.record(ctx, "plan_restore", "restore", made.ID, fmt.Sprintf("%d selected of snapshot %s", len(selection.Keys), row.ID))
+	})
+}
+
+// checkSelection looks at a selection's form, before anything is opened for it.
+func (s restoreService) checkSelection(m *imagov1.Selection) error {
+	switch n := len(m.GetKeys()) + len(m.GetExclude()); {
+	case len(m.GetKeys()) == 0:
+		return problem.InField("selection.keys", "nothing is selected").WithHint("name what you want back, such as group:Finance")
+	case n > maxKeys:
+		return problem.InField("selection.keys", "%d are named, at most %d are taken", n, maxKeys).WithHint("restore in parts")
+	}
+	for field, keys := range map[string][]string{"selection.keys": m.GetKeys(), "selection.exclude": m.GetExclude()} {
+		for _, key := range keys {
+			if _, _, ok := labelled(key, s.Provider.Catalog()); ok {
+				continue
+			}
+			if _, err := valid.Key(field, key, s.Provider.Catalog()); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// selection finds what a person named: every key must be in the snapshot.
+func (s restoreService) selection(ctx context.Context, ring *envelope.Keyring, row snapshots.Snapshot, m *imagov1.Selection) (restore.Selection, error) {
+	out := restore.Selection{WithDependents: !m.GetOnly()}
+	snap, err := s.open(ctx, ring, row, opening{action: "open_snapshot", detail: "to plan a restore"})
+	if err != nil {
+		return out, err
+	}
+	n := newNames(s.Provider.Catalog(), snap)
+	if out.Keys, err = n.resolve(ctx, "selection.keys", m.GetKeys()); err != nil {
+		return out, err
+	}
+	out.Exclude, err = n.resolve(ctx, "selection.exclude", m.GetExclude())
+	return out, err
+}
+
+// resolve turns what a person wrote (a key, or type:label) into keys of the snapshot.
+func (n *names) resolve(ctx context.Context, field string, written []string) ([]resource.Key, error) {
+	var out []resource.Key
+	for _, text := range written {
+		key, err := n.resolveOne(ctx, field, text)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, key)
+	}
+	return out, nil
+}
+
+func (n *names) resolveOne(ctx context.Context, field, text string) (resource.Key, error) {
+	t, label, ok := labelled(text, n.catalog)
+	if !ok {
+		key, err := valid.Key(field, text, n.catalog)
+		if err != nil {
+			return key, err
+		}
+		if _, err := n.snap.Get(ctx, key); err != nil {
+			return key, in(field, hintAt(n.snap.Manifest(), key), err)
+		}
+		return key, nil
+	}
+	found, err := n.byLabel(ctx, t, label)
+	switch {
+	case err != nil:
+		return resource.Key{}, err
+	case len(found) == 0:
+		p := problem.New(problem.NotFound, "the snapshot holds no %s called %q", title(n.catalog, t), label).
+			WithHint("%s", hintAt(n.snap.Manifest(), resource.Key{Type: t}))
+		p.Field = field
+		return resource.Key{}, p
+	case len(found) > 1:
+		return resource.Key{}, problem.InField(field, "%d of that type are called %q", len(found), label).
+			WithHint("name one by its key, such as %s", found[0])
+	}
+	return found[0], nil
+}
+
+// want seals a selection for a new restore.
+func want(ring *envelope.Keyring, row snapshots.Snapshot, selection restore.Selection) (restores.Wanted, error) {
+	id, err := uuid.NewV7()
+	if err != nil {
+		return restores.Wanted{}, err
+	}
+	out := restores.Wanted{ID: id.String(), ConnectionID: row.ConnectionID, SnapshotID: row.ID}
+	out.SelectionSealed, err = sealed.Selection(out.ID).Seal(ring, selection)
+	return out, err
+}
+
+func (s restoreService) GetRestore(ctx context.Context, r *connect.Request[imagov1.GetRestoreRequest]) (*connect.Response[imagov1.GetRestoreResponse], error) {
+	id, err := valid.ID("restore_id", r.Msg.GetRestoreId())
+	if err != nil {
+		return nil, err
+	}
+	out, _, err := s.get(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	return connect.NewResponse(&imagov1.GetRestoreResponse{Restore: out}), nil
+}
+
+func (s restoreService) ListRestores(ctx context.Context, r *connect.Request[imagov1.ListRestoresRequest]) (*connect.Response[imagov1.ListRestoresResponse], error) {
+	id, err := valid.ID("connection_id", r.Msg.GetConnectionId())
+	if err != nil {
+		return nil, err
+	}
+	var out imagov1.ListRestoresResponse
+	out.NextPageToken, err = list(ctx, s.Service, r.Msg, func(tx *postgres.Tx, p postgres.Page) ([]string, error) {
+		if _, err := connections.Get(ctx, tx, account.ConnectionID(id)); err != nil {
+			return nil, in("connection_id", connectionsHint, err)
+		}
+		members, err := accounts.Members(ctx, tx)
+		if err != nil {
+			return nil, err
+		}
+		found, err := restores.List(ctx, tx, account.ConnectionID(id), p)
+		out.Restores = each(cut(found, p), func(r restores.Restore) *imagov1.Restore { return summary(r, members) })
+		return each(found, func(r restores.Restore) string { return r.ID }), err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return connect.NewResponse(&out), nil
+}
+
+func (s restoreService) ApproveRestore(ctx context.Context, r *connect.Request[imagov1.ApproveRestoreRequest]) (*connect.Response[imagov1.ApproveRestoreResponse], error) {
+	id, err := valid.ID("restore_id", r.Msg.GetRestoreId())
+	if err != nil {
+		return nil, err
+	}
+	digest, err := valid.Digest("digest", r.Msg.GetDigest())
+	if err != nil {
+		return nil, err
+	}
+	return change(ctx, s.Service, r, func(w *work) (*imagov1.ApproveRestoreResponse, error) {
+		if _, err := restores.Approve(ctx, w.Tx, id, digest); err != nil {
+			return nil, in("restore_id", restoresHint, err)
+		}
+		out, err := w.restore(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		return &imagov1.ApproveRestoreResponse{Restore: out}, w.record(ctx, "approve_restore", "restore", id, digest)
+	})
+}
+
+func (s restoreService) ApplyRestore(ctx context.Context, r *connect.Request[imagov1.ApplyRestoreRequest]) (*connect.Response[imagov1.ApplyRestoreResponse], error) {
+	id, err := valid.ID("restore_id", r.Msg.GetRestoreId())
+	if err != nil {
+		return nil, err
+	}
+	return change(ctx, s.Service, r, func(w *work) (*imagov1.ApplyRestoreResponse, error) {
+		row, err := restores.Apply(ctx, w.Tx, id)
+		if err != nil {
+			return nil, in("restore_id", restoresHint, err)
+		}
+		if err := canWrite(ctx, w.Tx, row.ConnectionID); err != nil {
+			return nil, err
+		}
+		out, err := w.restore(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		return &imagov1.ApplyRestoreResponse{Restore: out}, w.record(ctx, "apply_restore", "restore", id, "")
+	})
+}
+
+// canWrite refuses a connection whose write app is not known: the restore would wait for ever.
+func canWrite(ctx context.Context, tx *postgres.Tx, id account.ConnectionID) error {
+	all, err := connections.Credentials(ctx, tx, id)
+	if err != nil {
+		return err
+	}
+	for _, c := range all {
+		if c.Purpose == account.Write && c.ClientID != "" {
+			return nil
+		}
+	}
+	return problem.New(problem.Conflict, "the connection has no write credential yet").
+		WithHint("make the second service app in the org, then set its client ID")
+}
+
+func (s restoreService) CancelRestore(ctx context.Context, r *connect.Request[imagov1.CancelRestoreRequest]) (*connect.Response[imagov1.CancelRestoreResponse], error) {
+	id, err := valid.ID("restore_id", r.Msg.GetRestoreId())
+	if err != nil {
+		return nil, err
+	}
+	return change(ctx, s.Service, r, func(w *work) (*imagov1.CancelRestoreResponse, error) {
+		if _, err := restores.Cancel(ctx, w.Tx, id); err != nil {
+			return nil, in("restore_id", restoresHint, err)
+		}
+		out, err := w.restore(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		return &imagov1.CancelRestoreResponse{Restore: out}, w.record(ctx, "cancel_restore", "restore", id, "")
+	})
+}
+
+func (s restoreService) WatchRestore(ctx context.Context, r *connect.Request[imagov1.WatchRestoreRequest], to *connect.ServerStream[imagov1.WatchRestoreResponse]) error {
+	id, err := valid.ID("restore_id", r.Msg.GetRestoreId())
+	if err != nil {
+		return err
+	}
+	return watch(ctx, s.Service, func() (*imagov1.WatchRestoreResponse, bool, error) {
+		out, state, err := s.get(ctx, id)
+		return &imagov1.WatchRestoreResponse{Restore: out}, rests(state), err
+	}, to)
+}
+
+// rests reports whether a restore goes on only when somebody does something.
+func rests(s restores.State) bool {
+	switch s {
+	case restores.Planned, restores.Waiting, restores.Closing:
+		return true
+	}
+	return s.Ended()
+}
+
+// get reads a restore with its plan and its journal.
+func (s restoreService) get(ctx context.Context, id string) (*imagov1.Restore, restores.State, error) {
+	ring, err := s.keyring(ctx)
+	if err != nil {
+		return nil, "", err
+	}
+	var out *imagov1.Restore
+	err = s.read(ctx, func(tx *postgres.Tx) (err error) {
+		w := &work{tx, s.Service, ring, requestOf(ctx)}
+		out, err = w.restore(ctx, id)
+		return in("restore_id", restoresHint, err)
+	})
+	return out, restores.State(out.GetState()), err
+}
+
+// restore reads a restore in the change's own transaction.
+func (w *work) restore(ctx context.Context, id string) (*imagov1.Restore, error) {
+	row, err := restores.Get(ctx, w.Tx, id)
+	if err != nil {
+		return nil, err
+	}
+	steps, err := restores.Steps(ctx, w.Tx, id)
+	if err != nil {
+		return nil, err
+	}
+	members, err := accounts.Members(ctx, w.Tx)
+	if err != nil {
+		return nil, err
+	}
+	return restoreShape(w.ring, row, steps, members)
+}

@@ -1,0 +1,258 @@
+package api
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"net/netip"
+	"strings"
+
+	"connectrpc.com/connect"
+	"github.com/google/uuid"
+
+	"imago/pkg/account"
+	"imago/pkg/envelope"
+	"imago/pkg/postgres"
+	"imago/pkg/postgres/activity"
+	"imago/pkg/postgres/signin"
+	"imago/pkg/problem"
+	imagov1 "imago/proto/imago/v1"
+	rpc "imago/proto/imago/v1/imagov1connect"
+	"imago/services/api/internal/valid"
+)
+
+// tokenPrefix marks our tokens, so that scanners of leaked secrets know them.
+const tokenPrefix = "imago_"
+
+// signIn lets people in by mailed codes. The code itself is made by the worker: the
+// api first sees it when the person types it.
+type signIn struct{ *Service }
+
+var _ rpc.SignInServiceHandler = signIn{}
+
+func (s *Service) signIn() signIn { return signIn{s} }
+
+// secret makes 32 random bytes as text.
+func secret() string {
+	b := make([]byte, 32)
+	rand.Read(b) // never fails: crypto/rand crashes the program rather
+	return base64.RawURLEncoding.EncodeToString(b)
+}
+
+func hash(text string) signin.Hash { return sha256.Sum256([]byte(text)) }
+
+// hashIP hashes a client's network address for counting; of IPv6 the network, since a
+// client may choose among all addresses of its own.
+func hashIP(ip string) signin.Hash {
+	if a, err := netip.ParseAddr(ip); err == nil && a.Is6() {
+		if p, err := a.Prefix(64); err == nil {
+			ip = p.String()
+		}
+	}
+	return hash("imago client address/" + ip)
+}
+
+func (s signIn) RequestCode(ctx context.Context, r *connect.Request[imagov1.RequestCodeRequest]) (*connect.Response[imagov1.RequestCodeResponse], error) {
+	email, err := valid.Email("email", r.Msg.GetEmail())
+	if err != nil {
+		return nil, err
+	}
+	client := secret()
+	var attempt signin.Attempt
+	err = s.DB.As(ctx, postgres.Nobody, func(tx *postgres.Tx) (err error) {
+		attempt, err = signin.Begin(ctx, tx, email, hash(client), hashIP(requestOf(ctx).ip))
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return connect.NewResponse(&imagov1.RequestCodeResponse{
+		AttemptId: attempt.ID, ClientSecret: client, ExpiresAt: stamp(attempt.ExpiresAt),
+	}), nil
+}
+
+func (s signIn) ExchangeCode(ctx context.Context, r *connect.Request[imagov1.ExchangeCodeRequest]) (*connect.Response[imagov1.ExchangeCodeResponse], error) {
+	a, err := exchange(r.Msg)
+	if err != nil {
+		return nil, err
+	}
+	memberships, err := s.check(ctx, a)
+	if err != nil {
+		s.metrics.signIns.WithLabelValues("refused").Inc()
+		return nil, err
+	}
+	token := tokenPrefix + secret()
+	session, err := s.open(ctx, a, memberships, token)
+	if err != nil {
+		return nil, err
+	}
+	s.metrics.signIns.WithLabelValues("let_in").Inc()
+	return connect.NewResponse(&imagov1.ExchangeCodeResponse{
+		Token: token, ExpiresAt: stamp(session.ExpiresAt), Session: sessionShape(session),
+	}), nil
+}
+
+// attempt is a sign-in that a person completes.
+type attempt struct{ id, client, code string }
+
+func exchange(m *imagov1.ExchangeCodeRequest) (a attempt, err error) {
+	if a.id, err = valid.ID("attempt_id", m.GetAttemptId()); err != nil {
+		return a, err
+	}
+	if a.client, err = valid.Text("client_secret", m.GetClientSecret(), 200); err != nil {
+		return a, err
+	}
+	a.code, err = valid.Code("code", m.GetCode())
+	return a, err
+}
+
+// check compares the code. A wrong one is counted, so the transaction commits and the
+// problem is told afterwards.
+func (s signIn) check(ctx context.Context, a attempt) ([]signin.Membership, error) {
+	var answer signin.Answer
+	err := s.DB.As(ctx, postgres.Nobody, func(tx *postgres.Tx) (err error) {
+		answer, err = signin.Check(ctx, tx, a.id, signin.CodeHash(a.id, a.code), hash(a.client))
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	if answer.Wrong != nil {
+		return nil, answer.Wrong
+	}
+	return answer.Memberships, nil
+}
+
+// open opens the session, making the account at a first sign-in. The token is given
+// out only after the sign-in stands in the activity log: until then nobody holds it.
+func (s signIn) open(ctx context.Context, a attempt, of []signin.Membership, token string) (signin.Session, error) {
+	o := signin.Opening{
+		AttemptID: a.id, Client: hash(a.client), Token: hash(token),
+		Kind: "cli", Idle: s.config.SessionIdle, Life: s.config.SessionLife,
+	}
+	if err := s.place(ctx, &o, of); err != nil {
+		return signin.Session{}, err
+	}
+	err := s.DB.As(ctx, postgres.Nobody, func(tx *postgres.Tx) error {
+		if err := s.mayMake(ctx, tx, o); err != nil {
+			return err
+		}
+		_, err := signin.OpenSession(ctx, tx, o)
+		return err
+	})
+	if err != nil {
+		return signin.Session{}, err
+	}
+	return s.welcome(ctx, o)
+}
+
+// place decides which account is entered: the person's oldest, or a new one.
+func (s signIn) place(ctx context.Context, o *signin.Opening, of []signin.Membership) error {
+	if len(of) > 0 {
+		o.Account = of[0].Account
+		return nil
+	}
+	if s.config.SignUp == SignUpClosed {
+		return uninvited()
+	}
+	id, err := uuid.NewV7()
+	if err != nil {
+		return err
+	}
+	o.Account = account.ID(id.String())
+	ring, err := envelope.NewKeyring(ctx, s.Keys, o.Account)
+	if err != nil {
+		return err
+	}
+	o.Name, o.Wrapped = "My account", ring.Wrapped()
+	return nil
+}
+
+// mayMake refuses a new account where only the first person may make one.
+func (s signIn) mayMake(ctx context.Context, tx *postgres.Tx, o signin.Opening) error {
+	if o.Wrapped == nil || s.config.SignUp != SignUpFirst {
+		return nil
+	}
+	first, err := signin.First(ctx, tx)
+	if err != nil || first {
+		return err
+	}
+	return uninvited()
+}
+
+func uninvited() error {
+	return problem.New(problem.Denied, "nobody has invited this address to an account").
+		WithHint("ask an owner or an admin of your account to invite it")
+}
+
+// welcome writes the sign-in down and tells who is signed in.
+func (s signIn) welcome(ctx context.Context, o signin.Opening) (signin.Session, error) {
+	q := requestOf(ctx)
+	q.caller = caller{account: o.Account, proof: postgres.Session(o.Token)}
+	ring, err := s.keyring(ctx)
+	if err != nil {
+		return signin.Session{}, err
+	}
+	var session signin.Session
+	err = s.read(ctx, func(tx *postgres.Tx) (err error) {
+		if session, err = signin.Current(ctx, tx); err != nil {
+			return err
+		}
+		w := &work{tx, s.Service, ring, q}
+		head, err := activity.Head(ctx, tx)
+		if err != nil {
+			return err
+		}
+		if head.Seq == 0 {
+			if err := w.record(ctx, "create_account", "account", string(o.Account), ""); err != nil {
+				return err
+			}
+		}
+		return w.record(ctx, "sign_in", "session", session.ID, "")
+	})
+	return session, err
+}
+
+func (s signIn) WhoAmI(ctx context.Context, _ *connect.Request[imagov1.WhoAmIRequest]) (*connect.Response[imagov1.WhoAmIResponse], error) {
+	var session signin.Session
+	err := s.read(ctx, func(tx *postgres.Tx) (err error) {
+		session, err = signin.Current(ctx, tx)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return connect.NewResponse(&imagov1.WhoAmIResponse{Session: sessionShape(session)}), nil
+}
+
+func (s signIn) SignOut(ctx context.Context, r *connect.Request[imagov1.SignOutRequest]) (*connect.Response[imagov1.SignOutResponse], error) {
+	ring, err := s.keyring(ctx)
+	if err != nil {
+		return nil, err
+	}
+	// No idempotency key: the session that would ask again has ended.
+	err = s.read(ctx, func(tx *postgres.Tx) error {
+		w := &work{tx, s.Service, ring, requestOf(ctx)}
+		if err := w.record(ctx, "sign_out", "session", tx.SessionID(), ""); err != nil {
+			return err
+		}
+		return signin.SignOut(ctx, tx)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return connect.NewResponse(&imagov1.SignOutResponse{}), nil
+}
+
+func sessionShape(s signin.Session) *imagov1.Session {
+	return &imagov1.Session{
+		Email: s.Email, UserId: string(s.UserID), AccountId: string(s.AccountID), AccountName: s.AccountName,
+		Role: strings.ToLower(string(s.Role)), ExpiresAt: stamp(s.ExpiresAt), IdleExpiresAt: stamp(s.IdleExpiresAt),
+	}
+}
+
+// touch keeps a session that is used from ending for idleness.
+func (s *Service) touch(ctx context.Context, tx *postgres.Tx) error {
+	return signin.Touch(ctx, tx, s.config.SessionIdle)
+}
