@@ -42,12 +42,17 @@ type Plan struct {
 	Org       string    `json:"org"`
 	Planned   time.Time `json:"planned"`
 	Selection Selection `json:"selection"`
-	Steps     []Step    `json:"steps"`
+	// Matched are IDs of the snapshot whose objects are gone, and the IDs of live
+	// objects that are taken for them, by their natural keys.
+	Matched map[string]string `json:"matched,omitempty"`
+	Steps   []Step            `json:"steps"`
 	// LeftOut was selected, and is not restored.
 	LeftOut []LeftOut `json:"left_out,omitempty"`
 	// Identical is as it was: nothing to do.
-	Identical []Count  `json:"identical,omitempty"`
-	Warnings  []string `json:"warnings,omitempty"`
+	Identical []Count `json:"identical,omitempty"`
+	// Follows comes back by itself with what is restored, made by the provider.
+	Follows  []Count  `json:"follows,omitempty"`
+	Warnings []string `json:"warnings,omitempty"`
 	// Lost is what cannot come back of what is restored: IDs, passwords.
 	Lost   []string `json:"lost,omitempty"`
 	Scopes []string `json:"scopes"` // what the write credential needs
@@ -68,6 +73,8 @@ type Step struct {
 	After  []int         `json:"after,omitempty"`  // steps that must be made before
 	Warn   []string      `json:"warnings,omitempty"`
 	Person *resource.Key `json:"person,omitempty"` // who gets access: must not have left by then
+	// Namesakes are live objects that have the name of what is made, and are not it.
+	Namesakes []string `json:"namesakes,omitempty"`
 
 	Want   json.RawMessage `json:"want,omitempty"`   // the state to reach; may hold placeholders
 	Expect json.RawMessage `json:"expect,omitempty"` // the live state; absent: there is none

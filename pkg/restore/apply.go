@@ -1,0 +1,248 @@
+package restore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"imago/pkg/problem"
+	"imago/pkg/provider"
+	"imago/pkg/resource"
+)
+
+// Work is an approved plan at work.
+type Work struct {
+	Catalog resource.Catalog
+	// Plan is the encoded plan, Approved the digest that a person approved: nothing
+	// is written when they do not match.
+	Plan     []byte
+	Approved string
+	Reader   provider.Reader
+	Writer   provider.Writer
+	Journal  Journal
+}
+
+// Options says how a slice works; the zero value is a slice without end.
+type Options struct {
+	Now   func() time.Time // nil: time.Now
+	Until time.Time        // the slice ends with the first step after this; zero: never
+	// Left reports whether a person has left the org; nil: the status DEPROVISIONED.
+	Left func(user resource.Resource) bool
+	// FailDenied makes a write that the org denies fail its step. Without it the
+	// slice ends with the problem (of kind Denied), the step to be tried again:
+	// right while it may be the write credential as a whole that is refused.
+	FailDenied bool
+}
+
+// Outcome is how a slice ended without an error.
+type Outcome struct {
+	Done    bool      // every step has ended, one way or another
+	Wait    time.Time // when to go on, when the provider asked for patience
+	Entries []Entry   // the journal as it stands, by N
+}
+
+// Stopped reports whether a step was not made.
+func (o Outcome) Stopped() bool {
+	return slices.ContainsFunc(o.Entries, func(e Entry) bool { return e.State == Failed || e.State == Skipped })
+}
+
+// Apply makes the steps of an approved plan that the journal does not say are
+// made, one after another. A step whose object moved since the plan fails, and what
+// needs it is skipped; the others go on. A step that was begun and not confirmed is
+// looked for before it is tried again. On an error call Apply again, later.
+func Apply(ctx context.Context, w Work, o Options) (Outcome, error) {
+	plan, err := Decode(w.Plan, w.Approved)
+	if err != nil {
+		return Outcome{}, err
+	}
+	entries, err := w.Journal.Load(ctx)
+	if err != nil {
+		return Outcome{}, fmt.Errorf("load the journal: %w", err)
+	}
+	a := newApplying(w, o, plan, entries)
+	for _, s := range plan.Steps {
+		if a.ended(s.N) {
+			continue
+		}
+		if !a.Until.IsZero() && !a.Now().Before(a.Until) {
+			return a.outcome(false), nil
+		}
+		err := a.step(ctx, s)
+		if wait := provider.WaitOf(err); wait != nil {
+			out := a.outcome(false)
+			out.Wait = wait.Until
+			return out, nil
+		}
+		if err != nil {
+			return a.outcome(false), fmt.Errorf("step %d, %s a %s: %w", s.N, s.Op, s.Key.Type, err)
+		}
+	}
+	return a.outcome(true), nil
+}
+
+// applying is one slice at work.
+type applying struct {
+	Work
+	Options
+	plan    Plan
+	entries map[int]Entry
+	made    ids
+	people  *live
+}
+
+func newApplying(w Work, o Options, plan Plan, entries []Entry) *applying {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Left == nil {
+		o.Left = deprovisioned
+	}
+	a := &applying{Work: w, Options: o, plan: plan, entries: map[int]Entry{}, made: ids{}, people: newLive(w.Reader)}
+	for _, e := range entries {
+		a.entries[e.N] = e
+	}
+	for _, s := range plan.Steps {
+		a.learn(s)
+	}
+	return a
+}
+
+// learn takes note of the ID that a made step gave.
+func (a *applying) learn(s Step) {
+	if e := a.entries[s.N]; e.State == Done && s.Op == provider.Create {
+		a.made[nameOf(s.Key)] = e.Key.ID
+	}
+}
+
+func (a *applying) ended(n int) bool {
+	s := a.entries[n].State
+	return s == Done || s == Failed || s == Skipped
+}
+
+func (a *applying) outcome(done bool) Outcome {
+	o := Outcome{Done: done}
+	for _, s := range a.plan.Steps {
+		if e, ok := a.entries[s.N]; ok {
+			o.Entries = append(o.Entries, e)
+		}
+	}
+	return o
+}
+
+// step makes one step, and writes down how it ended.
+func (a *applying) step(ctx context.Context, s Step) error {
+	begun := a.entries[s.N].State == Begun
+	if err := a.Journal.Begin(ctx, s); err != nil {
+		return fmt.Errorf("begin it in the journal: %w", err)
+	}
+	a.entries[s.N] = Entry{N: s.N, State: Begun}
+	e, err := a.make(ctx, s, begun)
+	if err != nil {
+		return err
+	}
+	e.N = s.N
+	if err := a.Journal.End(ctx, s, e); err != nil {
+		return fmt.Errorf("end it in the journal: %w", err)
+	}
+	a.entries[s.N] = e
+	a.learn(s)
+	return nil
+}
+
+// make writes to the org. The error is for what may pass; what will not is a
+// failed entry.
+func (a *applying) make(ctx context.Context, s Step, begun bool) (Entry, error) {
+	if i := slices.IndexFunc(s.After, func(n int) bool { return a.entries[n].State != Done }); i >= 0 {
+		return Entry{State: Skipped, Problem: fmt.Sprintf("step %d, which it needs, was not made", s.After[i])}, nil
+	}
+	w, err := a.write(s)
+	if err != nil {
+		return Entry{}, err
+	}
+	if begun {
+		done, adjusted, err := a.recover(ctx, s, w)
+		if done != nil || err != nil {
+			return a.judge(done, err)
+		}
+		w = adjusted
+	}
+	if why, err := a.leaver(ctx, s); why != "" || err != nil {
+		return Entry{State: Skipped, Problem: why}, err
+	}
+	done, err := a.Writer.Apply(ctx, w)
+	if err == nil {
+		return Entry{State: Done, Key: keyAfter(w, done), Transaction: done.Transaction}, nil
+	}
+	if problem.Is(err, problem.Conflict) || problem.Is(err, problem.Stale) {
+		// Perhaps it is as it should be: by our own write, whose answer was lost on
+		// the way, or by somebody else's.
+		if found, _, look := a.recover(ctx, s, w); found != nil && look == nil {
+			return *found, nil
+		}
+	}
+	return a.judge(nil, err)
+}
+
+// keyAfter is the key of what was written, as it is now.
+func keyAfter(w provider.Write, done provider.Done) resource.Key {
+	if done.Resource.ID == "" {
+		return w.Key
+	}
+	return done.Resource.Key
+}
+
+// write resolves a step to what the writer takes.
+func (a *applying) write(s Step) (provider.Write, error) {
+	key, err := a.made.key(s.Target)
+	if err != nil {
+		return provider.Write{}, err
+	}
+	want, err := a.made.body(s.Want)
+	if err != nil {
+		return provider.Write{}, err
+	}
+	return provider.Write{Op: s.Op, Key: key, Want: want, Expect: s.Expect}, nil
+}
+
+// judge tells what may pass from what will not.
+func (a *applying) judge(done *Entry, err error) (Entry, error) {
+	p := problem.Of(err)
+	switch {
+	case err == nil:
+		return *done, nil
+	case p == nil || provider.WaitOf(err) != nil || p.Kind == problem.Unavailable || p.Kind == problem.OverLimit:
+		return Entry{}, err
+	case p.Kind == problem.Denied && !a.FailDenied:
+		return Entry{}, err
+	}
+	return Entry{State: Failed, Problem: said(err, p)}, nil
+}
+
+// said is the problem for a person who may see the org's data, in the provider's
+// own words where it has any.
+func said(err error, p *problem.Problem) string {
+	var words interface{ Detail() string }
+	if errors.As(err, &words) && words.Detail() != "" {
+		return p.Error() + ": " + words.Detail()
+	}
+	return p.Error()
+}
+
+// leaver looks once more whether the person who gets access has left meanwhile.
+func (a *applying) leaver(ctx context.Context, s Step) (why string, err error) {
+	if s.Person == nil {
+		return "", nil
+	}
+	now, err := a.people.get(ctx, *s.Person)
+	switch {
+	case err != nil:
+		return "", err
+	case now == nil:
+		return "the person does not exist any more", nil
+	case a.Left(*now):
+		return "the person has left since the plan was made", nil
+	}
+	return "", nil
+}
