@@ -32,20 +32,21 @@ type Server struct {
 func New(h *api.Host, log *slog.Logger) *Server {
 	s := &Server{host: h, log: log, mux: http.NewServeMux()}
 	routes := map[string]func(*http.Request) (any, error){
-		"POST /control/v1/seed":       s.seed,
-		"GET /control/v1/org":         s.describe,
-		"POST /control/v1/reset":      s.reset,
-		"GET /control/v1/clock":       s.showClock,
-		"POST /control/v1/clock":      s.moveClock,
-		"GET /control/v1/faults":      s.listFaults,
-		"POST /control/v1/faults":     s.addFault,
-		"DELETE /control/v1/faults":   s.clearFaults,
-		"POST /control/v1/api-tokens": s.createToken,
-		"POST /control/v1/admins":     s.createAdmin,
-		"GET /control/v1/requests":    s.countRequests,
-		"DELETE /control/v1/requests": s.resetRequests,
-		"POST /control/v1/limits":     s.setLimits,
-		"PUT /control/v1/state":       s.restoreState,
+		"POST /control/v1/seed":         s.seed,
+		"GET /control/v1/org":           s.describe,
+		"POST /control/v1/reset":        s.reset,
+		"GET /control/v1/clock":         s.showClock,
+		"POST /control/v1/clock":        s.moveClock,
+		"GET /control/v1/faults":        s.listFaults,
+		"POST /control/v1/faults":       s.addFault,
+		"DELETE /control/v1/faults":     s.clearFaults,
+		"POST /control/v1/api-tokens":   s.createToken,
+		"POST /control/v1/admins":       s.createAdmin,
+		"POST /control/v1/service-apps": s.createServiceApp,
+		"GET /control/v1/requests":      s.countRequests,
+		"DELETE /control/v1/requests":   s.resetRequests,
+		"POST /control/v1/limits":       s.setLimits,
+		"PUT /control/v1/state":         s.restoreState,
 	}
 	for pattern, run := range routes {
 		s.mux.HandleFunc(pattern, s.handle(run))

@@ -180,6 +180,7 @@ func (o *Org) CreateUser(by *Cause, n NewUser) (*User, error) {
 	o.putUser(u)
 	o.Note(by, "user.lifecycle.create", nil, u.Party())
 	o.join(nil, o.groups[o.info.Everyone], u, now)
+	o.appsGained(by, o.groups[o.info.Everyone], u)
 	if n.Activate {
 		o.activate(by, u)
 	}

@@ -1,0 +1,95 @@
+package filter
+
+import (
+	"testing"
+	"time"
+)
+
+func object(name string) []any {
+	switch name {
+	case "status":
+		return []any{"ACTIVE"}
+	case "lastUpdated":
+		return []any{time.Date(2026, 1, 5, 8, 0, 0, 0, time.UTC)}
+	case "profile.name":
+		return []any{"Finance Approvers"}
+	case "profile.tags":
+		return []any{"red", "blue"}
+	case "profile.level":
+		return []any{7}
+	case "system":
+		return []any{false}
+	}
+	return nil
+}
+
+func TestMatch(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]bool{
+		`status eq "ACTIVE"`:                         true,
+		`status eq "active"`:                         true,
+		`status ne "ACTIVE"`:                         false,
+		`lastUpdated gt "2026-01-05T07:59:59.000Z"`:  true,
+		`lastUpdated gt "2026-01-05T08:00:00.000Z"`:  false,
+		`lastUpdated ge "2026-01-05T08:00:00Z"`:      true,
+		`lastUpdated lt "2026-01-05T10:00:00+01:00"`: true,
+		`lastUpdated lt "yesterday"`:                 false,
+		`profile.name sw "fin"`:                      true,
+		`profile.name co "app"`:                      true,
+		`profile.name ew "ers"`:                      true,
+		`profile.name eq "Finance"`:                  false,
+		`profile.tags eq "blue"`:                     true,
+		`profile.level gt 6`:                         true,
+		`profile.level lt 10`:                        true,
+		`system eq false`:                            true,
+		`profile.none pr`:                            false,
+		`profile.name pr`:                            true,
+		`not (status eq "ACTIVE")`:                   false,
+		`status eq "X" or status eq "ACTIVE"`:        true,
+		`status eq "X" or status eq "ACTIVE" and profile.name eq "nobody"`:                false,
+		`(status eq "X" or status eq "ACTIVE") and profile.name sw "Finance"`:             true,
+		`status eq "ACTIVE" AND NOT profile.name eq "nobody"`:                             true,
+		`profile.name eq "a \"quoted\" text" or (status eq "ACTIVE" and system eq false)`: true,
+	} {
+		f, err := Parse(text)
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+			continue
+		}
+		if got := f.Match(object); got != want {
+			t.Errorf("%s: got %v, want %v", text, got, want)
+		}
+	}
+}
+
+func TestNilMatchesEverything(t *testing.T) {
+	t.Parallel()
+	var f *Filter
+	if !f.Match(object) || f.Attributes() != nil {
+		t.Error("a nil filter must match everything and name nothing")
+	}
+}
+
+func TestParseRefuses(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{
+		``, `status`, `status eq`, `status is "x"`, `status eq "x`, `(status eq "x"`, `status eq "x")`, `status eq x`,
+		`and status eq "x"`, `"status" eq "x"`, `status eq (`, `not`, `status eq "x" status eq "y"`,
+	} {
+		if _, err := Parse(text); err == nil {
+			t.Errorf("%q was accepted", text)
+		}
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	for _, s := range []string{`status eq "ACTIVE"`, `not (a.b gt 1 or c pr)`, `((((`, `a eq "\u00e9"`, `a eq -1`} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		parsed, err := Parse(text)
+		if err == nil {
+			parsed.Match(object)
+		}
+	})
+}
