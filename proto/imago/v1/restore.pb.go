@@ -466,8 +466,11 @@ type Receipt struct {
 	Verified    int32                  `protobuf:"varint,3,opt,name=verified,proto3" json:"verified,omitempty"`
 	Differences []*Change              `protobuf:"bytes,4,rep,name=differences,proto3" json:"differences,omitempty"`
 	// Old IDs and what they became.
-	Ids           map[string]string `protobuf:"bytes,5,rep,name=ids,proto3" json:"ids,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
-	Digest        string            `protobuf:"bytes,6,opt,name=digest,proto3" json:"digest,omitempty"`
+	Ids    map[string]string `protobuf:"bytes,5,rep,name=ids,proto3" json:"ids,omitempty" protobuf_key:"bytes,1,opt,name=key" protobuf_val:"bytes,2,opt,name=value"`
+	Digest string            `protobuf:"bytes,6,opt,name=digest,proto3" json:"digest,omitempty"`
+	Failed int32             `protobuf:"varint,7,opt,name=failed,proto3" json:"failed,omitempty"`
+	// Things that the org will make by itself, and has not yet.
+	Pending       int32 `protobuf:"varint,8,opt,name=pending,proto3" json:"pending,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -542,6 +545,20 @@ func (x *Receipt) GetDigest() string {
 		return x.Digest
 	}
 	return ""
+}
+
+func (x *Receipt) GetFailed() int32 {
+	if x != nil {
+		return x.Failed
+	}
+	return 0
+}
+
+func (x *Receipt) GetPending() int32 {
+	if x != nil {
+		return x.Pending
+	}
+	return 0
 }
 
 // Selection is what the person wants back.
@@ -1326,14 +1343,16 @@ const file_imago_v1_restore_proto_rawDesc = "" +
 	"\aLeftOut\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05label\x18\x02 \x01(\tR\x05label\x12\x16\n" +
-	"\x06reason\x18\x03 \x01(\tR\x06reason\"\x85\x02\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\"\xb7\x02\n" +
 	"\aReceipt\x12\x12\n" +
 	"\x04made\x18\x01 \x01(\x05R\x04made\x12\x18\n" +
 	"\askipped\x18\x02 \x01(\x05R\askipped\x12\x1a\n" +
 	"\bverified\x18\x03 \x01(\x05R\bverified\x122\n" +
 	"\vdifferences\x18\x04 \x03(\v2\x10.imago.v1.ChangeR\vdifferences\x12,\n" +
 	"\x03ids\x18\x05 \x03(\v2\x1a.imago.v1.Receipt.IdsEntryR\x03ids\x12\x16\n" +
-	"\x06digest\x18\x06 \x01(\tR\x06digest\x1a6\n" +
+	"\x06digest\x18\x06 \x01(\tR\x06digest\x12\x16\n" +
+	"\x06failed\x18\a \x01(\x05R\x06failed\x12\x18\n" +
+	"\apending\x18\b \x01(\x05R\apending\x1a6\n" +
 	"\bIdsEntry\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05value\x18\x02 \x01(\tR\x05value:\x028\x01\"M\n" +
