@@ -23,10 +23,15 @@ type names struct {
 	catalog resource.Catalog
 	snap    opened
 	known   map[resource.Key]string
+	asked   map[resource.Type]int // how many were looked for one by one
 }
 
+// patience is how many things of a type are looked for one by one; then it is cheaper
+// to read the whole type once.
+const patience = 100
+
 func newNames(c resource.Catalog, snap opened) *names {
-	return &names{catalog: c, snap: snap, known: map[resource.Key]string{}}
+	return &names{catalog: c, snap: snap, known: map[resource.Key]string{}, asked: map[resource.Type]int{}}
 }
 
 // of names a resource: by its own label or, for a link, by that of what is linked.
@@ -57,6 +62,14 @@ func (n *names) at(ctx context.Context, k resource.Key) (string, error) {
 	if label, ok := n.known[k]; ok {
 		return label, nil
 	}
+	if n.asked[k.Type]++; n.asked[k.Type] == patience {
+		if err := n.learn(ctx, k.Type); err != nil {
+			return "", err
+		}
+	}
+	if label, ok := n.known[k]; ok || n.asked[k.Type] >= patience {
+		return label, nil
+	}
 	n.known[k] = "" // also ends a circle of links
 	r, err := n.snap.Get(ctx, k)
 	if problem.Is(err, problem.NotFound) {
@@ -68,6 +81,21 @@ func (n *names) at(ctx context.Context, k resource.Key) (string, error) {
 	label, err := n.of(ctx, r)
 	n.known[k] = label
 	return label, err
+}
+
+// learn names everything of a type.
+func (n *names) learn(ctx context.Context, t resource.Type) error {
+	for r, err := range n.snap.Walk(ctx, t) {
+		if err != nil {
+			return err
+		}
+		label, err := n.of(ctx, r)
+		if err != nil {
+			return err
+		}
+		n.known[r.Key] = label
+	}
+	return nil
 }
 
 // parent names the parent of a key; "" at the top.

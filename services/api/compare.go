@@ -11,7 +11,6 @@ import (
 	"imago/pkg/postgres"
 	"imago/pkg/postgres/snapshots"
 	"imago/pkg/problem"
-	"imago/pkg/provider"
 	"imago/pkg/resource"
 	"imago/pkg/restore"
 	"imago/pkg/snapshot"
@@ -137,19 +136,7 @@ func (s snapshotService) identities(ctx context.Context, ring *envelope.Keyring,
 	if err != nil {
 		return nil, err
 	}
-	return replaced(plan, journal), nil
-}
-
-// replaced tells which ID became which.
-func replaced(p restore.Plan, journal map[int]restore.Entry) diff.IDs {
-	ids := diff.IDs{}
-	for _, step := range p.Steps {
-		e := journal[step.N]
-		if step.Op == provider.Create && e.State == restore.Done && e.Key.ID != step.Key.ID {
-			ids[step.Key.ID] = e.Key.ID
-		}
-	}
-	return ids
+	return restore.IDs(plan, journal), nil
 }
 
 // side is one of the states. What only the other one was asked for is unknown here: a

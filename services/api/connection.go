@@ -293,7 +293,13 @@ func (s connectionService) schedule(id account.ConnectionID, m *imagov1.SetSched
 	if !out.Enabled && out.Cron == "" && out.TimeZone == "" {
 		return out, nil
 	}
-	next, err := valid.Schedule("cron", out.Cron, "time_zone", out.TimeZone, s.now())
+	if _, err := valid.Text("cron", out.Cron, 200); err != nil {
+		return out, err
+	}
+	if out.TimeZone == "Local" {
+		return out, problem.InField("time_zone", "\"Local\" is another zone on every machine").WithHint("write an IANA name, such as Europe/Berlin")
+	}
+	next, err := schedules.Next(out.Cron, out.TimeZone, s.now())
 	if out.Enabled {
 		out.NextRunAt = &next
 	}

@@ -70,7 +70,7 @@ func (s *Service) restoreRows(ctx context.Context, id string) (row restores.Rest
 }
 
 // openPlan opens a restore's plan, which must be the one of its digest, and its journal.
-func openPlan(ring *envelope.Keyring, row restores.Restore, steps []restores.Step) (restore.Plan, map[int]restore.Entry, error) {
+func openPlan(ring *envelope.Keyring, row restores.Restore, steps []restores.Step) (restore.Plan, []restore.Entry, error) {
 	if row.PlanSealed == nil || row.PlanDigest == nil {
 		return restore.Plan{}, nil, problem.New(problem.Conflict, "the restore has no plan: it is %s", row.State)
 	}
@@ -82,7 +82,7 @@ func openPlan(ring *envelope.Keyring, row restores.Restore, steps []restores.Ste
 	if err != nil {
 		return plan, nil, err
 	}
-	journal := map[int]restore.Entry{}
+	var journal []restore.Entry
 	for _, step := range steps {
 		e := restore.Entry{N: step.N, State: restore.State(step.State)}
 		if step.Sealed != nil {
@@ -90,15 +90,19 @@ func openPlan(ring *envelope.Keyring, row restores.Restore, steps []restores.Ste
 				return plan, nil, err
 			}
 		}
-		journal[step.N] = e
+		journal = append(journal, e)
 	}
 	return plan, journal, nil
 }
 
 // planShape is a plan with what its journal says of each step.
-func planShape(p restore.Plan, journal map[int]restore.Entry) *imagov1.Plan {
+func planShape(p restore.Plan, journal []restore.Entry) *imagov1.Plan {
+	at := map[int]restore.Entry{}
+	for _, e := range journal {
+		at[e.N] = e
+	}
 	out := &imagov1.Plan{
-		Steps:    each(p.Steps, func(s restore.Step) *imagov1.Step { return stepShape(s, journal[s.N]) }),
+		Steps:    each(p.Steps, func(s restore.Step) *imagov1.Step { return stepShape(s, at[s.N]) }),
 		Warnings: append(append([]string{}, p.Warnings...), p.Lost...),
 		LeftOut:  each(p.LeftOut, leftOutShape),
 	}
@@ -126,7 +130,7 @@ func leftOutShape(l restore.LeftOut) *imagov1.LeftOut {
 }
 
 // done counts the steps that were made.
-func done(journal map[int]restore.Entry) (n int32) {
+func done(journal []restore.Entry) (n int32) {
 	for _, e := range journal {
 		if e.State == restore.Done {
 			n++
@@ -150,6 +154,23 @@ func openReceipt(ring *envelope.Keyring, row restores.Restore) (*imagov1.Receipt
 	if row.ReceiptSealed == nil {
 		return nil, nil
 	}
-	var r imagov1.Receipt
-	return &r, sealed.Receipt(row.ID).Open(ring, row.ReceiptSealed, &r)
+	var r restore.Receipt
+	if err := sealed.Receipt(row.ID).Open(ring, row.ReceiptSealed, &r); err != nil {
+		return nil, err
+	}
+	digest, err := r.Digest()
+	out := &imagov1.Receipt{
+		Made: int32(r.Made), Failed: int32(r.Failed), Skipped: int32(r.Skipped), Verified: int32(r.Report.Same),
+		Differences: each(r.Report.Differences, differenceShape), Ids: r.IDs, Digest: digest,
+	}
+	for _, c := range r.Report.Pending {
+		out.Pending += int32(c.N)
+	}
+	return out, err
+}
+
+func differenceShape(d restore.Difference) *imagov1.Change {
+	return &imagov1.Change{
+		Key: d.Key.String(), TypeTitle: d.Title, Label: d.Label, Op: string(d.Op), Fields: each(d.Fields, fieldShape),
+	}
 }

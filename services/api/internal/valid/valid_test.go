@@ -4,7 +4,6 @@ import (
 	"math"
 	"strings"
 	"testing"
-	"time"
 
 	"imago/pkg/problem"
 	"imago/pkg/resource"
@@ -78,38 +77,6 @@ func TestOrgURLRefuses(t *testing.T) {
 	_, err = OrgURL("org_url", "https://acme-admin.okta.com", false)
 	if h := problem.Of(err).Hint; h != "write https://acme.okta.com" {
 		t.Errorf("hint = %q; want the org's own address", h)
-	}
-}
-
-func TestSchedule(t *testing.T) {
-	t.Parallel()
-	// Half an hour before Berlin's clocks go forward.
-	now := time.Date(2026, 3, 29, 0, 30, 0, 0, time.UTC)
-	for _, c := range []struct{ cron, zone, want string }{
-		{"0 2 * * *", "UTC", "2026-03-29T02:00:00Z"},
-		{"0 4 * * *", "Europe/Berlin", "2026-03-29T02:00:00Z"},
-		{"*/15 * * * MON-FRI", "America/New_York", "2026-03-30T04:00:00Z"},
-	} {
-		got, err := Schedule("cron", c.cron, "time_zone", c.zone, now)
-		if s := got.UTC().Format(time.RFC3339); err != nil || s != c.want {
-			t.Errorf("Schedule(%q, %q) = %s, %v; want %s", c.cron, c.zone, s, err, c.want)
-		}
-	}
-	for _, c := range []struct{ cron, zone, field, what string }{
-		{"", "UTC", "cron", "missing"},
-		{"daily", "UTC", "cron", "not a cron"},
-		{"@daily", "UTC", "cron", "not a cron"},
-		{"0 0 2 * * *", "UTC", "cron", "not a cron"},
-		{"61 * * * *", "UTC", "cron", "not a cron"},
-		{"TZ=Asia/Tokyo 0 2 * * *", "UTC", "cron", "not a cron"},
-		{"0 2 31 2 *", "UTC", "cron", "never comes"},
-		{"0 2 * * *", "", "time_zone", "missing"},
-		{"0 2 * * *", "Local", "time_zone", "no time zone"},
-		{"0 2 * * *", "Mars/Olympus", "time_zone", "no time zone"},
-		{"0 2 * * *", "../../etc/passwd", "time_zone", "no time zone"},
-	} {
-		_, err := Schedule("cron", c.cron, "time_zone", c.zone, now)
-		refused(t, err, c.field, c.what)
 	}
 }
 
