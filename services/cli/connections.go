@@ -145,11 +145,21 @@ func (p *program) instructions(conn *imagov1.Connection, cred *imagov1.Credentia
 	for _, line := range wrap(cred.GetScopes(), 76) {
 		say("     %s", clean(line))
 	}
-	say("4. Admin roles: assign %s.", clean(cred.GetAdminRole()))
+	say("4. Admin roles: assign %s.", roleName(cred.GetAdminRole()))
 	if cred.GetPurpose() == "write" {
 		say("5. Deactivate the app. You activate it only while a plan that you approved is applied.")
 	}
 	return b.String()
+}
+
+// roleName is what Okta's console calls an admin role.
+// https://developer.okta.com/docs/api/openapi/okta-management/guides/roles/
+func roleName(role string) string {
+	names := map[string]string{"READ_ONLY_ADMIN": "Read-Only Administrator", "SUPER_ADMIN": "Super Administrator"}
+	if name, ok := names[role]; ok {
+		return name
+	}
+	return clean(role)
 }
 
 // wrap sets words into lines.

@@ -140,8 +140,8 @@ func (f *fake) addConnection(name, state string) *imagov1.Connection {
 		RateShare: 0.5, FollowSeconds: 60, CreatedAt: at(-time.Hour),
 		Schedule: &imagov1.Schedule{Cron: "0 2 * * *", TimeZone: "UTC", Enabled: true, NextRunAt: at(14 * time.Hour)},
 		Credentials: []*imagov1.Credential{
-			{Purpose: "read", KeyId: "key", PublicJwk: key, Scopes: []string{"okta.users.read", "okta.groups.read"}, AdminRole: "Read-only Administrator"},
-			{Purpose: "write", KeyId: "key-w", PublicJwk: key, Scopes: []string{"okta.users.manage", "okta.groups.manage"}, AdminRole: "Super Administrator"},
+			{Purpose: "read", KeyId: "key", PublicJwk: key, Scopes: []string{"okta.users.read", "okta.groups.read"}, AdminRole: "READ_ONLY_ADMIN"},
+			{Purpose: "write", KeyId: "key-w", PublicJwk: key, Scopes: []string{"okta.users.manage", "okta.groups.manage"}, AdminRole: "SUPER_ADMIN"},
 		},
 	}
 	if state == "ready" {

@@ -1,0 +1,161 @@
+package standalone
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"imago/pkg/notify"
+	"imago/pkg/problem"
+)
+
+var noon = time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
+
+func TestPlaceIsHeldOnce(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "data")
+	first, err := openPlace(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := openPlace(dir); err == nil || !strings.Contains(err.Error(), "another imagod (process ") {
+		t.Errorf("a second one on the same directory: %v", err)
+	}
+	if err := first.close(); err != nil {
+		t.Fatal(err)
+	}
+	second, err := openPlace(dir)
+	if err != nil {
+		t.Fatalf("after the first has ended: %v", err)
+	}
+	if err := second.close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestPlaceIsClosedToOthers(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	if _, err := p.openKeys(noon); err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]os.FileMode{".": mode(), "lock": 0o600, "master.keys": 0o600, "credentials.key": 0o600} {
+		info, err := os.Stat(p.path(name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if info.Mode().Perm() != want {
+			t.Errorf("%s has mode %o, want %o", name, info.Mode().Perm(), want)
+		}
+	}
+}
+
+func newPlace(t *testing.T) *place {
+	t.Helper()
+	p, err := openPlace(filepath.Join(t.TempDir(), "data"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := p.close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return p
+}
+
+// TestKeysStayTheSame: keys made anew would open nothing that the old ones sealed.
+func TestKeysStayTheSame(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	first, err := p.openKeys(noon)
+	if err != nil {
+		t.Fatal(err)
+	}
+	box, err := first.box.PublicKey().Seal([]byte("place"), []byte("secret"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	wrapped, err := first.master.Wrap(t.Context(), "account", []byte("keyring"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := p.openKeys(noon.Add(time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if text, err := again.box.Open([]byte("place"), box); err != nil || string(text) != "secret" {
+		t.Errorf("the box key opens %q, %v", text, err)
+	}
+	if text, err := again.master.Unwrap(t.Context(), "account", wrapped); err != nil || string(text) != "keyring" {
+		t.Errorf("the master key unwraps %q, %v", text, err)
+	}
+}
+
+// TestLostKeysAreNotReplaced: with a database there, a missing key is an error that
+// names the file, and nothing is made in its place.
+func TestLostKeysAreNotReplaced(t *testing.T) {
+	t.Parallel()
+	for _, lost := range []string{"master.keys", "credentials.key"} {
+		t.Run(lost, func(t *testing.T) {
+			t.Parallel()
+			p := newPlace(t)
+			if _, err := p.openKeys(noon); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Mkdir(p.path("postgres"), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.Remove(p.path(lost)); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := p.openKeys(noon); err == nil || !strings.Contains(err.Error(), p.path(lost)+" is missing") {
+				t.Errorf("openKeys: %v", err)
+			}
+			if _, err := os.Stat(p.path(lost)); !os.IsNotExist(err) {
+				t.Errorf("%s was made anew", lost)
+			}
+		})
+	}
+}
+
+func TestMailFolder(t *testing.T) {
+	t.Parallel()
+	dir := filepath.Join(t.TempDir(), "mail")
+	f, err := newFolder(dir, func() time.Time { return noon })
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := notify.Message{ID: "../../a b", To: "ada@example.com", Subject: "Your code\r\nBcc: eve@example.com", Text: "123456\n"}
+	for range 2 { // a retry is the same file
+		if err := f.Send(context.Background(), m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil || len(entries) != 1 {
+		t.Fatalf("%d files, %v", len(entries), err)
+	}
+	path := filepath.Join(dir, entries[0].Name())
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info.Mode().Perm() != 0o600 {
+		t.Errorf("mode %o", info.Mode().Perm())
+	}
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := "Date: 2026-11-21T12:00:00Z\nTo: ada@example.com\nSubject: Your code  Bcc: eve@example.com\n\n123456\n"
+	if string(text) != want {
+		t.Errorf("got %q, want %q", text, want)
+	}
+	if err := f.Send(context.Background(), notify.Message{ID: "x", To: "nobody"}); !problem.Is(err, problem.Invalid) {
+		t.Errorf("a recipient that is no address: %v", err)
+	}
+}
