@@ -81,7 +81,7 @@ func (p *program) diff(ctx context.Context, before, after string, c comparing) e
 
 // takeLive takes the snapshot that "live" stands for.
 func (p *program) takeLive(ctx context.Context, api *api, conn *imagov1.Connection) (string, error) {
-	s, err := p.startSnapshot(ctx, api, conn)
+	s, err := p.startSnapshot(ctx, api, conn, "verify")
 	if err != nil {
 		return "", err
 	}

@@ -285,7 +285,7 @@ func (f *fake) TakeSnapshot(_ context.Context, r *connect.Request[imagov1.TakeSn
 	if _, err := f.connection(r.Msg.GetConnectionId()); err != nil {
 		return nil, err
 	}
-	return connect.NewResponse(&imagov1.TakeSnapshotResponse{Snapshot: f.addSnapshot(r.Msg.GetConnectionId(), "manual")}), nil
+	return connect.NewResponse(&imagov1.TakeSnapshotResponse{Snapshot: f.addSnapshot(r.Msg.GetConnectionId(), r.Msg.GetTrigger())}), nil
 }
 
 func (f *fake) snapshot(id string) (*imagov1.Snapshot, error) {
@@ -588,7 +588,7 @@ func (f *fake) finishSteps(r *imagov1.Restore) {
 		last := r.GetPlan().GetSteps()[2]
 		last.State, last.Problem, r.State, r.StepsDone = "failed", "the rule has changed since the plan", "stopped", 2
 		r.Problem = &imagov1.Problem{Kind: "stale", What: "step 3 was not made: the rule has changed since the plan", Hint: "plan again"}
-		r.Receipt = &imagov1.Receipt{Made: 2, Skipped: 1, Verified: 2}
+		r.Receipt = &imagov1.Receipt{Made: 2, Failed: 1, Verified: 2, Pending: 4}
 	}
 }
 

@@ -145,11 +145,15 @@ func full(what, id string, list func(yield func(id string) bool) error) (string,
 	}
 }
 
-// snapshotID completes a snapshot's ID; "latest" is the last that can be opened.
+// snapshotID completes a snapshot's ID; "latest" is the last that can be opened, those
+// apart that were taken to compare the org with another.
 func (a *api) snapshotID(ctx context.Context, connection, id string) (string, error) {
 	return full("snapshot", id, func(yield func(string) bool) error {
 		return a.eachSnapshot(ctx, connection, func(s *imagov1.Snapshot) bool {
-			return id == "latest" && !opens(s) || yield(s.GetId())
+			if id == "latest" && (!opens(s) || s.GetTrigger() == "verify") {
+				return true
+			}
+			return yield(s.GetId())
 		})
 	})
 }

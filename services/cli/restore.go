@@ -333,7 +333,7 @@ func (p *program) showApplied(r *imagov1.Restore) error {
 	} else {
 		p.showOutcome(r)
 	}
-	if r.GetState() == "stopped" || len(r.GetReceipt().GetDifferences()) > 0 {
+	if r.GetState() == "stopped" || r.GetReceipt().GetFailed() > 0 || len(r.GetReceipt().GetDifferences()) > 0 {
 		return errIncomplete
 	}
 	return nil
@@ -487,9 +487,12 @@ func (p *program) showOutcome(r *imagov1.Restore) {
 		p.print("Restore %s is %s.\n", short(r.GetId()), p.state(r.GetState()))
 		return
 	}
-	p.print("Restore %s %s: %s made, %s skipped, %s verified, %s.\n", short(r.GetId()), p.state(r.GetState()),
-		count(int64(receipt.GetMade()), "step"), number(int64(receipt.GetSkipped())), number(int64(receipt.GetVerified())),
-		count(int64(len(receipt.GetDifferences())), "difference"))
+	p.print("Restore %s %s: %s made, %s failed, %s skipped; %s verified, %s.\n", short(r.GetId()), p.state(r.GetState()),
+		count(int64(receipt.GetMade()), "step"), number(int64(receipt.GetFailed())), number(int64(receipt.GetSkipped())),
+		count(int64(receipt.GetVerified()), "object"), count(int64(len(receipt.GetDifferences())), "difference"))
+	if receipt.GetPending() > 0 {
+		p.print("Still to be made by the org itself: %s.\n", count(int64(receipt.GetPending()), "object"))
+	}
 	for _, c := range receipt.GetDifferences() {
 		p.showChange("  ", c)
 	}

@@ -17,7 +17,7 @@ func TestClean(t *testing.T) {
 	t.Parallel()
 	for in, want := range map[string]string{
 		"Finance":                    "Finance",
-		"Zürich 東京 😀":               "Zürich 東京 😀",
+		"Zürich 東京 😀":                "Zürich 東京 😀",
 		"\x1b[2J":                    `\u001b[2J`,
 		"a\nb\tc":                    `a\u000ab\u0009c`,
 		"\u009b31m":                  `\u009b31m`,

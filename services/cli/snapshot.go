@@ -41,7 +41,7 @@ func (p *program) snapshot(ctx context.Context, args []string, detach bool) erro
 	if err != nil {
 		return err
 	}
-	started, err := p.startSnapshot(ctx, api, conn)
+	started, err := p.startSnapshot(ctx, api, conn, "manual")
 	if err != nil {
 		return err
 	}
@@ -59,8 +59,8 @@ func (p *program) snapshot(ctx context.Context, args []string, detach bool) erro
 	return p.showTaken(s)
 }
 
-func (p *program) startSnapshot(ctx context.Context, api *api, conn *imagov1.Connection) (*imagov1.Snapshot, error) {
-	res, err := api.snapshots.TakeSnapshot(ctx, connect.NewRequest(&imagov1.TakeSnapshotRequest{ConnectionId: conn.GetId()}))
+func (p *program) startSnapshot(ctx context.Context, api *api, conn *imagov1.Connection, trigger string) (*imagov1.Snapshot, error) {
+	res, err := api.snapshots.TakeSnapshot(ctx, connect.NewRequest(&imagov1.TakeSnapshotRequest{ConnectionId: conn.GetId(), Trigger: trigger}))
 	if err != nil {
 		return nil, err
 	}
