@@ -1,0 +1,182 @@
+package postgres_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"imago/pkg/account"
+	"imago/pkg/job"
+	"imago/pkg/postgres"
+	"imago/pkg/postgres/connections"
+	"imago/pkg/postgres/cursors"
+	"imago/pkg/postgres/findings"
+	"imago/pkg/postgres/messages"
+	"imago/pkg/postgres/postgrestest"
+	"imago/pkg/problem"
+)
+
+func TestLogIsReadOnFromWhereItWasRead(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	drift := b.base.Open(t, "imago_drift")
+	follow := b.base.Job(t, job.FollowLog{AccountID: string(b.acme.ID), ConnectionID: string(b.connection)})
+	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	advance := func(from string, next cursors.Cursor) error {
+		return drift.As(t.Context(), follow, func(tx *postgres.Tx) error {
+			return cursors.Advance(t.Context(), tx, b.connection, from, next)
+		})
+	}
+	down := problem.New(problem.Unavailable, "the org does not answer")
+	for from, next := range map[string]cursors.Cursor{"": {Cursor: "a", PolledAt: &at, LagSeconds: 1.5}} {
+		if err := advance(from, next); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := advance("a", cursors.Cursor{Cursor: "b", PolledAt: &at, Problem: down}); err != nil {
+		t.Fatal(err)
+	}
+	if err := advance("a", cursors.Cursor{Cursor: "c"}); !problem.Is(err, problem.Stale) {
+		t.Errorf("a ghost moved the cursor: %v", err)
+	}
+	in(t, drift, follow, func(tx *postgres.Tx) error {
+		got, err := cursors.Get(t.Context(), tx, b.connection)
+		if got.Cursor != "b" || !got.PolledAt.Equal(at) {
+			t.Errorf("got %+v", got)
+		}
+		return err
+	})
+	in(t, b.api, b.acme.Proof, func(tx *postgres.Tx) error {
+		got, err := cursors.Status(t.Context(), tx, b.connection)
+		if diff := cmp.Diff(down, got.Problem); got.Cursor != "" || diff != "" {
+			t.Errorf("shown %+v %s", got, diff)
+		}
+		return err
+	})
+}
+
+func TestEveryReadyConnectionIsFollowedOnce(t *testing.T) {
+	t.Parallel()
+	base := postgrestest.Fresh(t)
+	acme, other := base.Account(t), base.Account(t)
+	one, two := base.Connection(t, acme.ID), base.Connection(t, other.ID)
+	unready := base.Connection(t, acme.ID)
+	if _, err := base.Owner().Exec(t.Context(), `update connections set state = 'new' where id = $1`, unready); err != nil {
+		t.Fatal(err)
+	}
+	drift, tick := base.Open(t, "imago_drift"), base.Job(t, job.StartFollows{})
+	start := func() (found []cursors.Followable) {
+		in(t, drift, tick, func(tx *postgres.Tx) (err error) {
+			found, err = cursors.StartFollows(t.Context(), tx, 100)
+			return err
+		})
+		return found
+	}
+	want := []cursors.Followable{{AccountID: acme.ID, ConnectionID: one}, {AccountID: other.ID, ConnectionID: two}}
+	if diff := cmp.Diff(want, start()); diff != "" {
+		t.Error(diff)
+	}
+	if again := start(); len(again) != 0 {
+		t.Errorf("followed twice: %v", again)
+	}
+	if _, err := base.Owner().Exec(t.Context(), `update river.river_job set state = 'discarded', finalized_at = now()
+		where args ->> 'connection_id' = $1`, one); err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(want[:1], start()); diff != "" {
+		t.Errorf("one that was given up: %s", diff)
+	}
+}
+
+func TestFindingIsStoredAndMailedOnce(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	b.base.Member(t, b.acme.ID, account.Operator)
+	b.base.Member(t, b.acme.ID, account.Viewer) // gets no alerts
+	drift := b.base.Open(t, "imago_drift")
+	follow := b.base.Job(t, job.FollowLog{AccountID: string(b.acme.ID), ConnectionID: string(b.connection)})
+	f := findings.Finding{ConnectionID: b.connection, Rule: "group_deleted", Severity: "high", DedupKey: "k",
+		ResourceType: "group", Sealed: []byte("sealed"), EventTime: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
+	var id string
+	for n, want := range []struct {
+		added bool
+		mails int
+	}{{true, 2}, {false, 0}} {
+		in(t, drift, follow, func(tx *postgres.Tx) error {
+			got, added, err := findings.Add(t.Context(), tx, f)
+			if err != nil {
+				return err
+			}
+			if id == "" {
+				id = got
+			}
+			mails, err := messages.Queue(t.Context(), tx, messages.Finding, id)
+			if added != want.added || mails != want.mails {
+				t.Errorf("time %d: added %v, %d mails", n+1, added, mails)
+			}
+			return err
+		})
+	}
+	in(t, b.api, b.acme.Proof, func(tx *postgres.Tx) error {
+		list, err := findings.List(t.Context(), tx, b.connection, postgres.Page{})
+		if err != nil || len(list) != 1 || string(list[0].Sealed) != "sealed" || list[0].State != "open" {
+			t.Errorf("listed %+v", list)
+		}
+		if err := findings.Resolve(t.Context(), tx, id, "accepted"); err != nil {
+			return err
+		}
+		got, err := findings.Get(t.Context(), tx, id)
+		if got.State != "accepted" || *got.ResolvedBy != b.acme.User {
+			t.Errorf("resolved %+v", got)
+		}
+		return err
+	})
+	var queued []string
+	rows, err := b.base.Owner().Query(t.Context(), `select args ->> 'message_id' from river.river_job where kind = 'send_message' and args ->> 'account_id' = $1`, b.acme.ID)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for rows.Next() {
+		var m string
+		if err := rows.Scan(&m); err != nil {
+			t.Fatal(err)
+		}
+		queued = append(queued, m)
+	}
+	if len(queued) != 2 {
+		t.Fatalf("%d jobs", len(queued))
+	}
+	send := b.base.Job(t, job.SendMessage{AccountID: string(b.acme.ID), MessageID: queued[0]})
+	in(t, b.worker, send, func(tx *postgres.Tx) error {
+		m, err := messages.Get(t.Context(), tx, queued[0])
+		if err != nil || m.SubjectID != id || m.Email == "" || m.State != "queued" {
+			t.Errorf("message %+v: %v", m, err)
+		}
+		return messages.SetSent(t.Context(), tx, m.ID)
+	})
+}
+
+// The drift monitor reads and finds; it writes no snapshots and sees no addresses.
+func TestDriftMonitorMayNotWriteElsewhere(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	drift := b.base.Open(t, "imago_drift")
+	follow := b.base.Job(t, job.FollowLog{AccountID: string(b.acme.ID), ConnectionID: string(b.connection)})
+	err := drift.As(t.Context(), follow, func(tx *postgres.Tx) error {
+		_, err := connections.StartCheck(t.Context(), tx, b.connection)
+		return err
+	})
+	if !problem.Is(err, problem.Denied) {
+		t.Errorf("changed a connection: %v", err)
+	}
+	var n int
+	if err := b.base.Owner().QueryRow(t.Context(), `select count(*) from unnest(array['snapshots', 'restores', 'restore_steps', 'connections', 'credentials', 'schedules', 'accounts', 'members', 'sessions']) t
+		cross join unnest(array['insert', 'update', 'delete']) v where has_any_column_privilege('imago_drift', t, case v when 'delete' then 'update' else v end)
+			or has_table_privilege('imago_drift', t, v)`).Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	if n != 0 {
+		t.Errorf("%d ways to write", n)
+	}
+}
