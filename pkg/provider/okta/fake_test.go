@@ -92,7 +92,9 @@ type fakeOrg struct {
 func newFakeOrg(t *testing.T, script ...http.HandlerFunc) *fakeOrg {
 	t.Helper()
 	o := &fakeOrg{clock: newTestClock(), script: script}
-	o.Server = httptest.NewServer(o)
+	o.Server = httptest.NewUnstartedServer(o)
+	o.Config.SetKeepAlivesEnabled(false) // net/http itself repeats a call on a kept connection
+	o.Start()
 	t.Cleanup(o.Close)
 	return o
 }
@@ -127,6 +129,7 @@ func write(w io.Writer, s string) {
 func answer(status int, body string, headers ...string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		for i := 0; i < len(headers); i += 2 {
+			w.Header().Del(headers[i])
 			w.Header().Add(headers[i], headers[i+1])
 		}
 		w.WriteHeader(status)

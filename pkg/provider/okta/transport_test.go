@@ -1,0 +1,271 @@
+package okta
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"imago/pkg/problem"
+	"imago/pkg/provider"
+	"imago/pkg/resource"
+	"imago/pkg/snapshot"
+)
+
+const twoGroups = `[{"id":"00g1","type":"OKTA_GROUP","profile":{"name":"a"}},{"id":"00g2","type":"OKTA_GROUP","profile":{"name":"b"}}]`
+
+// cutOff breaks the connection in the middle of the body.
+func cutOff(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Length", "1000")
+	write(w, twoGroups[:20])
+	panic(http.ErrAbortHandler)
+}
+
+// hangUp breaks the connection before any answer.
+func hangUp(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }
+
+func TestListOnBadDays(t *testing.T) {
+	t.Parallel()
+	good := answer(200, twoGroups)
+	const next = "the next page"
+	for _, c := range []struct {
+		name   string
+		script []http.HandlerFunc
+		calls  int    // that arrive
+		fails  string // what the error says; "": two groups come out
+		kind   problem.Kind
+	}{
+		{"a good day", []http.HandlerFunc{good}, 1, "", ""},
+		{"503, then well", []http.HandlerFunc{answer(503, "down"), good}, 2, "", ""},
+		{"502 with HTML, then well", []http.HandlerFunc{answer(502, "<html>", "Content-Type", "text/html"), good}, 2, "", ""},
+		{"cut in the body, then well", []http.HandlerFunc{cutOff, good}, 2, "", ""},
+		{"hung up, then well", []http.HandlerFunc{hangUp, hangUp, good}, 3, "", ""},
+		{"half a page that looks whole, then well", []http.HandlerFunc{answer(200, twoGroups[:40]), good}, 2, "", ""},
+		{"malformed JSON, then well", []http.HandlerFunc{answer(200, `[{"id":}]`), good}, 2, "", ""},
+		{"JSON of another shape, then well", []http.HandlerFunc{answer(200, `{"id":"x"}`), good}, 2, "", ""},
+		{"an element without an id, then well", []http.HandlerFunc{answer(200, `[{"name":"x"}]`), good}, 2, "", ""},
+		{"nothing at all, then well", []http.HandlerFunc{answer(200, ``), good}, 2, "", ""},
+		{"429 without headers, then well", []http.HandlerFunc{answer(429, `{"errorCode":"E0000047"}`), good}, 2, "", ""},
+		{"token refused, then well", []http.HandlerFunc{answer(401, `{"errorCode":"E0000011"}`), good}, 2, "", ""},
+		{"503 for ever", []http.HandlerFunc{answer(503, "")}, 5, "503", problem.Unavailable},
+		{"hung up for ever", []http.HandlerFunc{hangUp}, 5, "cannot be reached", problem.Unavailable},
+		{"cut for ever", []http.HandlerFunc{cutOff}, 5, "cannot be reached", problem.Unavailable},
+		{"half a page for ever", []http.HandlerFunc{answer(200, twoGroups[:40])}, 5, "cannot be read", problem.Unavailable},
+		{"token refused for ever", []http.HandlerFunc{answer(401, `{"errorCode":"E0000011"}`)}, 2, "token", problem.Denied},
+		{"redirect", []http.HandlerFunc{answer(302, "", "Location", "https://evil.example/")}, 1, "redirects", problem.Invalid},
+		{"HTML with 200", []http.HandlerFunc{answer(200, "<html>", "Content-Type", "text/html")}, 1, "instead of JSON", problem.Unavailable},
+		{"link to elsewhere", []http.HandlerFunc{answer(200, twoGroups, "Link", `<https://evil.example/api/v1/groups?after=1>; rel="next"`)}, 1, next, problem.Unavailable},
+		{"malformed link", []http.HandlerFunc{answer(200, twoGroups, "Link", `<:%zz>; rel="next"`)}, 1, next, problem.Unavailable},
+		{"bad request", []http.HandlerFunc{answer(400, `{"errorCode":"E0000001","errorSummary":"secret name"}`)}, 1, "E0000001", problem.Invalid},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			org := newFakeOrg(t, c.script...)
+			got, err := readAll(t, org, "group")
+			if org.count() != c.calls {
+				t.Errorf("%d calls, want %d", org.count(), c.calls)
+			}
+			if c.fails == "" {
+				if err != nil || len(got) != 2 {
+					t.Errorf("%d groups, %v", len(got), err)
+				}
+				return
+			}
+			if err == nil || !strings.Contains(err.Error(), c.fails) || !problem.Is(err, c.kind) || strings.Contains(err.Error(), "secret") {
+				t.Errorf("%v; want a problem of kind %s that says %q", err, c.kind, c.fails)
+			}
+		})
+	}
+}
+
+func readAll(t *testing.T, org *fakeOrg, typ resource.Type) (all []resource.Resource, err error) {
+	t.Helper()
+	r := testReader(t, org.URL, org.clock.options())
+	for page, err := range r.List(t.Context(), typ, resource.Key{}, "") {
+		if err != nil {
+			return all, err
+		}
+		all = append(all, page.Resources...)
+	}
+	return all, nil
+}
+
+func TestGaps(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name   string
+		answer http.HandlerFunc
+		reason snapshot.Reason
+		says   string
+	}{
+		{"no scope", answer(403, `{}`, "WWW-Authenticate", `Bearer error="insufficient_scope", error_description="needs okta.groups.read"`), snapshot.Forbidden, "okta.groups.read"},
+		{"no role", answer(403, `{"errorCode":"E0000006"}`), snapshot.Forbidden, "admin role"},
+		{"no feature, as 401", answer(401, `{"errorCode":"E0000015"}`), snapshot.NotLicensed, "feature"},
+		{"no feature, as 400", answer(400, `{"errorCode":"E0000001","errorCauses":[{"errorSummary":"type: not a valid policy type"}]}`), snapshot.NotLicensed, "feature"},
+		{"no such list", answer(404, `{"errorCode":"E0000007"}`), snapshot.NotLicensed, "feature"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			_, err := readAll(t, newFakeOrg(t, c.answer), "group")
+			u, ok := errors.AsType[*provider.Unreadable](err)
+			if !ok || u.Gap.Type != "group" || u.Gap.Reason != c.reason || !strings.Contains(u.Gap.Detail, c.says) {
+				t.Errorf("%v; want a gap: %s, %q", err, c.reason, c.says)
+			}
+		})
+	}
+}
+
+// A parent that went meanwhile is no gap of its children: it is not found.
+func TestParentGone(t *testing.T) {
+	t.Parallel()
+	org := newFakeOrg(t, answer(404, `{"errorCode":"E0000007"}`))
+	r := testReader(t, org.URL, org.clock.options())
+	for _, err := range r.List(t.Context(), "group_membership", resource.Key{Type: "group", ID: "00g1"}, "") {
+		if !problem.Is(err, problem.NotFound) {
+			t.Errorf("%v, want a problem of kind not_found", err)
+		}
+	}
+}
+
+func TestPages(t *testing.T) {
+	t.Parallel()
+	link := func(after string) string { return `</api/v1/groups?after=` + after + `&limit=200>; rel="next"` }
+	page := func(id, after string) http.HandlerFunc {
+		body := `[{"id":"` + id + `"},{"id":"00gsame"}]`
+		if after == "" {
+			return answer(200, body)
+		}
+		return answer(200, body, "Link", link(after))
+	}
+	t.Run("an object on two pages comes once", func(t *testing.T) {
+		t.Parallel()
+		got, err := readAll(t, newFakeOrg(t, page("00g1", "1"), page("00g2", "2"), page("00g3", "")), "group")
+		if err != nil || len(got) != 4 {
+			t.Errorf("%d groups, %v; want 4", len(got), err)
+		}
+	})
+	t.Run("a circle is an error", func(t *testing.T) {
+		t.Parallel()
+		_, err := readAll(t, newFakeOrg(t, page("00g1", "1"), page("00g2", "2"), page("00g3", "1")), "group")
+		if !problem.Is(err, problem.Unavailable) || !strings.Contains(err.Error(), "circle") {
+			t.Error(err)
+		}
+	})
+	t.Run("a page that leads to itself is an error", func(t *testing.T) {
+		t.Parallel()
+		_, err := readAll(t, newFakeOrg(t, page("00g1", "1"), page("00g2", "1")), "group")
+		if !problem.Is(err, problem.Unavailable) {
+			t.Error(err)
+		}
+	})
+}
+
+// A wait that is long is told; what was read stays read.
+func TestWaitIsTold(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name   string
+		answer func(*fakeOrg) http.HandlerFunc
+		wait   time.Duration
+	}{
+		{"429 with a reset", func(o *fakeOrg) http.HandlerFunc {
+			return func(w http.ResponseWriter, _ *http.Request) {
+				for k, v := range told(o.clock, 100, 0, 45) {
+					w.Header()[k] = v
+				}
+				w.WriteHeader(429)
+			}
+		}, 45 * time.Second},
+		{"429 with Retry-After", func(*fakeOrg) http.HandlerFunc { return answer(429, "", "Retry-After", "30") }, 30 * time.Second},
+		{"used up before", func(o *fakeOrg) http.HandlerFunc {
+			return func(w http.ResponseWriter, _ *http.Request) {
+				for k, v := range told(o.clock, 100, 0, 20) {
+					w.Header()[k] = v
+				}
+				w.Header().Set("Link", `</api/v1/groups?after=1>; rel="next"`)
+				write(w, twoGroups)
+			}
+		}, 20 * time.Second},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			org := newFakeOrg(t)
+			org.script = []http.HandlerFunc{c.answer(org)}
+			_, err := readAll(t, org, "group")
+			w := provider.WaitOf(err)
+			if w == nil || w.Until.Sub(org.clock.now()) != c.wait || org.count() != 1 || len(org.clock.slept) != 0 {
+				t.Errorf("%v after %d calls and sleeps %v; want a wait of %v", err, org.count(), org.clock.slept, c.wait)
+			}
+		})
+	}
+}
+
+// A POST that may have been carried out is not sent again; one that was refused is.
+func TestWritesAreNotRepeated(t *testing.T) {
+	t.Parallel()
+	good := answer(200, `{"id":"00g1"}`)
+	for _, c := range []struct {
+		name, method string
+		script       []http.HandlerFunc
+		calls        int
+		fails        bool
+	}{
+		{"POST cut", http.MethodPost, []http.HandlerFunc{hangUp, good}, 1, true},
+		{"POST 500", http.MethodPost, []http.HandlerFunc{answer(500, ""), good}, 1, true},
+		{"POST 503", http.MethodPost, []http.HandlerFunc{answer(503, ""), good}, 1, true},
+		{"POST 429", http.MethodPost, []http.HandlerFunc{answer(429, ""), good}, 2, false},
+		{"POST with a refused token", http.MethodPost, []http.HandlerFunc{answer(401, `{"errorCode":"E0000011"}`), good}, 2, false},
+		{"POST while priorities are reconciled", http.MethodPost, []http.HandlerFunc{answer(423, `{"errorCode":"E0000239"}`), good}, 2, false},
+		{"POST to a user in transition", http.MethodPost, []http.HandlerFunc{answer(409, `{"errorCode":"E0000112"}`), good}, 2, false},
+		{"POST in conflict", http.MethodPost, []http.HandlerFunc{answer(409, `{"errorCode":"E0000001"}`), good}, 1, true},
+		{"PUT cut", http.MethodPut, []http.HandlerFunc{hangUp, good}, 2, false},
+		{"DELETE 503", http.MethodDelete, []http.HandlerFunc{answer(503, ""), answer(204, "")}, 2, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			org := newFakeOrg(t, c.script...)
+			r := testReader(t, org.URL, org.clock.options())
+			_, err := r.client.do(t.Context(), c.method, "/api/v1/groups/00g1", []byte(`{}`))
+			if (err != nil) != c.fails || org.count() != c.calls {
+				t.Errorf("%d calls, %v; want %d", org.count(), err, c.calls)
+			}
+		})
+	}
+}
+
+// What waits between tries must stop when nobody wants the answer any more.
+func TestCancelledWhileWaiting(t *testing.T) {
+	t.Parallel()
+	org := newFakeOrg(t, answer(503, ""))
+	ctx, cancel := context.WithCancel(t.Context())
+	o := org.clock.options()
+	o.Sleep = func(ctx context.Context, _ time.Duration) error { cancel(); return ctx.Err() }
+	r := testReader(t, org.URL, o)
+	_, err := r.client.do(ctx, http.MethodGet, "/api/v1/groups", nil)
+	if !errors.Is(err, context.Canceled) || org.count() != 1 {
+		t.Errorf("%v after %d calls", err, org.count())
+	}
+}
+
+func TestTooLongAnswer(t *testing.T) {
+	t.Parallel()
+	org := newFakeOrg(t, answer(200, `[`+strings.Repeat(" ", 2000)+`]`))
+	o := org.clock.options()
+	o.MaxBody = 1000
+	r := testReader(t, org.URL, o)
+	if _, err := r.client.do(t.Context(), http.MethodGet, "/api/v1/groups", nil); !problem.Is(err, problem.Unavailable) || org.count() != 1 {
+		t.Errorf("%v after %d calls", err, org.count())
+	}
+}
+
+// The SDK must not see what it takes for a reason to ask again without end.
+func TestNoEndlessRetry(t *testing.T) {
+	t.Parallel()
+	org := newFakeOrg(t, hangUp)
+	r := testReader(t, org.URL, org.clock.options())
+	if _, err := r.client.do(t.Context(), http.MethodGet, "/api/v1/groups", nil); err == nil || org.count() != tries {
+		t.Errorf("%v after %d calls, want %d", err, org.count(), tries)
+	}
+}
