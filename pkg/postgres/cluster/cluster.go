@@ -154,8 +154,12 @@ func (s *server) folders() error {
 	if s.socket = s.o.Socket; s.socket == "" {
 		s.socket = socketFolder(s.dir)
 	}
+	above := os.FileMode(0o700)
+	if s.owner != nil {
+		above = 0o711 // folders that we make on the way must let the server's user through
+	}
 	for _, dir := range []string{s.dir, s.socket} {
-		if err := os.MkdirAll(dir, 0o700); err != nil {
+		if err := os.MkdirAll(dir, above); err != nil {
 			return fmt.Errorf("make %s: %w", dir, err)
 		}
 		if err := s.own(dir); err != nil {

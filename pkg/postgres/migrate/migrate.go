@@ -95,7 +95,36 @@ func runRiver(ctx context.Context, pool *pgxpool.Pool) ([]int, error) {
 	return versions, nil
 }
 
-func runOwn(ctx context.Context, db *sql.DB) ([]int64, int64, error) {
+// An owner that is no superuser must be a member of imago_definer to hand functions
+// over to it. It is one for the migration alone: what imago_definer sees through the
+// tables' policies, the owner must not.
+const (
+	join = `do $$ begin
+		if exists (select from pg_roles where rolname = 'imago_definer')
+				and not (select rolsuper from pg_roles where rolname = current_user) then
+			execute format('grant imago_definer to %I', current_user);
+		end if;
+	end $$`
+	leave = `do $$ begin
+		if exists (select from pg_roles where rolname = 'imago_definer')
+				and not (select rolsuper from pg_roles where rolname = current_user) then
+			execute format('revoke imago_definer from %I', current_user);
+		end if;
+	end $$`
+)
+
+func runOwn(ctx context.Context, db *sql.DB) (applied []int64, version int64, err error) {
+	if _, err := db.ExecContext(ctx, join); err != nil {
+		return nil, 0, fmt.Errorf("join imago_definer: %w", err)
+	}
+	defer func() {
+		_, left := db.ExecContext(context.WithoutCancel(ctx), leave)
+		err = errors.Join(err, left)
+	}()
+	return up(ctx, db)
+}
+
+func up(ctx context.Context, db *sql.DB) ([]int64, int64, error) {
 	provider, err := goose.NewProvider(goose.DialectPostgres, db, migrations.Files)
 	if err != nil {
 		return nil, 0, fmt.Errorf("prepare migrations: %w", err)
