@@ -77,7 +77,7 @@ func createApp(c *call) error {
 	if err != nil {
 		return err
 	}
-	return c.show(c.org.AppBody(a), nil)
+	return c.show(c.org.AppBodyWithSecret(a), nil)
 }
 
 func changeApp(c *call) error {
@@ -92,7 +92,7 @@ func changeApp(c *call) error {
 	if err := c.org.UpdateApp(c.cause(), a, body); err != nil {
 		return err
 	}
-	return c.show(c.org.AppBody(a), nil)
+	return c.show(c.org.AppBodyWithSecret(a), nil)
 }
 
 func deleteApp(c *call) error {

@@ -28,6 +28,9 @@ func TestClientComesBackWithItsCredentials(t *testing.T) {
 	if credentials["client_id"] != a["id"] || len(doc.String(credentials, "client_secret")) != 64 {
 		t.Fatalf("credentials %v", credentials)
 	}
+	if doc.Get(s.get(path), "credentials", "oauthClient", "client_secret") != nil {
+		t.Error("reading the app shows the secret")
+	}
 	secrets := s.list(path + "/credentials/secrets")
 	if len(secrets) != 1 || secrets[0]["client_secret"] != credentials["client_secret"] {
 		t.Errorf("secrets %v", secrets)

@@ -196,17 +196,41 @@ func trimOverrides(s doc.Doc) {
 	}
 }
 
-// AppBody is the app's body, the same in lists and single reads (recorded).
+// AppBody is the app's body as it is read, alone or in a list: without the client
+// secret (recorded), which has a list of its own.
 func (o *Org) AppBody(a *App) any {
+	body := o.appBody(a)
+	credentials := doc.Clone(doc.Object(a.Body, "credentials"))
+	delete(doc.Object(credentials, "oauthClient"), "client_secret")
+	body["credentials"] = credentials
+	return body
+}
+
+// AppBodyWithSecret is the answer to creating and replacing an app, which shows the
+// client secret (recorded).
+func (o *Org) AppBodyWithSecret(a *App) any { return o.appBody(a) }
+
+func (o *Org) appBody(a *App) doc.Doc {
 	body := doc.Doc{
 		"id": a.ID, "orn": "orn:okta:idp:" + o.info.ID + ":apps:" + a.Name + ":" + a.ID,
 		"name": a.Name, "label": a.Label, "status": a.Status, "lastUpdated": a.LastUpdated, "created": a.Created,
-		"signOnMode": a.SignOnMode, "universalLogout": nil, "_links": o.appLinks(a),
+		"signOnMode": a.SignOnMode, "universalLogout": o.universalLogout(a), "_links": o.appLinks(a),
 	}
 	for k, v := range a.Body {
 		body[k] = v
 	}
 	return body
+}
+
+// universalLogout is null in orgs without the feature (recorded).
+func (o *Org) universalLogout(a *App) any {
+	switch {
+	case !o.IsOIE():
+		return nil
+	case a.SignOnMode == Bookmark:
+		return doc.Doc{"status": "UNSUPPORTED"}
+	}
+	return doc.Doc{"status": "DISABLED", "supportType": "FULL", "identityStack": "NOT_SHARED", "protocol": "GLOBAL_TOKEN_REVOCATION"}
 }
 
 func (o *Org) appLinks(a *App) doc.Doc {
@@ -228,7 +252,6 @@ func (o *Org) appLinks(a *App) doc.Doc {
 		l["deactivate"] = href(self + "/lifecycle/deactivate")
 	} else {
 		l["activate"] = href(self + "/lifecycle/activate")
-		l["delete"] = doc.Doc{"href": self, "hints": doc.Doc{"allow": doc.Array("DELETE")}}
 	}
 	if o.IsOIE() {
 		l["policies"] = doc.Doc{"href": self + "/policies", "hints": doc.Doc{"allow": doc.Array("PUT")}}

@@ -169,11 +169,8 @@ func (o *Org) DeleteObject(by *Cause, d Definition, x *Object) error {
 func (o *Org) ObjectBody(d Definition, x *Object) any {
 	self := o.base + "/api/v1/" + d.Name + "/" + x.ID
 	links := doc.Doc{"self": allow(self, "GET", "PUT", "DELETE")}
-	if x.System {
-		links["self"] = allow(self, "GET", "PUT")
-	} else {
-		switchLink(links, self, x.Status)
-	}
+	// A system object has the same links, although Okta refuses to delete it (recorded).
+	switchLink(links, self, x.Status)
 	body := doc.Doc{
 		"id": x.ID, "status": x.Status, "system": x.System, "created": x.Created, "lastUpdated": x.LastUpdated, "_links": links,
 	}
