@@ -2,7 +2,9 @@ package gateway_test
 
 import (
 	"context"
+	"fmt"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +13,11 @@ import (
 	"imago/pkg/blob"
 	"imago/pkg/blob/blobtest"
 	"imago/pkg/blob/s3"
+	"imago/pkg/envelope"
+	"imago/pkg/envelope/local"
+	"imago/pkg/repository"
+	"imago/pkg/resource"
+	"imago/pkg/snapshot"
 	"imago/services/standalone/gateway"
 )
 
@@ -123,5 +130,56 @@ func TestOneAtATime(t *testing.T) {
 	// The first one is unharmed.
 	if err := open(t, server).Put(t.Context(), "still", strings.NewReader("up"), 2); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestRepository takes a snapshot through the server and reads it back: the whole
+// way down to the disk.
+func TestRepository(t *testing.T) {
+	keys := filepath.Join(t.TempDir(), "master")
+	store := open(t, serve(t, t.TempDir()))
+	ks, err := local.Create(keys, time.Unix(0, 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const id account.ID = "0b6a9f0e-0000-7000-8000-00000000000a"
+	k, err := envelope.NewKeyring(t.Context(), ks, id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := repository.SaveKeyring(t.Context(), store, k); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r, err := repository.New(store, k, id, "0b6a9f0e-0000-7000-8000-0000000000c1", repository.Options{SegmentPlain: 64 << 10})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d, err := r.Begin("snapshot", time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC))
+	if err != nil {
+		t.Fatal(err)
+	}
+	const n = 5000
+	for i := range n {
+		key := resource.Key{Type: "user", ID: fmt.Sprintf("00u%06d", i*7%n)}
+		if err := d.Add(t.Context(), resource.Resource{Key: key, Body: fmt.Appendf(nil, `{"id":%q}`, key.ID)}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := d.Commit(t.Context(), snapshot.Manifest{}); err != nil {
+		t.Fatal(err)
+	}
+	report, err := r.Check(t.Context(), repository.CheckOptions{Data: true})
+	if err != nil || report.Objects != n || len(report.Damage) != 0 || report.Segments < 4 {
+		t.Errorf("%+v, %v", report, err)
+	}
+	if err := r.Forget(t.Context(), d.Prefix()); err != nil {
+		t.Fatal(err)
+	}
+	for o, err := range store.List(t.Context(), "users/") {
+		if err != nil || o.Key != snapshot.KeyringName(id) {
+			t.Errorf("left %s, %v", o.Key, err)
+		}
 	}
 }
