@@ -1,0 +1,134 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestUsage(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		args           []string
+		code           int
+		stdout, stderr string
+	}{
+		{nil, exitUsage, "", "Usage:"},
+		{[]string{"help"}, exitDone, "Usage:", ""},
+		{[]string{"dance"}, exitUsage, "", "unknown command"},
+		{[]string{"serve", "--engine", "steam"}, exitUsage, "", "--engine"},
+		{[]string{"serve", "--rate-plan", "none", "--rate-multiplier", "0"}, exitUsage, "", "--rate-multiplier"},
+		{[]string{"serve", "--listen", "here"}, exitUsage, "", "--listen"},
+		{[]string{"serve", "now"}, exitUsage, "", "now"},
+		{[]string{"serve", "--seed", "/does/not/exist"}, exitError, "", "seed plan"},
+		{[]string{"serve", "--listen", "256.0.0.1:0"}, exitError, "", "listen for the org"},
+	} {
+		var out, errs bytes.Buffer
+		if code := run(t.Context(), c.args, &out, &errs); code != c.code {
+			t.Errorf("%v: got %d, want %d", c.args, code, c.code)
+		}
+		if !strings.Contains(out.String(), c.stdout) || !strings.Contains(errs.String(), c.stderr) {
+			t.Errorf("%v: stdout %q, stderr %q", c.args, out.String(), errs.String())
+		}
+	}
+}
+
+// running is a program that has said it is ready.
+type running struct {
+	*testing.T
+	line readyLine
+	stop func() int
+}
+
+// runUntilReady starts serve and waits for its line.
+func runUntilReady(t *testing.T, args ...string) running {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	r, w := io.Pipe()
+	code := make(chan int, 1)
+	var errs bytes.Buffer
+	go func() { code <- run(ctx, append([]string{"serve"}, args...), w, &errs) }()
+	s := running{T: t, stop: func() int { cancel(); return <-code }}
+	if err := json.NewDecoder(r).Decode(&s.line); err != nil {
+		t.Fatalf("%v: %s", err, errs.String())
+	}
+	return s
+}
+
+func (s running) request(method, url, body string, header ...string) (int, []byte) {
+	s.Helper()
+	r, err := http.NewRequest(method, url, strings.NewReader(body))
+	if err != nil {
+		s.Fatal(err)
+	}
+	if len(header) == 2 {
+		r.Header.Set(header[0], header[1])
+	}
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		s.Fatal(err)
+	}
+	b, err := io.ReadAll(resp.Body)
+	if err != nil {
+		s.Fatal(err)
+	}
+	if err := resp.Body.Close(); err != nil {
+		s.Fatal(err)
+	}
+	return resp.StatusCode, b
+}
+
+func TestSecondRunGoesOnWithTheFirstOnesOrg(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	state, ready := filepath.Join(dir, "state.json"), filepath.Join(dir, "ready.json")
+	first := runUntilReady(t, "--seed", "demo", "--state", state, "--ready-file", ready)
+	b, err := os.ReadFile(ready)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var fromFile readyLine
+	if err := json.Unmarshal(b, &fromFile); err != nil || fromFile != first.line || first.line.Type != "ready" {
+		t.Errorf("ready file %s, line %+v, %v", b, first.line, err)
+	}
+	_, b = first.request("POST", first.line.Control+"/control/v1/api-tokens", `{"login":"ada.moreno@acme-robotics.example"}`)
+	var token struct{ Token string }
+	if err := json.Unmarshal(b, &token); err != nil {
+		t.Fatal(err)
+	}
+	auth := []string{"Authorization", "SSWS " + token.Token}
+	_, groups := first.request("GET", first.line.URL+"/api/v1/groups?q=Finance", "", auth...)
+	if code := first.stop(); code != exitDone {
+		t.Fatalf("the first run ended with %d", code)
+	}
+	second := runUntilReady(t, "--seed", "demo", "--state", state)
+	status, again := second.request("GET", second.line.URL+"/api/v1/groups?q=Finance", "", auth...)
+	if status != 200 || strings.ReplaceAll(string(again), second.line.URL, first.line.URL) != string(groups) {
+		t.Errorf("the second run has another org: %d %s", status, again)
+	}
+	if code := second.stop(); code != exitDone {
+		t.Errorf("the second run ended with %d", code)
+	}
+}
+
+func TestBrokenStateIsNotOverwritten(t *testing.T) {
+	t.Parallel()
+	state := filepath.Join(t.TempDir(), "state.json")
+	if err := os.WriteFile(state, []byte("{broken"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var out, errs bytes.Buffer
+	if code := run(t.Context(), []string{"serve", "--state", state}, &out, &errs); code != exitError || !strings.Contains(errs.String(), state) {
+		t.Errorf("got %d, %s", code, errs.String())
+	}
+	if b, err := os.ReadFile(state); err != nil || string(b) != "{broken" {
+		t.Errorf("the file became %q, %v", b, err)
+	}
+}
