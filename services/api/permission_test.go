@@ -35,7 +35,7 @@ func TestPermissionsFitTheContract(t *testing.T) {
 // ask calls any RPC with an empty request; what matters is who is let in. Empty stands
 // for every message: no bytes are every message's default.
 func (w *world) ask(p *person, procedure string, streams bool) error {
-	c := connect.NewClient[emptypb.Empty, emptypb.Empty](http.DefaultClient, w.url+procedure, connect.WithInterceptors(bearerOf(p.token)))
+	c := connect.NewClient[emptypb.Empty, emptypb.Empty](http.DefaultClient, w.url+procedure, connect.WithInterceptors(from{p.token, w.ip}))
 	if !streams {
 		_, err := c.CallUnary(w.t.Context(), req(&emptypb.Empty{}))
 		return err

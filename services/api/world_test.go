@@ -7,10 +7,12 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"strings"
 	"sync"
 	"testing"
@@ -46,6 +48,7 @@ type world struct {
 	box    *envelope.PrivateKey
 	log    *logBook
 	clock  *clock
+	ip     string // from where its clients come, as a proxy says: sign-ins are throttled by it
 }
 
 // clock is the api's own; the database has one of its own, which tests move in rows.
@@ -102,6 +105,10 @@ func worldOn(t testing.TB, db *postgrestest.Database, c Config) *world {
 	if c.Poll == 0 {
 		c.Poll = time.Millisecond
 	}
+	c.TrustedProxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+	b := make([]byte, 3)
+	rand.Read(b)
+	w.ip = fmt.Sprintf("10.%d.%d.%d", b[0], b[1], b[2])
 	w.api, err = New(c, Deps{
 		DB: db.Open(t, "imago_api"), Store: w.store, Keys: w.keys, Box: w.box.PublicKey(), Provider: okta.New(okta.Options{}),
 		Log: slog.New(slog.NewJSONHandler(w.log, nil)), Metrics: prometheus.NewRegistry(), Now: w.clock.now,
@@ -173,7 +180,7 @@ func (w *world) sessionWith(p *person, token string) *person {
 
 // clients gives somebody clients that send their token, if they have one.
 func (w *world) clients(p *person) *person {
-	o := connect.WithInterceptors(bearerOf(p.token))
+	o := connect.WithInterceptors(from{p.token, w.ip})
 	c := http.DefaultClient
 	p.signIn = rpc.NewSignInServiceClient(c, w.url, o)
 	p.connections = rpc.NewConnectionServiceClient(c, w.url, o)
@@ -186,31 +193,32 @@ func (w *world) clients(p *person) *person {
 
 func (w *world) stranger() *person { return w.clients(&person{}) }
 
-// bearerOf sends a token with every request.
-type bearerOf string
+// from says with every request who sends it, and from where.
+type from struct{ token, ip string }
 
-func (b bearerOf) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
+func (f from) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
 	return func(ctx context.Context, r connect.AnyRequest) (connect.AnyResponse, error) {
-		b.sign(r.Header())
+		f.sign(r.Header())
 		return next(ctx, r)
 	}
 }
 
-func (b bearerOf) WrapStreamingClient(next connect.StreamingClientFunc) connect.StreamingClientFunc {
+func (f from) WrapStreamingClient(next connect.StreamingClientFunc) connect.StreamingClientFunc {
 	return func(ctx context.Context, s connect.Spec) connect.StreamingClientConn {
 		c := next(ctx, s)
-		b.sign(c.RequestHeader())
+		f.sign(c.RequestHeader())
 		return c
 	}
 }
 
-func (b bearerOf) WrapStreamingHandler(next connect.StreamingHandlerFunc) connect.StreamingHandlerFunc {
+func (f from) WrapStreamingHandler(next connect.StreamingHandlerFunc) connect.StreamingHandlerFunc {
 	return next
 }
 
-func (b bearerOf) sign(h http.Header) {
-	if b != "" {
-		h.Set("Authorization", "Bearer "+string(b))
+func (f from) sign(h http.Header) {
+	h.Set("X-Forwarded-For", "198.51.100.7, "+f.ip)
+	if f.token != "" {
+		h.Set("Authorization", "Bearer "+f.token)
 	}
 }
 
@@ -228,7 +236,7 @@ func (w *world) rest(p *person, method, path, body string, headers ...string) (i
 	if body != "" {
 		r.Header.Set("Content-Type", "application/json")
 	}
-	bearerOf(p.token).sign(r.Header)
+	from{p.token, w.ip}.sign(r.Header)
 	for i := 0; i+1 < len(headers); i += 2 {
 		r.Header.Set(headers[i], headers[i+1])
 	}
