@@ -1,0 +1,400 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"imago/pkg/account"
+	"imago/pkg/job"
+	"imago/pkg/postgres"
+	"imago/pkg/postgres/accounts"
+	"imago/pkg/postgres/messages"
+	"imago/pkg/postgres/restores"
+	"imago/pkg/postgres/sealed"
+	"imago/pkg/postgres/work"
+	"imago/pkg/problem"
+	"imago/pkg/provider"
+	"imago/pkg/restore"
+)
+
+const (
+	// look is how often the write app is asked for at first.
+	look = 2 * time.Second
+	// settle is how long after the last write the org may take to do its own part (rules
+	// that assign members) before what is not there counts as a difference.
+	settle = 20 * time.Second
+)
+
+// applyRestore takes one slice of an approved restore, from waiting for the write app
+// to the proof that it is switched off again:
+//
+//	approved → waiting → applying → verifying → verified → closing → closed
+//
+// A restore of which a step was not made is verified, told and closed too, and ends as
+// stopped. What the org's admin does with the write app moves it on or holds it up.
+func (s *Service) applyRestore(ctx context.Context, u work.Unit, a job.ApplyRestore) (work.End, error) {
+	r, err := s.beginRestore(ctx, u, a.AccountID, a.RestoreID)
+	if over(err) {
+		return work.Done(outcome("ended before")), nil
+	}
+	if err != nil {
+		return work.End{}, err
+	}
+	step := map[restores.State]func(context.Context) (work.End, error){
+		restores.Approved: r.wait, restores.Waiting: r.wait, restores.Applying: r.apply,
+		restores.Verifying: r.verify, restores.Verified: r.release, restores.Closing: r.close,
+	}[r.row.State]
+	if step == nil {
+		return work.Done(outcome("not approved")), nil
+	}
+	end, err := step(ctx)
+	if err != nil {
+		return r.applyFailed(ctx, err)
+	}
+	return end, nil
+}
+
+// writer opens the write app, and asks the org whether it lets it in: refused is why
+// not. Nothing is written.
+func (r *restoring) writer(ctx context.Context) (w provider.Writer, refused *problem.Problem, err error) {
+	if w, err = r.orgs.Write(ctx, r.unit.Proof, r.row.ConnectionID); err == nil {
+		err = signIn(ctx, w)
+	}
+	if err != nil && hopeless(err) {
+		return w, problem.Of(err), nil
+	}
+	return w, nil, err
+}
+
+// signIn asks the org whether it lets a writer in: every provider's writer can tell
+// which org it is.
+func signIn(ctx context.Context, w provider.Writer) error {
+	asker, ok := w.(interface {
+		Org(context.Context) (provider.OrgFacts, error)
+	})
+	if !ok {
+		return nil
+	}
+	_, err := asker.Org(ctx)
+	return err
+}
+
+// wait waits for the write app to be activated, and opens the window.
+func (r *restoring) wait(ctx context.Context) (work.End, error) {
+	_, refused, err := r.writer(ctx)
+	if err != nil {
+		return work.End{}, err
+	}
+	if refused == nil {
+		e := r.event("open_window", "the write app is active: the approved plan is applied")
+		err := r.change(ctx, e, func(tx *postgres.Tx) error {
+			if err := restores.SetProblem(ctx, tx, r.lease, nil); err != nil {
+				return err
+			}
+			return restores.Move(ctx, tx, r.lease, restores.Applying)
+		})
+		return work.Again(0, outcome("window open")), err
+	}
+	if r.Now().Sub(at(r.row.ApplyRequestedAt)) > r.config.Window {
+		return r.end(ctx, restores.Failed, problem.New(problem.Denied, "the write app was not activated in time: %s", refused.What).
+			WithHint("activate it, then plan the restore again"))
+	}
+	return r.hold(ctx, restores.Waiting, at(r.row.ApplyRequestedAt), refused)
+}
+
+// hold stays in a state, or goes back to it, and shows why.
+func (r *restoring) hold(ctx context.Context, in restores.State, since time.Time, why *problem.Problem) (work.End, error) {
+	err := r.change(ctx, work.Event{}, func(tx *postgres.Tx) error {
+		if in != r.row.State {
+			if err := restores.Move(ctx, tx, r.lease, in); err != nil {
+				return err
+			}
+		}
+		return restores.SetProblem(ctx, tx, r.lease, why)
+	})
+	if in == r.row.State {
+		return work.Again(r.patient(since)), err
+	}
+	return work.Again(look, outcome(string(in))), err
+}
+
+// patient looks often while somebody is likely to sit in front of it.
+func (r *restoring) patient(since time.Time) time.Duration {
+	return min(max(r.Now().Sub(since)/30, look), 30*time.Second)
+}
+
+// apply makes steps until the slice is over.
+func (r *restoring) apply(ctx context.Context) (work.End, error) {
+	w, refused, err := r.writer(ctx)
+	if err != nil {
+		return work.End{}, err
+	}
+	if refused != nil { // switched off in the middle: what is written stays, and is not written again
+		return r.hold(ctx, restores.Waiting, r.Now(), refused)
+	}
+	out, err := r.steps(ctx, w, false)
+	if problem.Is(err, problem.Denied) && signIn(ctx, w) == nil {
+		// The app as a whole is let in: it is this write that the org denies it.
+		out, err = r.steps(ctx, w, true)
+	}
+	switch {
+	case err != nil:
+		return work.End{}, err
+	case !out.Wait.IsZero():
+		return work.Again(out.Wait.Sub(r.Now()), outcome("waits for the org's rate limit")), nil
+	case !out.Done:
+		return work.Again(0), nil
+	}
+	err = r.change(ctx, work.Event{}, func(tx *postgres.Tx) error { return restores.Move(ctx, tx, r.lease, restores.Verifying) })
+	return work.Again(0, outcome("applied"), slog.Int("steps", len(out.Entries))), err
+}
+
+func (r *restoring) steps(ctx context.Context, w provider.Writer, failDenied bool) (restore.Outcome, error) {
+	org, err := r.org(ctx)
+	if err != nil {
+		return restore.Outcome{}, err
+	}
+	text, err := sealed.Plan(r.row.ID).OpenBytes(r.ring, r.row.PlanSealed)
+	if err != nil {
+		return restore.Outcome{}, err
+	}
+	return restore.Apply(ctx, restore.Work{
+		Catalog: org.Provider.Catalog(), Plan: text, Approved: *r.row.PlanDigest, Reader: org.Reader, Writer: w, Journal: journal{r},
+	}, restore.Options{Now: r.Now, Until: r.unit.Until, FailDenied: failDenied})
+}
+
+// verify reads again what was written, and stores the receipt.
+func (r *restoring) verify(ctx context.Context) (work.End, error) {
+	plan, entries, err := r.made(ctx)
+	if err != nil {
+		return work.End{}, err
+	}
+	org, err := r.org(ctx)
+	if err != nil {
+		return work.End{}, err
+	}
+	snap, err := r.open(ctx)
+	if err != nil {
+		return work.End{}, err
+	}
+	report, err := restore.Verify(ctx, restore.Check{
+		Catalog: org.Provider.Catalog(), Snapshot: snap, Reader: org.Reader, Plan: plan, Entries: entries,
+	})
+	if wait := provider.WaitOf(err); wait != nil {
+		return work.Again(wait.Until.Sub(r.Now()), outcome("waits for the org's rate limit")), nil
+	}
+	if err != nil {
+		return work.End{}, fmt.Errorf("verify: %w", err)
+	}
+	last, err := r.lastWrite(ctx)
+	if err != nil {
+		return work.End{}, err
+	}
+	if len(report.Pending)+len(report.Differences) > 0 && r.Now().Sub(last) < settle {
+		return work.Again(look), nil
+	}
+	return r.storeReceipt(ctx, plan, entries, report)
+}
+
+// made is the approved plan, and what the journal says of it.
+func (r *restoring) made(ctx context.Context) (restore.Plan, []restore.Entry, error) {
+	text, err := sealed.Plan(r.row.ID).OpenBytes(r.ring, r.row.PlanSealed)
+	if err != nil {
+		return restore.Plan{}, nil, err
+	}
+	plan, err := restore.Decode(text, *r.row.PlanDigest)
+	if err != nil {
+		return restore.Plan{}, nil, err
+	}
+	entries, err := journal{r}.Load(ctx)
+	return plan, entries, err
+}
+
+// lastWrite is when the last step ended; the window's opening if the plan had none.
+func (r *restoring) lastWrite(ctx context.Context) (last time.Time, err error) {
+	last = at(r.row.WindowOpenedAt)
+	err = r.DB.As(ctx, r.unit.Proof, func(tx *postgres.Tx) error {
+		steps, err := restores.Steps(ctx, tx, r.row.ID)
+		for _, s := range steps {
+			if ended := at(s.EndedAt); ended.After(last) {
+				last = ended
+			}
+		}
+		return err
+	})
+	return last, err
+}
+
+func (r *restoring) storeReceipt(ctx context.Context, plan restore.Plan, entries []restore.Entry, report restore.Report) (work.End, error) {
+	facts, err := r.facts(ctx)
+	if err != nil {
+		return work.End{}, err
+	}
+	receipt, err := restore.NewReceipt(facts, plan, entries, report)
+	if err != nil {
+		return work.End{}, err
+	}
+	shut, err := sealed.Receipt(r.row.ID).Seal(r.ring, receipt)
+	if err != nil {
+		return work.End{}, err
+	}
+	to, action := restores.Verified, "complete_restore"
+	if receipt.Failed+receipt.Skipped > 0 {
+		to, action = restores.Closing, "stop_restore"
+	}
+	e := r.event(action, fmt.Sprintf("%d written, %d failed, %d skipped, %d differences",
+		receipt.Made, receipt.Failed, receipt.Skipped, len(report.Differences)))
+	err = r.change(ctx, e, func(tx *postgres.Tx) error {
+		if err := restores.SetReceipt(ctx, tx, r.lease, shut); err != nil {
+			return err
+		}
+		if err := restores.Move(ctx, tx, r.lease, to); err != nil {
+			return err
+		}
+		_, err := messages.Queue(ctx, tx, messages.Receipt, r.row.ID)
+		return err
+	})
+	return work.Again(0, outcome(string(to)), slog.Int("made", receipt.Made), slog.Int("differences", len(report.Differences))), err
+}
+
+// facts names who asked and who approved.
+func (r *restoring) facts(ctx context.Context) (restore.Facts, error) {
+	f := restore.Facts{Restore: r.row.ID, Approved: at(r.row.ApprovedAt), Ended: r.Now().UTC()}
+	err := r.DB.As(ctx, r.unit.Proof, func(tx *postgres.Tx) error {
+		members, err := accounts.Members(ctx, tx)
+		f.RequestedBy = addressOf(members, r.row.RequestedBy)
+		if r.row.ApprovedBy != nil {
+			f.ApprovedBy = addressOf(members, *r.row.ApprovedBy)
+		}
+		return err
+	})
+	return f, err
+}
+
+// addressOf is a member's address; of one who has left, the ID is what is known.
+func addressOf(members []accounts.Member, id account.UserID) string {
+	for _, m := range members {
+		if m.UserID == id {
+			return m.Email
+		}
+	}
+	return string(id)
+}
+
+// release gives the token back; from here on the org's admin may switch the app off.
+func (r *restoring) release(ctx context.Context) (work.End, error) {
+	w, refused, err := r.writer(ctx)
+	if err == nil && refused == nil {
+		err = w.Release(ctx)
+	}
+	if err != nil {
+		return work.End{}, err
+	}
+	err = r.change(ctx, work.Event{}, func(tx *postgres.Tx) error { return restores.Move(ctx, tx, r.lease, restores.Closing) })
+	return work.Again(0, outcome("closing")), err
+}
+
+// close waits until the org refuses the write app, which proves that the window is shut.
+func (r *restoring) close(ctx context.Context) (work.End, error) {
+	w, refused, err := r.writer(ctx)
+	if err != nil {
+		return work.End{}, err
+	}
+	if refused == nil {
+		if err := w.Release(ctx); err != nil {
+			return work.End{}, err
+		}
+		return r.hold(ctx, restores.Closing, at(r.row.WindowOpenedAt), problem.New(problem.Denied, "the write app is still active").
+			WithHint("deactivate it in the org: until then it can write"))
+	}
+	_, entries, err := r.made(ctx)
+	if err != nil {
+		return work.End{}, err
+	}
+	if (restore.Outcome{Entries: entries}).Stopped() {
+		return r.end(ctx, restores.Stopped, problem.New(problem.Stale, "not every write of the plan was made").
+			WithHint("the receipt says which and why: plan the rest again"))
+	}
+	e := r.event("close_window", "the org refuses the write app: "+refused.What)
+	err = r.change(ctx, e, func(tx *postgres.Tx) error {
+		if err := restores.SetProblem(ctx, tx, r.lease, nil); err != nil {
+			return err
+		}
+		return restores.Move(ctx, tx, r.lease, restores.Closed)
+	})
+	r.metrics.restores.WithLabelValues(string(restores.Closed)).Inc()
+	return work.Done(outcome("closed")), err
+}
+
+// applyFailed waits, tries again, or stops the restore where it is.
+func (r *restoring) applyFailed(ctx context.Context, err error) (work.End, error) {
+	if wait := provider.WaitOf(err); wait != nil {
+		return work.Again(wait.Until.Sub(r.Now()), outcome("waits for the org's rate limit")), nil
+	}
+	if errors.Is(err, errTakenOver) {
+		return work.Again(busy, outcome("taken over")), nil
+	}
+	if ctx.Err() != nil && !errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return work.Again(0, outcome("stopped")), nil // the program ends; the next one goes on
+	}
+	moved, dberr := r.lastWrite(ctx)
+	if dberr != nil {
+		return work.End{}, errors.Join(err, dberr)
+	}
+	if moved.IsZero() {
+		moved = at(r.row.ApplyRequestedAt)
+	}
+	if r.row.State == restores.Closing || !final(err) && !problem.Is(err, problem.Stale) && r.Now().Sub(moved) < r.config.Patience {
+		r.Log.WarnContext(ctx, "restore is held up", "job", r.unit.Job, "account", r.row.AccountID,
+			"connection", r.row.ConnectionID, "restore", r.row.ID, "state", r.row.State, "error", err)
+		return work.Again(r.later(moved), outcome("held up")), nil
+	}
+	if r.row.State == restores.Approved || r.row.State == restores.Waiting {
+		return r.end(ctx, restores.Failed, err)
+	}
+	return r.end(ctx, restores.Stopped, err)
+}
+
+// journal keeps the steps of the restore, under its lease.
+type journal struct{ r *restoring }
+
+var _ restore.Journal = journal{}
+
+// Load reads the journal.
+func (j journal) Load(ctx context.Context) (entries []restore.Entry, err error) {
+	var steps []restores.Step
+	err = j.r.DB.As(ctx, j.r.unit.Proof, func(tx *postgres.Tx) (err error) {
+		steps, err = restores.Steps(ctx, tx, j.r.row.ID)
+		return err
+	})
+	for _, s := range steps {
+		e := restore.Entry{}
+		if s.Sealed != nil && err == nil {
+			err = sealed.Step(j.r.row.ID, s.N).Open(j.r.ring, s.Sealed, &e)
+		}
+		e.N, e.State = s.N, restore.State(s.State)
+		entries = append(entries, e)
+	}
+	return entries, err
+}
+
+// Begin notes that a step is about to be made.
+func (j journal) Begin(ctx context.Context, s restore.Step) error {
+	return j.r.change(ctx, work.Event{}, func(tx *postgres.Tx) error {
+		return restores.BeginStep(ctx, tx, j.r.lease, s.N, s.Op, s.Key.Type)
+	})
+}
+
+// End notes how it ended.
+func (j journal) End(ctx context.Context, s restore.Step, e restore.Entry) error {
+	shut, err := sealed.Step(j.r.row.ID, s.N).Seal(j.r.ring, e)
+	if err != nil {
+		return err
+	}
+	return j.r.change(ctx, work.Event{}, func(tx *postgres.Tx) error {
+		return restores.EndStep(ctx, tx, j.r.lease, s.N, restores.StepState(e.State), shut)
+	})
+}

@@ -1,0 +1,313 @@
+package worker
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"imago/pkg/account"
+	"imago/pkg/diff"
+	"imago/pkg/drift"
+	"imago/pkg/envelope"
+	"imago/pkg/job"
+	"imago/pkg/notify"
+	"imago/pkg/postgres"
+	"imago/pkg/postgres/connections"
+	"imago/pkg/postgres/findings"
+	"imago/pkg/postgres/messages"
+	"imago/pkg/postgres/restores"
+	"imago/pkg/postgres/schedules"
+	"imago/pkg/postgres/sealed"
+	"imago/pkg/postgres/snapshots"
+	"imago/pkg/postgres/work"
+	"imago/pkg/problem"
+	"imago/pkg/provider"
+	"imago/pkg/resource"
+	"imago/pkg/restore"
+)
+
+// How much of what happened one mail shows.
+const (
+	mostFindings = 20
+	mostFields   = 20
+	mostWrites   = 50
+)
+
+// sendMessage renders one message and sends it. A process that is killed between the
+// sending and the mark sends it once more, with the same Message-ID, by which mail
+// programs know a copy; the other order would lose it.
+func (s *Service) sendMessage(ctx context.Context, u work.Unit, a job.SendMessage) (work.End, error) {
+	ring, err := s.keyrings.Of(ctx, u.Proof, account.ID(a.AccountID))
+	if err != nil {
+		return work.End{}, err
+	}
+	l := letter{ring: ring, catalogs: s.catalog}
+	err = s.DB.As(ctx, u.Proof, func(tx *postgres.Tx) error { return l.read(ctx, tx, a.MessageID) })
+	if problem.Is(err, problem.NotFound) {
+		return work.Done(outcome("gone")), nil // the member left, and the message with them
+	}
+	if err != nil {
+		return work.End{}, fmt.Errorf("read message %s: %w", a.MessageID, err)
+	}
+	if l.State != "queued" {
+		return work.Done(outcome("sent before")), nil
+	}
+	mail, err := l.mail()
+	if err != nil {
+		return work.End{}, fmt.Errorf("render message %s: %w", a.MessageID, err)
+	}
+	m, err := s.templates.Render(l.ID, l.Email, mail)
+	if err != nil {
+		return work.End{}, fmt.Errorf("render message %s: %w", a.MessageID, err)
+	}
+	sent, err := s.deliver(ctx, string(l.Kind), m)
+	if err != nil {
+		return work.End{}, err
+	}
+	return work.Done(delivered(sent)), s.DB.As(ctx, u.Proof, func(tx *postgres.Tx) error {
+		if sent {
+			return messages.SetSent(ctx, tx, l.ID)
+		}
+		return messages.SetFailed(ctx, tx, l.ID)
+	})
+}
+
+// letter is a message and all that it is about.
+type letter struct {
+	messages.Message
+	ring       *envelope.Keyring
+	catalogs   func(providerName string) resource.Catalog
+	connection connections.Connection
+	findings   []findings.Finding
+	restore    restores.Restore
+	snapshot   snapshots.Snapshot
+	schedule   schedules.Schedule
+}
+
+// read collects the rows.
+func (l *letter) read(ctx context.Context, tx *postgres.Tx, id string) (err error) {
+	if l.Message, err = messages.Get(ctx, tx, id); err != nil || l.State != "queued" {
+		return err
+	}
+	var of account.ConnectionID
+	switch l.Kind {
+	case messages.Finding:
+		if l.findings, err = findings.Together(ctx, tx, l.SubjectID); err == nil && len(l.findings) == 0 {
+			err = problem.New(problem.NotFound, "there is no such finding")
+		}
+		if err == nil {
+			of = l.findings[0].ConnectionID
+		}
+	case messages.Receipt:
+		l.restore, err = restores.Get(ctx, tx, l.SubjectID)
+		of = l.restore.ConnectionID
+	case messages.SnapshotFailed:
+		l.snapshot, err = snapshots.Get(ctx, tx, l.SubjectID)
+		of = l.snapshot.ConnectionID
+	case messages.SnapshotOverdue:
+		of, err = l.readOverdue(ctx, tx)
+	default:
+		err = fmt.Errorf("message of kind %q", l.Kind)
+	}
+	if err != nil {
+		return err
+	}
+	l.connection, err = connections.Get(ctx, tx, of)
+	return err
+}
+
+// readOverdue finds what the message's subject is: the last snapshot, or the connection.
+func (l *letter) readOverdue(ctx context.Context, tx *postgres.Tx) (of account.ConnectionID, err error) {
+	of = account.ConnectionID(l.SubjectID)
+	l.snapshot, err = snapshots.Get(ctx, tx, l.SubjectID)
+	switch {
+	case err == nil:
+		of = l.snapshot.ConnectionID
+	case !problem.Is(err, problem.NotFound):
+		return of, err
+	}
+	l.schedule, _, err = schedules.Get(ctx, tx, of)
+	return of, err
+}
+
+// mail is what the message says.
+func (l *letter) mail() (notify.Mail, error) {
+	place := notify.Place{Connection: notify.Text(l.connection.Name), Org: l.connection.OrgURL}
+	switch l.Kind {
+	case messages.Finding:
+		return l.alert(place)
+	case messages.Receipt:
+		return l.receipt(place)
+	case messages.SnapshotFailed:
+		return notify.SnapshotFailed{
+			Place: place, Snapshot: l.snapshot.ID, Started: at(l.snapshot.StartedAt), Ended: at(l.snapshot.EndedAt),
+			What: notify.Text(what(l.snapshot.Problem)), Hint: notify.Text(hint(l.snapshot.Problem)),
+		}, nil
+	}
+	return notify.SnapshotOverdue{Place: place, Cron: l.schedule.Cron, TimeZone: l.schedule.TimeZone, Last: at(l.snapshot.EndedAt)}, nil
+}
+
+func at(t *time.Time) time.Time {
+	if t == nil {
+		return time.Time{}
+	}
+	return *t
+}
+
+func what(p *problem.Problem) string {
+	if p == nil {
+		return "the reason was not kept"
+	}
+	return p.What
+}
+
+func hint(p *problem.Problem) string {
+	if p == nil {
+		return ""
+	}
+	return p.Hint
+}
+
+func (l *letter) alert(place notify.Place) (notify.Mail, error) {
+	out := notify.DriftAlert{Place: place, More: max(0, len(l.findings)-mostFindings)}
+	for _, row := range l.findings[:len(l.findings)-out.More] {
+		var f drift.Finding
+		if err := sealed.Finding(row.ConnectionID, row.DedupKey).Open(l.ring, row.Sealed, &f); err != nil {
+			return nil, err
+		}
+		out.Findings = append(out.Findings, findingText(f, row, l.title(f.Change.Key.Type)))
+	}
+	return out, nil
+}
+
+// title is what people call a type.
+func (l *letter) title(t resource.Type) string {
+	if info, ok := l.catalogs(l.connection.Provider).Info(t); ok {
+		return info.Title
+	}
+	return string(t)
+}
+
+// findingText is a finding in the mail's words.
+func findingText(f drift.Finding, row findings.Finding, title string) notify.Finding {
+	out := notify.Finding{
+		Severity: row.Severity, Title: notify.Text(f.Title + ": " + f.Label), Sentence: notify.Text(f.Sentence),
+		Type: notify.Text(title), Object: notify.Text(f.Label), Key: f.Change.Key.String(),
+		When: row.EventTime, Snapshot: f.Snapshot,
+	}
+	if e := f.Attribution.Event; e != nil {
+		out.Certain, out.Who, out.WhoType = true, notify.Text(firstOf(e.Actor.Login, e.Actor.Name, e.Actor.ID)), notify.Text(e.Actor.Type)
+		out.When, out.IP, out.Agent, out.Where = e.Time, notify.Text(e.Client.IP), notify.Text(e.Client.UserAgent), notify.Text(e.Client.Place)
+		out.Event = e.Name
+	} else if c := f.Attribution.Candidates; len(c) > 0 {
+		out.Who = notify.Text(firstOf(c[0].Actor.Login, c[0].Actor.Name, c[0].Actor.ID))
+	}
+	if f.ParentLabel != "" {
+		out.Object = notify.Text(f.Label + " in " + f.ParentLabel)
+	}
+	out.Hidden = max(0, len(f.Change.Fields)-mostFields)
+	for _, d := range f.Change.Fields[:len(f.Change.Fields)-out.Hidden] {
+		out.Fields = append(out.Fields, notify.Field{Path: notify.Text(d.Path), Before: value(d.Before), After: value(d.After)})
+	}
+	for _, c := range f.Consequences {
+		out.Related = append(out.Related, notify.Text(c))
+	}
+	return out
+}
+
+// value shows a JSON value; texts without their quotes.
+func value(raw json.RawMessage) notify.Text {
+	var s string
+	if err := json.Unmarshal(raw, &s); err == nil {
+		return notify.Text(s)
+	}
+	return notify.Text(raw)
+}
+
+func firstOf(words ...string) string {
+	for _, w := range words {
+		if w != "" {
+			return w
+		}
+	}
+	return ""
+}
+
+func (l *letter) receipt(place notify.Place) (notify.Mail, error) {
+	if l.restore.ReceiptSealed == nil {
+		return nil, errors.New("the restore has no receipt")
+	}
+	var r restore.Receipt
+	if err := sealed.Receipt(l.restore.ID).Open(l.ring, l.restore.ReceiptSealed, &r); err != nil {
+		return nil, err
+	}
+	return receiptText(place, r), nil
+}
+
+// receiptText is a receipt in the mail's words.
+func receiptText(place notify.Place, r restore.Receipt) notify.RestoreReceipt {
+	out := notify.RestoreReceipt{
+		Place: place, Restore: r.Restore, Outcome: "verified", Digest: r.Plan, Approver: notify.Text(r.ApprovedBy),
+		Approved: r.Approved, Ended: r.Ended, Verified: r.Report.Same,
+	}
+	for _, c := range r.Identical {
+		out.Identical += c.N
+	}
+	for _, line := range r.Lines {
+		switch {
+		case line.State != restore.Done:
+			out.Differences = append(out.Differences, notify.Text(firstOf(line.Problem, "not made: "+line.Title+" "+line.Label)))
+		case len(out.Made) == mostWrites:
+			out.Hidden++
+		default:
+			out.Made = append(out.Made, written(line))
+		}
+	}
+	for _, left := range r.LeftOut {
+		out.LeftOut = append(out.LeftOut, notify.Text(left.Title+" "+left.Label+": "+left.Reason))
+	}
+	for _, d := range r.Report.Differences {
+		out.Differences = append(out.Differences, notify.Text(difference(d)))
+	}
+	if r.Failed+r.Skipped > 0 {
+		out.Outcome = "stopped"
+		out.Problem = notify.Text(fmt.Sprintf("%d of %d writes were not made", r.Failed+r.Skipped, len(r.Lines)))
+	}
+	return out
+}
+
+func written(line restore.Line) notify.Written {
+	w := notify.Written{Op: string(line.Op), Type: notify.Text(line.Title), Label: notify.Text(line.Label)}
+	if line.Parent != "" {
+		w.Label = notify.Text(line.Label + " in " + line.Parent)
+	}
+	if line.Op == provider.Create && line.Is.ID != line.Was.ID {
+		w.NewID = notify.Text(line.Is.ID)
+	}
+	return w
+}
+
+// difference names what is not as it was.
+func difference(d restore.Difference) string {
+	if d.Op == diff.Delete {
+		return d.Title + " " + d.Label + " is not there"
+	}
+	var paths []string
+	for _, f := range d.Fields {
+		paths = append(paths, strings.ReplaceAll(string(f.Path), ".", " › "))
+	}
+	return d.Title + " " + d.Label + ": " + strings.Join(paths, ", ")
+}
+
+// catalog is what is known of a provider's types; nil for one that nobody knows.
+func (s *Service) catalog(name string) resource.Catalog {
+	for _, p := range s.Providers {
+		if p.Name() == name {
+			return p.Catalog()
+		}
+	}
+	return nil
+}

@@ -1,0 +1,63 @@
+package worker
+
+import (
+	"context"
+	"fmt"
+
+	"imago/pkg/account"
+	"imago/pkg/job"
+	"imago/pkg/postgres"
+	"imago/pkg/postgres/messages"
+	"imago/pkg/postgres/snapshots"
+	"imago/pkg/postgres/work"
+	"imago/pkg/problem"
+)
+
+// reportFailure tells an account that something which should have happened by itself
+// did not: in its activity log, and by mail.
+func (s *Service) reportFailure(ctx context.Context, u work.Unit, a job.ReportFailure) (work.End, error) {
+	ring, err := s.keyrings.Of(ctx, u.Proof, account.ID(a.AccountID))
+	if err != nil {
+		return work.End{}, err
+	}
+	err = s.DB.As(ctx, u.Proof, func(tx *postgres.Tx) error {
+		e := work.Event{At: s.Now()}
+		var err error
+		switch {
+		case a.SnapshotID != "":
+			e.Action, e.TargetType, e.TargetID = "fail_snapshot", "snapshot", a.SnapshotID
+			e.Detail = "given up after many tries"
+			_, err = messages.Queue(ctx, tx, messages.SnapshotFailed, a.SnapshotID)
+		case a.RestoreID != "":
+			e.Action, e.TargetType, e.TargetID = "stop_restore", "restore", a.RestoreID
+			e.Detail = "given up after many tries; its journal says what was made"
+		default:
+			e.Action, e.TargetType, e.TargetID = "raise_alarm", "connection", a.ConnectionID
+			e.Detail = "no snapshot was taken for two periods of its schedule"
+			err = queueOverdue(ctx, tx, account.ConnectionID(a.ConnectionID))
+		}
+		if err != nil {
+			return err
+		}
+		return u.Record(ctx, tx, ring, e)
+	})
+	if err != nil {
+		return work.End{}, fmt.Errorf("report failure: %w", err)
+	}
+	return work.Done(), nil
+}
+
+// queueOverdue queues the mail once for each last snapshot: its subject is that
+// snapshot or, if none was ever taken, the connection.
+func queueOverdue(ctx context.Context, tx *postgres.Tx, id account.ConnectionID) error {
+	subject := string(id)
+	last, err := snapshots.Latest(ctx, tx, id)
+	switch {
+	case err == nil:
+		subject = last.ID
+	case !problem.Is(err, problem.NotFound):
+		return err
+	}
+	_, err = messages.Queue(ctx, tx, messages.SnapshotOverdue, subject)
+	return err
+}

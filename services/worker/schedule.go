@@ -1,0 +1,157 @@
+package worker
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"imago/pkg/job"
+	"imago/pkg/postgres"
+	"imago/pkg/postgres/schedules"
+	"imago/pkg/postgres/snapshots"
+	"imago/pkg/postgres/work"
+)
+
+const (
+	// batch bounds what one transaction of the tick holds locked.
+	batch = 50
+	// grace is how late a snapshot may be, besides two periods, before it is overdue.
+	grace = time.Hour
+)
+
+// runSchedules is the tick: it queues the snapshots whose time has come, ends what was
+// given up, raises the alarms, and clears away what has expired.
+func (s *Service) runSchedules(ctx context.Context, u work.Unit, _ job.RunSchedules) (work.End, error) {
+	started, err := s.startDue(ctx, u)
+	if err != nil {
+		return work.End{}, err
+	}
+	orphans, err := s.endOrphans(ctx, u)
+	if err != nil {
+		return work.End{}, err
+	}
+	alarms, err := s.raiseAlarms(ctx, u)
+	if err != nil {
+		return work.End{}, err
+	}
+	if err := s.DB.As(ctx, u.Proof, func(tx *postgres.Tx) error { return schedules.Purge(ctx, tx) }); err != nil {
+		return work.End{}, fmt.Errorf("purge: %w", err)
+	}
+	if started+orphans+alarms == 0 {
+		return work.Done(), nil
+	}
+	return work.Done(slog.Int("started", started), slog.Int("orphans", orphans), slog.Int("alarms", alarms)), nil
+}
+
+// startDue queues snapshots, batch by batch. A schedule that missed several runs while
+// Imago was away has one now, and its next one after now.
+func (s *Service) startDue(ctx context.Context, u work.Unit) (started int, err error) {
+	for claimed := batch; claimed == batch && err == nil; {
+		var n int
+		err = s.DB.As(ctx, u.Proof, func(tx *postgres.Tx) error {
+			n = 0
+			now := s.Now()
+			due, err := schedules.ClaimDue(ctx, tx, now, batch)
+			claimed = len(due)
+			for _, d := range due {
+				if err != nil {
+					break
+				}
+				var ok bool
+				if ok, err = s.start(ctx, tx, d, now); ok {
+					n++
+				}
+			}
+			return err
+		})
+		started += n
+	}
+	if err != nil {
+		return started, fmt.Errorf("start scheduled snapshots: %w", err)
+	}
+	return started, nil
+}
+
+// start queues one snapshot; ok is false when one is unfinished or the connection is not
+// ready. A schedule that never comes again (its time zone was abolished) is asked again
+// in a day: the alarm tells of it.
+func (s *Service) start(ctx context.Context, tx *postgres.Tx, d schedules.Due, now time.Time) (ok bool, err error) {
+	next, err := schedules.Next(d.Cron, d.TimeZone, now)
+	if err != nil {
+		s.Log.ErrorContext(ctx, "schedule cannot be read", "connection", d.ConnectionID, "error", err)
+		next = now.Add(24 * time.Hour)
+	}
+	_, ok, err = schedules.Start(ctx, tx, d.ConnectionID, next, snapshots.Prefix(now))
+	return ok, err
+}
+
+// endOrphans ends snapshots and restores whose job is gone, and has their accounts told.
+func (s *Service) endOrphans(ctx context.Context, u work.Unit) (n int, err error) {
+	err = s.DB.As(ctx, u.Proof, func(tx *postgres.Tx) error {
+		orphans, err := schedules.EndOrphans(ctx, tx)
+		if err != nil {
+			return err
+		}
+		n = len(orphans)
+		for _, o := range orphans {
+			args := job.ReportFailure{AccountID: string(o.AccountID)}
+			if o.Kind == "restore" {
+				args.RestoreID = o.ID
+			} else {
+				args.SnapshotID = o.ID
+			}
+			if err := tx.Enqueue(ctx, args); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, fmt.Errorf("end what was given up: %w", err)
+	}
+	return n, nil
+}
+
+// raiseAlarms has accounts told of schedules without a snapshot for two periods and an
+// hour, once, and works out when that is for those that had one.
+func (s *Service) raiseAlarms(ctx context.Context, u work.Unit) (n int, err error) {
+	err = s.DB.As(ctx, u.Proof, func(tx *postgres.Tx) error {
+		n = 0
+		alarms, err := schedules.ClaimAlarms(ctx, tx, s.Now(), batch)
+		if err != nil {
+			return err
+		}
+		for _, a := range alarms {
+			at := s.alarmOf(a)
+			if a.Due {
+				n++
+				at = time.Time{}
+				if err := tx.Enqueue(ctx, job.ReportFailure{AccountID: string(a.AccountID), ConnectionID: string(a.ConnectionID)}); err != nil {
+					return err
+				}
+			}
+			if err := schedules.SetAlarm(ctx, tx, a.ConnectionID, at); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		return 0, fmt.Errorf("raise alarms: %w", err)
+	}
+	return n, nil
+}
+
+// alarmOf is two runs from now and an hour; a day if the schedule cannot be read.
+func (s *Service) alarmOf(a schedules.Alarm) time.Time {
+	at := s.Now()
+	for range 2 {
+		next, err := schedules.Next(a.Cron, a.TimeZone, at)
+		if err != nil {
+			return s.Now().Add(24 * time.Hour)
+		}
+		at = next
+	}
+	return at.Add(grace)
+}

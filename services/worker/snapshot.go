@@ -1,0 +1,281 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"imago/pkg/account"
+	"imago/pkg/backup"
+	"imago/pkg/envelope"
+	"imago/pkg/job"
+	"imago/pkg/postgres"
+	"imago/pkg/postgres/messages"
+	"imago/pkg/postgres/orgs"
+	"imago/pkg/postgres/schedules"
+	"imago/pkg/postgres/sealed"
+	"imago/pkg/postgres/snapshots"
+	"imago/pkg/postgres/work"
+	"imago/pkg/problem"
+	"imago/pkg/repository"
+	"imago/pkg/snapshot"
+)
+
+const (
+	// checkpointEvery is how much reading a killed process costs.
+	checkpointEvery = time.Second
+	// giveUpPlace is after how many slices that failed at one list it becomes a gap.
+	giveUpPlace = 5
+	// busy is how long to stay away when another attempt holds the lease.
+	busy = 5 * time.Second
+)
+
+// takeSnapshot takes one slice of a snapshot.
+func (s *Service) takeSnapshot(ctx context.Context, u work.Unit, a job.TakeSnapshot) (work.End, error) {
+	ring, err := s.keyrings.Of(ctx, u.Proof, account.ID(a.AccountID))
+	if err != nil {
+		return work.End{}, err
+	}
+	t, err := s.beginSnapshot(ctx, u, ring, a.SnapshotID)
+	if problem.Is(err, problem.Stale) || problem.Is(err, problem.NotFound) {
+		return work.Done(outcome("ended before")), nil
+	}
+	if err != nil {
+		return work.End{}, err
+	}
+	end, err := t.slice(ctx)
+	if err != nil {
+		return t.failed(ctx, err)
+	}
+	return end, nil
+}
+
+// taking is one slice of one snapshot.
+type taking struct {
+	*Service
+	unit     work.Unit
+	ring     *envelope.Keyring
+	row      snapshots.Snapshot
+	lease    snapshots.Lease
+	previous string // digest of the last snapshot's manifest
+	mark     mark
+	draft    *repository.Draft
+}
+
+// mark is what a checkpoint holds.
+type mark struct {
+	State []byte    `json:"state"`           // backup's
+	Moved time.Time `json:"moved"`           // when the snapshot last got further
+	Reads int64     `json:"reads,omitempty"` // requests and objects by then
+}
+
+// beginSnapshot takes the lease and reads the checkpoint. The first slice of all writes
+// the activity log's start.
+func (s *Service) beginSnapshot(ctx context.Context, u work.Unit, ring *envelope.Keyring, id string) (*taking, error) {
+	t := &taking{Service: s, unit: u, ring: ring}
+	var checkpoint []byte
+	err := s.DB.As(ctx, u.Proof, func(tx *postgres.Tx) (err error) {
+		if t.row, t.lease, checkpoint, err = snapshots.Begin(ctx, tx, id); err != nil {
+			return err
+		}
+		last, err := snapshots.Latest(ctx, tx, t.row.ConnectionID)
+		if err != nil && !problem.Is(err, problem.NotFound) {
+			return err
+		}
+		t.previous = last.ManifestDigest
+		if t.lease.Number > 1 {
+			return nil
+		}
+		return u.Record(ctx, tx, ring, t.event("start_snapshot", "trigger: "+string(t.row.Trigger)))
+	})
+	if err != nil {
+		return nil, fmt.Errorf("begin snapshot %s: %w", id, err)
+	}
+	t.mark.Moved = *t.row.StartedAt
+	if checkpoint == nil {
+		return t, nil
+	}
+	return t, sealed.Checkpoint(id).Open(ring, checkpoint, &t.mark)
+}
+
+func (t *taking) event(action, detail string) work.Event {
+	return work.Event{At: t.Now(), Action: action, TargetType: "snapshot", TargetID: t.row.ID, Detail: detail}
+}
+
+// slice reads on until the slice is over.
+func (t *taking) slice(ctx context.Context) (work.End, error) {
+	org, err := t.orgs.Read(ctx, t.unit.Proof, t.row.ConnectionID)
+	if err != nil {
+		return work.End{}, err
+	}
+	in, err := t.input(ctx, org)
+	if err != nil {
+		return work.End{}, err
+	}
+	out, err := backup.Slice(ctx, in, backup.Options{Now: t.Now, Until: t.unit.Until, Every: checkpointEvery, GiveUp: giveUpPlace})
+	switch {
+	case err != nil:
+		return work.End{}, err
+	case out.Done:
+		return t.finish(ctx, out)
+	case !out.Wait.IsZero():
+		if err := t.save(ctx, out.Progress, out.Wait); err != nil {
+			return work.End{}, err
+		}
+		return work.Again(out.Wait.Sub(t.Now()), outcome("waits for the org's rate limit")), nil
+	}
+	return work.Again(0), nil
+}
+
+// input puts together what backup needs. A fresh snapshot's account keyring is laid
+// beside it first, so that a copied bucket opens with the master key alone.
+func (t *taking) input(ctx context.Context, org orgs.Org) (backup.Input, error) {
+	repo, err := repository.New(t.Store, t.ring, t.row.AccountID, t.row.ConnectionID, repository.Options{})
+	if err != nil {
+		return backup.Input{}, err
+	}
+	if t.mark.State == nil {
+		if err := repository.SaveKeyring(ctx, t.Store, t.ring); err != nil {
+			return backup.Input{}, err
+		}
+	}
+	open := func(_ context.Context, state []byte) (backup.Draft, error) {
+		if state == nil {
+			t.draft, err = repo.Begin(t.row.ID, *t.row.StartedAt)
+		} else {
+			t.draft, err = repo.Resume(state)
+		}
+		return t.draft, err
+	}
+	return backup.Input{
+		Facts: snapshot.Manifest{
+			ID: t.row.ID, Account: string(t.row.AccountID), Connection: string(t.row.ConnectionID),
+			Provider: org.Provider.Name(), Org: org.OrgURL, Software: t.Software, Started: *t.row.StartedAt, Previous: t.previous,
+		},
+		Catalog: org.Provider.Catalog(), Reader: org.Reader, Open: open, Journal: t,
+	}, nil
+}
+
+var _ backup.Journal = (*taking)(nil)
+
+// Load gives backup's state as it was at the slice's start.
+func (t *taking) Load(context.Context) ([]byte, error) { return t.mark.State, nil }
+
+// Save stores a checkpoint under the lease.
+func (t *taking) Save(ctx context.Context, state []byte, p backup.Progress) error {
+	t.mark.State = state
+	return t.save(ctx, p, time.Time{})
+}
+
+func (t *taking) save(ctx context.Context, p backup.Progress, wait time.Time) error {
+	shown := progress(p)
+	if reads := shown.Calls + shown.Objects; reads != t.mark.Reads {
+		t.mark.Reads, t.mark.Moved = reads, t.Now()
+	}
+	shown.WaitsUntil = wait
+	checkpoint, err := sealed.Checkpoint(t.row.ID).Seal(t.ring, t.mark)
+	if err != nil {
+		return err
+	}
+	return mine(t.DB.As(ctx, t.unit.Proof, func(tx *postgres.Tx) error {
+		return snapshots.Save(ctx, tx, t.lease, checkpoint, shown)
+	}))
+}
+
+// errTakenOver ends a slow ghost: what it was about is another attempt's by now.
+var errTakenOver = errors.New("another attempt has taken over")
+
+// mine tells a lost lease from whatever else the database may answer.
+func mine(err error) error {
+	if problem.Is(err, problem.Stale) {
+		return fmt.Errorf("%w: %w", errTakenOver, err)
+	}
+	return err
+}
+
+// progress is backup's progress as the row shows it.
+func progress(p backup.Progress) snapshots.Progress {
+	out := snapshots.Progress{}
+	for _, t := range p.Types {
+		out.Types = append(out.Types, snapshots.Type{Type: t.Type, Objects: t.Objects, Calls: t.Calls, Done: t.Done, Gaps: t.Gaps})
+	}
+	out.Objects, out.Calls, out.PlainBytes, _ = p.Sum()
+	return out
+}
+
+// finish makes the row say what the manifest says already.
+func (t *taking) finish(ctx context.Context, out backup.Outcome) (work.End, error) {
+	p := progress(out.Progress)
+	p.Bytes = out.Manifest.Bytes()
+	gaps := len(out.Manifest.Gaps())
+	state := snapshots.Complete
+	if gaps > 0 {
+		state = snapshots.Partial
+	}
+	err := t.DB.As(ctx, t.unit.Proof, func(tx *postgres.Tx) error {
+		if err := snapshots.Finish(ctx, tx, t.lease, t.draft.Digest(), p); err != nil {
+			return err
+		}
+		if err := schedules.Rearm(ctx, tx, t.row.ConnectionID); err != nil {
+			return err
+		}
+		return t.unit.Record(ctx, tx, t.ring, t.event("complete_snapshot",
+			fmt.Sprintf("%s: %d objects, %d gaps", state, p.Objects, gaps)))
+	})
+	if err != nil {
+		return work.End{}, fmt.Errorf("finish snapshot %s: %w", t.row.ID, mine(err))
+	}
+	t.metrics.snapshots.WithLabelValues(string(state)).Inc()
+	t.metrics.objects.Add(float64(p.Objects))
+	t.metrics.calls.Add(float64(p.Calls))
+	t.metrics.gaps.Add(float64(gaps))
+	t.metrics.bytes.Add(float64(p.Bytes))
+	return work.Done(outcome(string(state)), slog.Int64("objects", p.Objects), slog.Int64("calls", p.Calls),
+		slog.Int("gaps", gaps), slog.Int64("bytes", p.Bytes)), nil
+}
+
+// failed decides what an error means: another attempt took over, a neighbour is away
+// for a while, or the snapshot cannot be taken.
+func (t *taking) failed(ctx context.Context, err error) (work.End, error) {
+	if errors.Is(err, errTakenOver) {
+		return work.Again(busy, outcome("taken over")), nil
+	}
+	if ctx.Err() != nil && !errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return work.Again(0, outcome("stopped")), nil // the program ends; the next one goes on
+	}
+	if !final(err) && t.Now().Sub(t.mark.Moved) < t.config.Patience {
+		t.Log.WarnContext(ctx, "snapshot is held up", "job", t.unit.Job, "account", t.row.AccountID,
+			"connection", t.row.ConnectionID, "snapshot", t.row.ID, "error", err)
+		return work.Again(t.later(t.mark.Moved), outcome("held up")), nil
+	}
+	why := work.Problem(err)
+	failed := t.DB.As(ctx, t.unit.Proof, func(tx *postgres.Tx) error {
+		if err := snapshots.Fail(ctx, tx, t.lease, why); err != nil {
+			return err
+		}
+		if _, err := messages.Queue(ctx, tx, messages.SnapshotFailed, t.row.ID); err != nil {
+			return err
+		}
+		return t.unit.Record(ctx, tx, t.ring, t.event("fail_snapshot", why.Error()))
+	})
+	if failed != nil {
+		return work.End{}, fmt.Errorf("fail snapshot %s: %w", t.row.ID, failed)
+	}
+	t.metrics.snapshots.WithLabelValues(string(snapshots.Failed)).Inc()
+	t.Log.ErrorContext(ctx, "snapshot failed", "job", t.unit.Job, "account", t.row.AccountID,
+		"connection", t.row.ConnectionID, "snapshot", t.row.ID, "error", err)
+	return work.Done(outcome("failed"), slog.String("problem", string(why.Kind))), nil
+}
+
+// hopeless reports whether a person has to do something before it can work: the org
+// refuses the credential, or what it is asked for makes no sense to it.
+func hopeless(err error) bool {
+	for _, k := range []problem.Kind{problem.Denied, problem.Invalid, problem.NotFound, problem.Conflict} {
+		if problem.Is(err, k) {
+			return true
+		}
+	}
+	return false
+}
