@@ -21,8 +21,28 @@ const maxDepth = 1000
 // than 1000. Errors give the place, never the content. On error dst comes back
 // with its first len(dst) bytes unchanged.
 func Canonical(dst, src []byte) ([]byte, error) {
-	c := canonicaliser{src: src, dst: dst}
-	c.members = c.room[:0]
+	var c Canonicaliser
+	return c.Append(dst, src)
+}
+
+// Canonicaliser is Canonical with room to work in that is used again: for many
+// small values one after the other. The zero value is ready; it is not for
+// concurrent use.
+//
+// It copies src to dst value by value. What is canonical already is copied in runs
+// as long as can be: src[mark:pos] is read and not yet copied.
+type Canonicaliser struct {
+	src, dst  []byte
+	pos, mark int
+	members   []member // of the objects that are open, innermost last
+	keys      []byte   // keys that had escapes, without them
+	moved     []byte   // an object's members while they are put in order
+	ranks     []rank
+}
+
+// Append is Canonical.
+func (c *Canonicaliser) Append(dst, src []byte) ([]byte, error) {
+	c.src, c.dst, c.pos, c.members, c.keys = src, dst, 0, c.members[:0], c.keys[:0]
 	c.space()
 	c.mark = c.pos
 	err := c.value(0)
@@ -32,22 +52,12 @@ func Canonical(dst, src []byte) ([]byte, error) {
 			err = c.fail("something follows the value")
 		}
 	}
+	out := c.dst
+	c.src, c.dst = nil, nil // keep nobody's memory
 	if err != nil {
 		return dst, err
 	}
-	return c.dst, nil
-}
-
-// canonicaliser copies src to dst value by value. What is canonical already is
-// copied in runs as long as can be: src[mark:pos] is read and not yet copied.
-type canonicaliser struct {
-	src, dst  []byte
-	pos, mark int
-	members   []member // of the objects that are open, innermost last
-	room      [48]member
-	keys      []byte // keys that had escapes, without them
-	moved     []byte // an object's members while they are put in order
-	ranks     []rank
+	return out, nil
 }
 
 // member is a member of an object: its key, and where it lies in dst.
@@ -58,21 +68,21 @@ type member struct {
 	escaped     bool
 }
 
-func (c *canonicaliser) fail(what string) error {
+func (c *Canonicaliser) fail(what string) error {
 	return fmt.Errorf("json: %s at byte %d", what, c.pos)
 }
 
 // flush copies the run up to end.
-func (c *canonicaliser) flush(end int) {
+func (c *Canonicaliser) flush(end int) {
 	c.dst = append(c.dst, c.src[c.mark:end]...)
 	c.mark = end
 }
 
 // at is where the byte at pos will lie in dst.
-func (c *canonicaliser) at() int { return len(c.dst) + c.pos - c.mark }
+func (c *Canonicaliser) at() int { return len(c.dst) + c.pos - c.mark }
 
 // space skips white space and ends the run before it.
-func (c *canonicaliser) space() {
+func (c *Canonicaliser) space() {
 	from := c.pos
 	for c.pos < len(c.src) && (c.src[c.pos] == ' ' || c.src[c.pos] == '\n' || c.src[c.pos] == '\t' || c.src[c.pos] == '\r') {
 		c.pos++
@@ -83,7 +93,7 @@ func (c *canonicaliser) space() {
 	}
 }
 
-func (c *canonicaliser) value(depth int) error {
+func (c *Canonicaliser) value(depth int) error {
 	if c.pos >= len(c.src) {
 		return c.fail("the text ends early")
 	}
@@ -110,7 +120,7 @@ func (c *canonicaliser) value(depth int) error {
 	return c.fail("a value was expected")
 }
 
-func (c *canonicaliser) word(w string) error {
+func (c *Canonicaliser) word(w string) error {
 	if len(c.src)-c.pos < len(w) || string(c.src[c.pos:c.pos+len(w)]) != w {
 		return c.fail("a value was expected")
 	}
@@ -119,7 +129,7 @@ func (c *canonicaliser) word(w string) error {
 }
 
 // number checks the grammar of RFC 8259 and leaves the text as it is.
-func (c *canonicaliser) number() error {
+func (c *Canonicaliser) number() error {
 	end, ok := numberEnd(c.src, c.pos)
 	if !ok {
 		return c.fail("a malformed number")
@@ -162,7 +172,7 @@ func digits(s []byte, i int) int {
 	return i
 }
 
-func (c *canonicaliser) list(depth int) error {
+func (c *Canonicaliser) list(depth int) error {
 	c.pos++
 	if c.space(); c.take(']') {
 		return nil
@@ -181,7 +191,7 @@ func (c *canonicaliser) list(depth int) error {
 	}
 }
 
-func (c *canonicaliser) take(b byte) bool {
+func (c *Canonicaliser) take(b byte) bool {
 	if c.pos < len(c.src) && c.src[c.pos] == b {
 		c.pos++
 		return true
@@ -189,7 +199,7 @@ func (c *canonicaliser) take(b byte) bool {
 	return false
 }
 
-func (c *canonicaliser) object(depth int) error {
+func (c *Canonicaliser) object(depth int) error {
 	c.pos++
 	if c.space(); c.take('}') {
 		return nil
@@ -222,7 +232,7 @@ func (c *canonicaliser) object(depth int) error {
 }
 
 // member reads a key and its value.
-func (c *canonicaliser) member(depth int) (m member, err error) {
+func (c *Canonicaliser) member(depth int) (m member, err error) {
 	if c.pos >= len(c.src) || c.src[c.pos] != '"' {
 		return m, c.fail("a key was expected")
 	}
@@ -249,7 +259,7 @@ func (c *canonicaliser) member(depth int) (m member, err error) {
 	return m, err
 }
 
-func (c *canonicaliser) key(m *member) []byte {
+func (c *Canonicaliser) key(m *member) []byte {
 	if m.escaped {
 		return c.keys[m.key:m.keyEnd]
 	}
@@ -267,7 +277,7 @@ func prefix(key []byte) (p uint64) {
 	return p
 }
 
-func (c *canonicaliser) compare(a, b *member) int {
+func (c *Canonicaliser) compare(a, b *member) int {
 	const high = 0x8080808080808080
 	if a.prefix != b.prefix && (a.prefix|b.prefix)&high == 0 {
 		if a.prefix < b.prefix {
@@ -297,7 +307,7 @@ func compareKeys(a, b []byte) int {
 
 // order puts the members of the object that ends at pos in order, in dst. They
 // stand in ms as the source had them, so the first one begins where all begin.
-func (c *canonicaliser) order(ms []member) error {
+func (c *Canonicaliser) order(ms []member) error {
 	c.flush(c.pos)
 	ranks := c.rank(ms)
 	for i := 1; i < len(ranks); i++ {
@@ -326,7 +336,7 @@ type rank struct {
 
 // rank sorts the members by key. Okta's objects are small, and for those
 // insertion is the quickest; large ones must not cost the square of their size.
-func (c *canonicaliser) rank(ms []member) []rank {
+func (c *Canonicaliser) rank(ms []member) []rank {
 	const small = 40
 	c.ranks = c.ranks[:0]
 	for i := range ms {
@@ -347,7 +357,7 @@ func (c *canonicaliser) rank(ms []member) []rank {
 	return c.ranks
 }
 
-func (c *canonicaliser) before(a, b rank, ms []member) bool {
+func (c *Canonicaliser) before(a, b rank, ms []member) bool {
 	const high = 0x8080808080808080
 	if a.prefix != b.prefix && (a.prefix|b.prefix)&high == 0 {
 		return a.prefix < b.prefix
@@ -357,7 +367,7 @@ func (c *canonicaliser) before(a, b rank, ms []member) bool {
 
 // text reads the string at pos and says whether it has escapes. One that is not
 // written as RFC 8785 writes it goes to dst rewritten.
-func (c *canonicaliser) text() (escaped bool, err error) {
+func (c *Canonicaliser) text() (escaped bool, err error) {
 	from := c.pos + 1
 	i, ascii, plain := from, true, true
 	for {
@@ -411,7 +421,7 @@ func plainRun(s []byte, i int) int {
 }
 
 // rewrite puts src[from:to], a string's content, into dst with canonical escapes.
-func (c *canonicaliser) rewrite(from, to int) {
+func (c *Canonicaliser) rewrite(from, to int) {
 	c.flush(from)
 	c.dst = appendEscaped(c.dst, unescape(nil, c.src[from:to]))
 	c.mark = to

@@ -25,11 +25,16 @@ func (e *entry) resources(body []byte, envelope, parent string) (found []resourc
 			return nil, 0, err
 		}
 	}
-	buffer := make([]byte, 0, len(body))
+	room := len(body)
+	if e.bare {
+		room = 0
+	}
+	buffer := make([]byte, 0, room)
+	var canon resource.Canonicaliser
 	err = resource.Elements(body, func(element []byte) error {
 		size++
 		start := len(buffer)
-		if buffer, err = e.keep(buffer, element); err != nil {
+		if buffer, err = e.keep(&canon, buffer, element); err != nil {
 			return err
 		}
 		r, err := e.identify(buffer[start:len(buffer):len(buffer)], parent)
@@ -41,7 +46,7 @@ func (e *entry) resources(body []byte, envelope, parent string) (found []resourc
 
 // resource reads one object.
 func (e *entry) resource(body []byte, parent string) (resource.Resource, error) {
-	kept, err := e.keep(nil, body)
+	kept, err := e.keep(&resource.Canonicaliser{}, nil, body)
 	if err != nil {
 		return resource.Resource{}, err
 	}
@@ -49,9 +54,9 @@ func (e *entry) resource(body []byte, parent string) (resource.Resource, error) 
 }
 
 // keep appends what is kept of an object.
-func (e *entry) keep(dst, object []byte) ([]byte, error) {
+func (e *entry) keep(canon *resource.Canonicaliser, dst, object []byte) ([]byte, error) {
 	if !e.bare {
-		return resource.Canonical(dst, object)
+		return canon.Append(dst, object)
 	}
 	id, err := topText(object, "id")
 	return append(dst, bare(id)...), err
