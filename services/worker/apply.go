@@ -99,10 +99,19 @@ func (r *restoring) wait(ctx context.Context) (work.End, error) {
 		return work.Again(0, outcome("window open")), err
 	}
 	if r.Now().Sub(at(r.row.ApplyRequestedAt)) > r.config.Window {
-		return r.end(ctx, restores.Failed, problem.New(problem.Denied, "the write app was not activated in time: %s", refused.What).
+		return r.end(ctx, r.lost(), problem.New(problem.Denied, "the write app was not activated in time: %s", refused.What).
 			WithHint("activate it, then plan the restore again"))
 	}
 	return r.hold(ctx, restores.Waiting, at(r.row.ApplyRequestedAt), refused)
+}
+
+// lost is how a restore ends that cannot go on: Stopped once something may have been
+// written.
+func (r *restoring) lost() restores.State {
+	if r.row.WindowOpenedAt == nil {
+		return restores.Failed
+	}
+	return restores.Stopped
 }
 
 // hold stays in a state, or goes back to it, and shows why.
@@ -352,10 +361,7 @@ func (r *restoring) applyFailed(ctx context.Context, err error) (work.End, error
 			"connection", r.row.ConnectionID, "restore", r.row.ID, "state", r.row.State, "error", err)
 		return work.Again(r.later(moved), outcome("held up")), nil
 	}
-	if r.row.State == restores.Approved || r.row.State == restores.Waiting {
-		return r.end(ctx, restores.Failed, err)
-	}
-	return r.end(ctx, restores.Stopped, err)
+	return r.end(ctx, r.lost(), err)
 }
 
 // journal keeps the steps of the restore, under its lease.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 
 	"imago/pkg/account"
 	"imago/pkg/blob"
@@ -170,9 +171,12 @@ func final(err error) bool {
 
 // end ends the restore with a problem.
 func (r *restoring) end(ctx context.Context, to restores.State, cause error) (work.End, error) {
-	why := work.Problem(cause)
+	why := *work.Problem(cause)
+	if to == restores.Stopped && r.row.State != restores.Closing {
+		why.Hint = strings.TrimPrefix(why.Hint+"; ", "; ") + "deactivate the write app, then plan the rest again"
+	}
 	e := r.event(map[restores.State]string{restores.Failed: "fail_restore", restores.Stopped: "stop_restore"}[to], why.Error())
-	err := r.change(ctx, e, func(tx *postgres.Tx) error { return restores.End(ctx, tx, r.lease, to, why) })
+	err := r.change(ctx, e, func(tx *postgres.Tx) error { return restores.End(ctx, tx, r.lease, to, &why) })
 	if err != nil {
 		return work.End{}, fmt.Errorf("end restore %s: %w", r.row.ID, err)
 	}

@@ -229,3 +229,10 @@ func SetCredentialState(ctx context.Context, tx *postgres.Tx, id account.Connect
 	return rows.Must(ctx, tx, problem.New(problem.NotFound, "there is no such credential"),
 		`update credentials set state = $3 where connection_id = as_uuid($1) and purpose = $2`, id, purpose, state)
 }
+
+// WriteClient is the client ID of the service app that restores; "" if there is none:
+// for imago_drift, to know our own writes in the org's log.
+func WriteClient(ctx context.Context, tx *postgres.Tx, id account.ConnectionID) (string, error) {
+	c, err := rows.One[struct{ ID string }](ctx, tx, "connection", `select coalesce(write_client(as_uuid($1)), '') as id`, id)
+	return c.ID, err
+}

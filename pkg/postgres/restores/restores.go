@@ -92,6 +92,22 @@ func Request(ctx context.Context, tx *postgres.Tx, w Wanted) (Restore, error) {
 	return r, tx.Enqueue(ctx, job.PlanRestore{AccountID: string(r.AccountID), RestoreID: r.ID})
 }
 
+// Window is the time in which a restore may have written to its org.
+type Window struct {
+	OpenedAt time.Time  `db:"window_opened_at"`
+	ClosedAt *time.Time `db:"window_closed_at"` // nil: it may still
+}
+
+// Windows lists the windows of a connection's restores that were open at a moment or
+// later: for imago_drift, which sees no more of restores.
+func Windows(ctx context.Context, tx *postgres.Tx, id account.ConnectionID, since time.Time) ([]Window, error) {
+	return rows.All[Window](ctx, tx, `select window_opened_at, window_closed_at from restores
+		where connection_id = as_uuid($1) and window_opened_at is not null
+			and (window_closed_at is null and state in ('waiting', 'applying', 'verifying', 'verified', 'closing')
+				or window_closed_at >= $2)
+		order by window_opened_at`, id, since)
+}
+
 // Get reads a restore.
 func Get(ctx context.Context, tx *postgres.Tx, id string) (Restore, error) {
 	return rows.One[Restore](ctx, tx, "restore", `select `+columns+` from restores where id = as_uuid($1)`, id)
@@ -142,7 +158,7 @@ func Apply(ctx context.Context, tx *postgres.Tx, id string) (Restore, error) {
 func Cancel(ctx context.Context, tx *postgres.Tx, id string) (Restore, error) {
 	return move(ctx, tx, id, `
 		update restores set state = 'cancelled', ended_at = now()
-		where id = as_uuid($1) and state in ('planning', 'planned', 'approved', 'waiting')
+		where id = as_uuid($1) and state in ('planning', 'planned', 'approved', 'waiting') and window_opened_at is null
 		returning `+columns, func(r Restore) error {
 		return problem.New(problem.Stale, "the restore is %s, and cannot be cancelled any more", r.State)
 	})

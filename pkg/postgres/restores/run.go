@@ -47,13 +47,13 @@ func SetPlan(ctx context.Context, tx *postgres.Tx, l Lease, planSealed []byte, d
 }
 
 // Move brings a restore to its next state; the database refuses one that does not
-// follow (Stale). To Applying opens the window, to an ended state ends it; to Closed
-// closes the window.
+// follow (Stale). To Applying opens the window; to an ended state ends the restore, and
+// the window with it: what the write app does from then on is not ours.
 func Move(ctx context.Context, tx *postgres.Tx, l Lease, to State) error {
 	return rows.Must(ctx, tx, l.lost(), `
 		update restores set state = $3,
 			window_opened_at = case when $3 = 'applying' then coalesce(window_opened_at, now()) else window_opened_at end,
-			window_closed_at = case when $3 = 'closed' then now() else window_closed_at end,
+			window_closed_at = case when $4 and window_opened_at is not null then now() else window_closed_at end,
 			ended_at = case when $4 then now() end
 		where id = as_uuid($1) and lease = $2 and ended_at is null`, l.Restore, l.Number, to, to.Ended())
 }
