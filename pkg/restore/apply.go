@@ -161,6 +161,11 @@ func (a *applying) make(ctx context.Context, s Step, begun bool) (Entry, error) 
 	if err != nil {
 		return Entry{}, err
 	}
+	if s.Provided {
+		if w, err = a.provided(ctx, s, w); err != nil {
+			return a.judge(nil, err)
+		}
+	}
 	if begun {
 		done, adjusted, err := a.recover(ctx, s, w)
 		if done != nil || err != nil {

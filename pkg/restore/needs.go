@@ -104,7 +104,7 @@ func (p *planner) lacks(ctx context.Context, k resource.Key) (string, error) {
 	shown := k.ID
 	r, err := p.Snapshot.Get(ctx, k)
 	if err == nil {
-		shown = p.nameNow(r)
+		shown, p.past[k] = p.nameNow(r), r.Body
 	} else if !problem.Is(err, problem.NotFound) {
 		return "", err
 	}

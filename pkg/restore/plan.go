@@ -45,7 +45,7 @@ func MakePlan(ctx context.Context, in Input) (Plan, error) {
 		return Plan{}, err
 	}
 	p := &planner{Input: in, c: c, live: newLive(in.Reader), now: ids{}, settled: map[name]bool{}, dropped: map[name]bool{},
-		identical: map[resource.Type]int{}, follows: map[resource.Type]int{}, namesakes: map[name][]string{}}
+		identical: map[resource.Type]int{}, follows: map[resource.Type]int{}, namesakes: map[name][]string{}, past: map[resource.Key][]byte{}}
 	m := in.Snapshot.Manifest()
 	p.plan = Plan{Format: planFormat, Snapshot: m.ID, Taken: m.Started, Org: m.Org, Planned: in.Now().UTC(), Selection: in.Selection}
 	if err := p.all(ctx); err != nil {
@@ -65,6 +65,8 @@ type planner struct {
 	settled map[name]bool // exists, or will
 	dropped map[name]bool // is left out
 	drafts  []draft
+
+	past map[resource.Key][]byte // bodies of what is gone, for its name
 
 	identical, follows map[resource.Type]int
 	namesakes          map[name][]string // live objects of one name that are something else
@@ -176,6 +178,9 @@ func (p *planner) judge(ctx context.Context, m member) (why string, err error) {
 		return cmp.Or(m.info.Limitation, "it cannot be restored"), nil
 	}
 	if why, err := p.missing(ctx, m, m.role != referrer); why != "" || err != nil {
+		if err == nil && m.role != selected && m.info.Shape == resource.LinkSet && p.system(m) {
+			why = "" // not ours to make, and nobody asked for it: the provider decides
+		}
 		return why, err
 	}
 	target := p.target(m.info, m.Key)
@@ -283,8 +288,8 @@ func (p *planner) today(types []resource.Type, id string) (string, bool) {
 
 // create makes a step for what the org lacks.
 func (p *planner) create(m member, target resource.Key) (why string, err error) {
-	if m.info.System != nil && m.info.System(m.Resource) {
-		return p.follow(m)
+	if p.system(m) {
+		return p.follow(m, target)
 	}
 	if m.info.Shape == resource.Singleton || m.info.Shape == resource.FixedSet {
 		return "the provider makes it, and it is not there now", nil
@@ -306,10 +311,25 @@ func (p *planner) create(m member, target resource.Key) (why string, err error) 
 	return "", p.add(d, m)
 }
 
-// follow leaves to the provider what it makes itself.
-func (p *planner) follow(m member) (why string, err error) {
-	if m.role == selected || m.info.Shape == resource.Collection {
-		return cmp.Or(m.info.Limitation, "the provider makes it itself"), nil
+func (*planner) system(m member) bool { return m.info.System != nil && m.info.System(m.Resource) }
+
+// follow leaves to the provider what it makes itself. What it makes together with
+// a parent (the last rule of a policy) is brought to what it was, once it is there.
+func (p *planner) follow(m member, target resource.Key) (why string, err error) {
+	switch {
+	case m.info.Shape == resource.Collection && len(waiting(target.Parent)) > 0:
+		want, err := p.rewrite(m.info, m.Body)
+		if err != nil {
+			return "", err
+		}
+		d := p.draft(m, provider.Update, resource.Key{Type: m.Type, Parent: target.Parent})
+		d.Want, d.Provided, d.makes = want, true, nameOf(m.Key)
+		return "", p.add(d, m)
+	case m.role == selected || m.info.Shape == resource.Collection:
+		if m.info.Restorable == "full" {
+			return "the provider makes it itself, and it is not there now", nil
+		}
+		return m.info.Limitation, nil
 	}
 	p.follows[m.Type]++
 	return "", nil
@@ -362,10 +382,19 @@ func (p *planner) remake(m member, now resource.Resource, want []byte, why strin
 
 // draft begins a step for a member.
 func (p *planner) draft(m member, op provider.Op, target resource.Key) draft {
-	return draft{
+	d := draft{
 		Step:  Step{Op: op, Key: m.Key, Target: target, Title: m.info.Title},
 		phase: m.info.Phase, place: p.index(m.Type), priority: priority(m.Body),
 	}
+	if m.role != referrer {
+		return d
+	}
+	for _, other := range p.c.members { // first what is named, whole; then who names it
+		if other.role != referrer {
+			d.phase = max(d.phase, other.info.Phase+1)
+		}
+	}
+	return d
 }
 
 // add completes a draft with what a person wants to know of it.

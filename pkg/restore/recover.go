@@ -130,6 +130,19 @@ func (a *applying) look(ctx context.Context, info resource.Info, s Step, w provi
 	return a.mine(info, w, found)
 }
 
+// provided finds what the provider made together with the parent.
+func (a *applying) provided(ctx context.Context, s Step, w provider.Write) (provider.Write, error) {
+	found, err := a.Reader.Find(ctx, resource.Resource{Key: w.Key, Body: w.Want})
+	if err != nil {
+		return w, fmt.Errorf("look for what the provider made: %w", err)
+	}
+	if len(found) != 1 {
+		return w, problem.New(problem.NotFound, "the provider made %d of the name %q, and one was expected", len(found), s.Label)
+	}
+	w.Key, w.Expect = found[0].Key, found[0].Body
+	return w, nil
+}
+
 // mine picks what this write made among several of one name: the one that is as
 // it wants it, and that no other step has made.
 func (a *applying) mine(info resource.Info, w provider.Write, found []resource.Resource) (*resource.Resource, error) {

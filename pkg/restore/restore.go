@@ -73,6 +73,9 @@ type Step struct {
 	After  []int         `json:"after,omitempty"`  // steps that must be made before
 	Warn   []string      `json:"warnings,omitempty"`
 	Person *resource.Key `json:"person,omitempty"` // who gets access: must not have left by then
+	// Provided marks an update of what the provider makes together with its parent:
+	// it is found by its natural key, and Expect is whatever it is made like.
+	Provided bool `json:"provided,omitempty"`
 	// Namesakes are live objects that have the name of what is made, and are not it.
 	Namesakes []string `json:"namesakes,omitempty"`
 

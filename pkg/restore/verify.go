@@ -48,7 +48,7 @@ func IDs(plan Plan, entries []Entry) diff.IDs {
 	}
 	for _, s := range plan.Steps {
 		i := slices.IndexFunc(entries, func(e Entry) bool { return e.N == s.N })
-		if i >= 0 && entries[i].State == Done && s.Op == provider.Create && entries[i].Key.ID != s.Key.ID {
+		if i >= 0 && entries[i].State == Done && s.Op != provider.Delete && entries[i].Key.ID != s.Key.ID {
 			out[s.Key.ID] = entries[i].Key.ID
 		}
 	}

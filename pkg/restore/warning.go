@@ -38,7 +38,7 @@ func (p *planner) labelOf(info resource.Info, r resource.Resource) (string, erro
 
 // shown names something by what is at hand of it: the org's, or the snapshot's.
 func (p *planner) shown(info resource.Info, k resource.Key) string {
-	body := []byte(nil)
+	body := p.past[k]
 	if now := p.live.got[k]; now != nil {
 		body = now.Body
 	} else if i := slices.IndexFunc(p.c.members, func(m member) bool { return m.Key == k }); i >= 0 {
