@@ -57,6 +57,9 @@ func (s *Service) WrapStreamingClient(next connect.StreamingClientFunc) connect.
 // word makes an error fit to go out, and keeps what is internal for the log.
 func (s *Service) word(ctx context.Context, err error) error {
 	q := requestOf(ctx)
+	if ended := ctx.Err(); ended != nil {
+		err = ended // whatever failed, failed because of it
+	}
 	if wire.Internal(err) {
 		q.err = err
 	}
