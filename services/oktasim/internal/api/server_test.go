@@ -4,14 +4,17 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"imago/services/oktasim/internal/api"
 	"imago/services/oktasim/internal/doc"
 	"imago/services/oktasim/internal/fault"
 	"imago/services/oktasim/internal/limit"
@@ -149,6 +152,29 @@ func TestFaults(t *testing.T) {
 	}
 }
 
+// TestOrgsByHostName serves two orgs: the second by its name, the first to everybody else.
+func TestOrgsByHostName(t *testing.T) {
+	t.Parallel()
+	first, second := start(t), start(t)
+	server := api.New(first.host, slog.New(slog.DiscardHandler))
+	server.Add("two.okta.example", second.host)
+	second.create("/api/v1/groups", newGroup("Only in the second"))
+	for host, want := range map[string]int{"two.okta.example:443": 16, "TWO.okta.example": 16, "elsewhere.example": 15} {
+		r := httptest.NewRequest("GET", "/api/v1/groups", nil)
+		r.Host = host
+		token := first.token
+		if want == 16 {
+			token = second.token
+		}
+		r.Header.Set("Authorization", "SSWS "+token)
+		w := httptest.NewRecorder()
+		server.ServeHTTP(w, r)
+		if got := (answer{body: w.Body.Bytes()}).list(t); len(got) != want {
+			t.Errorf("%s: %d groups, want %d", host, len(got), want)
+		}
+	}
+}
+
 // TestAbsoluteForm sends the request line that clients behind a proxy send.
 func TestAbsoluteForm(t *testing.T) {
 	t.Parallel()
@@ -178,7 +204,7 @@ func TestAbsoluteForm(t *testing.T) {
 	}
 }
 
-// TestLinksOfARelocatedOrg follows a next link after the org's address changed.
+// TestLinksNameTheOrg moves an org to another address.
 func TestLinksNameTheOrg(t *testing.T) {
 	t.Parallel()
 	s := start(t)

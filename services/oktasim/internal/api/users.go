@@ -75,9 +75,16 @@ func searchable(a string) bool {
 	return strings.HasPrefix(a, "profile.")
 }
 
+// userLine is a user in a list, without credentials where the client asked for that
+// (documented: the okta-response parameter of Content-Type).
 func (c *call) userLine(u *org.User) (any, error) {
 	line, err := c.org.UserLine(u)
-	return json.RawMessage(line), err
+	if err != nil || !strings.Contains(c.r.Header.Get("Content-Type"), "omitCredentials") {
+		return json.RawMessage(line), err
+	}
+	d, err := doc.ParseObject(line)
+	delete(d, "credentials")
+	return d, err
 }
 
 // findUsers answers q: names and mail that begin with the text, 10 at most, never paged.

@@ -126,6 +126,10 @@ func TestUserLists(t *testing.T) {
 	if got := s.list("/api/v1/users?q=new"); !slices.Equal(ids(got), []string{id}) {
 		t.Errorf("q found %v", ids(got))
 	}
+	lean := s.want(200, "GET", "/api/v1/users?q=new", nil, "Content-Type", `application/json; okta-response="omitCredentials"`)
+	if doc.Get(lean.list(t)[0], "credentials") != nil || doc.Get(s.list("/api/v1/users?q=new")[0], "credentials") == nil {
+		t.Error("credentials are left out only where that was asked for")
+	}
 	s.refused(400, "E0000031", "published", "GET", "/api/v1/users?filter=published+eq+%22x%22", nil)
 	s.refused(400, "E0000031", "Invalid search criteria", "GET", "/api/v1/users?search=status+eq", nil)
 	s.refused(400, "E0000054", "limit", "GET", "/api/v1/users?limit=many", nil)
