@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"strings"
 
 	"connectrpc.com/connect"
 
@@ -77,7 +78,7 @@ func (s driftService) GetFinding(ctx context.Context, r *connect.Request[imagov1
 func (s driftService) finding(ctx context.Context, row findings.Finding) (*imagov1.Finding, error) {
 	out := &imagov1.Finding{
 		Id: row.ID, ConnectionId: string(row.ConnectionID), Rule: row.Rule, Severity: row.Severity,
-		Title: row.Rule, FoundAt: stamp(row.FoundAt), State: row.State,
+		Title: strings.ReplaceAll(row.Rule, "_", " "), FoundAt: stamp(row.FoundAt), State: row.State,
 	}
 	if !requestOf(ctx).caller.role.May(account.OpenSnapshot) {
 		return out, nil

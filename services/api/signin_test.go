@@ -53,7 +53,9 @@ func (w *world) signInAs(email string) *person {
 	return w.clients(&person{token: res.GetToken(), email: email})
 }
 
-func address(t testing.TB) string { return strings.ToLower(strings.ReplaceAll(t.Name(), "/", ".")) + "@acme.test" }
+func address(t testing.TB) string {
+	return strings.ToLower(strings.ReplaceAll(t.Name(), "/", ".")) + "@acme.test"
+}
 
 func TestSignInMakesAnAccountOnceAndReturnsToIt(t *testing.T) {
 	t.Parallel()

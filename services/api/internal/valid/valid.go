@@ -73,9 +73,9 @@ func Text(field, value string, most int) (string, error) {
 	case value == "":
 		return "", missing(field)
 	case !utf8.ValidString(value):
-		return "", problem.InField(field, "it is not UTF-8")
+		return "", problem.InField(field, "it is not UTF-8").WithHint("send the text as UTF-8")
 	case utf8.RuneCountInString(value) > most:
-		return "", problem.InField(field, "it is longer than %d characters", most)
+		return "", problem.InField(field, "it is longer than %d characters", most).WithHint("shorten it")
 	case strings.ContainsFunc(value, unicode.IsControl):
 		return "", problem.InField(field, "it holds control characters").WithHint("write one line of text")
 	}

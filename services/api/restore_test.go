@@ -1,0 +1,290 @@
+package api
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"connectrpc.com/connect"
+	"github.com/google/go-cmp/cmp"
+
+	"imago/pkg/account"
+	"imago/pkg/diff"
+	"imago/pkg/drift"
+	"imago/pkg/job"
+	"imago/pkg/postgres"
+	"imago/pkg/postgres/restores"
+	"imago/pkg/postgres/sealed"
+	"imago/pkg/provider"
+	"imago/pkg/resource"
+	"imago/pkg/restore"
+	imagov1 "imago/proto/imago/v1"
+)
+
+// plans asks for a restore of some keys.
+func (w *world) plan(p *person, snapshot string, keys ...string) (*imagov1.Restore, error) {
+	res, err := p.restores.PlanRestore(w.t.Context(), req(&imagov1.PlanRestoreRequest{SnapshotId: snapshot, Selection: &imagov1.Selection{Keys: keys}}))
+	if err != nil {
+		return nil, err
+	}
+	return res.Msg.GetRestore(), nil
+}
+
+// asWorker runs what the worker does for a restore, under a lease.
+func (w *world) asWorker(p *person, id string, fn func(tx *postgres.Tx, row restores.Restore, l restores.Lease) error) {
+	w.t.Helper()
+	proof := w.db.Job(w.t, job.ApplyRestore{AccountID: string(p.account), RestoreID: id})
+	err := w.worker.As(w.t.Context(), proof, func(tx *postgres.Tx) error {
+		row, lease, err := restores.Begin(w.t.Context(), tx, id)
+		if err != nil {
+			return err
+		}
+		return fn(tx, row, lease)
+	})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+}
+
+// planned stores a plan, as the worker does; it answers the plan's digest.
+func (w *world) planned(p *person, id string) string {
+	w.t.Helper()
+	plan := restore.Plan{Format: 1, Org: "https://acme.okta.com", Warnings: []string{"mail is sent"}, Steps: []restore.Step{
+		{N: 1, Op: provider.Create, Key: resource.Key{Type: "group", ID: "00g1"}, Title: "Group", Label: "Finance", Why: "it was selected"},
+		{N: 2, Op: provider.Create, Key: resource.Key{Type: "group_membership", Parent: "00g1", ID: "00u1"}, Title: "Group membership", Label: "ann@acme.test", Parent: "Finance", Why: "it belongs to it", After: []int{1}},
+	}}
+	encoded, err := plan.Encode()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	digest, err := plan.Digest()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.asWorker(p, id, func(tx *postgres.Tx, row restores.Restore, l restores.Lease) error {
+		var s restore.Selection
+		if err := sealed.Selection(id).Open(p.ring, row.SelectionSealed, &s); err != nil || len(s.Keys) != 1 || !s.WithDependents {
+			w.t.Errorf("the worker reads the selection %v, %v", s, err)
+		}
+		b, err := sealed.Plan(id).SealBytes(p.ring, encoded)
+		if err != nil {
+			return err
+		}
+		return restores.SetPlan(w.t.Context(), tx, l, b, digest)
+	})
+	return digest
+}
+
+func TestARestoreGoesItsWay(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Config{})
+	p := w.owner()
+	c := w.db.Connection(t, p.account)
+	r, err := w.plan(p, w.take(p, c, acme), "group:finance")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := w.count(`select count(*) from river.river_job where kind = 'plan_restore' and args ->> 'restore_id' = $1`, r.GetId()); r.GetState() != "planning" || n != 1 {
+		t.Fatalf("the restore is %v with %d jobs", r, n)
+	}
+	id := r.GetId()
+	digest := w.planned(p, id)
+
+	approve := func(digest string) (*connect.Response[imagov1.ApproveRestoreResponse], error) {
+		return p.restores.ApproveRestore(t.Context(), req(&imagov1.ApproveRestoreRequest{RestoreId: id, Digest: digest}))
+	}
+	_, err = p.restores.ApplyRestore(t.Context(), req(&imagov1.ApplyRestoreRequest{RestoreId: id}))
+	if pr := problemOf(t, err, connect.CodeAlreadyExists); !strings.Contains(pr.GetWhat(), "not approved") {
+		t.Errorf("applying what nobody approved: %v", pr)
+	}
+	_, err = approve("sha256:" + strings.Repeat("0", 64))
+	if pr := problemOf(t, err, connect.CodeFailedPrecondition); pr.GetField() != "digest" || !strings.Contains(pr.GetWhat(), digest) {
+		t.Errorf("approving another plan: %v", pr)
+	}
+	approved, err := approve(digest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := approved.Msg.GetRestore()
+	if a.GetState() != "approved" || a.GetApprovedBy() != p.email || a.GetPlanDigest() != digest || len(a.GetPlan().GetSteps()) != 2 || a.GetPlan().GetSteps()[0].GetState() != "pending" {
+		t.Errorf("approved: %v", a)
+	}
+	_, err = approve(digest)
+	if pr := problemOf(t, err, connect.CodeFailedPrecondition); !strings.Contains(pr.GetWhat(), "approved") {
+		t.Errorf("approving twice: %v", pr)
+	}
+	if _, err := p.restores.ApplyRestore(t.Context(), req(&imagov1.ApplyRestoreRequest{RestoreId: id})); err != nil {
+		t.Fatal(err)
+	}
+	if n := w.count(`select count(*) from river.river_job where kind = 'apply_restore' and args ->> 'restore_id' = $1 and state = 'available'`, id); n != 1 {
+		t.Errorf("%d jobs to apply it, want 1", n)
+	}
+	w.carriedOut(p, id)
+	got, err := p.restores.GetRestore(t.Context(), req(&imagov1.GetRestoreRequest{RestoreId: id}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := got.Msg.GetRestore()
+	if g.GetStepsDone() != 1 || g.GetPlan().GetSteps()[0].GetNewId() != "00g9" || g.GetPlan().GetSteps()[1].GetState() != "begun" || g.GetWindowOpenedAt() == nil {
+		t.Errorf("half way: %v", g)
+	}
+	_, err = p.restores.CancelRestore(t.Context(), req(&imagov1.CancelRestoreRequest{RestoreId: id}))
+	if pr := problemOf(t, err, connect.CodeFailedPrecondition); !strings.Contains(pr.GetWhat(), "cannot be cancelled") {
+		t.Errorf("cancelling what is being written: %v", pr)
+	}
+	if diff := cmp.Diff([]string{"apply_restore", "approve_restore", "plan_restore", "open_snapshot"}, w.activityOf(p)); diff != "" {
+		t.Error(diff)
+	}
+	w.verifyChain(p)
+
+	// The IDs that the restore gave are taken for the ones that they replace.
+	after := w.take(p, c, []thing{group("00g9", "Finance"), user("00u1", "ann@acme.test"), membership("00g9", "00u1")})
+	before := w.take(p, c, []thing{group("00g1", "Finance"), user("00u1", "ann@acme.test"), membership("00g1", "00u1")})
+	same := w.compared(p, &imagov1.CompareRequest{BeforeSnapshotId: before, AfterSnapshotId: after, RestoreId: id})
+	if diff := cmp.Diff([]string{"+0 ~0 -0 ?0"}, same); diff != "" {
+		t.Errorf("through the restore's IDs: %s", diff)
+	}
+	if apart := w.compared(p, &imagov1.CompareRequest{BeforeSnapshotId: before, AfterSnapshotId: after}); len(apart) != 5 {
+		t.Errorf("without them: %v; want what differs", apart)
+	}
+}
+
+// carriedOut makes the first step, and begins the second.
+func (w *world) carriedOut(p *person, id string) {
+	w.t.Helper()
+	ctx := w.t.Context()
+	w.asWorker(p, id, func(tx *postgres.Tx, _ restores.Restore, l restores.Lease) error {
+		if err := restores.Move(ctx, tx, l, restores.Applying); err != nil {
+			return err
+		}
+		if err := restores.BeginStep(ctx, tx, l, 1, provider.Create, "group"); err != nil {
+			return err
+		}
+		b, err := sealed.Step(id, 1).Seal(p.ring, restore.Entry{N: 1, State: restore.Done, Key: resource.Key{Type: "group", ID: "00g9"}})
+		if err != nil {
+			return err
+		}
+		if err := restores.EndStep(ctx, tx, l, 1, restores.StepDone, b); err != nil {
+			return err
+		}
+		return restores.BeginStep(ctx, tx, l, 2, provider.Create, "group_membership")
+	})
+}
+
+func TestASelectionNamesWhatIsInTheSnapshot(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Config{})
+	p := w.owner()
+	snap := w.take(p, w.db.Connection(t, p.account), append([]thing{group("00g7", "Twice"), group("00g8", "twice")}, acme...))
+	for name, c := range map[string]struct {
+		key, what string
+		code      connect.Code
+	}{
+		"no such label":     {"group:Nowhere", "no Group called", connect.CodeNotFound},
+		"an ambiguous one":  {"group:Twice", "2 of that type", connect.CodeInvalidArgument},
+		"no such key":       {"group/00gX", "", connect.CodeNotFound},
+		"no such type":      {"robot/1", "no type", connect.CodeInvalidArgument},
+		"neither of both":   {"finance", "not a key", connect.CodeInvalidArgument},
+		"an unknown prefix": {"robot:Finance", "not a key", connect.CodeInvalidArgument},
+	} {
+		_, err := w.plan(p, snap, c.key)
+		if pr := problemOf(t, err, c.code); pr.GetField() != "selection.keys" || !strings.Contains(pr.GetWhat(), c.what) || pr.GetHint() == "" {
+			t.Errorf("%s: %v", name, pr)
+		}
+	}
+	_, err := w.plan(p, snap)
+	if pr := problemOf(t, err, connect.CodeInvalidArgument); pr.GetField() != "selection.keys" {
+		t.Errorf("nothing selected: %v", pr)
+	}
+	if n := w.count(`select count(*) from restores where account_id = $1`, p.account); n != 0 {
+		t.Errorf("%d restores were begun", n)
+	}
+}
+
+func TestWatchRestoreRestsWhereAPersonIsNeeded(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Config{})
+	p := w.owner()
+	r, err := w.plan(p, w.take(p, w.db.Connection(t, p.account), acme), "group/00g1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := p.restores.WatchRestore(t.Context(), req(&imagov1.WatchRestoreRequest{RestoreId: r.GetId()}))
+	if err != nil || !s.Receive() || s.Msg().GetRestore().GetState() != "planning" {
+		t.Fatalf("got %v, %v", s.Msg(), err)
+	}
+	digest := w.planned(p, r.GetId())
+	if !s.Receive() || s.Msg().GetRestore().GetPlanDigest() != digest {
+		t.Errorf("got %v, %v; want the plan", s.Msg(), s.Err())
+	}
+	if s.Receive() || s.Err() != nil {
+		t.Errorf("the stream goes on while a person is waited for: %v", s.Err())
+	}
+}
+
+func TestARestoreWithoutAWriteAppIsNotApplied(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Config{})
+	p := w.owner()
+	c := w.db.Connection(t, p.account)
+	w.exec(`update credentials set client_id = '' where connection_id = $1 and purpose = 'write'`, c)
+	r, err := w.plan(p, w.take(p, c, acme), "group/00g1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	digest := w.planned(p, r.GetId())
+	if _, err := p.restores.ApproveRestore(t.Context(), req(&imagov1.ApproveRestoreRequest{RestoreId: r.GetId(), Digest: digest})); err != nil {
+		t.Fatal(err)
+	}
+	_, err = p.restores.ApplyRestore(t.Context(), req(&imagov1.ApplyRestoreRequest{RestoreId: r.GetId()}))
+	if pr := problemOf(t, err, connect.CodeAlreadyExists); !strings.Contains(pr.GetWhat(), "no write credential") || pr.GetHint() == "" {
+		t.Errorf("got %v", pr)
+	}
+	if n := w.count(`select count(*) from river.river_job where kind = 'apply_restore' and args ->> 'restore_id' = $1 and state = 'available'`, r.GetId()); n != 0 {
+		t.Error("a job was enqueued all the same")
+	}
+	if _, err := p.restores.CancelRestore(t.Context(), req(&imagov1.CancelRestoreRequest{RestoreId: r.GetId()})); err != nil {
+		t.Error(err)
+	}
+}
+
+// finding stores a finding, as the drift monitor does.
+func (w *world) finding(p *person, c account.ConnectionID) string {
+	w.t.Helper()
+	f := drift.Finding{Rule: "deleted_group", Severity: drift.High, Title: "Group deleted", Sentence: "Eve deleted Finance from 203.0.113.9.", Observation: drift.Observation{
+		Change: diff.Change{Key: resource.Key{Type: "group", ID: "00g1"}, Op: diff.Delete}, Label: "Finance",
+		Attribution: drift.Attribution{Event: &provider.Event{ID: "e1", Name: "group.lifecycle.delete", Actor: provider.Actor{ID: "00u9", Login: "eve@acme.test"}, Client: provider.Client{IP: "203.0.113.9"}, Time: time.Now()}},
+	}}
+	b, err := sealed.Finding(c, "dedup").Seal(p.ring, f)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	var id string
+	w.row([]any{&id}, `insert into findings (account_id, connection_id, rule, severity, dedup_key, resource_type, sealed, event_time)
+		values ($1, $2, 'deleted_group', 'high', 'dedup', 'group', $3, now()) returning id`, p.account, c, b)
+	return id
+}
+
+func TestFindingsShowTheDirectoryOnlyToThoseWhoMayOpenIt(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Config{})
+	p := w.owner()
+	c := w.db.Connection(t, p.account)
+	id := w.finding(p, c)
+	got, err := p.drift.GetFinding(t.Context(), req(&imagov1.GetFindingRequest{FindingId: id}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := got.Msg.GetFinding()
+	if f.GetAttribution().GetActor() != "eve@acme.test" || !f.GetAttribution().GetCertain() || f.GetChange().GetLabel() != "Finance" || f.GetChange().GetTypeTitle() != "Group" {
+		t.Errorf("the finding is %v", f)
+	}
+	viewer := w.member(p, account.Viewer)
+	list, err := viewer.drift.ListFindings(t.Context(), req(&imagov1.ListFindingsRequest{ConnectionId: string(c)}))
+	if err != nil || len(list.Msg.GetFindings()) != 1 {
+		t.Fatalf("a viewer's list: %v, %v", list, err)
+	}
+	if text := list.Msg.String(); strings.Contains(text, "Finance") || strings.Contains(text, "eve@") || strings.Contains(text, "203.0.113.9") || !strings.Contains(text, "deleted_group") {
+		t.Errorf("a viewer sees %s", text)
+	}
+}
