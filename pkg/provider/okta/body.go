@@ -73,16 +73,15 @@ func (e *entry) identify(body []byte, parent string) (resource.Resource, error) 
 	if e.fixed != "" {
 		return r, nil
 	}
-	id, err := "", error(nil)
+	var err error
 	if e.identity == "" {
-		id, err = topText(body, "id")
-	} else if id, err = e.identity.Text(body); err == nil {
-		id = id[strings.LastIndexByte(id, '/')+1:]
+		r.ID, err = topText(body, "id")
+	} else {
+		r.ID, err = lastOf(e.identity, body)
 	}
-	if err == nil && id == "" {
+	if err == nil && r.ID == "" {
 		err = fmt.Errorf("%w: a %s without an id", errShape, e.Type)
 	}
-	r.ID = id
 	return r, err
 }
 

@@ -219,25 +219,25 @@ func (r *Reader) wellKnown(ctx context.Context) (facts provider.OrgFacts, err er
 		return facts, fmt.Errorf("ask the org who it is: %w", err)
 	}
 	req.Header.Set("Accept", "application/json")
-	resp, body, err := exchange(r.tokens.base, req, 1<<20)
+	got, err := exchange(r.tokens.base, req, 1<<20)
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return facts, errors.Join(unreachable(err), context.Cause(ctx))
 	case err != nil:
 		return facts, unreachable(err)
-	case resp.StatusCode >= 500 || resp.StatusCode == http.StatusTooManyRequests:
-		return facts, problem.New(problem.Unavailable, "the org answers %d", resp.StatusCode).WithHint("try again later")
-	case resp.StatusCode != http.StatusOK:
+	case got.status >= 500 || got.status == http.StatusTooManyRequests:
+		return facts, problem.New(problem.Unavailable, "the org answers %d", got.status).WithHint("try again later")
+	case got.status != http.StatusOK:
 		return facts, notOkta
 	}
 	var said struct {
 		ID       string `json:"id"`
 		Pipeline string `json:"pipeline"`
 	}
-	if err := json.Unmarshal(body, &said); err != nil || said.ID == "" {
+	if err := json.Unmarshal(got.body, &said); err != nil || said.ID == "" {
 		return facts, notOkta
 	}
-	r.client.clock.observe(resp.Header)
+	r.client.clock.observe(got.header)
 	engine := map[string]string{"idx": "oie", "v1": "classic"}[said.Pipeline]
 	return provider.OrgFacts{ID: said.ID, Engine: engine, Version: "v1", Skew: r.client.clock.offset()}, nil
 }

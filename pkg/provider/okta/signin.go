@@ -26,15 +26,15 @@ func (e *signInError) Error() string {
 // Detail is what Okta said.
 func (e *signInError) Detail() string { return e.description }
 
-func newSignInError(resp *http.Response, body []byte) *signInError {
-	e := &signInError{status: resp.StatusCode, request: resp.Header.Get("X-Okta-Request-Id")}
+func newSignInError(got *received) *signInError {
+	e := &signInError{status: got.status, request: got.header.Get("X-Okta-Request-Id")}
 	var said struct {
 		Error       string `json:"error"`
 		Description string `json:"error_description"`
 		Code        string `json:"errorCode"`
 		Summary     string `json:"errorSummary"`
 	}
-	if err := json.Unmarshal(body, &said); err == nil {
+	if err := json.Unmarshal(got.body, &said); err == nil {
 		e.name, e.description = said.Error+said.Code, said.Description+said.Summary
 	}
 	return e

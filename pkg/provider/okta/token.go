@@ -256,18 +256,18 @@ func (t *tokens) post(ctx context.Context, path string, form url.Values) ([]byte
 	}
 	req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
 	req.Header.Set("Accept", "application/json")
-	resp, body, err := exchange(t.base, req, 1<<20)
+	got, err := exchange(t.base, req, 1<<20)
 	if err != nil {
 		return nil, err
 	}
-	t.clock.observe(resp.Header)
-	if resp.StatusCode == http.StatusTooManyRequests {
-		return nil, tooMany(t.clock, resp.Header, "the org's limit on sign-ins")
+	t.clock.observe(got.header)
+	if got.status == http.StatusTooManyRequests {
+		return nil, tooMany(t.clock, got.header, "the org's limit on sign-ins")
 	}
-	if resp.StatusCode != http.StatusOK {
-		return nil, newSignInError(resp, body)
+	if got.status != http.StatusOK {
+		return nil, newSignInError(got)
 	}
-	return body, nil
+	return got.body, nil
 }
 
 // assert signs who we are, in the org's time.

@@ -5,7 +5,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -65,8 +64,8 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 		if err != nil {
 			return nil, err
 		}
-		resp, content, err := t.send(req, body, token, bucket)
-		switch next := t.judge(req, resp, content, err); {
+		got, err := t.send(req, body, token, bucket)
+		switch next := t.judge(req, got, err); {
 		case next.err != nil && (!next.again || n == tries):
 			return nil, next.err
 		case next.token && !fresh:
@@ -77,7 +76,7 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 				return nil, err
 			}
 		default:
-			return t.deliver(req, resp, content, n)
+			return t.deliver(req, got, n)
 		}
 	}
 }
@@ -110,8 +109,15 @@ func (t *transport) pass(ctx context.Context, bucket string) error {
 	}
 }
 
+// received is an answer that was read to its end.
+type received struct {
+	status int
+	header http.Header
+	body   []byte
+}
+
 // send makes one attempt.
-func (t *transport) send(req *http.Request, body []byte, token, bucket string) (*http.Response, []byte, error) {
+func (t *transport) send(req *http.Request, body []byte, token, bucket string) (*received, error) {
 	ctx, cancel := context.WithTimeout(req.Context(), attemptTimeout)
 	defer cancel()
 	attempt := req.Clone(ctx)
@@ -119,29 +125,29 @@ func (t *transport) send(req *http.Request, body []byte, token, bucket string) (
 	if body != nil {
 		attempt.Body, attempt.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
 	}
-	resp, content, err := exchange(t.base, attempt, t.maxBody)
-	if resp != nil {
-		t.clock.observe(resp.Header)
-		t.limits.learn(bucket, resp.Header)
+	got, err := exchange(t.base, attempt, t.maxBody)
+	if got != nil {
+		t.clock.observe(got.header)
+		t.limits.learn(bucket, got.header)
 	}
-	return resp, content, err
+	return got, err
 }
 
 // exchange sends a request and reads the whole answer, up to most bytes. When only
 // the body fails to come, the answer's head is returned with the error.
-func exchange(base http.RoundTripper, req *http.Request, most int64) (*http.Response, []byte, error) {
+func exchange(base http.RoundTripper, req *http.Request, most int64) (*received, error) {
 	resp, err := base.RoundTrip(req)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	content, err := io.ReadAll(io.LimitReader(resp.Body, most+1))
+	body, err := io.ReadAll(io.LimitReader(resp.Body, most+1))
 	if closeErr := resp.Body.Close(); err == nil {
 		err = closeErr
 	}
-	if err == nil && int64(len(content)) > most {
-		err = &problem.Problem{Kind: problem.Unavailable, What: fmt.Sprintf("okta's answer is longer than %d bytes", most)}
+	if err == nil && int64(len(body)) > most {
+		err = problem.New(problem.Unavailable, "okta's answer is longer than %d bytes", most)
 	}
-	return resp, content, err
+	return &received{resp.StatusCode, resp.Header, body}, err
 }
 
 // verdict is what to do about an attempt.
@@ -153,7 +159,7 @@ type verdict struct {
 
 // judge decides about an attempt. A call that may have been carried out is made
 // again only if doing it twice is doing it once.
-func (t *transport) judge(req *http.Request, resp *http.Response, content []byte, err error) verdict {
+func (t *transport) judge(req *http.Request, got *received, err error) verdict {
 	harmless := req.Method != http.MethodPost && req.Method != http.MethodPatch
 	switch {
 	case req.Context().Err() != nil:
@@ -162,15 +168,15 @@ func (t *transport) judge(req *http.Request, resp *http.Response, content []byte
 		return verdict{err: err}
 	case err != nil:
 		return verdict{err: unreachable(err), again: harmless || unsent(err)}
-	case resp.StatusCode == http.StatusTooManyRequests:
-		return t.limited(resp)
-	case resp.StatusCode >= 500 && resp.StatusCode != http.StatusNotImplemented:
+	case got.status == http.StatusTooManyRequests:
+		return t.limited(got.header)
+	case got.status >= 500 && got.status != http.StatusNotImplemented:
 		return verdict{again: harmless}
-	case resp.StatusCode >= 300 && resp.StatusCode < 400:
+	case got.status >= 300 && got.status < 400:
 		return verdict{err: problem.InField("org_url", "redirects elsewhere, which is not followed").WithHint("give the org's own address")}
-	case resp.StatusCode == http.StatusUnauthorized && errorCode(content) == "E0000011":
+	case got.status == http.StatusUnauthorized && errorCode(got.body) == "E0000011":
 		return verdict{token: true}
-	case busy(resp.StatusCode, content):
+	case busy(got.status, got.body):
 		return verdict{again: true}
 	}
 	return verdict{}
@@ -188,8 +194,8 @@ func busy(status int, content []byte) bool {
 
 // limited is the verdict on a 429, which did nothing. A reset close by, or none
 // given, is worth another try; a far one is the caller's to wait for.
-func (t *transport) limited(resp *http.Response) verdict {
-	w := tooMany(t.clock, resp.Header, "okta's rate limit")
+func (t *transport) limited(h http.Header) verdict {
+	w := tooMany(t.clock, h, "okta's rate limit")
 	return verdict{err: w, again: w.Until.Sub(t.clock.now()) <= patience}
 }
 
@@ -238,20 +244,23 @@ func unreachable(err error) error {
 }
 
 // deliver hands the answer up.
-func (t *transport) deliver(req *http.Request, resp *http.Response, content []byte, calls int) (*http.Response, error) {
-	next, err := nextLink(t.org, req.URL, resp.Header)
-	if err != nil && resp.StatusCode < 300 {
+func (t *transport) deliver(req *http.Request, got *received, calls int) (*http.Response, error) {
+	next, err := nextLink(t.org, req.URL, got.header)
+	if err != nil && got.status < 300 {
 		return nil, problem.New(problem.Unavailable, "okta's link to the next page cannot be followed").Because(err)
 	}
-	resp.Header.Del("Link")
-	resp.Header.Set(headerNext, next)
-	resp.Header.Set(headerCalls, strconv.Itoa(calls))
-	if resp.StatusCode < 300 {
-		if kind := resp.Header.Get("Content-Type"); len(content) > 0 && !strings.Contains(kind, "json") {
+	h := got.header
+	h.Del("Link")
+	h.Set(headerNext, next)
+	h.Set(headerCalls, strconv.Itoa(calls))
+	if got.status < 300 {
+		if kind := h.Get("Content-Type"); len(got.body) > 0 && !strings.Contains(kind, "json") {
 			return nil, problem.New(problem.Unavailable, "the org answers %s instead of JSON", kind).WithHint("check that the address is an Okta org's, with no proxy before it")
 		}
-		resp.Header.Set("Content-Type", "application/octet-stream")
+		h.Set("Content-Type", "application/octet-stream")
 	}
-	resp.Body, resp.ContentLength, resp.Request = io.NopCloser(bytes.NewReader(content)), int64(len(content)), req
-	return resp, nil
+	return &http.Response{
+		Status: http.StatusText(got.status), StatusCode: got.status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Header: h, Body: io.NopCloser(bytes.NewReader(got.body)), ContentLength: int64(len(got.body)), Request: req,
+	}, nil
 }
