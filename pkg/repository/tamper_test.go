@@ -99,7 +99,7 @@ func TestEveryByteCounts(t *testing.T) {
 			var size int
 			v.store.Clone().Edit(v.prefix+"/"+name, func(b []byte) []byte { size = len(b); return b })
 			for i := range size {
-				if n > 2 && i%7 != n%7 { // every byte of manifest and two segments, a seventh of the others
+				if n > 1 && i%11 != n%11 { // every byte of the manifest and of a segment, an eleventh of the others
 					continue
 				}
 				v.detects(t, fmt.Sprintf("byte %d of %s flipped", i, name), name, func(s *mem.Store) {
