@@ -75,21 +75,28 @@ create table schedules (
     enabled boolean not null,
     next_run_at timestamptz,
     last_run_at timestamptz,
+    alarm_at timestamptz,
     constraint schedules_pkey primary key (account_id, connection_id),
     constraint schedules_connection_fkey foreign key (account_id, connection_id)
         references connections (account_id, id),
     constraint schedules_next_run check (not enabled or next_run_at is not null)
 );
 create index schedules_due_idx on schedules (next_run_at) where enabled;
+create index schedules_alarm_idx on schedules (alarm_at) where enabled;
 comment on table schedules is 'when snapshots of a connection are taken by themselves';
+comment on column schedules.alarm_at is 'when somebody must hear that no snapshot was taken; null: to be worked out; infinity: they have heard';
 alter table schedules enable row level security;
 alter table schedules force row level security;
 create policy schedules_own on schedules to imago_api, imago_worker
     using (account_id = (select current_account()));
-grant select, insert, update (cron, time_zone, enabled, next_run_at) on schedules to imago_api;
-grant select on schedules to imago_worker;
+grant select, insert, update (cron, time_zone, enabled, next_run_at, alarm_at) on schedules to imago_api;
+-- The worker gives a connection that has become ready its first schedule.
+grant select, insert (connection_id, account_id, cron, time_zone, enabled, next_run_at), update (alarm_at)
+    on schedules to imago_worker;
 
 grant select on connections to imago_definer;
+grant select (account_id, connection_id, purpose, client_id) on credentials to imago_definer;
 grant select, update on schedules to imago_definer;
 create policy connections_definer on connections for select to imago_definer using (true);
+create policy credentials_definer on credentials for select to imago_definer using (true);
 create policy schedules_definer on schedules to imago_definer using (true) with check (true);

@@ -126,6 +126,21 @@ $$;
 comment on function open_session(uuid, bytea, uuid, text, bytea, bytea, text, interval, interval)
     is 'opens a session with a checked code; makes the account at a person''s first sign-in';
 
+-- For imago_api, with no proof, in the transaction of open_session. Where only an
+-- installation's first person may make an account, two who come first at the same
+-- moment must not both be first. It tells nothing but whether there is an account.
+-- +goose StatementBegin
+create function is_first_sign_up() returns boolean
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+    perform pg_catalog.pg_advisory_xact_lock(7303, 0);
+    return not exists (select from public.accounts);
+end
+$$;
+-- +goose StatementEnd
+comment on function is_first_sign_up() is 'whether no account was made yet; the answer holds until the transaction ends';
+
 -- For imago_worker, with a running run_schedules job. The rows stay locked until
 -- the transaction ends, in which start_scheduled_snapshot moves them on.
 -- +goose StatementBegin
@@ -172,6 +187,40 @@ $$;
 -- +goose StatementEnd
 comment on function start_scheduled_snapshot(uuid, timestamptz, text)
     is 'moves a schedule on and queues its snapshot; nothing while one is unfinished or the connection is not ready';
+
+-- For imago_worker, with a running run_schedules job. The rows stay locked until the
+-- transaction ends, in which set_alarm moves them on.
+-- +goose StatementBegin
+create function claim_alarms(at timestamptz, most int)
+returns table (account_id uuid, connection_id uuid, cron text, time_zone text, due boolean)
+language sql volatile security definer set search_path = ''
+as $$
+    select s.account_id, s.connection_id, s.cron, s.time_zone, s.alarm_at is not null
+    from public.schedules s
+    where public.current_job_kind() = 'run_schedules' and s.enabled
+        and (s.alarm_at is null or s.alarm_at <= at)
+    order by s.alarm_at nulls first
+    limit most
+    for update skip locked
+$$;
+-- +goose StatementEnd
+comment on function claim_alarms(timestamptz, int) is 'schedules whose alarm is to be raised (due) or to be worked out';
+
+-- For imago_worker, with a running run_schedules job.
+-- +goose StatementBegin
+create function set_alarm(connection uuid, alarm timestamptz)
+returns void
+language plpgsql volatile security definer set search_path = ''
+as $$
+begin
+    if public.current_job_kind() is distinct from 'run_schedules' then
+        raise exception 'only the tick sets alarms' using errcode = 'IM002';
+    end if;
+    update public.schedules s set alarm_at = coalesce(alarm, 'infinity') where s.connection_id = connection;
+end
+$$;
+-- +goose StatementEnd
+comment on function set_alarm(uuid, timestamptz) is 'moves a schedule''s alarm; null: it was raised, and is not raised again';
 
 -- For imago_drift, with a running start_follows job.
 -- +goose StatementBegin
@@ -249,6 +298,19 @@ $$;
 -- +goose StatementEnd
 comment on function end_orphans() is 'ends snapshots and restores whose job is gone, so that they hold no place for ever';
 
+-- For imago_drift, with a running follow_log job: not across accounts, but past its
+-- grants. What our own restores write is no drift: it is known by the write app's client
+-- ID, and the rest of that credential must not be seen.
+-- +goose StatementBegin
+create function write_client(connection uuid) returns text
+language sql stable security definer set search_path = ''
+as $$
+    select c.client_id from public.credentials c
+    where c.connection_id = connection and c.purpose = 'write' and c.account_id = public.current_account()
+$$;
+-- +goose StatementEnd
+comment on function write_client(uuid) is 'client ID of the service app that restores, of a connection of the current account';
+
 -- +goose StatementBegin
 do $$
 declare
@@ -260,12 +322,16 @@ begin
             ('begin_sign_in(text, bytea, bytea)', 'imago_api'),
             ('check_code(uuid, bytea, bytea)', 'imago_api'),
             ('open_session(uuid, bytea, uuid, text, bytea, bytea, text, interval, interval)', 'imago_api'),
+            ('is_first_sign_up()', 'imago_api'),
             ('set_code_hash(bytea)', 'imago_worker'),
+            ('claim_alarms(timestamptz, int)', 'imago_worker'),
+            ('set_alarm(uuid, timestamptz)', 'imago_worker'),
             ('claim_due_schedules(timestamptz, int)', 'imago_worker'),
             ('start_scheduled_snapshot(uuid, timestamptz, text)', 'imago_worker'),
             ('purge_expired()', 'imago_worker'),
             ('end_orphans()', 'imago_worker'),
-            ('followable_connections(int)', 'imago_drift')
+            ('followable_connections(int)', 'imago_drift'),
+            ('write_client(uuid)', 'imago_drift')
         ) as t (signature, caller)
     loop
         execute format('alter function public.%s owner to imago_definer', f.signature);

@@ -14,6 +14,7 @@ import (
 	"imago/pkg/postgres/findings"
 	"imago/pkg/postgres/messages"
 	"imago/pkg/postgres/postgrestest"
+	"imago/pkg/postgres/sightings"
 	"imago/pkg/problem"
 )
 
@@ -178,5 +179,52 @@ func TestDriftMonitorMayNotWriteElsewhere(t *testing.T) {
 	}
 	if n != 0 {
 		t.Errorf("%d ways to write", n)
+	}
+}
+
+func TestSightingTakesThePlaceOfAnEarlierOne(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	drift := b.base.Open(t, "imago_drift")
+	follow := b.base.Job(t, job.FollowLog{AccountID: string(b.acme.ID), ConnectionID: string(b.connection)})
+	at := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	in(t, drift, follow, func(tx *postgres.Tx) error {
+		for n, s := range []sightings.Sighting{{Resource: "a", Sealed: []byte("1"), SeenAt: at}, {Resource: "b", Sealed: []byte("1"), SeenAt: at}, {Resource: "a", Sealed: []byte("2"), SeenAt: at.Add(time.Hour)}} {
+			if err := sightings.Put(t.Context(), tx, b.connection, s); err != nil {
+				t.Errorf("%d: %v", n, err)
+			}
+		}
+		got, ok, err := sightings.Get(t.Context(), tx, b.connection, "a")
+		if err != nil || !ok || string(got.Sealed) != "2" {
+			t.Errorf("a: %+v %v", got, ok)
+		}
+		if err := sightings.Forget(t.Context(), tx, b.connection, at.Add(time.Minute)); err != nil {
+			return err
+		}
+		_, ok, err = sightings.Get(t.Context(), tx, b.connection, "b")
+		if ok {
+			t.Error("b was seen before, and is still there")
+		}
+		if _, kept, err := sightings.Get(t.Context(), tx, b.connection, "a"); !kept || err != nil {
+			t.Errorf("a was forgotten: %v", err)
+		}
+		return err
+	})
+}
+
+// The drift monitor knows the write app by its client ID, and by nothing else of it.
+func TestWriteAppIsKnownByItsClientID(t *testing.T) {
+	t.Parallel()
+	b, other := newBench(t), newBench(t)
+	drift := b.base.Open(t, "imago_drift")
+	follow := b.base.Job(t, job.FollowLog{AccountID: string(b.acme.ID), ConnectionID: string(b.connection)})
+	for id, want := range map[account.ConnectionID]string{b.connection: "client-write", other.connection: ""} {
+		in(t, drift, follow, func(tx *postgres.Tx) error {
+			got, err := connections.WriteClient(t.Context(), tx, id)
+			if got != want {
+				t.Errorf("got %q, want %q", got, want)
+			}
+			return err
+		})
 	}
 }

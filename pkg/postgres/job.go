@@ -38,17 +38,23 @@ var unfinished = []rivertype.JobState{
 	rivertype.JobStateRunning, rivertype.JobStateScheduled,
 }
 
-// insertOpts gives a job what its kind says. Every kind is unique by its IDs for as
-// long as it is not finished.
+// repeatable are the kinds that may be there more than once. A job keeps another one
+// like it out until River has written down that it is done, which is a moment after its
+// own last transaction: a check that is asked for in that moment must not be lost.
+var repeatable = map[string]bool{job.CheckConnection{}.Kind(): true}
+
+// insertOpts gives a job what its kind says. Other kinds than the repeatable are unique
+// by their IDs for as long as they are not finished.
 func insertOpts(args river.JobArgs) (river.InsertOpts, error) {
 	k, ok := kinds[args.Kind()]
 	if !ok {
 		return river.InsertOpts{}, fmt.Errorf("job kind %q has no queue: add it in pkg/postgres/job.go", args.Kind())
 	}
-	return river.InsertOpts{
-		Queue: k.queue, Priority: k.priority, MaxAttempts: 25,
-		UniqueOpts: river.UniqueOpts{ByArgs: true, ByState: unfinished},
-	}, nil
+	opts := river.InsertOpts{Queue: k.queue, Priority: k.priority, MaxAttempts: 25}
+	if !repeatable[args.Kind()] {
+		opts.UniqueOpts = river.UniqueOpts{ByArgs: true, ByState: unfinished}
+	}
+	return opts, nil
 }
 
 // retry is River's policy for jobs that failed, or whose process died.

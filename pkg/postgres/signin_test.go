@@ -314,3 +314,34 @@ func TestMembersAreOnesOwn(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Two who come first at the same moment: one of them is.
+func TestOnlyOneIsFirst(t *testing.T) {
+	t.Parallel()
+	base := postgrestest.Fresh(t)
+	d := door{base, base.Open(t, "imago_api"), base.Open(t, "imago_worker")}
+	first := make(chan bool)
+	for n := range 2 {
+		attempt := d.begin(t, address(), "client")
+		d.check(t, attempt.ID, "123456", "client")
+		o := signin.Opening{AttemptID: attempt.ID, Client: hash("client"), Account: newID(t, base), Name: "Acme", Wrapped: []byte("k"),
+			Token: hash(attempt.ID), Kind: "cli", Idle: time.Hour, Life: time.Hour}
+		go func() {
+			was := false
+			err := d.api.As(t.Context(), postgres.Nobody, func(tx *postgres.Tx) (err error) {
+				if was, err = signin.First(t.Context(), tx); err != nil || !was {
+					return err
+				}
+				_, err = signin.OpenSession(t.Context(), tx, o)
+				return err
+			})
+			if err != nil {
+				t.Errorf("%d: %v", n, err)
+			}
+			first <- was
+		}()
+	}
+	if one, two := <-first, <-first; one == two {
+		t.Errorf("first: %v and %v", one, two)
+	}
+}

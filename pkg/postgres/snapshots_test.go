@@ -348,3 +348,58 @@ func TestOrphansAreEnded(t *testing.T) {
 		t.Error("the place is still held")
 	}
 }
+
+// A silent schedule's alarm is worked out, raised once, and armed again by a snapshot.
+func TestAlarmIsRaisedOnce(t *testing.T) {
+	t.Parallel()
+	base := postgrestest.Fresh(t)
+	acme := base.Account(t)
+	connection := base.Connection(t, acme.ID)
+	worker := base.Open(t, "imago_worker")
+	work, tick := base.Job(t, job.TakeSnapshot{AccountID: string(acme.ID)}), base.Job(t, job.RunSchedules{})
+	due := time.Date(2026, 3, 1, 2, 0, 0, 0, time.UTC)
+	in(t, worker, work, func(tx *postgres.Tx) error {
+		return schedules.Default(t.Context(), tx, schedules.Schedule{ConnectionID: connection, Cron: "0 2 * * *", TimeZone: "UTC", Enabled: true, NextRunAt: &due})
+	})
+	claim := func(now time.Time, set time.Time) (got []bool) {
+		in(t, worker, tick, func(tx *postgres.Tx) error {
+			got = nil
+			list, err := schedules.ClaimAlarms(t.Context(), tx, now, 10)
+			if err != nil {
+				return err
+			}
+			for _, a := range list {
+				got = append(got, a.Due)
+				if err := schedules.SetAlarm(t.Context(), tx, a.ConnectionID, set); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+		return got
+	}
+	alarm := due.Add(time.Hour)
+	for _, step := range []struct {
+		what     string
+		now, set time.Time
+		want     []bool
+	}{
+		{"to be worked out", due, alarm, []bool{false}},
+		{"not yet", alarm.Add(-time.Second), alarm, nil},
+		{"due", alarm, time.Time{}, []bool{true}},
+		{"raised already", alarm.Add(1000 * time.Hour), time.Time{}, nil},
+	} {
+		if diff := cmp.Diff(step.want, claim(step.now, step.set)); diff != "" {
+			t.Errorf("%s: %s", step.what, diff)
+		}
+	}
+	in(t, worker, work, func(tx *postgres.Tx) error { return schedules.Rearm(t.Context(), tx, connection) })
+	if diff := cmp.Diff([]bool{false}, claim(due, alarm)); diff != "" {
+		t.Errorf("armed again: %s", diff)
+	}
+	if err := worker.As(t.Context(), work, func(tx *postgres.Tx) error {
+		return schedules.SetAlarm(t.Context(), tx, connection, time.Time{})
+	}); !problem.Is(err, problem.Denied) {
+		t.Errorf("a snapshot's job sets an alarm across accounts: %v", err)
+	}
+}

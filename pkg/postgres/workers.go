@@ -170,7 +170,7 @@ func (j *Jobs) takeOver(ctx context.Context) {
 		case err != nil && ctx.Err() == nil:
 			j.logger.ErrorContext(ctx, "take over jobs", "error", err)
 		case n > 0:
-			j.logger.InfoContext(ctx, "took over jobs of a process that is gone", "jobs", n)
+			j.logger.WarnContext(ctx, "took over jobs of a process that is gone", "jobs", n)
 		}
 	}
 }

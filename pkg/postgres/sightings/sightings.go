@@ -30,7 +30,7 @@ func Put(ctx context.Context, tx *postgres.Tx, id account.ConnectionID, s Sighti
 	_, err := rows.Exec(ctx, tx, `
 		insert into sightings (connection_id, account_id, resource, sealed, seen_at)
 		values ($1, $2, $3, $4, $5)
-		on conflict (connection_id, resource) do update set sealed = $4, seen_at = $5`,
+		on conflict (account_id, connection_id, resource) do update set sealed = $4, seen_at = $5`,
 		id, tx.Account(), s.Resource, s.Sealed, s.SeenAt)
 	return err
 }

@@ -56,6 +56,19 @@ func New(log *slog.Logger, metrics prometheus.Registerer, o Options) (*Desk, err
 	return d, nil
 }
 
+// Quiet is a logger that passes on warnings and worse: for River, which tells every few
+// seconds how it is.
+func Quiet(log *slog.Logger) *slog.Logger { return slog.New(quiet{log.Handler()}) }
+
+type quiet struct{ slog.Handler }
+
+func (q quiet) Enabled(ctx context.Context, l slog.Level) bool {
+	return l >= slog.LevelWarn && q.Handler.Enabled(ctx, l)
+}
+
+func (q quiet) WithAttrs(attrs []slog.Attr) slog.Handler { return quiet{q.Handler.WithAttrs(attrs)} }
+func (q quiet) WithGroup(name string) slog.Handler       { return quiet{q.Handler.WithGroup(name)} }
+
 // Unit is one slice of one job.
 type Unit struct {
 	Job     int64
