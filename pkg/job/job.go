@@ -25,7 +25,7 @@ func (CheckConnection) Kind() string { return "check_connection" }
 type TakeSnapshot struct {
 	AccountID    string `json:"account_id" river:"unique"`
 	ConnectionID string `json:"connection_id" river:"unique"`
-	SnapshotID   string `json:"snapshot_id"`
+	SnapshotID   string `json:"snapshot_id" river:"unique"` // of a connection, one at a time is unfinished
 }
 
 // Kind names the job.

@@ -131,7 +131,7 @@ func (s *Service) prepare() error {
 			return err
 		}
 	}
-	if s.jobs, err = s.DB.Jobs(kinds, postgres.JobsOptions{Queues: s.config.Queues, Logger: s.Log}); err != nil {
+	if s.jobs, err = s.DB.Jobs(kinds, postgres.JobsOptions{Queues: s.config.Queues, Logger: work.Quiet(s.Log)}); err != nil {
 		return fmt.Errorf("prepare the worker: %w", err)
 	}
 	return nil

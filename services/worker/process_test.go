@@ -1,0 +1,3 @@
+package worker_test
+
+func inAnotherProcess(as, config string) int { return 2 }
