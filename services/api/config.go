@@ -22,22 +22,28 @@ const (
 // installation of one's own.
 type Config struct {
 	// SignUp: "" is first.
-	SignUp SignUp
+	SignUp SignUp `env:"SIGN_UP" help:"who may make an account: first (the installation's first person), open, closed"`
 	// AllowLoopbackOrgs takes orgs on this machine's own addresses, also by plain
 	// HTTP: for trying things with a simulated org, never in production.
-	AllowLoopbackOrgs bool
+	AllowLoopbackOrgs bool `env:"ALLOW_LOOPBACK_ORGS" help:"true takes simulated orgs on this machine; never in production"`
 	// TrustedProxies are the networks whose X-Forwarded-For counts.
-	TrustedProxies []netip.Prefix
+	TrustedProxies []netip.Prefix `env:"TRUSTED_PROXIES" help:"networks whose X-Forwarded-For counts, as 10.0.0.0/8,fd00::/8"`
 	// SessionIdle ends a session that is not used; zero: 7 days.
-	SessionIdle time.Duration
+	SessionIdle time.Duration `env:"SESSION_IDLE" help:"ends a session that is not used; absent: 168h"`
 	// SessionLife ends a session whatever its use; zero: 30 days.
-	SessionLife time.Duration
+	SessionLife time.Duration `env:"SESSION_LIFE" help:"ends a session whatever its use; absent: 720h"`
 	// Timeout is the longest that a request may take, streams apart; zero: 30 s.
-	Timeout time.Duration
+	Timeout time.Duration `env:"TIMEOUT" help:"the longest that a request may take, streams apart; absent: 30s"`
 	// Poll is how often watched rows are looked at; zero: half a second.
-	Poll time.Duration
+	Poll time.Duration `env:"POLL" help:"how often watched rows are looked at; absent: 500ms"`
 	// Watch is the longest that one stream lasts; clients then watch anew. Zero: an hour.
-	Watch time.Duration
+	Watch time.Duration `env:"WATCH" help:"the longest that one stream lasts; absent: 1h"`
+}
+
+// Validate tells what cannot be.
+func (c Config) Validate() error {
+	_, err := c.withDefaults()
+	return err
 }
 
 // withDefaults fills in what was left out, and refuses what cannot be.

@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"net"
 	"net/http"
@@ -58,9 +59,26 @@ func (s *Service) observe(next http.Handler) http.Handler {
 		q := &request{id: id.String(), ip: s.clientIP(r)}
 		w.Header().Set("X-Request-Id", q.id)
 		seen := &statusWriter{ResponseWriter: w, status: http.StatusOK}
+		q.err = s.limitReading(w, r)
 		next.ServeHTTP(seen, r.WithContext(context.WithValue(r.Context(), requestKey{}, q)))
 		s.report(r, q, seen.status, s.now().Sub(began))
 	})
+}
+
+// limitReading keeps a client from sending its body for ever. Streams are left alone:
+// a deadline on reading would end them, too; theirs is the context's.
+func (s *Service) limitReading(w http.ResponseWriter, r *http.Request) error {
+	for _, stream := range []string{"application/connect+", "application/grpc"} {
+		if strings.HasPrefix(r.Header.Get("Content-Type"), stream) {
+			return nil
+		}
+	}
+	// Real time, whatever clock the service goes by: the deadline is the kernel's.
+	err := http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.config.Timeout + 5*time.Second))
+	if errors.Is(err, http.ErrNotSupported) {
+		return nil // no connection below: a test's recorder
+	}
+	return err
 }
 
 func (s *Service) report(r *http.Request, q *request, status int, took time.Duration) {

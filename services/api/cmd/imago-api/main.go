@@ -1,0 +1,91 @@
+// Command imago-api serves the api: the only program that is reachable from outside.
+package main
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	_ "time/tzdata" // schedules name time zones, and a bare machine has none
+
+	"imago/pkg/blob"
+	"imago/pkg/blob/s3"
+	"imago/pkg/boot"
+	"imago/pkg/envelope/local"
+	"imago/pkg/postgres"
+	"imago/pkg/provider/okta"
+	"imago/services/api"
+)
+
+// config is the program's environment; -help lists it.
+type config struct {
+	boot.Common
+	api.Config
+	Listen     boot.Listener `envPrefix:"LISTEN_"`
+	Database   boot.File     `env:"DATABASE_URL_FILE,required" help:"file with the database's URL, as the role imago_api"`
+	MasterKeys string        `env:"MASTER_KEYS,required" help:"file of the master keys that wrap accounts' keyrings"`
+	Box        string        `env:"CREDENTIALS_PUB,required" help:"file of the workers' public key, to which credentials are sealed"`
+	Store      store         `envPrefix:"STORE_"`
+}
+
+// store is where snapshots lie. The api only reads there: a key that can do no more is enough.
+type store struct {
+	Bucket    string `env:"BUCKET,required" help:"bucket that holds the snapshots"`
+	Endpoint  string `env:"ENDPOINT" help:"URL of another store than Amazon S3"`
+	Region    string `env:"REGION" help:"the bucket's region"`
+	PathStyle bool   `env:"PATH_STYLE" help:"true for stores that want the bucket in the path"`
+	KeyID     string `env:"ACCESS_KEY_ID_FILE" help:"file with the ID of the access key; absent: the SDK's chain"`
+	Key       string `env:"SECRET_ACCESS_KEY_FILE" help:"file with the access key"`
+}
+
+// Validate tells what is wrong beyond single variables.
+func (c config) Validate() error {
+	if c.Listen.Addr == "" {
+		return errors.New("IMAGO_LISTEN_ADDR: it is missing")
+	}
+	return errors.Join(c.Listen.Validate(), c.Config.Validate())
+}
+
+func main() {
+	boot.Main("imago-api", "serves the api by Connect and REST", setup)
+}
+
+func setup(ctx context.Context, c config, p *boot.Process) error {
+	deps := api.Deps{Provider: okta.New(okta.Options{}), Log: p.Log, Metrics: p.Metrics}
+	var err error
+	if deps.Keys, err = local.Open(c.MasterKeys); err != nil {
+		return err
+	}
+	if deps.Box, err = local.ReadPublicKey(c.Box); err != nil {
+		return err
+	}
+	if deps.Store, err = c.Store.open(ctx); err != nil {
+		return err
+	}
+	if deps.DB, err = postgres.Open(ctx, c.Database.Text(), postgres.Options{}); err != nil {
+		return err
+	}
+	p.OnStop(func() error { deps.DB.Close(); return nil })
+	service, err := api.New(c.Config, deps)
+	if err != nil {
+		return err
+	}
+	p.Check("database", service.Ready)
+	_, err = p.Listen(ctx, "api", c.Listen, public(p.Health(), service))
+	return err
+}
+
+// public serves health beside the api: load balancers look there.
+func public(health, service http.Handler) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET /healthz", health)
+	mux.Handle("GET /readyz", health)
+	mux.Handle("/", service)
+	return mux
+}
+
+func (s store) open(ctx context.Context) (*s3.Store, error) {
+	return s3.New(ctx, s.Bucket, s3.Options{
+		Endpoint: s.Endpoint, Region: s.Region, PathStyle: s.PathStyle, AccessKeyIDFile: s.KeyID, SecretAccessKeyFile: s.Key,
+		Capabilities: &blob.Capabilities{}, // probing would write
+	})
+}
