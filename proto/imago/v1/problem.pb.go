@@ -4,8 +4,6 @@
 // 	protoc        (unknown)
 // source: imago/v1/problem.proto
 
-// Package imagov1 is the contract of the api: its services, requests and answers.
-
 package imagov1
 
 import (
