@@ -162,24 +162,24 @@ func TestUnfinishedJobKeepsAnotherOut(t *testing.T) {
 		}
 		return n
 	}
-	enqueue := func(snapshot string) {
+	enqueue := func() {
 		err := api.As(t.Context(), acme.Proof, func(tx *postgres.Tx) error {
-			return tx.Enqueue(t.Context(), job.TakeSnapshot{AccountID: string(acme.ID), ConnectionID: "c", SnapshotID: snapshot})
+			return tx.Enqueue(t.Context(), job.TakeSnapshot{AccountID: string(acme.ID), ConnectionID: "c", SnapshotID: "s"})
 		})
 		if err != nil {
 			t.Fatal(err)
 		}
 	}
-	enqueue("s1")
-	enqueue("s2")
+	enqueue()
+	enqueue()
 	if n := count(); n != 1 {
-		t.Errorf("%d jobs for one connection", n)
+		t.Errorf("%d jobs for one snapshot", n)
 	}
 	if _, err := base.Owner().Exec(t.Context(), `update river.river_job set state = 'completed', finalized_at = now()
 		where args ->> 'account_id' = $1`, acme.ID); err != nil {
 		t.Fatal(err)
 	}
-	enqueue("s3")
+	enqueue()
 	if n := count(); n != 2 {
 		t.Errorf("%d jobs after the first was done", n)
 	}
