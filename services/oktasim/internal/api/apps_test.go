@@ -96,12 +96,17 @@ func TestAppUpdateIsLoggedWithTheChange(t *testing.T) {
 	if got["label"] != "Shop 2" || doc.String(got, "credentials", "oauthClient", "client_secret") != doc.String(a, "credentials", "oauthClient", "client_secret") {
 		t.Errorf("got %v", got)
 	}
+	secret := doc.String(got, "credentials", "oauthClient", "client_secret")
+	got = s.want(200, "PUT", path, s.get(path)).object(t)
+	if doc.String(got, "credentials", "oauthClient", "client_secret") != secret {
+		t.Error("an update without the secret changed it")
+	}
 	events := only(s.events(), "application.lifecycle.update")
 	change := doc.Object(target(events[0], "AppInstance"), "changeDetails")
 	if doc.String(change, "from", "label") != "Shop" || doc.String(change, "to", "label") != "Shop 2" {
 		t.Errorf("change details %v", change)
 	}
-	if len(only(s.events(), "app.oauth2.client.lifecycle.update")) != 1 {
+	if len(only(s.events(), "app.oauth2.client.lifecycle.update")) != 2 {
 		t.Error("the client's own event is missing")
 	}
 }
@@ -118,6 +123,9 @@ func TestAssignments(t *testing.T) {
 	s.want(200, "PUT", app+"/groups/"+sales, doc.Doc{"priority": 0})
 	if got := ids(s.list(app + "/groups")); !slices.Equal(got, []string{sales, finance}) {
 		t.Errorf("order %v", got)
+	}
+	if n, _ := doc.Int(s.get(app+"/groups/"+finance), "priority"); n != 1 {
+		t.Errorf("the group that made room has the priority %d, want 1", n)
 	}
 	users, _ := s.walk(app + "/users?limit=7")
 	for _, u := range users {
@@ -157,6 +165,11 @@ func TestAppPolicy(t *testing.T) {
 	}
 	if got := s.list("/api/v1/policies/" + policy + "/mappings"); len(got) != 3 {
 		t.Errorf("%d apps are mapped, want 3", len(got))
+	}
+	s.want(204, "DELETE", "/api/v1/policies/"+policy, nil)
+	fallback := s.get(strings.TrimPrefix(doc.String(s.get("/api/v1/apps/"+app), "_links", "accessPolicy", "href"), s.url))
+	if fallback["system"] != true {
+		t.Errorf("the app of a deleted policy has %v", fallback["name"])
 	}
 	s.refused(400, "E0000001", "OKTA_SIGN_ON", "PUT", "/api/v1/apps/"+app+"/policies/"+s.made.Policies["Finance sessions"], nil)
 	s.refused(404, "E0000007", "(RuleSetEntity)", "PUT", "/api/v1/apps/"+app+"/policies/rstnone", nil)

@@ -215,6 +215,18 @@ func TestDeactivatedAppGetsNoToken(t *testing.T) {
 	}
 }
 
+func TestInactiveKeyIsRefused(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	key := rsaJWK(testKey(t), "one")
+	key["status"] = "INACTIVE"
+	client := s.service([]any{key}, "SUPER_ADMIN", "okta.groups.read")
+	a := s.token2(form(signRSA(t, testKey(t), doc.Doc{"alg": "RS256", "kid": "one"}, s.claims(client)), "okta.groups.read"))
+	if a.status != 401 || !strings.Contains(string(a.body), "kid") {
+		t.Errorf("got %d %s", a.status, a.body)
+	}
+}
+
 func TestEllipticKey(t *testing.T) {
 	t.Parallel()
 	s := start(t)

@@ -87,12 +87,12 @@ func Fill(o *org.Org, p Plan) (*Made, error) {
 		} else {
 			b.bulk(p)
 		}
+		b.made.Counts = o.Counts()
 		return b.err
 	})
 	if err != nil {
 		return nil, err
 	}
-	b.made.Counts = o.Counts()
 	if p.Preset == "" {
 		return &Made{Counts: b.made.Counts}, nil
 	}
