@@ -174,7 +174,7 @@ func (s *Store) Delete(ctx context.Context, key string) error {
 	return nil
 }
 
-// Capabilities: it refuses to overwrite, and encrypts nothing.
+// Capabilities says that it refuses to overwrite, and encrypts nothing.
 func (s *Store) Capabilities() blob.Capabilities {
 	return blob.Capabilities{ConditionalPut: true}
 }
