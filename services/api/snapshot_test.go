@@ -311,7 +311,29 @@ func TestWatchSnapshotFollowsItsRow(t *testing.T) {
 	}
 }
 
-func TestAStreamEndsWithItsClient(t *testing.T) {
+func TestAStreamThatHasNothingToTellGivesASign(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Config{})
+	p := w.owner()
+	c := string(w.db.Connection(t, p.account))
+	res, err := p.snapshots.TakeSnapshot(t.Context(), req(&imagov1.TakeSnapshotRequest{ConnectionId: c}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := p.snapshots.WatchSnapshot(t.Context(), req(&imagov1.WatchSnapshotRequest{SnapshotId: res.Msg.GetSnapshot().GetId()}))
+	if err != nil || !s.Receive() {
+		t.Fatal(err, s.Err())
+	}
+	w.clock.move(heartbeat)
+	if !s.Receive() || s.Msg().GetSnapshot().GetState() != "queued" {
+		t.Errorf("got %v, %v; want the same once more", s.Msg(), s.Err())
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAStreamEndsAfterItsLongestTime(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, Config{Watch: 50 * time.Millisecond})
 	p := w.owner()

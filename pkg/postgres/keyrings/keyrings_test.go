@@ -1,0 +1,76 @@
+package keyrings
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"imago/pkg/account"
+	"imago/pkg/envelope"
+	"imago/pkg/envelope/local"
+	"imago/pkg/postgres/postgrestest"
+)
+
+func TestMain(m *testing.M) { postgrestest.Main(m) }
+
+// counting is a key service that counts how often it is asked.
+type counting struct {
+	envelope.KeyService
+	asked atomic.Int32
+	err   error
+}
+
+func (c *counting) Unwrap(ctx context.Context, id account.ID, wrapped []byte) ([]byte, error) {
+	c.asked.Add(1)
+	if c.err != nil {
+		return nil, c.err
+	}
+	return c.KeyService.Unwrap(ctx, id, wrapped)
+}
+
+func TestKeyringsAreOpenedOnceInAWhile(t *testing.T) {
+	t.Parallel()
+	base := postgrestest.New(t)
+	a, b := base.Account(t), base.Account(t)
+	master, err := local.Create(t.TempDir()+"/master.keys", time.Unix(0, 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, of := range []postgrestest.Account{a, b} {
+		ring, err := envelope.NewKeyring(t.Context(), master, of.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := base.Owner().Exec(t.Context(), `update account_keys set wrapped = $2 where account_id = $1`, of.ID, ring.Wrapped()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ks, now := &counting{KeyService: master}, time.Unix(1000, 0)
+	k := New(base.Open(t, "imago_api"), ks, Options{Now: func() time.Time { return now }})
+	open := func(want int32) {
+		t.Helper()
+		ring, err := k.Of(t.Context(), a.Proof, a.ID)
+		if err != nil || ring.Account() != a.ID {
+			t.Fatalf("Of = %v, %v", ring, err)
+		}
+		if got := ks.asked.Load(); got != want {
+			t.Errorf("the key service was asked %d times, want %d", got, want)
+		}
+	}
+	open(1)
+	open(1)
+	now = now.Add(time.Minute)
+	open(2)
+	k.Forget(a.ID)
+	open(3)
+	if _, err := k.Of(t.Context(), a.Proof, b.ID); err == nil {
+		t.Error("one account's proof opened another account's keyring")
+	}
+	k.Forget(a.ID)
+	ks.err = errors.New("the key service is away")
+	if _, err := k.Of(t.Context(), a.Proof, a.ID); !errors.Is(err, ks.err) {
+		t.Errorf("Of = %v; want the key service's error", err)
+	}
+}
