@@ -28,12 +28,29 @@ import (
 type Config struct {
 	// Queues says how many jobs of each queue are worked at once; nil: those of
 	// DefaultQueues. The restore queue may be left to a worker of its own.
-	Queues map[string]int
+	Queues map[string]int `env:"QUEUES" help:"how many jobs of which queue at once; absent: backup:4,restore:2,mail:4,tick:1"`
 	// Patience is how long a snapshot or restore that gets no further is tried again;
 	// zero: six hours.
-	Patience time.Duration
+	Patience time.Duration `env:"PATIENCE" help:"how long what gets no further is tried again; absent: 6h"`
 	// Window is how long a restore waits for its write app to be activated; zero: a day.
-	Window time.Duration
+	Window time.Duration `env:"WINDOW" help:"how long a restore waits for its write app; absent: 24h"`
+}
+
+// Validate tells what cannot be.
+func (c Config) Validate() error {
+	known := DefaultQueues()
+	for name, n := range c.Queues {
+		if known[name] == 0 {
+			return problem.InField("QUEUES", "%q is none of the worker's queues", name).WithHint("name backup, restore, mail or tick")
+		}
+		if n < 1 || n > 100 {
+			return problem.InField("QUEUES", "%d jobs of %s at once", n, name).WithHint("between 1 and 100")
+		}
+	}
+	if c.Patience < 0 || c.Window < 0 {
+		return problem.InField("PATIENCE", "%v and WINDOW %v must not be negative", c.Patience, c.Window)
+	}
+	return nil
 }
 
 // DefaultQueues are all of the worker's queues.
@@ -68,14 +85,14 @@ type Service struct {
 
 // New makes a worker.
 func New(c Config, d Deps) (*Service, error) {
-	c, err := c.withDefaults()
-	if err != nil {
+	if err := c.Validate(); err != nil {
 		return nil, err
 	}
 	if d.Now == nil {
 		d.Now = time.Now
 	}
-	s := &Service{Deps: d, config: c, keyrings: keyrings.New(d.DB, d.Keys, keyrings.Options{Now: d.Now}), orgs: orgs.New(d.DB, d.Box, d.Providers...)}
+	s := &Service{Deps: d, config: c.withDefaults(), keyrings: keyrings.New(d.DB, d.Keys, keyrings.Options{Now: d.Now}), orgs: orgs.New(d.DB, d.Box, d.Providers...)}
+	var err error
 	if s.templates, err = notify.NewTemplates(); err != nil {
 		return nil, err
 	}
@@ -85,21 +102,9 @@ func New(c Config, d Deps) (*Service, error) {
 	return s, s.prepare()
 }
 
-func (c Config) withDefaults() (Config, error) {
-	if c.Queues == nil {
-		c.Queues = DefaultQueues()
-	}
-	known := DefaultQueues()
-	for name, n := range c.Queues {
-		if known[name] == 0 {
-			return c, problem.InField("queues", "%q is none of the worker's queues", name).WithHint("name backup, restore, mail or tick")
-		}
-		if n < 1 || n > 100 {
-			return c, problem.InField("queues", "%d jobs of %s at once", n, name).WithHint("between 1 and 100")
-		}
-	}
+func (c Config) withDefaults() Config {
 	if len(c.Queues) == 0 {
-		return c, problem.InField("queues", "no queue is named").WithHint("name backup, restore, mail or tick")
+		c.Queues = DefaultQueues()
 	}
 	if c.Patience == 0 {
 		c.Patience = 6 * time.Hour
@@ -107,7 +112,7 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Window == 0 {
 		c.Window = 24 * time.Hour
 	}
-	return c, nil
+	return c
 }
 
 // prepare registers a worker for every kind.

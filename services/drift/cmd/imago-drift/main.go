@@ -1,0 +1,68 @@
+// Command imago-drift follows the log of every connected org and finds drift.
+package main
+
+import (
+	"context"
+
+	"imago/pkg/blob"
+	"imago/pkg/blob/s3"
+	"imago/pkg/boot"
+	"imago/pkg/envelope/local"
+	"imago/pkg/postgres"
+	"imago/pkg/provider"
+	"imago/pkg/provider/okta"
+	"imago/services/drift"
+)
+
+// config is the program's environment; -help lists it.
+type config struct {
+	boot.Common
+	drift.Config
+	Database   boot.File `env:"DATABASE_URL_FILE,required" help:"file with the database's URL, as the role imago_drift"`
+	MasterKeys string    `env:"MASTER_KEYS,required" help:"file of the master keys that wrap accounts' keyrings"`
+	Box        string    `env:"CREDENTIALS_KEY,required" help:"file of the private key that opens credentials"`
+	Store      store     `envPrefix:"STORE_"`
+}
+
+// store is where snapshots lie. The monitor only reads there: a key that can do no more is enough.
+type store struct {
+	Bucket    string `env:"BUCKET,required" help:"bucket that holds the snapshots"`
+	Endpoint  string `env:"ENDPOINT" help:"URL of another store than Amazon S3"`
+	Region    string `env:"REGION" help:"the bucket's region"`
+	PathStyle bool   `env:"PATH_STYLE" help:"true for stores that want the bucket in the path"`
+	KeyID     string `env:"ACCESS_KEY_ID_FILE" help:"file with the ID of the access key; absent: the SDK's chain"`
+	Key       string `env:"SECRET_ACCESS_KEY_FILE" help:"file with the access key"`
+}
+
+func main() {
+	boot.Main("imago-drift", "follows the log of every connected org and finds drift", setup)
+}
+
+func setup(ctx context.Context, c config, p *boot.Process) error {
+	deps := drift.Deps{Providers: []provider.Provider{okta.New(okta.Options{})}, Log: p.Log, Metrics: p.Metrics}
+	var err error
+	if deps.Keys, err = local.Open(c.MasterKeys); err != nil {
+		return err
+	}
+	if deps.Box, err = local.ReadBoxKey(c.Box); err != nil {
+		return err
+	}
+	if deps.Store, err = s3.New(ctx, c.Store.Bucket, s3.Options{
+		Endpoint: c.Store.Endpoint, Region: c.Store.Region, PathStyle: c.Store.PathStyle,
+		AccessKeyIDFile: c.Store.KeyID, SecretAccessKeyFile: c.Store.Key,
+		Capabilities: &blob.Capabilities{}, // probing would write
+	}); err != nil {
+		return err
+	}
+	if deps.DB, err = postgres.Open(ctx, c.Database.Text(), postgres.Options{}); err != nil {
+		return err
+	}
+	p.OnStop(func() error { deps.DB.Close(); return nil })
+	service, err := drift.New(c.Config, deps)
+	if err != nil {
+		return err
+	}
+	p.Check("database", service.Ready)
+	p.Go("jobs", service.Run)
+	return nil
+}

@@ -1,0 +1,302 @@
+package drift
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"imago/pkg/account"
+	"imago/pkg/drift"
+	"imago/pkg/envelope"
+	"imago/pkg/job"
+	"imago/pkg/postgres"
+	"imago/pkg/postgres/connections"
+	"imago/pkg/postgres/cursors"
+	"imago/pkg/postgres/orgs"
+	"imago/pkg/postgres/restores"
+	"imago/pkg/postgres/snapshots"
+	"imago/pkg/postgres/work"
+	"imago/pkg/problem"
+	"imago/pkg/provider"
+	"imago/pkg/repository"
+)
+
+const (
+	// busy is how long to stay away when another attempt has read on.
+	busy = 5 * time.Second
+	// around is how far an org's clock may be off when it says that something happened
+	// in a restore's window.
+	around = 30 * time.Second
+	// mostSnapshots bounds how far back the state that events are compared with is sought.
+	mostSnapshots = 50
+)
+
+// followLog reads on in one org's log.
+func (s *Service) followLog(ctx context.Context, u work.Unit, a job.FollowLog) (work.End, error) {
+	f := &following{Service: s, unit: u, id: account.ConnectionID(a.ConnectionID)}
+	var err error
+	if f.ring, err = s.keyrings.Of(ctx, u.Proof, account.ID(a.AccountID)); err != nil {
+		return work.End{}, err
+	}
+	if err := s.DB.As(ctx, u.Proof, func(tx *postgres.Tx) error { return f.read(ctx, tx) }); err != nil {
+		return work.End{}, fmt.Errorf("read what is known of connection %s: %w", f.id, err)
+	}
+	switch {
+	case f.connection.State != connections.Ready:
+		return work.Done(slog.String("result", "not ready")), nil // the tick starts it again when it is
+	case f.cursor.Cursor == "" && len(f.snapshots) == 0:
+		// There is nothing to compare with yet. Nothing is lost: following begins where
+		// the log stood when the first snapshot was begun.
+		return work.Again(f.interval()), nil
+	}
+	found, err := f.look(ctx)
+	if err != nil {
+		return f.failed(ctx, err)
+	}
+	return f.store(ctx, found)
+}
+
+// following is one look at one org.
+type following struct {
+	*Service
+	unit       work.Unit
+	id         account.ConnectionID
+	ring       *envelope.Keyring
+	connection connections.Connection
+	cursor     cursors.Cursor
+	snapshots  []snapshots.Snapshot // that were taken, newest first
+	windows    []restores.Window
+	client     string // of the write app
+}
+
+// read collects what the database knows.
+func (f *following) read(ctx context.Context, tx *postgres.Tx) (err error) {
+	if f.connection, err = connections.Get(ctx, tx, f.id); err != nil {
+		return err
+	}
+	if f.cursor, err = cursors.Get(ctx, tx, f.id); err != nil {
+		return err
+	}
+	all, err := snapshots.List(ctx, tx, f.id, postgres.Page{Limit: mostSnapshots})
+	if err != nil {
+		return err
+	}
+	f.snapshots = slices.DeleteFunc(all, func(s snapshots.Snapshot) bool {
+		return s.State != snapshots.Complete && s.State != snapshots.Partial
+	})
+	if f.client, err = connections.WriteClient(ctx, tx, f.id); err != nil {
+		return err
+	}
+	since := f.Now().Add(-24 * time.Hour)
+	if f.cursor.PolledAt != nil && f.cursor.PolledAt.Before(since) {
+		since = *f.cursor.PolledAt
+	}
+	f.windows, err = restores.Windows(ctx, tx, f.id, since.Add(-around))
+	return err
+}
+
+func (f *following) interval() time.Duration {
+	return time.Duration(f.connection.FollowSeconds) * time.Second
+}
+
+// found is what one look led to.
+type found struct {
+	observed drift.Observed
+	findings []drift.Finding
+	base     snapshots.Snapshot
+	events   int
+	newest   time.Time
+	cursor   string // to go on from
+	more     bool
+	// later is why not everything was looked at; the cursor stays.
+	later error
+}
+
+// look reads the log from the cursor on, and looks into what it tells.
+func (f *following) look(ctx context.Context) (found, error) {
+	org, err := f.orgs.Read(ctx, f.unit.Proof, f.id)
+	if err != nil {
+		return found{}, err
+	}
+	follower, ok := org.Reader.(provider.Follower)
+	if !ok {
+		return found{}, problem.New(problem.Invalid, "%s has no log to follow", org.Provider.Name())
+	}
+	from, err := f.from(ctx)
+	if err != nil {
+		return found{}, err
+	}
+	events, err := follower.Follow(ctx, from)
+	if err != nil {
+		return found{}, err
+	}
+	out := found{events: len(events.Events), cursor: events.Cursor, more: events.More}
+	for _, e := range events.Events {
+		if e.Time.After(out.newest) {
+			out.newest = e.Time
+		}
+	}
+	f.metrics.events.Add(float64(out.events))
+	out.observed.Complete = true
+	if !f.concerns(events.Events) {
+		return out, nil
+	}
+	return out, f.observe(ctx, org, events.Events, &out)
+}
+
+// from is the stored cursor; at first where the log stood when the oldest snapshot that
+// is known was begun.
+func (f *following) from(ctx context.Context) (string, error) {
+	if f.cursor.Cursor != "" {
+		return f.cursor.Cursor, nil
+	}
+	first := f.snapshots[len(f.snapshots)-1]
+	snap, err := f.open(ctx, first)
+	if err != nil {
+		return "", err
+	}
+	return snap.Manifest().LogCursor, nil
+}
+
+func (f *following) open(ctx context.Context, s snapshots.Snapshot) (*repository.Snapshot, error) {
+	repo, err := repository.New(f.Store, f.ring, f.connection.AccountID, f.id, repository.Options{})
+	if err != nil {
+		return nil, err
+	}
+	snap, err := repo.Open(ctx, s.Place())
+	if err != nil {
+		return nil, fmt.Errorf("open snapshot %s: %w", s.ID, err)
+	}
+	return snap, nil
+}
+
+// concerns reports whether any event touched something that a rule is about, so that
+// an org in which people merely sign in costs no look at the store.
+func (f *following) concerns(events []provider.Event) bool {
+	return slices.ContainsFunc(events, func(e provider.Event) bool {
+		return slices.ContainsFunc(e.Touched, func(t provider.Touch) bool {
+			return f.Rules.Wants(t.Key.Type) || slices.ContainsFunc(t.Children, f.Rules.Wants)
+		})
+	})
+}
+
+// observe reads again what the events touched, and judges what changed.
+func (f *following) observe(ctx context.Context, org orgs.Org, events []provider.Event, into *found) error {
+	var ended []time.Time
+	for _, s := range f.snapshots {
+		ended = append(ended, *s.EndedAt)
+	}
+	i := drift.Base(ended, events)
+	if i < 0 {
+		return errors.New("there is no snapshot to compare with")
+	}
+	into.base = f.snapshots[i]
+	snap, err := f.open(ctx, into.base)
+	if err != nil {
+		return err
+	}
+	catalog := org.Provider.Catalog()
+	into.observed, into.later = drift.Observe(ctx, drift.Input{
+		Catalog: catalog, Reader: org.Reader, Snapshot: snap, Seen: seen{f}, Ours: f.ours, Wants: f.Rules.Wants, Now: f.Now, Until: f.unit.Until,
+	}, events)
+	into.findings, err = f.Rules.Evaluate(drift.Facts{Catalog: catalog, Snapshot: into.base.ID, Found: f.Now().UTC()}, into.observed.Changes)
+	return err
+}
+
+// ours reports whether an event is a write of a restore: by the write app, while a
+// restore's window was open. The same app at any other time is somebody else.
+func (f *following) ours(e provider.Event) bool {
+	if f.client == "" || e.Actor.ID != f.client {
+		return false
+	}
+	return slices.ContainsFunc(f.windows, func(w restores.Window) bool {
+		return !e.Time.Before(w.OpenedAt.Add(-around)) && (w.ClosedAt == nil || !e.Time.After(w.ClosedAt.Add(around)))
+	})
+}
+
+// failed keeps the cursor where it is, says why on the connection, and comes back. The
+// activity log is told when it begins.
+func (f *following) failed(ctx context.Context, err error) (work.End, error) {
+	if wait := provider.WaitOf(err); wait != nil {
+		return work.Again(max(f.interval(), wait.Until.Sub(f.Now())), slog.String("result", "waits for the org's rate limit")), nil
+	}
+	if ctx.Err() != nil && !errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		return work.Again(0), nil // the program ends; the next one goes on
+	}
+	if problem.Is(err, problem.Stale) && f.cursor.Cursor != "" {
+		return f.restart(ctx, err)
+	}
+	f.metrics.polls.WithLabelValues("held_up").Inc()
+	f.Log.WarnContext(ctx, "log cannot be followed", "job", f.unit.Job, "account", f.connection.AccountID, "connection", f.id, "error", err)
+	next := f.cursor
+	next.Problem = publicProblem(err)
+	if err := f.advance(ctx, next, f.event("lose_log", "the org's log cannot be followed: "+next.Problem.Error()), f.cursor.Problem == nil, nil); err != nil {
+		return f.unstored(err)
+	}
+	return work.Again(f.retry()), nil
+}
+
+// publicProblem is what a person may see of why the log is not followed.
+func publicProblem(err error) *problem.Problem {
+	if u, ok := errors.AsType[*provider.Unreadable](err); ok {
+		return problem.New(problem.Denied, "the log cannot be read: %s", u.Gap.Detail)
+	}
+	return work.Problem(err)
+}
+
+// retry is the next try while the log cannot be followed: sooner at first, every
+// minute in the end.
+func (f *following) retry() time.Duration {
+	last := f.unit.Since
+	if f.cursor.PolledAt != nil {
+		last = *f.cursor.PolledAt
+	}
+	return min(max(f.Now().Sub(last)/8, time.Second), time.Minute)
+}
+
+// restart begins anew where the log stands now, because the provider takes the cursor
+// no longer: what happened in between shows only in the next snapshot, and the activity
+// log says so.
+func (f *following) restart(ctx context.Context, cause error) (work.End, error) {
+	next := cursors.Cursor{Cursor: "", Problem: publicProblem(cause)}
+	e := f.event("restart_log", "the org's log could not be followed without a gap: take a snapshot and compare")
+	if err := f.advance(ctx, next, e, true, nil); err != nil {
+		return f.unstored(err)
+	}
+	return work.Again(0, slog.String("result", "begins anew")), nil
+}
+
+func (f *following) event(action, detail string) work.Event {
+	return work.Event{At: f.Now(), Action: action, TargetType: "connection", TargetID: string(f.id), Detail: detail}
+}
+
+// advance moves the cursor in one transaction with what belongs to it, and records the
+// event if it is to be told.
+func (f *following) advance(ctx context.Context, next cursors.Cursor, e work.Event, tell bool, with func(*postgres.Tx) error) error {
+	return f.DB.As(ctx, f.unit.Proof, func(tx *postgres.Tx) error {
+		if err := cursors.Advance(ctx, tx, f.id, f.cursor.Cursor, next); err != nil {
+			return err
+		}
+		if with != nil {
+			if err := with(tx); err != nil {
+				return err
+			}
+		}
+		if !tell {
+			return nil
+		}
+		return f.unit.Record(ctx, tx, f.ring, e)
+	})
+}
+
+// unstored is for what could not be stored: by a slow ghost, whose place another attempt
+// has taken, or because the database is away.
+func (f *following) unstored(err error) (work.End, error) {
+	if problem.Is(err, problem.Stale) {
+		return work.Again(busy), nil
+	}
+	return work.End{}, fmt.Errorf("store what was found in connection %s: %w", f.id, err)
+}

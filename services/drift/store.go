@@ -1,0 +1,197 @@
+package drift
+
+import (
+	"context"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"imago/pkg/drift"
+	"imago/pkg/postgres"
+	"imago/pkg/postgres/cursors"
+	"imago/pkg/postgres/findings"
+	"imago/pkg/postgres/messages"
+	"imago/pkg/postgres/sealed"
+	"imago/pkg/postgres/sightings"
+	"imago/pkg/postgres/work"
+	"imago/pkg/resource"
+)
+
+// store keeps what was found: findings, each once, the mail about them, what was seen,
+// and the cursor, in one transaction. Then it waits for the next look.
+func (f *following) store(ctx context.Context, o found) (work.End, error) {
+	shut, err := f.seal(o)
+	if err != nil {
+		return work.End{}, err
+	}
+	added := map[string]int{}
+	now := f.Now()
+	next := f.cursor
+	if o.observed.Complete && o.later == nil {
+		next = cursors.Cursor{Cursor: o.cursor, PolledAt: &now}
+		if !o.newest.IsZero() {
+			next.LagSeconds = max(0, now.Sub(o.newest).Seconds())
+		}
+	} else if o.later != nil {
+		next.Problem = publicProblem(o.later)
+	}
+	after := f.after(o)
+	due := now.Add(after)
+	next.NextPollAt = &due
+	e, tell := f.tells(o, next)
+	err = f.advance(ctx, next, e, tell, func(tx *postgres.Tx) error {
+		clear(added)
+		return shut.put(ctx, tx, f, o, added)
+	})
+	if err != nil {
+		return f.unstored(err)
+	}
+	f.count(ctx, o, added)
+	if n := total(added); n > 0 {
+		return work.Again(after, slog.Int("events", o.events), slog.Int("findings", n)), nil
+	}
+	return work.Again(after), nil
+}
+
+// after is how long to wait until the next look.
+func (f *following) after(o found) time.Duration {
+	switch {
+	case o.later != nil:
+		return f.retry()
+	case !o.observed.Wait.IsZero():
+		return max(0, o.observed.Wait.Sub(f.Now()))
+	case !o.observed.Complete || o.more:
+		return 0
+	}
+	return f.interval()
+}
+
+// tells is what the activity log hears: that findings were stored, or that the log is
+// lost or found again.
+func (f *following) tells(o found, next cursors.Cursor) (work.Event, bool) {
+	switch {
+	case f.cursor.Problem == nil && next.Problem != nil:
+		return f.event("lose_log", "what the org's log names cannot be read: "+next.Problem.Error()), true
+	case f.cursor.Problem != nil && next.Problem == nil && next.PolledAt != f.cursor.PolledAt:
+		return f.event("regain_log", "the org's log is followed again, from where it was left"), true
+	case len(o.findings) > 0:
+		return f.event("find_drift", fmt.Sprintf("%d findings in %d events", len(o.findings), o.events)), true
+	}
+	return work.Event{}, false
+}
+
+func (f *following) count(ctx context.Context, o found, added map[string]int) {
+	outcome := "read"
+	if o.later != nil {
+		outcome = "held_up"
+		f.Log.WarnContext(ctx, "look is held up", "job", f.unit.Job, "account", f.connection.AccountID, "connection", f.id, "error", o.later)
+	}
+	f.metrics.polls.WithLabelValues(outcome).Inc()
+	for severity, n := range added {
+		f.metrics.findings.WithLabelValues(severity).Add(float64(n))
+	}
+	if !o.newest.IsZero() && o.observed.Complete {
+		f.metrics.lag.Observe(max(0, f.Now().Sub(o.newest).Seconds()))
+	}
+}
+
+func total(added map[string]int) (n int) {
+	for _, m := range added {
+		n += m
+	}
+	return n
+}
+
+// shut is what is to be stored, sealed outside of the transaction.
+type shut struct {
+	findings  []findings.Finding
+	sightings []sightings.Sighting
+}
+
+func (f *following) seal(o found) (out shut, err error) {
+	for _, d := range o.findings {
+		row := findings.Finding{
+			ConnectionID: f.id, Rule: d.Rule, Severity: string(d.Severity), ResourceType: d.Change.Key.Type, EventTime: d.Found,
+			DedupKey: hex.EncodeToString(f.ring.Digest("finding", []byte(f.id), []byte(d.DedupKey()))),
+		}
+		if d.Attribution.Event != nil {
+			row.EventTime = d.Attribution.Event.Time
+		}
+		if row.Sealed, err = sealed.Finding(f.id, row.DedupKey).Seal(f.ring, d); err != nil {
+			return out, err
+		}
+		out.findings = append(out.findings, row)
+	}
+	for _, s := range o.observed.Sightings {
+		row := sightings.Sighting{Resource: f.name(s.Key), SeenAt: s.At}
+		if row.Sealed, err = sealed.Sighting(f.id, row.Resource).Seal(f.ring, s); err != nil {
+			return out, err
+		}
+		out.sightings = append(out.sightings, row)
+	}
+	return out, nil
+}
+
+// name is how a resource is known in the sightings' table: it tells nothing.
+func (f *following) name(k resource.Key) string {
+	return hex.EncodeToString(f.ring.Digest("sighting", []byte(f.id), []byte(k.String())))
+}
+
+// put stores everything; those findings that are new go into one mail.
+func (s shut) put(ctx context.Context, tx *postgres.Tx, f *following, o found, added map[string]int) error {
+	if o.base.StartedAt != nil {
+		if err := sightings.Forget(ctx, tx, f.id, *o.base.StartedAt); err != nil {
+			return err
+		}
+	}
+	for _, row := range s.sightings {
+		if err := sightings.Put(ctx, tx, f.id, row); err != nil {
+			return err
+		}
+	}
+	first := ""
+	for _, row := range s.findings {
+		id, isNew, err := findings.Add(ctx, tx, row)
+		if err != nil {
+			return err
+		}
+		if isNew {
+			added[row.Severity]++
+			if first == "" {
+				first = id
+			}
+		}
+	}
+	if first == "" {
+		return nil
+	}
+	_, err := messages.Queue(ctx, tx, messages.Finding, first)
+	return err
+}
+
+// seen remembers what earlier looks saw.
+type seen struct{ f *following }
+
+var _ drift.Seen = seen{}
+
+// Last reads a sighting.
+func (s seen) Last(ctx context.Context, key resource.Key) (out drift.Sighting, ok bool, err error) {
+	name := s.f.name(key)
+	var row sightings.Sighting
+	err = s.f.DB.As(ctx, s.f.unit.Proof, func(tx *postgres.Tx) (err error) {
+		row, ok, err = sightings.Get(ctx, tx, s.f.id, name)
+		return err
+	})
+	if err != nil || !ok {
+		return out, false, err
+	}
+	if err := sealed.Sighting(s.f.id, name).Open(s.f.ring, row.Sealed, &out); err != nil {
+		return out, false, err
+	}
+	if out.Key != key {
+		return out, false, errors.New("two resources have one name in the sightings")
+	}
+	return out, true, nil
+}

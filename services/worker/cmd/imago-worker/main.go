@@ -1,0 +1,102 @@
+// Command imago-worker takes snapshots, plans and applies restores, and sends mail.
+package main
+
+import (
+	"context"
+	"errors"
+	_ "time/tzdata" // schedules name time zones, and a bare machine has none
+
+	"imago/pkg/blob/s3"
+	"imago/pkg/boot"
+	"imago/pkg/envelope/local"
+	"imago/pkg/notify"
+	"imago/pkg/notify/sendgrid"
+	"imago/pkg/notify/smtp"
+	"imago/pkg/postgres"
+	"imago/pkg/provider"
+	"imago/pkg/provider/okta"
+	"imago/services/worker"
+)
+
+// config is the program's environment; -help lists it.
+type config struct {
+	boot.Common
+	worker.Config
+	Database   boot.File `env:"DATABASE_URL_FILE,required" help:"file with the database's URL, as the role imago_worker"`
+	MasterKeys string    `env:"MASTER_KEYS,required" help:"file of the master keys that wrap accounts' keyrings"`
+	Box        string    `env:"CREDENTIALS_KEY,required" help:"file of the private key that opens credentials"`
+	Store      store     `envPrefix:"STORE_"`
+	Mail       mail      `envPrefix:"MAIL_"`
+}
+
+// store is where snapshots are written.
+type store struct {
+	Bucket    string `env:"BUCKET,required" help:"bucket that holds the snapshots"`
+	Endpoint  string `env:"ENDPOINT" help:"URL of another store than Amazon S3"`
+	Region    string `env:"REGION" help:"the bucket's region"`
+	PathStyle bool   `env:"PATH_STYLE" help:"true for stores that want the bucket in the path"`
+	KeyID     string `env:"ACCESS_KEY_ID_FILE" help:"file with the ID of the access key; absent: the SDK's chain"`
+	Key       string `env:"SECRET_ACCESS_KEY_FILE" help:"file with the access key"`
+}
+
+// mail is by whom mail is sent: SendGrid if there is a key for it, else an SMTP server.
+type mail struct {
+	From     string    `env:"FROM,required" help:"the sender: Imago <imago@example.com>"`
+	SMTP     string    `env:"SMTP_ADDR" help:"host:port of the mail server"`
+	TLS      string    `env:"SMTP_TLS" envDefault:"starttls" help:"starttls, implicit or, on this machine, none"`
+	User     string    `env:"SMTP_USER" help:"user name at the mail server"`
+	Password boot.File `env:"SMTP_PASSWORD_FILE" help:"file with the password at the mail server"`
+	SendGrid boot.File `env:"SENDGRID_KEY_FILE" help:"file with SendGrid's API key, instead of a mail server"`
+	Host     string    `env:"SENDGRID_HOST" help:"https://api.eu.sendgrid.com for the EU region"`
+}
+
+// Validate tells what does not go together.
+func (m mail) Validate() error {
+	if (m.SMTP == "") == !m.SendGrid.Set() {
+		return errors.New("SMTP_ADDR and SENDGRID_KEY_FILE: give one of them")
+	}
+	_, err := m.sender()
+	return err
+}
+
+func (m mail) sender() (notify.Sender, error) {
+	if m.SendGrid.Set() {
+		return sendgrid.New(m.SendGrid.Secret(), m.From, sendgrid.Options{Host: m.Host})
+	}
+	return smtp.New(m.SMTP, m.From, smtp.Options{Username: m.User, Password: m.Password.Secret(), TLS: smtp.TLS(m.TLS)})
+}
+
+func main() {
+	boot.Main("imago-worker", "takes snapshots, plans and applies restores, sends mail", setup)
+}
+
+func setup(ctx context.Context, c config, p *boot.Process) error {
+	deps := worker.Deps{Providers: []provider.Provider{okta.New(okta.Options{})}, Software: "imago " + p.Version, Log: p.Log, Metrics: p.Metrics}
+	var err error
+	if deps.Keys, err = local.Open(c.MasterKeys); err != nil {
+		return err
+	}
+	if deps.Box, err = local.ReadBoxKey(c.Box); err != nil {
+		return err
+	}
+	if deps.Mail, err = c.Mail.sender(); err != nil {
+		return err
+	}
+	if deps.Store, err = s3.New(ctx, c.Store.Bucket, s3.Options{
+		Endpoint: c.Store.Endpoint, Region: c.Store.Region, PathStyle: c.Store.PathStyle,
+		AccessKeyIDFile: c.Store.KeyID, SecretAccessKeyFile: c.Store.Key,
+	}); err != nil {
+		return err
+	}
+	if deps.DB, err = postgres.Open(ctx, c.Database.Text(), postgres.Options{}); err != nil {
+		return err
+	}
+	p.OnStop(func() error { deps.DB.Close(); return nil })
+	service, err := worker.New(c.Config, deps)
+	if err != nil {
+		return err
+	}
+	p.Check("database", service.Ready)
+	p.Go("jobs", service.Run)
+	return nil
+}
