@@ -251,7 +251,8 @@ func (p *program) showAccess(access []*imagov1.TypeAccess) {
 		} else {
 			mark, answer = "✗", "no: "+strings.ReplaceAll(a.GetReason(), "_", " ")
 		}
-		rows = append(rows, []string{mark, title(a.GetTitle(), a.GetType()), answer, a.GetDetail()})
+		name := title(a.GetTitle(), a.GetType())
+		rows = append(rows, []string{mark, name, answer, strings.TrimPrefix(a.GetDetail(), name+": ")})
 	}
 	p.table(rows)
 	p.print("\n%d of %s can be read.\n", readable, count(int64(len(access)), "type"))

@@ -131,7 +131,7 @@ func (p *program) showPart(r *imagov1.CompareResponse) error {
 	case r.GetChange() != nil:
 		p.showChange("", r.GetChange())
 	case r.GetUnknown() != nil:
-		p.print("%s %s\n", p.paint(yellow, "? unknown"), gapLine(r.GetUnknown()))
+		p.print("%s %s\n", p.paint(yellow, "? unknown"), gapLine(r.GetUnknown().GetType(), r.GetUnknown()))
 	default:
 		p.showSum(r.GetSummary())
 	}

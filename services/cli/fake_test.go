@@ -157,7 +157,7 @@ func (f *fake) checked(c *imagov1.Connection) {
 	c.Access = []*imagov1.TypeAccess{
 		{Type: "user", Title: "User", Readable: true},
 		{Type: "group", Title: "Group", Readable: true},
-		{Type: "network_zone", Title: "Network zone", Reason: "forbidden", Detail: "grant the scope okta.networkZones.read", Scopes: []string{"okta.networkZones.read"}},
+		{Type: "network_zone", Title: "Network zone", Reason: "forbidden", Detail: "Network zone: grant the scope okta.networkZones.read", Scopes: []string{"okta.networkZones.read"}},
 	}
 }
 
@@ -274,7 +274,7 @@ func (f *fake) finish(s *imagov1.Snapshot) {
 	s.Location, s.ManifestDigest = "users/a/connections/c/backups/20261121T115900Z/", "abcd"
 	if f.set["gaps"] {
 		s.State = "partial"
-		s.Types[1].Gaps = []*imagov1.Gap{{Type: "group", Reason: "not_licensed", Detail: "the org has no such feature"}}
+		s.Types[1].Gaps = []*imagov1.Gap{{Type: "group", Reason: "not_licensed", Detail: "Group: the org has no such feature"}}
 	}
 	if f.set["fail-snapshots"] {
 		s.State, s.Problem = "failed", &imagov1.Problem{Kind: "unavailable", What: "the org did not answer for six hours", Hint: "try again when it does"}

@@ -170,10 +170,11 @@ func (p *program) showSnapshot(s *imagov1.Snapshot) error {
 	p.table(typeRows(s), 1, 2, 3)
 	p.print("\nSnapshot %s %s: %s in %s, %s stored (%s before compression), %s", short(s.GetId()), p.state(s.GetState()),
 		count(s.GetObjects(), "object"), took(s), size(s.GetStoredBytes()), size(s.GetPlainBytes()), count(s.GetCalls(), "API call"))
-	gaps := allGaps(s)
-	p.print(", %s.\n", count(int64(len(gaps)), "gap"))
-	for _, g := range gaps {
-		p.print("  %s %s\n", p.paint(yellow, "gap"), gapLine(g))
+	p.print(", %s.\n", count(int64(len(allGaps(s))), "gap"))
+	for _, t := range s.GetTypes() {
+		for _, g := range t.GetGaps() {
+			p.print("  %s %s\n", p.paint(yellow, "gap"), gapLine(title(t.GetTitle(), t.GetType()), g))
+		}
 	}
 	return nil
 }
@@ -197,13 +198,13 @@ func allGaps(s *imagov1.Snapshot) (gaps []*imagov1.Gap) {
 	return gaps
 }
 
-// gapLine says what is missing and why.
-func gapLine(g *imagov1.Gap) string {
-	place := g.GetType()
+// gapLine says what is missing of the type with that title, and why.
+func gapLine(title string, g *imagov1.Gap) string {
+	place := title
 	if g.GetParent() != "" {
 		place += " of " + g.GetParent()
 	}
-	return clean(fmt.Sprintf("%s: %s: %s", place, strings.ReplaceAll(g.GetReason(), "_", " "), g.GetDetail()))
+	return clean(fmt.Sprintf("%s: %s: %s", place, strings.ReplaceAll(g.GetReason(), "_", " "), strings.TrimPrefix(g.GetDetail(), title+": ")))
 }
 
 // took is how long a snapshot took.

@@ -73,3 +73,14 @@ func (d *database) close() error {
 	}
 	return d.cluster.Stop()
 }
+
+// watch ends when the program is to end, or with an error when the cluster has ended by
+// itself: whoever supervises the program starts it anew, and the cluster recovers.
+func (d *database) watch(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-d.cluster.Done():
+		return errors.New("the database has ended; its log is postgres/postgres.log in the data directory")
+	}
+}

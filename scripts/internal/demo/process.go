@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -35,6 +36,7 @@ func startProcess(dir, program string, args ...string) (*process, error) {
 		return nil, err
 	}
 	p := &process{name: name, cmd: exec.Command(program, args...), log: log, done: make(chan struct{})}
+	p.cmd.Env = slices.DeleteFunc(os.Environ(), ofAnother)
 	p.cmd.Stdout, p.cmd.Stderr = log, log
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 	if err := p.cmd.Start(); err != nil {
@@ -45,6 +47,12 @@ func startProcess(dir, program string, args ...string) (*process, error) {
 		close(p.done)
 	}()
 	return p, nil
+}
+
+// ofAnother recognises variables that are meant for other programs than a server that
+// the demo starts: imagod refuses those that it does not know.
+func ofAnother(variable string) bool {
+	return strings.HasPrefix(variable, "IMAGO_") && !strings.HasPrefix(variable, "IMAGO_POSTGRES_BIN=")
 }
 
 // ended tells whether the process has ended, which it should not.

@@ -99,7 +99,7 @@ func (s *stage) startOkta(ctx context.Context) (err error) {
 		return err
 	}
 	s.okta, err = startProcess(s.data, filepath.Join(s.bin, "oktasim"), "serve", "--listen", s.ports.Okta,
-		"--seed", "demo", "--state", filepath.Join(s.data, "okta.json"), "--ready-file", ready)
+		"--seed", "demo", "--rate-multiplier", "10", "--state", filepath.Join(s.data, "okta.json"), "--ready-file", ready)
 	if err != nil {
 		return err
 	}
