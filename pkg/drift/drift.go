@@ -47,7 +47,8 @@ type Seen interface {
 	Last(ctx context.Context, key resource.Key) (s Sighting, ok bool, err error)
 }
 
-// Sighting is one resource as it was seen. It holds directory data: store it sealed,
+// Sighting is one resource as it was seen; with an ID of "", the list of the type
+// below the parent: a JSON list of IDs. It holds directory data: store it sealed,
 // under a keyed digest of its key, in the transaction that stores the findings.
 type Sighting struct {
 	Key   resource.Key `json:"key"`
@@ -60,7 +61,8 @@ type Sighting struct {
 type Observed struct {
 	Changes   []Observation
 	Sightings []Sighting
-	// Unknown are touched places that could not be read; they are no deletions.
+	// Unknown are touched places that could not be read, or not compared; they are
+	// no deletions. Storing the rest and going on is right.
 	Unknown []snapshot.Gap
 	// Complete is false when the look ended early, at Until or to Wait: store what
 	// it found, keep the log's cursor, and look again with the same events.
@@ -87,8 +89,11 @@ type Affected struct {
 	Labels []string      `json:"labels"` // the first of them, at most MostLabels
 }
 
-// MostLabels bounds Affected.Labels.
-const MostLabels = 20
+// Bounds of what an observation keeps.
+const (
+	MostLabels  = 20 // of Affected.Labels
+	MostRelated = 50 // of Attribution.Related
+)
 
 // Attribution is who did it, as the provider's log proves it. No event that does
 // not concern the resource is ever named.
@@ -97,8 +102,11 @@ type Attribution struct {
 	Event *provider.Event `json:"event,omitempty"`
 	// Candidates are the events of more than one actor who may have done it.
 	Candidates []provider.Event `json:"candidates,omitempty"`
-	// Related happened in the same transaction.
+	// Related happened in the same transaction; at most MostRelated.
 	Related []provider.Event `json:"related,omitempty"`
+	// Through is set when Event did not touch the resource itself: it deleted what
+	// Through names, and the change is no more than the loss of that reference.
+	Through *resource.Key `json:"through,omitempty"`
 	// Expected marks our own write.
 	Expected bool `json:"expected,omitempty"`
 }

@@ -1,0 +1,201 @@
+package drift_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"imago/pkg/drift"
+	"imago/pkg/problem"
+	"imago/pkg/provider"
+	"imago/pkg/provider/okta"
+	"imago/pkg/resource"
+	"imago/pkg/snapshot"
+)
+
+// catalog is the real one: what is noticed depends on it.
+var catalog = okta.New(okta.Options{}).Catalog()
+
+var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+func fixed() time.Time { return noon }
+
+// state is an org, or a snapshot of it, in memory.
+type state struct {
+	all    []resource.Resource // in key order
+	gaps   []snapshot.Gap
+	broken map[resource.Key]error // reads that fail
+	reads  []string
+}
+
+// readState reads lines "type/parent/id {body}".
+func readState(t *testing.T, text string) *state {
+	t.Helper()
+	s := &state{broken: map[resource.Key]error{}}
+	for line := range strings.Lines(text) {
+		if line = strings.TrimSpace(line); line == "" {
+			continue
+		}
+		s.put(t, line)
+	}
+	return s
+}
+
+func (s *state) put(t *testing.T, line string) {
+	t.Helper()
+	key, body, _ := strings.Cut(line, " ")
+	k, ok := resource.ParseKey(key)
+	if !ok {
+		t.Fatalf("no key: %q", line)
+	}
+	if body == "" {
+		body = "{}"
+	}
+	canonical, err := resource.Canonical(nil, []byte(body))
+	if err == nil {
+		canonical, err = resource.With(canonical, "id", resource.Quote(k.ID))
+	}
+	if err != nil {
+		t.Fatalf("%s: %v", line, err)
+	}
+	s.delete(k)
+	s.all = append(s.all, resource.Resource{Key: k, Body: canonical})
+	slices.SortFunc(s.all, func(a, b resource.Resource) int { return a.Compare(b.Key) })
+}
+
+func (s *state) delete(k resource.Key) {
+	s.all = slices.DeleteFunc(s.all, func(r resource.Resource) bool { return r.Key == k })
+}
+
+func (s *state) Manifest() snapshot.Manifest {
+	return snapshot.Manifest{ID: "snap1", Started: noon.Add(-time.Hour), Ended: noon.Add(-50 * time.Minute), Types: []snapshot.TypeStatus{{Gaps: s.gaps}}}
+}
+
+func (s *state) Get(_ context.Context, k resource.Key) (resource.Resource, error) {
+	s.reads = append(s.reads, k.String())
+	if err := s.broken[k]; err != nil {
+		return resource.Resource{}, err
+	}
+	for _, r := range s.all {
+		if r.Key == k {
+			return r, nil
+		}
+	}
+	return resource.Resource{}, problem.New(problem.NotFound, "there is no %s", k)
+}
+
+func (s *state) Walk(_ context.Context, t resource.Type) iter.Seq2[resource.Resource, error] {
+	return func(yield func(resource.Resource, error) bool) {
+		for _, r := range s.all {
+			if r.Type == t && !yield(r, nil) {
+				return
+			}
+		}
+	}
+}
+
+func (s *state) List(_ context.Context, t resource.Type, parent resource.Key, _ string) iter.Seq2[provider.Page, error] {
+	return func(yield func(provider.Page, error) bool) {
+		s.reads = append(s.reads, string(t)+"/"+parent.ID+"/*")
+		if err := s.broken[resource.Key{Type: t, Parent: parent.ID}]; err != nil {
+			yield(provider.Page{}, err)
+			return
+		}
+		for _, r := range s.all { // a page each
+			if r.Type == t && r.Parent == parent.ID && !yield(provider.Page{Resources: []resource.Resource{r}, Cursor: "on"}, nil) {
+				return
+			}
+		}
+		yield(provider.Page{}, nil)
+	}
+}
+
+func (s *state) Find(context.Context, resource.Resource) ([]resource.Resource, error) {
+	return nil, fmt.Errorf("the monitor does not look for names")
+}
+
+func (s *state) Org(context.Context) (provider.OrgFacts, error) { return provider.OrgFacts{}, nil }
+
+// memory is what earlier looks saw.
+type memory map[resource.Key]drift.Sighting
+
+func (m memory) Last(_ context.Context, k resource.Key) (drift.Sighting, bool, error) {
+	s, ok := m[k]
+	return s, ok, nil
+}
+
+func (m memory) keep(all []drift.Sighting) {
+	for _, s := range all {
+		m[s.Key] = s
+	}
+}
+
+var (
+	_ provider.Reader = (*state)(nil)
+	_ drift.Snapshot  = (*state)(nil)
+	_ drift.Seen      = memory(nil)
+)
+
+// readEvents reads lines
+//
+//	id time actor outcome transaction name touch; touch …
+//
+// where a touch is "op key" with "+type" for each list of children. The actor
+// "system" is the provider itself.
+func readEvents(t *testing.T, text string) (out []provider.Event) {
+	t.Helper()
+	for line := range strings.Lines(text) {
+		words := strings.Fields(line)
+		if len(words) == 0 {
+			continue
+		}
+		if len(words) < 6 {
+			t.Fatalf("cannot read the event %q", line)
+		}
+		at, err := time.Parse("15:04:05", words[1])
+		if err != nil {
+			t.Fatal(err)
+		}
+		e := provider.Event{
+			ID: words[0], Time: noon.Truncate(24 * time.Hour).Add(time.Duration(at.Hour())*time.Hour + time.Duration(at.Minute())*time.Minute + time.Duration(at.Second())*time.Second),
+			Outcome: words[3], Name: words[5], Transaction: strings.Trim(words[4], "-"),
+			Actor:  provider.Actor{ID: "id-" + words[2], Type: "User", Login: words[2] + "@acme.test"},
+			Client: provider.Client{IP: "203.0.113.7"},
+		}
+		if words[2] == "system" {
+			e.Actor, e.Client = provider.Actor{ID: "system", Type: "SystemPrincipal", Name: "Okta System", System: true}, provider.Client{}
+		}
+		for touch := range strings.SplitSeq(strings.Join(words[6:], " "), ";") {
+			if parts := strings.Fields(touch); len(parts) >= 2 {
+				e.Touched = append(e.Touched, readTouch(parts))
+			}
+		}
+		out = append(out, e)
+	}
+	return out
+}
+
+func readTouch(parts []string) provider.Touch {
+	k, ok := resource.ParseKey(parts[1])
+	if !ok { // a key without an ID: the log may say no more
+		k = resource.Key{Type: resource.Type(strings.TrimSuffix(parts[1], "/"))}
+	}
+	out := provider.Touch{Op: provider.Op(parts[0]), Key: k}
+	for _, p := range parts[2:] {
+		out.Children = append(out.Children, resource.Type(strings.TrimPrefix(p, "+")))
+	}
+	return out
+}
+
+// text of a body, for comparing.
+func text(raw json.RawMessage) string {
+	if raw == nil {
+		return "-"
+	}
+	return string(raw)
+}

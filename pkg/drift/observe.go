@@ -1,0 +1,378 @@
+package drift
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"imago/pkg/diff"
+	"imago/pkg/problem"
+	"imago/pkg/provider"
+	"imago/pkg/resource"
+	"imago/pkg/snapshot"
+)
+
+// Observe reads again what the events touched and tells what changed since it was
+// last known. Events come oldest first, whole transactions together; passing some
+// of them again is harmless. What was found stands also when an error comes with
+// it: store it, keep the log's cursor, and look again later.
+func Observe(ctx context.Context, in Input, events []provider.Event) (Observed, error) {
+	if in.Now == nil {
+		in.Now = time.Now
+	}
+	l := &look{Input: in, events: events, done: map[resource.Key]bool{}}
+	l.collect()
+	for len(l.queue) > 0 {
+		next := l.queue[0]
+		if !in.Until.IsZero() && !in.Now().Before(in.Until) {
+			return l.out, nil
+		}
+		err := l.take(ctx, next)
+		if wait := provider.WaitOf(err); wait != nil {
+			l.out.Wait = wait.Until
+			return l.out, nil
+		}
+		if u, ok := errors.AsType[*provider.Unreadable](err); ok {
+			l.unknown(next.key, u.Gap)
+			err = nil
+		}
+		if err != nil {
+			return l.out, fmt.Errorf("look at a %s: %w", next.key.Type, err)
+		}
+		l.queue = l.queue[1:]
+	}
+	l.out.Complete = true
+	return l.out, nil
+}
+
+// look is one Observe at work.
+type look struct {
+	Input
+	events []provider.Event
+	queue  []task
+	done   map[resource.Key]bool
+	out    Observed
+}
+
+// task is something to read again: a resource, or with an ID of "" the list of a
+// type below a parent.
+type task struct {
+	key   resource.Key
+	event string        // the last that names it
+	gone  *resource.Key // it refers to this, which was deleted
+	by    Attribution   // of that deletion
+}
+
+// collect lists what the events touched, once each, in their order.
+func (l *look) collect() {
+	at := map[resource.Key]int{}
+	add := func(k resource.Key, event string) {
+		if l.Wants != nil && !l.Wants(k.Type) {
+			return
+		}
+		if i, ok := at[k]; ok {
+			l.queue[i].event = event
+			return
+		}
+		at[k] = len(l.queue)
+		l.queue = append(l.queue, task{key: k, event: event})
+	}
+	for _, e := range l.events {
+		if e.Outcome != succeeded {
+			continue
+		}
+		for _, t := range e.Touched {
+			add(t.Key, e.ID)
+			for _, child := range t.Children {
+				if t.Op != provider.Delete { // what hung on it went with it, and is counted there
+					add(resource.Key{Type: child, Parent: idOf(t.Key)}, e.ID)
+				}
+			}
+		}
+	}
+}
+
+func (l *look) take(ctx context.Context, t task) error {
+	info, ok := l.Catalog.Info(t.key.Type)
+	if !ok || l.done[t.key] {
+		return nil
+	}
+	if t.key.ID == "" {
+		return l.list(ctx, info, t)
+	}
+	if info.Parent != "" && t.key.Parent == "" {
+		parent, err := l.parentOf(ctx, info, t.key.ID)
+		if err != nil {
+			return err
+		}
+		if parent == "" {
+			l.unknown(t.key, snapshot.Gap{Type: t.key.Type, Reason: snapshot.Failed, Detail: "the log names it without what it is a part of"})
+			return nil
+		}
+		t.key.Parent = parent
+	}
+	base, err := l.base(ctx, t.key)
+	if err != nil || base.Event != "" && base.Event == t.event {
+		return err // looked into already, before a look that ended early
+	}
+	now, err := l.live(ctx, t.key)
+	if err != nil {
+		return err
+	}
+	l.done[t.key] = true
+	return l.compare(ctx, info, t, base, now)
+}
+
+// parentOf finds what a child is a part of, when the log does not say.
+func (l *look) parentOf(ctx context.Context, info resource.Info, id string) (string, error) {
+	for r, err := range l.Snapshot.Walk(ctx, info.Type) {
+		if err != nil {
+			return "", err
+		}
+		if r.ID == id {
+			return r.Parent, nil
+		}
+	}
+	return "", nil
+}
+
+// known is what was known of a resource before this look.
+type known struct {
+	Sighting
+	gap bool // the snapshot has a gap there: nothing was known
+}
+
+// base is the last sighting, if it is newer than the snapshot, else the snapshot's.
+func (l *look) base(ctx context.Context, k resource.Key) (known, error) {
+	if l.Seen != nil {
+		s, ok, err := l.Seen.Last(ctx, k)
+		if err != nil {
+			return known{}, fmt.Errorf("read what was seen last: %w", err)
+		}
+		if ok && s.At.After(l.Snapshot.Manifest().Started) {
+			return known{Sighting: s}, nil
+		}
+	}
+	out := known{Sighting: Sighting{Key: k}, gap: l.gap(k)}
+	if k.ID == "" {
+		return out, nil
+	}
+	r, err := l.Snapshot.Get(ctx, k)
+	if problem.Is(err, problem.NotFound) {
+		return out, nil
+	}
+	if err != nil {
+		return known{}, fmt.Errorf("read the snapshot: %w", err)
+	}
+	out.Body, out.gap = slices.Clone(r.Body), false
+	return out, nil
+}
+
+// gap reports whether the snapshot does not know a place, or what it is below.
+func (l *look) gap(k resource.Key) bool {
+	gaps := l.Snapshot.Manifest().Gaps()
+	for t, parent := k.Type, k.Parent; t != ""; {
+		if slices.ContainsFunc(gaps, func(g snapshot.Gap) bool { return g.Covers(t, parent) }) {
+			return true
+		}
+		info, _ := l.Catalog.Info(t)
+		t, parent = info.Parent, parentKey(info.Parent, parent).Parent
+	}
+	return false
+}
+
+// live is the resource as it stands; nil when the org says that there is none.
+func (l *look) live(ctx context.Context, k resource.Key) ([]byte, error) {
+	r, err := l.Reader.Get(ctx, k)
+	if problem.Is(err, problem.NotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return slices.Clone(r.Body), nil
+}
+
+// compare tells what happened to one resource, and remembers how it stands.
+func (l *look) compare(ctx context.Context, info resource.Info, t task, base known, now []byte) error {
+	change := diff.Change{Key: t.key, Before: base.Body, After: now}
+	switch {
+	case base.Body == nil && now == nil:
+		change.Op = l.attested(t.key, base)
+	case base.Body == nil && !base.gap, base.Body == nil && l.says(t.key, provider.Create):
+		change.Op = diff.Create
+	case base.Body == nil:
+		l.unknown(t.key, snapshot.Gap{Type: t.key.Type, Parent: t.key.Parent, Reason: snapshot.Failed, Detail: "the snapshot does not know how it was"})
+	case now == nil:
+		change.Op = diff.Delete
+	default:
+		fields, err := diff.Compare(info, base.Body, now)
+		if err != nil {
+			return err
+		}
+		if change.Fields = fields; len(fields) > 0 {
+			change.Op = diff.Update
+		}
+	}
+	l.out.Sightings = append(l.out.Sightings, Sighting{Key: t.key, Body: now, At: l.Now().UTC(), Event: t.event})
+	if change.Op == "" {
+		return nil
+	}
+	return l.observe(ctx, info, t, change)
+}
+
+// attested: what is neither known nor there was deleted if the log says so, and
+// does not say that it was made in the meantime.
+func (l *look) attested(k resource.Key, base known) diff.Op {
+	if base.At.IsZero() && l.says(k, provider.Delete) && !l.says(k, provider.Create) {
+		return diff.Delete
+	}
+	return ""
+}
+
+// says reports whether an event names exactly this of the resource.
+func (l *look) says(k resource.Key, op provider.Op) bool {
+	return slices.ContainsFunc(l.events, func(e provider.Event) bool {
+		return e.Outcome == succeeded && slices.ContainsFunc(e.Touched, func(t provider.Touch) bool { return same(t.Key, k) && t.Op == op })
+	})
+}
+
+// observe completes a change: its names, who did it, what it led to.
+func (l *look) observe(ctx context.Context, info resource.Info, t task, change diff.Change) error {
+	o := Observation{Change: change, Attribution: Attribute(change, l.events)}
+	if t.gone != nil && o.Attribution.Event == nil && len(o.Attribution.Candidates) == 0 {
+		o.Attribution, _ = through(change, *t.gone, t.by)
+	}
+	if e := o.Attribution.Event; e != nil && l.Ours != nil {
+		o.Attribution.Expected = l.Ours(*e)
+	}
+	var err error
+	if o.Label, o.ParentLabel, err = l.labels(ctx, info, change); err != nil {
+		return err
+	}
+	if change.Op == diff.Delete {
+		if o.Affected, err = l.affected(ctx, change.Key, o.Attribution); err != nil {
+			return err
+		}
+	}
+	l.out.Changes = append(l.out.Changes, o)
+	return nil
+}
+
+// list compares the list of a type below a parent, and looks at what came or went.
+func (l *look) list(ctx context.Context, info resource.Info, t task) error {
+	if info.Parent != "" && t.key.Parent == "" {
+		l.unknown(t.key, snapshot.Gap{Type: info.Type, Reason: snapshot.Failed, Detail: "the log names a list without what it is a part of"})
+		return nil
+	}
+	base, err := l.base(ctx, t.key)
+	if err != nil || base.Event != "" && base.Event == t.event {
+		return err
+	}
+	was, err := l.listed(ctx, t.key, base)
+	if err != nil {
+		return err
+	}
+	now, err := l.listNow(ctx, info, t.key)
+	if err != nil {
+		return err
+	}
+	for _, id := range union(was, now) {
+		key := resource.Key{Type: info.Type, Parent: t.key.Parent, ID: id}
+		if l.done[key] {
+			continue
+		}
+		before, err := l.base(ctx, key)
+		if err != nil {
+			return err
+		}
+		before.gap = before.gap && base.Body == nil // of a list that was seen, what was not in it was not there
+		l.done[key] = true
+		if err := l.compare(ctx, info, task{key: key, event: t.event}, before, now[id]); err != nil {
+			return err
+		}
+	}
+	return l.remember(t, now)
+}
+
+// remember keeps the list as a sighting.
+func (l *look) remember(t task, now map[string][]byte) error {
+	body, err := json.Marshal(union(nil, now))
+	if err != nil {
+		return err
+	}
+	l.out.Sightings = append(l.out.Sightings, Sighting{Key: t.key, Body: body, At: l.Now().UTC(), Event: t.event})
+	return nil
+}
+
+// listed are the IDs of a list as it was known.
+func (l *look) listed(ctx context.Context, place resource.Key, base known) (ids []string, err error) {
+	if base.Body != nil {
+		err := json.Unmarshal(base.Body, &ids)
+		return ids, err
+	}
+	for r, err := range l.Snapshot.Walk(ctx, place.Type) {
+		if err != nil {
+			return nil, err
+		}
+		if r.Parent == place.Parent {
+			ids = append(ids, r.ID)
+		}
+	}
+	return ids, nil
+}
+
+func (l *look) listNow(ctx context.Context, info resource.Info, place resource.Key) (map[string][]byte, error) {
+	out := map[string][]byte{}
+	var parent resource.Key
+	if info.Parent != "" {
+		parent = parentKey(info.Parent, place.Parent)
+	}
+	for page, err := range l.Reader.List(ctx, info.Type, parent, "") {
+		if problem.Is(err, problem.NotFound) && info.Parent != "" {
+			return out, nil // the parent went, and with it everything below
+		}
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range page.Resources {
+			if r.Parent == place.Parent {
+				out[r.ID] = slices.Clone(r.Body)
+			}
+		}
+	}
+	return out, nil
+}
+
+// union is every ID once, sorted.
+func union(was []string, now map[string][]byte) []string {
+	all := slices.Clone(was)
+	for id := range now {
+		all = append(all, id)
+	}
+	slices.Sort(all)
+	return append([]string{}, slices.Compact(all)...)
+}
+
+func (l *look) unknown(k resource.Key, g snapshot.Gap) {
+	g.Type = k.Type
+	if g.Parent == "" {
+		g.Parent = k.Parent
+	}
+	if !slices.Contains(l.out.Unknown, g) {
+		l.out.Unknown = append(l.out.Unknown, g)
+	}
+}
+
+// parentKey is the key that idOf was made of.
+func parentKey(t resource.Type, id string) resource.Key {
+	for i := len(id) - 1; i >= 0; i-- {
+		if id[i] == '/' {
+			return resource.Key{Type: t, Parent: id[:i], ID: id[i+1:]}
+		}
+	}
+	return resource.Key{Type: t, ID: id}
+}

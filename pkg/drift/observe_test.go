@@ -1,0 +1,275 @@
+package drift_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"imago/pkg/diff"
+	"imago/pkg/drift"
+	"imago/pkg/provider"
+	"imago/pkg/resource"
+	"imago/pkg/snapshot"
+)
+
+// monitor looks at an org again and again, as the service does.
+type monitor struct {
+	t        *testing.T
+	snap     *state
+	org      *state
+	seen     memory
+	now      time.Time
+	findings map[string]drift.Finding // by DedupKey, as the table holds them
+}
+
+func newMonitor(t *testing.T, before string) *monitor {
+	return &monitor{t: t, snap: readState(t, before), org: readState(t, before), seen: memory{}, now: noon, findings: map[string]drift.Finding{}}
+}
+
+func (m *monitor) observe(events string) (drift.Observed, error) {
+	m.t.Helper()
+	m.now = m.now.Add(time.Minute)
+	return drift.Observe(m.t.Context(), drift.Input{Catalog: catalog, Reader: m.org, Snapshot: m.snap, Seen: m.seen,
+		Now: func() time.Time { return m.now }}, readEvents(m.t, events))
+}
+
+// look observes, stores what was found, and gives the changes as lines.
+func (m *monitor) look(events string) (out []string) {
+	m.t.Helper()
+	seen, err := m.observe(events)
+	if err != nil || !seen.Complete {
+		m.t.Fatalf("observe: %v, complete %v", err, seen.Complete)
+	}
+	m.store(seen)
+	for _, o := range seen.Changes {
+		out = append(out, string(o.Change.Op)+" "+o.Change.Key.String()+" by "+attributed(o.Attribution))
+	}
+	return out
+}
+
+func (m *monitor) store(o drift.Observed) {
+	m.t.Helper()
+	found, err := standard(m.t).Evaluate(drift.Facts{Catalog: catalog}, o.Changes)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	for _, f := range found {
+		m.findings[f.DedupKey()] = f
+	}
+	m.seen.keep(o.Sightings)
+}
+
+func (m *monitor) want(what string, got []string, want ...string) {
+	m.t.Helper()
+	if d := cmp.Diff(want, got); d != "" {
+		m.t.Errorf("%s (-want +got):\n%s", what, d)
+	}
+}
+
+const zone = `network_zone/nzoA {"name":"Office","usage":"POLICY","status":"ACTIVE","gateways":[{"type":"CIDR","value":"10.1.0.0/24"}]}`
+
+// TestOneChangeOneFinding: a change is told once, taking it back is told, and doing
+// it again is another finding.
+func TestOneChangeOneFinding(t *testing.T) {
+	t.Parallel()
+	m := newMonitor(t, zone)
+	wide := strings.Replace(zone, "/24", "/8", 1)
+	first := "e1 12:00:01 mallory SUCCESS tx1 zone.update update network_zone/nzoA\n"
+	m.org.put(t, wide)
+	m.want("the change", m.look(first), "update network_zone/nzoA by id-mallory e1")
+	m.want("the same events again", m.look(first))
+	second := "e2 12:01:01 ada SUCCESS tx2 zone.update update network_zone/nzoA\n"
+	m.want("an event that changed nothing more", m.look(second))
+	m.org.put(t, zone)
+	m.want("taking it back", m.look("e3 12:02:01 ada SUCCESS tx3 zone.update update network_zone/nzoA\n"), "update network_zone/nzoA by id-ada e3")
+	m.org.put(t, wide)
+	m.want("doing it again", m.look("e4 12:03:01 mallory SUCCESS tx4 zone.update update network_zone/nzoA\n"), "update network_zone/nzoA by id-mallory e4")
+	if len(m.findings) != 2 {
+		t.Errorf("got %d findings, want 2: %v", len(m.findings), m.findings)
+	}
+}
+
+// TestEachTheirOwn: what somebody changed before is not told of who came later.
+func TestEachTheirOwn(t *testing.T) {
+	t.Parallel()
+	m := newMonitor(t, zone)
+	m.org.put(t, strings.Replace(zone, "Office", "Bureau", 1))
+	m.want("the name", m.look("e1 12:00:01 ada SUCCESS tx1 zone.update update network_zone/nzoA\n"), "update network_zone/nzoA by id-ada e1")
+	m.org.put(t, strings.Replace(strings.Replace(zone, "Office", "Bureau", 1), "/24", "/8", 1))
+	seen, err := m.observe("e2 12:01:01 mallory SUCCESS tx2 zone.update update network_zone/nzoA\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range seen.Changes[0].Change.Fields {
+		if f.Path == "name" {
+			t.Error("ada's new name is told of mallory")
+		}
+	}
+}
+
+// TestNewerSnapshot: sightings from before the snapshot say nothing any more.
+func TestNewerSnapshot(t *testing.T) {
+	t.Parallel()
+	m := newMonitor(t, zone)
+	k, _ := resource.ParseKey("network_zone/nzoA")
+	m.seen[k] = drift.Sighting{Key: k, Body: []byte(`{"old":true}`), At: noon.Add(-2 * time.Hour)}
+	m.want("nothing changed since the snapshot", m.look("e1 12:00:01 ada SUCCESS tx1 zone.update update network_zone/nzoA\n"))
+}
+
+// TestUnreadableIsNoDeletion: what cannot be read is unknown.
+func TestUnreadableIsNoDeletion(t *testing.T) {
+	t.Parallel()
+	m := newMonitor(t, zone)
+	k, _ := resource.ParseKey("network_zone/nzoA")
+	m.org.delete(k)
+	m.org.broken[k] = &provider.Unreadable{Gap: snapshot.Gap{Type: "network_zone", Reason: snapshot.Forbidden, Detail: "grant the scope"}}
+	seen, err := m.observe("e1 12:00:01 ada SUCCESS tx1 zone.update update network_zone/nzoA\n")
+	want := []snapshot.Gap{{Type: "network_zone", Reason: snapshot.Forbidden, Detail: "grant the scope"}}
+	if err != nil || len(seen.Changes) > 0 || cmp.Diff(want, seen.Unknown) != "" || len(seen.Sightings) > 0 {
+		t.Errorf("got %+v, %v; want an unknown place and nothing else", seen, err)
+	}
+}
+
+// TestGapInTheSnapshot: what the snapshot does not know is no creation, unless the
+// log says that it was created.
+func TestGapInTheSnapshot(t *testing.T) {
+	t.Parallel()
+	m := newMonitor(t, "")
+	m.snap.gaps = []snapshot.Gap{{Type: "network_zone"}, {Type: "user_role"}}
+	m.org.put(t, zone)
+	m.org.put(t, strings.ReplaceAll(zone, "nzoA", "nzoB"))
+	m.org.put(t, `user_role/00uAda/ra1 {"type":"SUPER_ADMIN"}`)
+	seen, err := m.observe(`e1 12:00:01 ada SUCCESS tx1 zone.update update network_zone/nzoA
+e2 12:00:02 ada SUCCESS tx2 zone.create create network_zone/nzoB
+e3 12:00:03 ada SUCCESS tx3 user.account.privilege.grant update user/00uAda +user_role
+`)
+	if err != nil || len(seen.Changes) != 1 || seen.Changes[0].Change.Key.ID != "nzoB" || seen.Changes[0].Change.Op != diff.Create {
+		t.Errorf("got %+v, %v; want one creation", seen.Changes, err)
+	}
+	if len(seen.Unknown) != 2 {
+		t.Errorf("got unknown %v, want the zone and the roles", seen.Unknown)
+	}
+	m.store(seen)
+	m.org.put(t, `user_role/00uAda/ra2 {"type":"ORG_ADMIN"}`)
+	m.want("now the list is known", m.look("e4 12:00:04 bob SUCCESS tx4 user.account.privilege.grant update user/00uAda +user_role\n"),
+		"create user_role/00uAda/ra2 by id-bob e4")
+}
+
+// TestRolesComeAndGo: what came since the snapshot and goes again is told, too.
+func TestRolesComeAndGo(t *testing.T) {
+	t.Parallel()
+	m := newMonitor(t, `user/00uAda {"profile":{"login":"ada"}}`)
+	m.org.put(t, `user_role/00uAda/ra1 {"type":"SUPER_ADMIN"}`)
+	m.want("granted", m.look("e1 12:00:01 mallory SUCCESS tx1 user.account.privilege.grant update user/00uAda +user_role\n"),
+		"create user_role/00uAda/ra1 by id-mallory e1")
+	k, _ := resource.ParseKey("user_role/00uAda/ra1")
+	m.org.delete(k)
+	m.want("revoked", m.look("e2 12:01:01 bob SUCCESS tx2 user.account.privilege.revoke update user/00uAda +user_role\n"),
+		"delete user_role/00uAda/ra1 by id-bob e2")
+	m.org.put(t, `user_role/00uAda/ra1 {"type":"SUPER_ADMIN"}`)
+	m.want("granted again", m.look("e3 12:02:01 mallory SUCCESS tx3 user.account.privilege.grant update user/00uAda +user_role\n"),
+		"create user_role/00uAda/ra1 by id-mallory e3")
+	if len(m.findings) != 2 {
+		t.Errorf("got %d findings, want 2", len(m.findings))
+	}
+}
+
+// TestInterrupted: a look that must wait keeps what it found, and goes on with the
+// same events without telling anything twice, nor losing anything.
+func TestInterrupted(t *testing.T) {
+	t.Parallel()
+	m := newMonitor(t, zone+"\n"+strings.ReplaceAll(zone, "nzoA", "nzoB"))
+	m.org.put(t, strings.Replace(zone, "/24", "/8", 1))
+	m.org.put(t, strings.ReplaceAll(strings.Replace(zone, "/24", "/8", 1), "nzoA", "nzoB"))
+	events := `e1 12:00:01 ada SUCCESS tx1 zone.update update network_zone/nzoA
+e2 12:00:02 bob SUCCESS tx2 zone.update update network_zone/nzoB
+`
+	b, _ := resource.ParseKey("network_zone/nzoB")
+	later := noon.Add(time.Hour)
+	m.org.broken[b] = &provider.Wait{Until: later}
+	seen, err := m.observe(events)
+	if err != nil || seen.Complete || !seen.Wait.Equal(later) || len(seen.Changes) != 1 {
+		t.Fatalf("got %+v, %v; want one change, and to wait", seen, err)
+	}
+	m.store(seen)
+	delete(m.org.broken, b)
+	m.org.reads = nil
+	m.want("the rest", m.look(events), "update network_zone/nzoB by id-bob e2")
+	if len(m.org.reads) != 1 {
+		t.Errorf("read %v, want only what was not looked at", m.org.reads)
+	}
+}
+
+func TestFailureKeepsWhatWasFound(t *testing.T) {
+	t.Parallel()
+	m := newMonitor(t, zone)
+	m.org.put(t, strings.Replace(zone, "/24", "/8", 1))
+	b, _ := resource.ParseKey("network_zone/nzoB")
+	cut := errors.New("cut")
+	m.org.broken[b] = cut
+	seen, err := m.observe("e1 12:00:01 ada SUCCESS tx1 zone.update update network_zone/nzoA\ne2 12:00:02 bob SUCCESS tx2 zone.update update network_zone/nzoB\n")
+	if !errors.Is(err, cut) || seen.Complete || len(seen.Changes) != 1 {
+		t.Errorf("got %+v, %v; want the first change, and the error", seen, err)
+	}
+}
+
+func TestUntil(t *testing.T) {
+	t.Parallel()
+	m := newMonitor(t, zone)
+	seen, err := drift.Observe(t.Context(), drift.Input{Catalog: catalog, Reader: m.org, Snapshot: m.snap, Now: fixed, Until: noon},
+		readEvents(t, "e1 12:00:01 ada SUCCESS tx1 zone.update update network_zone/nzoA\n"))
+	if err != nil || seen.Complete || len(m.org.reads) > 0 {
+		t.Errorf("got %+v, %v after %v; want nothing read", seen, err, m.org.reads)
+	}
+}
+
+// TestCreatedThenDeletedBeforeSeen and other ways in which the log is thinner than
+// the key of a resource.
+func TestThinLogs(t *testing.T) {
+	t.Parallel()
+	rule := `policy_access_policy_rule/rstMoney/rulTwo {"name":"Two","status":"ACTIVE"}`
+	m := newMonitor(t, "policy_access_policy/rstMoney {\"name\":\"Money\"}\n"+rule)
+	m.org.put(t, strings.Replace(rule, "ACTIVE", "INACTIVE", 1))
+	m.want("a rule without its policy", m.look("e1 12:00:01 ada SUCCESS tx1 policy.rule.deactivate update policy_access_policy_rule/rulTwo\n"),
+		"update policy_access_policy_rule/rstMoney/rulTwo by id-ada e1")
+	seen, err := m.observe("e2 12:00:02 ada SUCCESS tx2 policy.rule.add create policy_access_policy_rule/rulNew\n")
+	if err != nil || len(seen.Unknown) != 1 || len(seen.Changes) != 0 {
+		t.Errorf("a new rule of no known policy: got %+v, %v; want it unknown", seen, err)
+	}
+}
+
+func TestBase(t *testing.T) {
+	t.Parallel()
+	at := func(minutes ...int) (out []time.Time) {
+		for _, m := range minutes {
+			out = append(out, noon.Add(time.Duration(m)*time.Minute))
+		}
+		return out
+	}
+	event := func(minutes ...int) (out []provider.Event) {
+		for _, e := range at(minutes...) {
+			out = append(out, provider.Event{Time: e})
+		}
+		return out
+	}
+	tests := map[string]struct {
+		ended  []time.Time
+		events []provider.Event
+		want   int
+	}{
+		"no snapshots":               {nil, event(1), -1},
+		"the newest before":          {at(-60, -30, -90), event(0, 5), 1},
+		"one ended after the event":  {at(-60, 3), event(1), 0},
+		"by the first of the events": {at(-60, 3), event(5, 1), 0},
+		"none ended before":          {at(10, 5), event(1), 1},
+		"no events":                  {at(-60, -30), nil, 1},
+	}
+	for name, tt := range tests {
+		if got := drift.Base(tt.ended, tt.events); got != tt.want {
+			t.Errorf("%s: got %d, want %d", name, got, tt.want)
+		}
+	}
+}
