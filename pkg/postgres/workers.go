@@ -165,7 +165,7 @@ func (j *Jobs) takeOver(ctx context.Context) {
 			return
 		case <-ticker.C:
 		}
-		n, err := j.db.takeOver(ctx, time.Now().Add(-takeOverAfter))
+		n, err := j.db.takeOver(ctx, takeOverAfter)
 		switch {
 		case err != nil && ctx.Err() == nil:
 			j.logger.ErrorContext(ctx, "take over jobs", "error", err)
@@ -175,16 +175,16 @@ func (j *Jobs) takeOver(ctx context.Context) {
 	}
 }
 
-// putBack leaves jobs to River's rescuer that have used up their attempts or were
+// putBack goes by the database's clock, as attempted_at does. It leaves jobs to River's rescuer that have used up their attempts or were
 // cancelled: it knows how to end them.
 const putBack = `update river.river_job
 set state = 'available', scheduled_at = now(),
     errors = array_append(errors, jsonb_build_object('at', now(), 'attempt', attempt,
         'error', 'the process that worked it is gone', 'trace', ''))
-where state = 'running' and attempted_at < $1 and attempt < max_attempts
+where state = 'running' and attempted_at < now() - $1::interval and attempt < max_attempts
     and not metadata ? 'cancel_attempted_at'`
 
-func (db *DB) takeOver(ctx context.Context, before time.Time) (int64, error) {
-	tag, err := db.pool.Exec(ctx, putBack, before)
+func (db *DB) takeOver(ctx context.Context, after time.Duration) (int64, error) {
+	tag, err := db.pool.Exec(ctx, putBack, after)
 	return tag.RowsAffected(), err
 }
