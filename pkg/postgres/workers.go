@@ -175,8 +175,8 @@ func (j *Jobs) takeOver(ctx context.Context) {
 	}
 }
 
-// putBack goes by the database's clock, as attempted_at does. It leaves jobs to River's rescuer that have used up their attempts or were
-// cancelled: it knows how to end them.
+// putBack goes by the database's clock, as attempted_at does. It leaves jobs to River's
+// rescuer that have used up their attempts or were cancelled: it knows how to end them.
 const putBack = `update river.river_job
 set state = 'available', scheduled_at = now(),
     errors = array_append(errors, jsonb_build_object('at', now(), 'attempt', attempt,
