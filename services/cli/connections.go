@@ -199,10 +199,17 @@ func (p *program) setCredential(ctx context.Context, api *api, conn *imagov1.Con
 	}
 	conn = res.Msg.GetConnection()
 	if c.write {
-		p.notice("restores of %s will use the app %s: keep it deactivated until imago restore apply asks for it", conn.GetName(), c.clientID)
-		return p.showConnection(conn)
+		return p.showWriteApp(conn, c.clientID)
 	}
 	return p.awaitCheck(ctx, api, conn)
+}
+
+func (p *program) showWriteApp(conn *imagov1.Connection, app string) error {
+	if p.json {
+		return p.emit("connection", conn)
+	}
+	p.print("Restores of %s will use the app %s. Keep it deactivated until imago restore apply asks for it.\n", clean(conn.GetName()), clean(app))
+	return nil
 }
 
 // awaitCheck waits until a worker has tried the read credential.

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"connectrpc.com/connect"
@@ -95,22 +96,11 @@ func (p *program) compare(ctx context.Context, api *api, req *imagov1.CompareReq
 	if err != nil {
 		return err
 	}
-	var sum *imagov1.CompareSummary
-	var printing error
-	err = receive(s, func(r *imagov1.CompareResponse) {
-		if printing == nil {
-			printing = p.showPart(r)
-		}
-		if r.GetSummary() != nil {
-			sum = r.GetSummary()
-		}
-	})
-	if err != nil {
+	c := comparison{p: p}
+	if err := errors.Join(receive(s, c.part), c.err); err != nil {
 		return err
 	}
-	if printing != nil {
-		return printing
-	}
+	sum := c.sum
 	if sum == nil {
 		return connect.NewError(connect.CodeUnavailable, errCutOff)
 	}
@@ -120,22 +110,68 @@ func (p *program) compare(ctx context.Context, api *api, req *imagov1.CompareReq
 	return nil
 }
 
-func (p *program) showPart(r *imagov1.CompareResponse) error {
-	switch {
-	case p.json && r.GetChange() != nil:
-		return p.emit("change", r.GetChange())
-	case p.json && r.GetUnknown() != nil:
-		return p.emit("unknown", r.GetUnknown())
-	case p.json:
-		return p.emit("summary", r.GetSummary())
-	case r.GetChange() != nil:
-		p.showChange("", r.GetChange())
-	case r.GetUnknown() != nil:
-		p.print("%s %s\n", p.paint(yellow, "? unknown"), gapLine(r.GetUnknown().GetType(), r.GetUnknown()))
-	default:
-		p.showSum(r.GetSummary())
+// comparison is one answer as it arrives.
+type comparison struct {
+	p       *program
+	unknown []*imagov1.Gap
+	sum     *imagov1.CompareSummary
+	err     error
+}
+
+// part shows a change at once, and the unknown together before the sum: a type that
+// cannot be read is often unknown below each of its parents.
+func (c *comparison) part(r *imagov1.CompareResponse) {
+	if r.GetSummary() != nil {
+		c.sum = r.GetSummary()
 	}
-	return nil
+	switch {
+	case c.err != nil:
+	case c.p.json:
+		c.err = c.p.emitPart(r)
+	case r.GetChange() != nil:
+		c.p.showChange("", r.GetChange())
+	case r.GetUnknown() != nil:
+		c.unknown = append(c.unknown, r.GetUnknown())
+	default:
+		c.p.showUnknown(c.unknown)
+		c.p.showSum(r.GetSummary())
+	}
+}
+
+func (p *program) emitPart(r *imagov1.CompareResponse) error {
+	switch {
+	case r.GetChange() != nil:
+		return p.emit("change", r.GetChange())
+	case r.GetUnknown() != nil:
+		return p.emit("unknown", r.GetUnknown())
+	default:
+		return p.emit("summary", r.GetSummary())
+	}
+}
+
+// showUnknown shows what could not be compared: a type on a line, with the number of
+// its parents.
+func (p *program) showUnknown(gaps []*imagov1.Gap) {
+	type kind struct{ typ, reason, detail string }
+	parents := map[kind]int64{}
+	var order []kind
+	for _, g := range gaps {
+		k := kind{g.GetType(), g.GetReason(), g.GetDetail()}
+		if _, seen := parents[k]; !seen {
+			order = append(order, k)
+			parents[k] = 0
+		}
+		if g.GetParent() != "" {
+			parents[k]++
+		}
+	}
+	for _, k := range order {
+		name := k.typ
+		if n := parents[k]; n > 0 {
+			name += " of " + count(n, "parent")
+		}
+		p.print("%s %s\n", p.paint(yellow, "? unknown"), gapLine(name, &imagov1.Gap{Reason: k.reason, Detail: k.detail}))
+	}
 }
 
 func (p *program) showSum(s *imagov1.CompareSummary) {

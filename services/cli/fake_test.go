@@ -391,7 +391,7 @@ func (f *fake) Compare(_ context.Context, r *connect.Request[imagov1.CompareRequ
 	var parts []*imagov1.CompareResponse
 	if r.Msg.GetRestoreId() == "" && !f.set["same"] {
 		parts = differences()
-		sum.Updated, sum.Deleted, sum.Unknown = 1, 1, 1
+		sum.Updated, sum.Deleted, sum.Unknown = 1, 1, 3
 	}
 	for _, part := range parts {
 		if err := out.Send(part); err != nil {
@@ -414,6 +414,8 @@ func differences() []*imagov1.CompareResponse {
 			{Path: "profile.description", Before: `"Builds"`, After: `"Breaks \u001b[2J"`}, {Path: "profile.new", After: "7"},
 		}}),
 		{Part: &imagov1.CompareResponse_Unknown{Unknown: &imagov1.Gap{Type: "app", Reason: "forbidden", Detail: "grant the scope okta.apps.read"}}},
+		{Part: &imagov1.CompareResponse_Unknown{Unknown: &imagov1.Gap{Type: "role", Parent: "00g1", Reason: "forbidden", Detail: "grant a role"}}},
+		{Part: &imagov1.CompareResponse_Unknown{Unknown: &imagov1.Gap{Type: "role", Parent: "00g2", Reason: "forbidden", Detail: "grant a role"}}},
 	}
 }
 

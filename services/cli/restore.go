@@ -350,6 +350,10 @@ type restoreProgress struct {
 
 func (rp *restoreProgress) show(r *imagov1.Restore) {
 	rp.end()
+	if rp.state != r.GetState() && r.GetState() == "applying" { // before its steps; the others come after them
+		rp.state = r.GetState()
+		rp.turn()
+	}
 	for _, s := range r.GetPlan().GetSteps() {
 		if state := s.GetState(); state != rp.told[s.GetN()] && state != "pending" && state != "begun" && state != "" {
 			rp.told[s.GetN()] = state

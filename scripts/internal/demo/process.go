@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -15,6 +14,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"golang.org/x/term"
 )
 
 // process is a server that the demo started.
@@ -94,7 +95,7 @@ type imago struct {
 
 // result is what a command did.
 type result struct {
-	out  string
+	out  string // of both streams
 	code int
 }
 
@@ -119,18 +120,32 @@ func (im *imago) showReading(ctx context.Context, input io.Reader, watch func(li
 	cmd := im.command(ctx, args...)
 	cmd.Stdin = input
 	out := &watcher{to: os.Stdout, watch: watch}
-	rest := &watcher{to: os.Stderr, watch: watch}
-	cmd.Stdout, cmd.Stderr = out, rest
+	cmd.Stdout, cmd.Stderr = out, out // one pipe, so that the lines stay in their order
 	err := cmd.Run()
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.Exited() {
 		err = nil
 	}
-	return result{out.all.String(), cmd.ProcessState.ExitCode()}, errors.Join(err, out.err(), rest.err())
+	return result{out.all.String(), cmd.ProcessState.ExitCode()}, errors.Join(err, out.err())
 }
 
-// ask runs a command behind the scenes and reads the object of that type from its
-// JSON; without such an object, into stays as it is.
-func (im *imago) ask(ctx context.Context, kind string, into any, args ...string) error {
+// perform is show for a command of which only the exit code matters: on a terminal it
+// has the terminal to itself, with its progress and its colours.
+func (im *imago) perform(ctx context.Context, args ...string) (result, error) {
+	if !term.IsTerminal(int(os.Stdout.Fd())) {
+		return im.show(ctx, nil, args...)
+	}
+	fmt.Printf("\n$ imago %s\n", quoteAll(args))
+	cmd := im.command(ctx, args...)
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	err := cmd.Run()
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.Exited() {
+		err = nil
+	}
+	return result{code: cmd.ProcessState.ExitCode()}, err
+}
+
+// ask runs a command behind the scenes and gives each object of its JSON to each.
+func (im *imago) ask(ctx context.Context, each func(line []byte) error, args ...string) error {
 	cmd := im.command(ctx, append(args, "--json")...)
 	out, err := cmd.Output()
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok && exit.ExitCode() != 3 {
@@ -139,14 +154,8 @@ func (im *imago) ask(ctx context.Context, kind string, into any, args ...string)
 		return err
 	}
 	for line := range bytes.Lines(out) {
-		var typed struct {
-			Type string `json:"type"`
-		}
-		if err := json.Unmarshal(line, &typed); err != nil {
+		if err := each(line); err != nil {
 			return fmt.Errorf("imago %s: %w", strings.Join(args, " "), err)
-		}
-		if typed.Type == kind {
-			return json.Unmarshal(line, into)
 		}
 	}
 	return nil

@@ -26,6 +26,7 @@ type stage struct {
 	server  string // imagod's URL
 	ada     *admin // the super admin, who uses Imago
 	robin   *admin // another administrator
+	deleted string // the group's ID, once it is deleted
 }
 
 // ports stay the same from run to run, because the org's URL stands in the data.

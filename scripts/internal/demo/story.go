@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -37,14 +38,8 @@ func (s *stage) tell(ctx context.Context) error {
 
 // run shows a command and wants one of the exit codes.
 func (s *stage) run(ctx context.Context, codes []int, args ...string) error {
-	_, err := s.capture(ctx, codes, args...)
-	return err
-}
-
-// capture is run that gives what was printed.
-func (s *stage) capture(ctx context.Context, codes []int, args ...string) (string, error) {
-	r, err := s.imago.show(ctx, nil, args...)
-	return r.out, errors.Join(err, r.want(codes))
+	r, err := s.imago.perform(ctx, args...)
+	return errors.Join(err, r.want(codes))
 }
 
 func (r result) want(codes []int) error {
@@ -116,7 +111,7 @@ func (c connection) credential(purpose string) credential {
 }
 
 func (s *stage) connection(ctx context.Context) (c connection, err error) {
-	err = s.imago.ask(ctx, "connection", &c, "connections")
+	err = s.imago.ask(ctx, func(line []byte) error { return json.Unmarshal(line, &c) }, "connections")
 	return c, err
 }
 
@@ -171,6 +166,7 @@ func (s *stage) deleteGroup(ctx context.Context) error {
 		return err
 	}
 	fmt.Printf("\n%s (%s) has %d members.\n", group, id, n)
+	s.deleted = id
 	return s.robin.call(ctx, "DELETE", "/api/v1/groups/"+id, nil, nil)
 }
 
@@ -186,7 +182,32 @@ func (s *stage) notice(ctx context.Context) error {
 	}
 	l.show()
 	fmt.Printf("\nThe mail arrived %s after the deletion.\n", time.Since(began).Round(100*time.Millisecond))
-	return s.run(ctx, []int{3}, "drift", "latest")
+	id, err := s.finding(ctx)
+	if err != nil {
+		return err
+	}
+	return s.run(ctx, []int{3}, "drift", id)
+}
+
+// finding is the one about the group's deletion, among those about what it tore down.
+func (s *stage) finding(ctx context.Context) (id string, err error) {
+	err = s.imago.ask(ctx, func(line []byte) error {
+		var f struct {
+			ID     string
+			Change struct{ Key, Op string }
+		}
+		if err := json.Unmarshal(line, &f); err != nil {
+			return err
+		}
+		if f.Change.Key == "group/"+s.deleted && f.Change.Op == "delete" {
+			id = f.ID[len(f.ID)-8:]
+		}
+		return nil
+	}, "drift", "--limit", "0")
+	if err == nil && id == "" {
+		err = errors.New("there is no finding about the group")
+	}
+	return id, err
 }
 
 // restore plans, approves, applies, and closes the window.
@@ -198,7 +219,8 @@ func (s *stage) restore(ctx context.Context) error {
 	var plan struct {
 		Digest string `json:"plan_digest"`
 	}
-	if err := s.imago.ask(ctx, "restore", &plan, "restore", "show", "latest"); err != nil {
+	err := s.imago.ask(ctx, func(line []byte) error { return json.Unmarshal(line, &plan) }, "restore", "show", "latest")
+	if err != nil {
 		return err
 	}
 	if err := s.run(ctx, done, "restore", "approve", "latest", "--digest", plan.Digest); err != nil {
@@ -245,11 +267,11 @@ func (s *stage) apply(ctx context.Context, app string) error {
 // compare wants no difference, but IDs and timestamps.
 func (s *stage) compare(ctx context.Context) error {
 	sentence(6, "The org and the snapshot: no difference but IDs and timestamps")
-	out, err := s.capture(ctx, []int{0, 3}, "diff", "latest", "live", "--restore", "latest")
-	if err != nil {
+	r, err := s.imago.show(ctx, nil, "diff", "latest", "live", "--restore", "latest")
+	if err := errors.Join(err, r.want([]int{0, 3})); err != nil { // 3: the gaps could not be compared
 		return err
 	}
-	if !strings.Contains(out, "No difference") {
+	if !strings.Contains(r.out, "No difference") {
 		return errors.New("the org differs from the snapshot")
 	}
 	return nil
