@@ -2,6 +2,7 @@ package notify
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
@@ -42,25 +43,26 @@ type DriftAlert struct {
 func (DriftAlert) template() string { return "drift_alert" }
 
 func (a DriftAlert) subject() string {
-	if len(a.Findings) == 1 && a.More == 0 {
-		return "[Imago] " + a.Findings[0].Severity + ": " + a.Findings[0].Title.String()
+	lead := a.lead()
+	if a.Total() == 1 {
+		return "[Imago] " + lead.Severity + ": " + lead.Title.String()
 	}
-	return "[Imago] " + a.Worst() + ": " + plural(a.Total(), "change", "changes") + " in " + a.Connection.String()
+	return "[Imago] " + lead.Severity + ": " + lead.Title.String() + ", and " + plural(a.Total()-1, "more change", "more changes")
 }
 
 // Total counts the findings, those that the mail leaves out among them.
 func (a DriftAlert) Total() int { return len(a.Findings) + a.More }
 
-// Worst is the highest severity among the findings.
-func (a DriftAlert) Worst() string {
-	for _, s := range []string{"critical", "high", "medium"} {
-		for _, f := range a.Findings {
+// lead is the first of the worst findings.
+func (a DriftAlert) lead() (lead Finding) {
+	for _, s := range []string{"low", "medium", "high", "critical"} {
+		for _, f := range slices.Backward(a.Findings) {
 			if f.Severity == s {
-				return s
+				lead = f
 			}
 		}
 	}
-	return "low"
+	return lead
 }
 
 // Finding is one change that somebody should hear about.

@@ -206,10 +206,12 @@ func (f *following) observe(ctx context.Context, org orgs.Org, events []provider
 	return err
 }
 
-// ours reports whether an event is a write of a restore: by the write app, while a
-// restore's window was open. The same app at any other time is somebody else.
+// ours reports whether an event belongs to a restore: by the write app, or switching
+// the write app on and off as the restore asks for, while a restore's window was open.
+// The same at any other time is somebody else's doing.
 func (f *following) ours(e provider.Event) bool {
-	if f.client == "" || e.Actor.ID != f.client {
+	itself := slices.ContainsFunc(e.Targets, func(t provider.Target) bool { return t.ID == f.client })
+	if f.client == "" || e.Actor.ID != f.client && !itself {
 		return false
 	}
 	return slices.ContainsFunc(f.windows, func(w restores.Window) bool {
