@@ -4,14 +4,16 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/mail"
 	"time"
 
 	"imago/pkg/boot"
 	"imago/pkg/notify"
+	"imago/pkg/notify/sendgrid"
 	"imago/pkg/notify/smtp"
 	"imago/pkg/postgres/cluster"
 	"imago/services/api"
+	"imago/services/drift"
+	"imago/services/worker"
 )
 
 // DefaultAddress is where an installation is reached if nobody says otherwise.
@@ -22,38 +24,19 @@ type Config struct {
 	boot.Common
 	Data   string        `env:"DATA" help:"the data directory; absent: $XDG_DATA_HOME/imago, for root /var/lib/imago"`
 	Listen boot.Listener `envPrefix:"LISTEN_"`
-
-	SMTP         string    `env:"SMTP" help:"the mail server, host:port; absent: mails are files in the data directory"`
-	SMTPTLS      smtp.TLS  `env:"SMTP_TLS" help:"starttls (if absent), implicit, or none, which is for this machine only"`
-	SMTPUser     string    `env:"SMTP_USER" help:"who signs in to the mail server; absent: nobody"`
-	SMTPPassword boot.File `env:"SMTP_PASSWORD_FILE" help:"file with that user's password"`
-	MailFrom     string    `env:"MAIL_FROM" envDefault:"Imago <imago@localhost>" help:"the sender of mails"`
-
-	SignUp            api.SignUp `env:"SIGN_UP" envDefault:"first" help:"who may make an account by signing in: first, open or closed"`
-	AllowLoopbackOrgs bool       `env:"ALLOW_LOOPBACK_ORGS" help:"take orgs on this machine, for a simulated one"`
+	Mail   Mail          `envPrefix:"MAIL_"`
+	API    api.Config
+	Worker worker.Config
+	Drift  drift.Config
 }
 
 // Validate tells what is wrong with the configuration, and what the machine lacks.
 func (c Config) Validate() error {
 	var wrong []error
-	if _, err := mail.ParseAddress(c.MailFrom); err != nil {
-		wrong = append(wrong, fmt.Errorf("MAIL_FROM: %q is not a mail address", c.MailFrom))
-	}
-	if (c.SMTPUser == "") == c.SMTPPassword.Set() {
-		wrong = append(wrong, errors.New("SMTP_USER and SMTP_PASSWORD_FILE: one needs the other"))
-	}
-	if c.SMTP != "" {
-		if _, err := c.smtp(); err != nil {
-			wrong = append(wrong, fmt.Errorf("SMTP: %w", err))
-		}
-	}
-	switch c.SignUp {
-	case api.SignUpFirst, api.SignUpOpen, api.SignUpClosed:
-	default:
-		wrong = append(wrong, fmt.Errorf("SIGN_UP: %q is none of first, open, closed", c.SignUp))
-	}
 	if c.Listen.Addr == "" { // another one is asked by itself
-		wrong = append(wrong, underPrefix("LISTEN_", c.listener().Validate()))
+		if err := c.listener().Validate(); err != nil {
+			wrong = append(wrong, fmt.Errorf("LISTEN_%w", err))
+		}
 	}
 	if _, err := cluster.Find(); err != nil {
 		wrong = append(wrong, fmt.Errorf("POSTGRES_BIN: %w", err))
@@ -70,30 +53,57 @@ func (c Config) listener() boot.Listener {
 	return l
 }
 
-func underPrefix(prefix string, err error) error {
-	if err == nil {
+// Mail is by whom mail is sent: SendGrid if there is a key for it, else a mail server;
+// with neither, mails are files in the data directory.
+type Mail struct {
+	From     string    `env:"FROM" envDefault:"Imago <imago@localhost>" help:"the sender of mails"`
+	SMTP     string    `env:"SMTP_ADDR" help:"host:port of the mail server; absent: mails are files in the data directory"`
+	TLS      smtp.TLS  `env:"SMTP_TLS" help:"starttls (if absent), implicit or, on this machine, none"`
+	User     string    `env:"SMTP_USER" help:"user name at the mail server"`
+	Password boot.File `env:"SMTP_PASSWORD_FILE" help:"file with the password at the mail server"`
+	SendGrid boot.File `env:"SENDGRID_KEY_FILE" help:"file with SendGrid's API key, instead of a mail server"`
+	Host     string    `env:"SENDGRID_HOST" help:"https://api.eu.sendgrid.com for the EU region"`
+}
+
+// Validate tells what does not go together.
+func (m Mail) Validate() error {
+	if m.SMTP != "" && m.SendGrid.Set() {
+		return errors.New("SMTP_ADDR and SENDGRID_KEY_FILE: give one of them")
+	}
+	if (m.User == "") == m.Password.Set() {
+		return errors.New("SMTP_USER and SMTP_PASSWORD_FILE: one needs the other")
+	}
+	if m.none() {
 		return nil
 	}
-	return fmt.Errorf("%s%w", prefix, err)
+	if _, err := m.server(); err != nil {
+		return fmt.Errorf("SMTP_ADDR and FROM: %w", err)
+	}
+	return nil
 }
+
+func (m Mail) none() bool { return m.SMTP == "" && !m.SendGrid.Set() }
 
 // sender is who delivers mails.
-func (c Config) sender(p *place, now func() time.Time) (notify.Sender, error) {
-	if c.SMTP == "" {
-		return newFolder(p.path("mail"), now)
+func (m Mail) sender(dir string, now func() time.Time) (notify.Sender, error) {
+	if m.none() {
+		return newFolder(dir, now)
 	}
-	return c.smtp()
+	return m.server()
 }
 
-func (c Config) smtp() (*smtp.Sender, error) {
-	o := smtp.Options{Username: c.SMTPUser, TLS: c.SMTPTLS}
-	if host, _, err := net.SplitHostPort(c.SMTP); err == nil && o.TLS == "" && loopback(host) {
+func (m Mail) server() (notify.Sender, error) {
+	if m.SendGrid.Set() {
+		return sendgrid.New(m.SendGrid.Secret(), m.From, sendgrid.Options{Host: m.Host})
+	}
+	o := smtp.Options{Username: m.User, TLS: m.TLS}
+	if host, _, err := net.SplitHostPort(m.SMTP); err == nil && o.TLS == "" && loopback(host) {
 		o.TLS = smtp.Plain // nobody listens in between
 	}
-	if c.SMTPPassword.Set() {
-		o.Password = c.SMTPPassword.Secret()
+	if m.Password.Set() {
+		o.Password = m.Password.Secret()
 	}
-	return smtp.New(c.SMTP, c.MailFrom, o)
+	return smtp.New(m.SMTP, m.From, o)
 }
 
 func loopback(host string) bool {

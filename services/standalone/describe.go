@@ -20,11 +20,13 @@ func (g ground) describe(c Config, version string, address net.Addr) string {
 	say("keys", "master.keys and credentials.key in it: keep copies elsewhere, without them nothing can be opened")
 	say("database", g.place.path("postgres"))
 	say("bucket", g.place.path("objects"))
-	if c.SMTP == "" {
-		say("mail", "NO MAIL SERVER (--smtp): sign-in codes and alerts are files in "+g.place.path("mail")+",")
+	if c.Mail.none() {
+		say("mail", "NO MAIL SERVER (--smtp host:port): sign-in codes and alerts are files in "+g.place.path("mail")+",")
 		say("", "which only the administrator of this machine can read")
+	} else if c.Mail.SMTP != "" {
+		say("mail", "through "+c.Mail.SMTP)
 	} else {
-		say("mail", "through "+c.SMTP)
+		say("mail", "through SendGrid")
 	}
 	say("sign in", "imago login you@example.com --server "+url)
 	return b.String()

@@ -15,7 +15,7 @@ var flags = []struct {
 	{"listen", "IMAGO_LISTEN_ADDR", "address", "where it is reached (default " + DefaultAddress + "); any but a loopback address needs TLS"},
 	{"tls-cert", "IMAGO_LISTEN_TLS_CERT", "file", "the TLS certificate with its chain"},
 	{"tls-key", "IMAGO_LISTEN_TLS_KEY", "file", "its private key"},
-	{"smtp", "IMAGO_SMTP", "host:port", "the mail server; without one, mails are files in the data directory"},
+	{"smtp", "IMAGO_MAIL_SMTP_ADDR", "host:port", "the mail server; without one, mails are files in the data directory"},
 	{"from", "IMAGO_MAIL_FROM", "sender", "of mails (default Imago <imago@localhost>)"},
 	{"metrics", "IMAGO_HEALTH_ADDR", "address", "serve /metrics, /healthz and /readyz here too"},
 	{"allow-loopback-orgs", "IMAGO_ALLOW_LOOPBACK_ORGS", "", "take orgs on this machine, for a simulated one"},

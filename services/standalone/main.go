@@ -6,6 +6,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	_ "time/tzdata" // schedules name time zones, and a bare machine has none
 
 	"imago/pkg/boot"
 )

@@ -73,7 +73,7 @@ func open(ctx context.Context, c Config, p *boot.Process, getenv func(string) st
 	if g.keys, err = g.place.openKeys(time.Now()); err != nil {
 		return g, err
 	}
-	if g.mail, err = c.sender(g.place, time.Now); err != nil {
+	if g.mail, err = c.Mail.sender(g.place.path("mail"), time.Now); err != nil {
 		return g, err
 	}
 	if g.database, err = openDatabase(ctx, g.place.path("postgres")); err != nil {
@@ -115,16 +115,16 @@ func (g ground) assemble(c Config, p *boot.Process) (http.Handler, error) {
 	}
 	org := okta.New(okta.Options{})
 	log, metrics := part("api")
-	front, apiErr := api.New(api.Config{SignUp: c.SignUp, AllowLoopbackOrgs: c.AllowLoopbackOrgs}, api.Deps{
+	front, apiErr := api.New(c.API, api.Deps{
 		DB: g.database.api, Store: g.store, Keys: g.keys.master, Box: g.keys.box.PublicKey(), Provider: org, Log: log, Metrics: metrics,
 	})
 	log, metrics = part("worker")
-	hands, workerErr := worker.New(worker.Config{}, worker.Deps{
+	hands, workerErr := worker.New(c.Worker, worker.Deps{
 		DB: g.database.worker, Store: g.store, Keys: g.keys.master, Box: g.keys.box, Providers: []provider.Provider{org}, Mail: g.mail,
 		Software: "imagod " + p.Version, Log: log, Metrics: metrics,
 	})
 	log, metrics = part("drift")
-	eyes, driftErr := drift.New(drift.Config{}, drift.Deps{
+	eyes, driftErr := drift.New(c.Drift, drift.Deps{
 		DB: g.database.drift, Store: g.store, Keys: g.keys.master, Box: g.keys.box, Providers: []provider.Provider{org}, Log: log, Metrics: metrics,
 	})
 	if err := errors.Join(apiErr, workerErr, driftErr); err != nil {

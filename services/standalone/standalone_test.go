@@ -318,12 +318,12 @@ func TestRefusals(t *testing.T) {
 		code int
 		want []string
 	}{
-		{[]string{"--listen", "0.0.0.0:0", "--from", "nobody", "--smtp", "mail"}, 2, []string{"IMAGO_LISTEN_ADDR: 0.0.0.0:0 is reachable from other machines", "IMAGO_MAIL_FROM", "IMAGO_SMTP"}},
+		{[]string{"--listen", "0.0.0.0:0", "--from", "nobody", "--smtp", "mail"}, 2, []string{"IMAGO_LISTEN_ADDR: 0.0.0.0:0 is reachable from other machines", "IMAGO_MAIL_SMTP_ADDR"}},
 		{[]string{"--tls-cert", "missing.pem", "--tls-key", "missing.pem"}, 2, []string{"IMAGO_LISTEN_TLS_CERT and TLS_KEY"}},
 		{[]string{"--frobnicate"}, 2, []string{"frobnicate"}},
 		{[]string{"serve"}, 2, []string{`"serve" is not a flag`}},
 		{[]string{"--check"}, 0, []string{"the configuration is right"}},
-		{[]string{"--help"}, 0, []string{"--allow-loopback-orgs", "IMAGO_SMTP_PASSWORD_FILE", "Exit codes"}},
+		{[]string{"--help"}, 0, []string{"--allow-loopback-orgs", "IMAGO_MAIL_SMTP_PASSWORD_FILE", "Exit codes"}},
 	}
 	for _, tt := range tests {
 		t.Run(fmt.Sprint(tt.args), func(t *testing.T) {
