@@ -119,26 +119,47 @@ type keys struct {
 }
 
 // openKeys reads the keys. They are made once, before there is a database: made anew
-// beside an old database they would open nothing of it.
-func (p *place) openKeys(now time.Time) (k keys, err error) {
-	used, err := local.Exists(p.path("postgres"))
-	if err != nil {
+// beside an old database they would open nothing of it. Only the key of credentials
+// can be replaced, when somebody asks for it: orgs can be connected anew.
+func (p *place) openKeys(now time.Time, newCredentialsKey bool) (k keys, err error) {
+	if err := p.lost("master.keys", "without it nothing that is kept here can be opened; put it back from your copy"); err != nil {
 		return k, err
 	}
-	for _, name := range []string{"master.keys", "credentials.key"} {
-		there, err := local.Exists(p.path(name))
+	if !newCredentialsKey {
+		err := p.lost("credentials.key", "without it no org can be read; put it back from your copy, "+
+			"or start once with --new-credentials-key and connect the orgs anew")
 		if err != nil {
 			return k, err
-		}
-		if !there && used {
-			return k, fmt.Errorf("%s is missing: without it nothing that is kept in %s can be opened; put it back from your copy", p.path(name), p.dir)
 		}
 	}
 	if k.master, err = p.masterKeys(now); err != nil {
 		return k, err
 	}
-	k.box, err = p.boxKey()
-	return k, err
+	if k.box, err = p.boxKey(); err != nil {
+		return k, err
+	}
+	return k, p.publicKey(k.box)
+}
+
+// lost is an error if a key is missing that the database beside it needs.
+func (p *place) lost(name, so string) error {
+	used, err := local.Exists(p.path("postgres"))
+	if err != nil || !used {
+		return err
+	}
+	there, err := local.Exists(p.path(name))
+	if err != nil || there {
+		return err
+	}
+	return fmt.Errorf("%s is missing: %s", p.path(name), so)
+}
+
+// publicKey keeps the public half beside, for an api on another machine.
+func (p *place) publicKey(box *envelope.PrivateKey) error {
+	if there, err := local.Exists(p.path("credentials.pub")); err != nil || there {
+		return err
+	}
+	return local.WritePublicKey(p.path("credentials.pub"), box.PublicKey())
 }
 
 func (p *place) masterKeys(now time.Time) (*local.KeyService, error) {
@@ -163,6 +184,9 @@ func (p *place) boxKey() (*envelope.PrivateKey, error) {
 	key, err := envelope.NewBoxKey()
 	if err != nil {
 		return nil, err
+	}
+	if err := os.Remove(p.path("credentials.pub")); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err // it belongs to a key that was lost
 	}
 	return key, local.WriteBoxKey(p.path("credentials.key"), key)
 }

@@ -2,12 +2,14 @@ package standalone
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"imago/pkg/envelope/local"
 	"imago/pkg/notify"
 	"imago/pkg/problem"
 )
@@ -39,7 +41,7 @@ func TestPlaceIsHeldOnce(t *testing.T) {
 func TestPlaceIsClosedToOthers(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
-	if _, err := p.openKeys(noon); err != nil {
+	if _, err := p.openKeys(noon, false); err != nil {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]os.FileMode{".": mode(), "lock": 0o600, "master.keys": 0o600, "credentials.key": 0o600} {
@@ -71,7 +73,7 @@ func newPlace(t *testing.T) *place {
 func TestKeysStayTheSame(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
-	first, err := p.openKeys(noon)
+	first, err := p.openKeys(noon, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,7 +85,7 @@ func TestKeysStayTheSame(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := p.openKeys(noon.Add(time.Hour))
+	again, err := p.openKeys(noon.Add(time.Hour), false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -103,7 +105,7 @@ func TestLostKeysAreNotReplaced(t *testing.T) {
 		t.Run(lost, func(t *testing.T) {
 			t.Parallel()
 			p := newPlace(t)
-			if _, err := p.openKeys(noon); err != nil {
+			if _, err := p.openKeys(noon, false); err != nil {
 				t.Fatal(err)
 			}
 			if err := os.Mkdir(p.path("postgres"), 0o700); err != nil {
@@ -112,13 +114,44 @@ func TestLostKeysAreNotReplaced(t *testing.T) {
 			if err := os.Remove(p.path(lost)); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := p.openKeys(noon); err == nil || !strings.Contains(err.Error(), p.path(lost)+" is missing") {
+			if _, err := p.openKeys(noon, false); err == nil || !strings.Contains(err.Error(), p.path(lost)+" is missing") {
 				t.Errorf("openKeys: %v", err)
 			}
 			if _, err := os.Stat(p.path(lost)); !os.IsNotExist(err) {
 				t.Errorf("%s was made anew", lost)
 			}
 		})
+	}
+}
+
+// TestNewCredentialsKey: the way out when the key of credentials is lost for good.
+func TestNewCredentialsKey(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	old, err := p.openKeys(noon, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(os.Mkdir(p.path("postgres"), 0o700), os.Remove(p.path("credentials.key"))); err != nil {
+		t.Fatal(err)
+	}
+	fresh, err := p.openKeys(noon, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	public, err := local.ReadPublicKey(p.path("credentials.pub"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	box, err := public.Seal(nil, []byte("secret"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := fresh.box.Open(nil, box); err != nil {
+		t.Errorf("credentials.pub is not of the new key: %v", err)
+	}
+	if _, err := old.box.Open(nil, box); err == nil {
+		t.Error("the old key opens it")
 	}
 }
 
