@@ -13,6 +13,7 @@ import (
 var (
 	ErrExists   = errors.New("object exists")
 	ErrNotFound = errors.New("object not found")
+	ErrLonger   = errors.New("object is longer") // than its reader was told to take
 )
 
 // Object is what a listing says of one object.

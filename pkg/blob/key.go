@@ -62,7 +62,8 @@ func noEOF(err error) error {
 	return err
 }
 
-// ReadAll reads a whole object into memory, at most limit bytes.
+// ReadAll reads a whole object into memory; ErrLonger when it has more bytes than
+// the limit.
 func ReadAll(ctx context.Context, s Store, key string, limit int64) (data []byte, err error) {
 	r, err := s.Get(ctx, key, Whole)
 	if err != nil {
@@ -78,7 +79,7 @@ func ReadAll(ctx context.Context, s Store, key string, limit int64) (data []byte
 		return nil, fmt.Errorf("read %s: %w", key, err)
 	}
 	if int64(len(data)) > limit {
-		return nil, fmt.Errorf("read %s: longer than %d bytes", key, limit)
+		return nil, fmt.Errorf("read %s: %w than %d bytes", key, ErrLonger, limit)
 	}
 	return data, nil
 }

@@ -34,7 +34,7 @@ func (d *Draft) commit(ctx context.Context, facts snapshot.Manifest) (snapshot.M
 	done, err := d.r.Open(ctx, d.facts.Prefix)
 	switch {
 	case err == nil:
-		return d.committed(done)
+		return d.committed(ctx, done)
 	case !problem.Is(err, problem.NotFound):
 		return snapshot.Manifest{}, err
 	}
@@ -54,10 +54,14 @@ func (d *Draft) commit(ctx context.Context, facts snapshot.Manifest) (snapshot.M
 	return d.seal(ctx, m)
 }
 
-// committed is for a manifest that was there already.
-func (d *Draft) committed(s *Snapshot) (snapshot.Manifest, error) {
+// committed is for a manifest that was there already. It counts, whoever wrote it;
+// checksums that a late writer left in the place of its own are put right.
+func (d *Draft) committed(ctx context.Context, s *Snapshot) (snapshot.Manifest, error) {
 	if s.manifest.ID != d.facts.ID {
 		return snapshot.Manifest{}, problem.New(problem.Conflict, "snapshot %s lies at %s already", s.manifest.ID, d.facts.Prefix)
+	}
+	if err := d.checksums(ctx, s.checksums()); err != nil {
+		return snapshot.Manifest{}, err
 	}
 	d.digest = s.Digest()
 	return s.manifest, nil
@@ -188,14 +192,15 @@ func (d *Draft) manifest(facts snapshot.Manifest) (snapshot.Manifest, error) {
 
 // seal writes checksums and manifest.
 func (d *Draft) seal(ctx context.Context, m snapshot.Manifest) (snapshot.Manifest, error) {
-	text, err := snapshot.EncodeManifest(m)
+	key := d.facts.Prefix + "/" + snapshot.ManifestName
+	object, err := d.r.encode(key, m)
 	if err != nil {
 		return snapshot.Manifest{}, err
 	}
-	key := d.facts.Prefix + "/" + snapshot.ManifestName
-	object, err := d.r.keys.SealObject(manifestPurpose, snapshot.SealedName(d.r.account, key), d.r.enc.EncodeAll(text, nil))
-	if err != nil {
-		return snapshot.Manifest{}, err
+	// Once it is put, the snapshot is listed: so it must open. What is given back is
+	// what was written, down to the times' precision.
+	if m, err = d.r.decode(key, object); err != nil {
+		return snapshot.Manifest{}, fmt.Errorf("the manifest would not open again: %w", err)
 	}
 	if err := d.checksums(ctx, checksums(m, object)); err != nil {
 		return snapshot.Manifest{}, err
@@ -208,25 +213,30 @@ func (d *Draft) seal(ctx context.Context, m snapshot.Manifest) (snapshot.Manifes
 		return snapshot.Manifest{}, err
 	}
 	d.digest = hexSum(object)
-	// What was written is what is given back, down to the times' precision.
-	return snapshot.DecodeManifest(text)
+	return m, nil
+}
+
+// encode seals a manifest for its place.
+func (r *Repository) encode(key string, m snapshot.Manifest) ([]byte, error) {
+	text, err := snapshot.EncodeManifest(m)
+	if err != nil {
+		return nil, err
+	}
+	return r.keys.SealObject(manifestPurpose, snapshot.SealedName(r.account, key), r.enc.EncodeAll(text, nil))
 }
 
 // overtaken is for a manifest that another writer of the same snapshot put in the
-// meantime. Theirs counts; our checksums may stand in the place of theirs.
+// meantime.
 func (d *Draft) overtaken(ctx context.Context) (snapshot.Manifest, error) {
 	done, err := d.r.Open(ctx, d.facts.Prefix)
 	if err != nil {
 		return snapshot.Manifest{}, err
 	}
-	if err := d.checksums(ctx, done.checksums()); err != nil {
-		return snapshot.Manifest{}, err
-	}
-	return d.committed(done)
+	return d.committed(ctx, done)
 }
 
-// checksums writes the list of sums. One that a killed attempt left is of a
-// manifest that never came to be: it is replaced.
+// checksums writes the list of sums. Another one in its place is of a manifest that
+// never came to be: it is replaced.
 func (d *Draft) checksums(ctx context.Context, sums []snapshot.Checksum) error {
 	key := d.facts.Prefix + "/" + snapshot.ChecksumsName
 	text := snapshot.EncodeChecksums(sums)

@@ -322,3 +322,22 @@ func TestOrderOfWriting(t *testing.T) {
 		t.Fatal(err)
 	}
 }
+
+// TestCommitAgainRightsTheChecksums: a late writer that died between its checksums
+// and its look at the manifest leaves the wrong ones.
+func TestCommitAgainRightsTheChecksums(t *testing.T) {
+	t.Parallel()
+	k, store := keyring(t, alice), mem.New(mem.Options{})
+	r := repo(t, store, k, conn, small)
+	d := begin(t, r)
+	addAll(t, d, org(20))
+	commit(t, d)
+	store.Edit(d.Prefix()+"/"+snapshot.ChecksumsName, func(b []byte) []byte { return b[:len(b)/2] })
+	if len(check(t, r).Damage) != 1 {
+		t.Fatal("nothing is wrong")
+	}
+	commit(t, d)
+	if report := check(t, r); len(report.Damage) != 0 {
+		t.Errorf("%+v", report.Damage)
+	}
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"imago/pkg/blob"
@@ -47,7 +48,7 @@ type Swept struct{ Objects, Bytes int64 }
 // understood is left alone.
 func (r *Repository) Sweep(ctx context.Context, o SweepOptions) (Swept, error) {
 	var total Swept
-	folders, err := r.folders(ctx)
+	folders, err := r.folders(ctx, r.backups())
 	if err != nil {
 		return total, fmt.Errorf("sweep: %w", err)
 	}
@@ -74,10 +75,10 @@ type folder struct {
 	objects []blob.Object
 }
 
-// folders lists the repository by snapshot.
-func (r *Repository) folders(ctx context.Context) ([]folder, error) {
+// folders lists what lies below a prefix, by snapshot.
+func (r *Repository) folders(ctx context.Context, below string) ([]folder, error) {
 	var out []folder
-	for o, err := range r.store.List(ctx, r.backups()+"/") {
+	for o, err := range r.store.List(ctx, below+"/") {
 		if err != nil {
 			return nil, err
 		}
@@ -93,22 +94,28 @@ func (r *Repository) folders(ctx context.Context) ([]folder, error) {
 	return out, nil
 }
 
+// object finds one by its name; listings are in key order.
 func (f folder) object(name string) (blob.Object, bool) {
-	i := slices.IndexFunc(f.objects, func(o blob.Object) bool { return o.Key == f.prefix+"/"+name })
-	if i < 0 {
+	i, ok := slices.BinarySearchFunc(f.objects, f.prefix+"/"+name, func(o blob.Object, key string) int {
+		return strings.Compare(o.Key, key)
+	})
+	if !ok {
 		return blob.Object{}, false
 	}
 	return f.objects[i], true
+}
+
+// dead reports whether the folder is that of a draft that nobody wrote to since.
+func (f folder) dead(since time.Time) bool {
+	_, committed := f.object(snapshot.ManifestName)
+	return !committed && !slices.ContainsFunc(f.objects, func(o blob.Object) bool { return !o.Modified.Before(since) })
 }
 
 // rubbish finds what may be removed of a folder. An error here is one of the
 // store; a manifest that does not open keeps its folder.
 func (r *Repository) rubbish(ctx context.Context, f folder, before time.Time) ([]blob.Object, error) {
 	if _, ok := f.object(snapshot.ManifestName); !ok {
-		if slices.ContainsFunc(f.objects, func(o blob.Object) bool { return !o.Modified.Before(before) }) {
-			return nil, nil
-		}
-		return f.objects, nil
+		return r.abandoned(ctx, f, before)
 	}
 	s, err := r.Open(ctx, f.prefix)
 	if isUnreadable(err) {
@@ -117,16 +124,32 @@ func (r *Repository) rubbish(ctx context.Context, f folder, before time.Time) ([
 	if err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(slices.Clone(f.objects), func(o blob.Object) bool {
-		return s.names(o.Key) || !o.Modified.Before(before)
-	}), nil
+	return slices.DeleteFunc(s.unnamed(f), func(o blob.Object) bool { return !o.Modified.Before(before) }), nil
 }
 
-// names reports whether an object belongs to the snapshot.
-func (s *Snapshot) names(key string) bool {
-	_, name := split(key)
-	return name == snapshot.ManifestName || name == snapshot.ChecksumsName ||
-		slices.ContainsFunc(s.manifest.Segments, func(g snapshot.Segment) bool { return g.Name == name })
+// abandoned is all of a dead draft's folder. It is listed a second time: the first
+// may be old by now, and the draft resumed and committed since.
+func (r *Repository) abandoned(ctx context.Context, f folder, before time.Time) ([]blob.Object, error) {
+	if !f.dead(before) {
+		return nil, nil
+	}
+	again, err := r.folders(ctx, f.prefix)
+	if err != nil || len(again) == 0 || !again[0].dead(before) {
+		return nil, err
+	}
+	return again[0].objects, nil
+}
+
+// unnamed are the objects of the snapshot's folder that are not the snapshot's.
+func (s *Snapshot) unnamed(f folder) []blob.Object {
+	names := map[string]bool{snapshot.ManifestName: true, snapshot.ChecksumsName: true}
+	for _, g := range s.manifest.Segments {
+		names[g.Name] = true
+	}
+	return slices.DeleteFunc(slices.Clone(f.objects), func(o blob.Object) bool {
+		_, name := split(o.Key)
+		return names[name]
+	})
 }
 
 func (r *Repository) remove(ctx context.Context, objects []blob.Object) (done Swept, err error) {

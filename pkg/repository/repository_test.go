@@ -3,6 +3,7 @@ package repository_test
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"iter"
@@ -618,5 +619,75 @@ func TestSegmentsAreBounded(t *testing.T) {
 	}
 	if diff := slices.Sorted(maps.Keys(sizes)); len(diff) != 3 || sizes["user"] < 3 {
 		t.Errorf("segments: %v", sizes)
+	}
+}
+
+// TestCommitRefusesWhatCannotBeOpened: a manifest beyond a reader's bounds would
+// make a snapshot that is listed and cannot be opened.
+func TestCommitRefusesWhatCannotBeOpened(t *testing.T) {
+	t.Parallel()
+	for what, spoil := range map[string]func(*snapshot.Manifest){
+		"unpacks to too much": func(m *snapshot.Manifest) {
+			gap := snapshot.Gap{Type: "zone", Reason: snapshot.Failed, Detail: strings.Repeat("x", 1<<20)}
+			m.Types[1].Gaps = slices.Repeat([]snapshot.Gap{gap}, 66)
+		},
+		"seals to too much": func(m *snapshot.Manifest) {
+			noise := make([]byte, 13<<20)
+			rand.NewChaCha8([32]byte{}).Read(noise)
+			m.Software = base64.StdEncoding.EncodeToString(noise)
+			m.Org = m.Software[len(m.Software)/2:]
+		},
+		"two types of one name": func(m *snapshot.Manifest) {
+			m.Types = append(m.Types, snapshot.TypeStatus{Type: "a\xff"}, snapshot.TypeStatus{Type: "a\xfe"})
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			r := repo(t, mem.New(mem.Options{}), keyring(t, alice), conn, small)
+			d := begin(t, r)
+			addAll(t, d, org(10))
+			m := facts()
+			spoil(&m)
+			if _, err := d.Commit(t.Context(), m); err == nil || len(list(t, r)) != 0 {
+				t.Errorf("%v, listed: %v", err, list(t, r))
+			}
+			commit(t, d) // what was added is not lost
+		})
+	}
+}
+
+// TestSweepLooksAgain: a draft that was dead when Sweep listed it can have been
+// resumed and committed before its turn comes.
+func TestSweepLooksAgain(t *testing.T) {
+	t.Parallel()
+	k, now := keyring(t, alice), started
+	store := &listed{Store: mem.New(mem.Options{Now: func() time.Time { return now }})}
+	r := repo(t, store, k, conn, small)
+	d := begin(t, r)
+	addAll(t, d, org(20))
+	if err := d.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	now = now.Add(48 * time.Hour)
+	store.after = func() { commit(t, d) }
+	if swept, err := r.Sweep(t.Context(), repository.SweepOptions{Before: now}); err != nil || swept.Objects != 0 {
+		t.Errorf("%+v, %v", swept, err)
+	}
+	holds(t, committed(t, store.Store, k), org(20))
+}
+
+// listed lets something else happen after the first listing.
+type listed struct {
+	*mem.Store
+	after func()
+}
+
+func (l *listed) List(ctx context.Context, prefix string) iter.Seq2[blob.Object, error] {
+	return func(yield func(blob.Object, error) bool) {
+		l.Store.List(ctx, prefix)(yield)
+		if after := l.after; after != nil {
+			l.after = nil
+			after()
+		}
 	}
 }

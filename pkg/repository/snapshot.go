@@ -39,6 +39,9 @@ func (r *Repository) Open(ctx context.Context, prefix string) (*Snapshot, error)
 	if errors.Is(err, blob.ErrNotFound) {
 		return nil, problem.New(problem.NotFound, "there is no snapshot at %s", prefix).Because(err)
 	}
+	if errors.Is(err, blob.ErrLonger) {
+		return nil, damaged(key, err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open snapshot: %w", err)
 	}
@@ -49,7 +52,11 @@ func (r *Repository) Open(ctx context.Context, prefix string) (*Snapshot, error)
 	return &Snapshot{r: r, prefix: prefix, manifest: m, sealed: object}, nil
 }
 
+// decode opens and checks a sealed manifest.
 func (r *Repository) decode(key string, object []byte) (snapshot.Manifest, error) {
+	if len(object) > maxManifest {
+		return snapshot.Manifest{}, fmt.Errorf("%w than %d bytes", blob.ErrLonger, maxManifest)
+	}
 	packed, err := r.keys.OpenObject(manifestPurpose, snapshot.SealedName(r.account, key), object)
 	if err != nil {
 		return snapshot.Manifest{}, err

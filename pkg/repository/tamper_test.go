@@ -236,3 +236,20 @@ func TestDamageIsToldApart(t *testing.T) {
 		t.Errorf("swept %+v, %v", swept, err)
 	}
 }
+
+// TestOversizeObjects: who can write the bucket must not be able to stop a check
+// of all the rest by one object that is too long to be read.
+func TestOversizeObjects(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{snapshot.ManifestName, snapshot.ChecksumsName} {
+		v := newVault(t)
+		v.store.Edit(v.prefix+"/"+name, func([]byte) []byte { return make([]byte, 17<<20) })
+		r := repo(t, v.store, v.keys, conn, small)
+		if report := check(t, r); len(report.Damage) != 1 || report.Damage[0].Object != v.prefix+"/"+name {
+			t.Errorf("%s: %+v", name, report.Damage)
+		}
+		if _, err := r.Sweep(t.Context(), repository.SweepOptions{Before: time.Now().Add(time.Hour)}); err != nil {
+			t.Errorf("%s: sweep: %v", name, err)
+		}
+	}
+}
