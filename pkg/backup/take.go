@@ -1,10 +1,12 @@
 package backup
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"imago/pkg/problem"
@@ -144,10 +146,16 @@ func (t *taking) inherit(info resource.Info, at *typeState) {
 	if at.Any || at.Begun || at.whole() != nil {
 		return
 	}
-	if g := t.s.of(info.Parent).whole(); g != nil {
-		at.Gaps = append(at.Gaps, snapshot.Gap{Type: info.Type, Reason: g.Reason,
-			Detail: fmt.Sprintf("what hangs on %s is not known, because that could not be read to its end: %s", info.Parent, g.Detail)})
+	g := t.s.of(info.Parent).whole()
+	if g == nil {
+		return
 	}
+	detail := g.Detail // a feature that the org does not have lacks all of its parts alike
+	if g.Reason != snapshot.NotLicensed {
+		parent, _ := t.Catalog.Info(info.Parent)
+		detail = fmt.Sprintf("what hangs on %s is not known, because not all of those could be read: %s", cmp.Or(strings.ToLower(parent.Title), string(parent.Type)), g.Detail)
+	}
+	at.Gaps = append(at.Gaps, snapshot.Gap{Type: info.Type, Reason: g.Reason, Detail: detail})
 }
 
 // readPlace reads one list to its end: a type, or what of it is below one parent.

@@ -40,7 +40,7 @@ func (l *look) affected(ctx context.Context, gone resource.Key, by Attribution) 
 			case names:
 				l.count(ctx, &named, info, r)
 				if again++; again <= mostReferrers && (l.Wants == nil || l.Wants(info.Type)) {
-					l.queue = append(l.queue, task{key: r.Key, event: eventID(by), gone: &gone, by: by})
+					l.queue = append(l.queue, task{key: r.Key, event: eventID(by)})
 				}
 			}
 		}

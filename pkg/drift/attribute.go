@@ -151,10 +151,11 @@ func related(to provider.Event, all []provider.Event) (out []provider.Event) {
 	return out
 }
 
-// through attributes a change that no event names to the event that deleted
-// something: only if the change is no more than the loss of its ID.
-func through(change diff.Change, gone resource.Key, by Attribution) (Attribution, bool) {
-	if change.Op != diff.Update || by.Event == nil || len(change.Fields) == 0 {
+// through attributes a change to the event that deleted what the resource referred
+// to: only if the change is no more than the loss of that reference.
+func through(change diff.Change, deletion Observation) (Attribution, bool) {
+	by, gone := deletion.Attribution, deletion.Change.Key
+	if change.Op != diff.Update || deletion.Change.Op != diff.Delete || by.Event == nil || by.Event.Actor.System || !strings.Contains(string(change.Before), gone.ID) {
 		return Attribution{}, false
 	}
 	for _, f := range change.Fields {

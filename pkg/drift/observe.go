@@ -25,27 +25,51 @@ func Observe(ctx context.Context, in Input, events []provider.Event) (Observed, 
 	}
 	l := &look{Input: in, events: events, done: map[resource.Key]bool{}}
 	l.collect()
+	err := l.run(ctx)
+	l.explain()
+	return l.out, err
+}
+
+// run works the queue off, until it is empty or time is over.
+func (l *look) run(ctx context.Context) error {
 	for len(l.queue) > 0 {
 		next := l.queue[0]
-		if !in.Until.IsZero() && !in.Now().Before(in.Until) {
-			return l.out, nil
+		if !l.Until.IsZero() && !l.Now().Before(l.Until) {
+			return nil
 		}
 		err := l.take(ctx, next)
 		if wait := provider.WaitOf(err); wait != nil {
 			l.out.Wait = wait.Until
-			return l.out, nil
+			return nil
 		}
 		if u, ok := errors.AsType[*provider.Unreadable](err); ok {
 			l.unknown(next.key, u.Gap)
 			err = nil
 		}
 		if err != nil {
-			return l.out, fmt.Errorf("look at a %s: %w", next.key.Type, err)
+			return fmt.Errorf("look at a %s: %w", next.key.Type, err)
 		}
 		l.queue = l.queue[1:]
 	}
 	l.out.Complete = true
-	return l.out, nil
+	return nil
+}
+
+// explain attributes what nobody, or only the provider itself, is named for to
+// whoever deleted what the resource referred to.
+func (l *look) explain() {
+	for i := range l.out.Changes {
+		o := &l.out.Changes[i]
+		if len(o.Attribution.Candidates) > 0 || o.Attribution.Event != nil && !o.Attribution.Event.Actor.System {
+			continue
+		}
+		for _, d := range l.out.Changes {
+			if a, ok := through(o.Change, d); ok {
+				o.Attribution = a
+				break
+			}
+		}
+	}
 }
 
 // look is one Observe at work.
@@ -61,9 +85,7 @@ type look struct {
 // type below a parent.
 type task struct {
 	key   resource.Key
-	event string        // the last that names it
-	gone  *resource.Key // it refers to this, which was deleted
-	by    Attribution   // of that deletion
+	event string // the last that names it
 }
 
 // collect lists what the events touched, once each, in their order.
@@ -221,7 +243,7 @@ func (l *look) compare(ctx context.Context, info resource.Info, t task, base kno
 	if change.Op == "" {
 		return nil
 	}
-	return l.observe(ctx, info, t, change)
+	return l.observe(ctx, info, change)
 }
 
 // attested: what is neither known nor there was deleted if the log says so, and
@@ -241,11 +263,8 @@ func (l *look) says(k resource.Key, op provider.Op) bool {
 }
 
 // observe completes a change: its names, who did it, what it led to.
-func (l *look) observe(ctx context.Context, info resource.Info, t task, change diff.Change) error {
+func (l *look) observe(ctx context.Context, info resource.Info, change diff.Change) error {
 	o := Observation{Change: change, Attribution: Attribute(change, l.events)}
-	if t.gone != nil && o.Attribution.Event == nil && len(o.Attribution.Candidates) == 0 {
-		o.Attribution, _ = through(change, *t.gone, t.by)
-	}
 	if e := o.Attribution.Event; e != nil && l.Ours != nil {
 		o.Attribution.Expected = l.Ours(*e)
 	}

@@ -7,6 +7,7 @@ import (
 
 	"imago/pkg/provider"
 	"imago/pkg/resource"
+	"imago/pkg/snapshot"
 )
 
 // labels are a member's name and its parent's.
@@ -120,7 +121,7 @@ func (p *planner) unknown() (out []string) {
 			hangs := slices.ContainsFunc(info.Refs, func(r resource.Ref) bool { return slices.Contains(r.To, m.Type) })
 			return hangs && (g.Parent == "" || g.Parent == nameOf(m.Key).ID)
 		})
-		if ok && concerns {
+		if ok && concerns && g.Reason != snapshot.NotLicensed { // what the org cannot have is not lost
 			out = append(out, fmt.Sprintf("the snapshot does not know every %s, so some may stay lost: %s", strings.ToLower(info.Title), g.Detail))
 		}
 	}
