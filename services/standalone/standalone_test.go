@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -66,7 +67,7 @@ func launch(t *testing.T, dir, address string) *imagod {
 	t.Helper()
 	i := &imagod{t: t, dir: dir, url: "http://" + address, out: new(bytes.Buffer), done: make(chan error, 1)}
 	i.cmd = exec.Command(os.Args[0], "--data", dir, "--listen", address)
-	i.cmd.Env = append(os.Environ(), beImagod+"=1")
+	i.cmd.Env = append(environment(), beImagod+"=1")
 	i.cmd.Stdout, i.cmd.Stderr = i.out, i.out
 	i.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	started := make(chan error)
@@ -89,6 +90,14 @@ func launch(t *testing.T, dir, address string) *imagod {
 		}
 	})
 	return i
+}
+
+// environment is the test's without what is meant for tests: imagod refuses variables
+// that it does not know.
+func environment() []string {
+	return slices.DeleteFunc(os.Environ(), func(v string) bool {
+		return strings.HasPrefix(v, "IMAGO_") && !strings.HasPrefix(v, "IMAGO_POSTGRES_BIN=")
+	})
 }
 
 // signal sends a signal, and waits for the end.
@@ -329,7 +338,7 @@ func TestRefusals(t *testing.T) {
 		t.Run(fmt.Sprint(tt.args), func(t *testing.T) {
 			t.Parallel()
 			cmd := exec.Command(os.Args[0], append([]string{"--data", dir}, tt.args...)...)
-			cmd.Env = append(os.Environ(), beImagod+"=1", "IMAGO_SERVER=https://imago.example.com")
+			cmd.Env = append(environment(), beImagod+"=1", "IMAGO_SERVER=https://imago.example.com")
 			out, err := cmd.CombinedOutput()
 			if code := cmd.ProcessState.ExitCode(); code != tt.code {
 				t.Errorf("exit code %d, want %d (%v)", code, tt.code, err)
