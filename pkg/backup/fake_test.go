@@ -65,7 +65,7 @@ func newOrg() *org {
 		}
 	}
 	for i := range 3 {
-		a := fmt.Sprintf("a%d", i)
+		a := fmt.Sprintf("a%d", 2-i)
 		o.put("app", "", a, `{}`)
 		o.put("app_user", a, "u1", `{"scope":"USER"}`)
 		o.put("app_user_key", a+"/u1", "k1", `{"k":1}`)

@@ -41,11 +41,20 @@ func (p *planner) finish() (Plan, error) {
 	return p.plan, nil
 }
 
-// number takes the steps in order, each as soon as what it needs is made.
+// number takes the steps in order, each as soon as what it needs is made; and if it
+// can be, whole, with all its parts.
 func (p *planner) number() error {
-	makes, frees := map[name]int{}, map[name]int{}
+	makes, frees, parts := map[name]int{}, map[name]int{}, map[name]int{}
+	for _, d := range p.drafts {
+		for _, n := range d.partOf() {
+			parts[n]++
+		}
+	}
 	for left := p.drafts; len(left) > 0; {
-		i := slices.IndexFunc(left, func(d draft) bool { return ready(d, makes, frees) })
+		i := slices.IndexFunc(left, func(d draft) bool { return ready(d, makes, frees) && !d.namesHalf(parts) })
+		if i < 0 {
+			i = slices.IndexFunc(left, func(d draft) bool { return ready(d, makes, frees) })
+		}
 		if i < 0 {
 			return problem.New(problem.Conflict, "%d of the objects need one another to be made first, among them %s", len(left), left[0].Key).
 				WithHint("exclude one of them and restore it afterwards")
@@ -67,6 +76,9 @@ func (p *planner) number() error {
 		if d.frees != (name{}) {
 			frees[d.frees] = s.N
 		}
+		for _, n := range d.partOf() {
+			parts[n]--
+		}
 		left = slices.Delete(left, i, i+1)
 	}
 	return nil
@@ -77,6 +89,16 @@ func ready(d draft, makes, frees map[name]int) bool {
 		return false
 	}
 	return !slices.ContainsFunc(d.waits(), func(n name) bool { return makes[n] == 0 })
+}
+
+// partOf lists what is made that the step's object lies below, or links.
+func (d draft) partOf() []name { return waiting(d.Target.Parent, d.Target.ID) }
+
+// namesHalf reports whether the step would name something whose parts are not all
+// made: an app must not be under a policy that has no rules yet.
+func (d draft) namesHalf(parts map[name]int) bool {
+	own := d.partOf()
+	return slices.ContainsFunc(d.waits(), func(n name) bool { return parts[n] > 0 && !slices.Contains(own, n) })
 }
 
 func counts(of map[resource.Type]int) (out []Count) {

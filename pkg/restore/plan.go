@@ -45,7 +45,8 @@ func MakePlan(ctx context.Context, in Input) (Plan, error) {
 		return Plan{}, err
 	}
 	p := &planner{Input: in, c: c, live: newLive(in.Reader), now: ids{}, settled: map[name]bool{}, dropped: map[name]bool{},
-		identical: map[resource.Type]int{}, follows: map[resource.Type]int{}, namesakes: map[name][]string{}, past: map[resource.Key][]byte{}}
+		identical: map[resource.Type]int{}, follows: map[resource.Type]int{}, namesakes: map[name][]string{}, past: map[resource.Key][]byte{},
+		members: map[name]member{}, begun: map[resource.Key]struct{}{}}
 	m := in.Snapshot.Manifest()
 	p.plan = Plan{Format: planFormat, Snapshot: m.ID, Taken: m.Started, Org: m.Org, Planned: in.Now().UTC(), Selection: in.Selection}
 	if err := p.all(ctx); err != nil {
@@ -61,6 +62,8 @@ type planner struct {
 	live *live
 	plan Plan
 
+	members map[name]member
+	begun   map[resource.Key]struct{}
 	now     ids           // identities that change: to a live ID, or a placeholder
 	settled map[name]bool // exists, or will
 	dropped map[name]bool // is left out
@@ -116,7 +119,11 @@ func (p *planner) index(t resource.Type) int {
 }
 
 // settleAll decides about members, type by type, and gives those that get another identity.
-func (p *planner) settleAll(ctx context.Context, batch []member) (moved []member, err error) {
+func (p *planner) settleAll(ctx context.Context, all []member) (moved []member, err error) {
+	for _, m := range all {
+		p.members[nameOf(m.Key)] = m
+	}
+	batch := all
 	for len(batch) > 0 {
 		n := slices.IndexFunc(batch, func(m member) bool { return m.Type != batch[0].Type })
 		if n < 0 {
@@ -129,11 +136,13 @@ func (p *planner) settleAll(ctx context.Context, batch []member) (moved []member
 			if err := p.settle(ctx, m); err != nil {
 				return nil, err
 			}
-			if _, ok := p.now[nameOf(m.Key)]; ok {
-				moved = append(moved, m)
-			}
 		}
 		batch = batch[n:]
+	}
+	for _, m := range all {
+		if _, ok := p.now[nameOf(m.Key)]; ok {
+			moved = append(moved, m)
+		}
 	}
 	return moved, nil
 }
@@ -156,9 +165,17 @@ func (p *planner) lookAhead(ctx context.Context, ms []member) error {
 	return err
 }
 
-// settle decides about one member: a step, nothing to do, or left out.
+// settle decides about one member: a step, nothing to do, or left out. What it
+// refers to is settled before, so that its identity is known.
 func (p *planner) settle(ctx context.Context, m member) error {
-	why, err := p.judge(ctx, m)
+	if _, ok := p.begun[m.Key]; ok {
+		return nil
+	}
+	p.begun[m.Key] = struct{}{}
+	why, err := p.settleRefs(ctx, m)
+	if why == "" && err == nil {
+		why, err = p.judge(ctx, m)
+	}
 	if unreadable, ok := errors.AsType[*provider.Unreadable](err); ok {
 		why, err = "it cannot be read in the org now: "+unreadable.Gap.Detail, nil
 	}
@@ -170,6 +187,31 @@ func (p *planner) settle(ctx context.Context, m member) error {
 	}
 	p.settled[nameOf(m.Key)] = true
 	return nil
+}
+
+// settleRefs settles what a member refers to; two that refer to each other cannot
+// both be the first.
+func (p *planner) settleRefs(ctx context.Context, m member) (why string, err error) {
+	refs, err := resource.References(m.info, m.Resource)
+	if err != nil {
+		return "", err
+	}
+	for _, ref := range refs {
+		for _, t := range ref.To {
+			n := name{t, ref.ID}
+			other, ok := p.members[n]
+			if !ok || n == nameOf(m.Key) || unwritten(m.info, ref.Ref) {
+				continue
+			}
+			if err := p.settle(ctx, other); err != nil {
+				return "", err
+			}
+			if !p.settled[n] && !p.dropped[n] {
+				return fmt.Sprintf("it and %s need each other; restore it afterwards", p.called(other.Key)), nil
+			}
+		}
+	}
+	return "", nil
 }
 
 // judge does a member's work; why is the reason to leave it out.
