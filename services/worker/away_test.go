@@ -1,0 +1,197 @@
+package worker_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"imago/pkg/blob/fault"
+	"imago/pkg/blob/mem"
+	"imago/pkg/notify"
+	"imago/pkg/notify/notifytest"
+	"imago/pkg/postgres"
+	"imago/pkg/postgres/restores"
+	"imago/pkg/postgres/snapshots"
+	"imago/pkg/problem"
+	"imago/pkg/provider/okta/oktasimtest"
+	"imago/pkg/resource"
+	"imago/services/worker"
+	"imago/services/worker/workertest"
+)
+
+// The org is half down, then the store is away: the snapshot goes on afterwards, and
+// has nothing less.
+func TestNeighboursAwayForAWhile(t *testing.T) {
+	t.Parallel()
+	store := fault.New(mem.New(mem.Options{}))
+	store.AddFault(fault.Put).After(3).ErrorInstead(errors.New("the store is away")).Repeat(4)
+	w := workertest.New(t, workertest.Options{Store: store})
+	w.Org.Fault(oktasimtest.Fault{Method: http.MethodGet, Path: "/api/v1/groups/*", Kind: "status", Status: 503, After: 4, Count: 12})
+	w.Org.Fault(oktasimtest.Fault{Method: http.MethodGet, Path: "/api/v1/apps*", Kind: "cut", After: 3, Count: 5, Bytes: 50})
+	w.Work(t, worker.Config{}, w.Deps(t))
+	taken := w.Taken(t, w.Queue(t))
+	store.VerifyAllFired(t)
+	for _, f := range w.Org.ClearFaults() {
+		if f.Fired == 0 {
+			t.Errorf("fault %s %s never fired", f.Kind, f.Path)
+		}
+	}
+	undisturbed := w.Taken(t, w.Queue(t))
+	if taken.State != snapshots.Partial || taken.Objects != undisturbed.Objects || taken.Gaps != undisturbed.Gaps {
+		t.Errorf("%s with %d objects and %d gaps; undisturbed %s with %d and %d", taken.State, taken.Objects, taken.Gaps,
+			undisturbed.State, undisturbed.Objects, undisturbed.Gaps)
+	}
+}
+
+// The database is away in the middle of a restore: it goes on afterwards.
+func TestDatabaseAwayForAWhile(t *testing.T) {
+	t.Parallel()
+	w := workertest.New(t, workertest.Options{})
+	w.Work(t, worker.Config{}, w.Deps(t))
+	taken := w.Taken(t, w.Queue(t))
+	finance, _ := w.Group(t, "Finance")
+	w.Org.Call(http.MethodDelete, "/api/v1/groups/"+finance, nil, nil)
+	planned := w.Plan(t, taken.ID, resource.Key{Type: "group", ID: finance})
+	w.Write.Activate()
+	w.Org.Fault(oktasimtest.Fault{Method: http.MethodPut, Path: "/api/v1/groups/*/users/*", Kind: "delay", Delay: "1s", After: 3, Count: 1})
+	w.Apply(t, planned)
+	workertest.Until(t, "the restore is under way", func() bool { return fired(t, w) })
+	outage(t, w)
+	closing := w.Restored(t, planned.ID, restores.Closing)
+	if r := w.Receipt(t, closing); r.Failed+r.Skipped+len(r.Report.Differences) > 0 {
+		t.Errorf("receipt: %s", workertest.JSON(t, r))
+	}
+}
+
+// outage ends every connection to the world's database and lets nobody in, until the
+// programs have noticed.
+func outage(t *testing.T, w *workertest.World) {
+	t.Helper()
+	admin := w.Base.Owner()
+	if _, err := admin.Exec(t.Context(), `revoke connect on database `+w.Base.Name+` from public`); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		if _, err := admin.Exec(t.Context(), `select pg_terminate_backend(pid) from pg_stat_activity
+			where datname = $1 and usename = 'imago_worker'`, w.Base.Name); err != nil {
+			t.Fatal(err)
+		}
+		_, err := postgres.Open(t.Context(), w.Base.URL("imago_worker"), postgres.Options{})
+		if err == nil {
+			t.Fatal("the database lets the worker in")
+		}
+	}
+	if _, err := admin.Exec(t.Context(), `grant connect on database `+w.Base.Name+` to public`); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A credential that the org refuses ends the snapshot at once, and the members hear.
+func TestSnapshotOfARefusedCredentialFails(t *testing.T) {
+	t.Parallel()
+	w := workertest.New(t, workertest.Options{})
+	w.Read.Deactivate()
+	w.Work(t, worker.Config{}, w.Deps(t))
+	s := w.Taken(t, w.Queue(t))
+	if s.State != snapshots.Failed || s.Problem == nil || s.Problem.Kind != problem.Denied || s.Problem.Hint == "" {
+		t.Fatalf("snapshot: %s", workertest.JSON(t, s))
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), workertest.Patience)
+	defer cancel()
+	mail := w.Mails.Wait(ctx, t, func(m notifytest.Mail) bool { return strings.Contains(m.Subject, "Snapshot failed") })
+	if !strings.Contains(mail.Text, s.ID) || !strings.Contains(mail.Text, s.Problem.What) {
+		t.Errorf("mail: %s", mail.Text)
+	}
+	want := []string{"start_snapshot", "fail_snapshot"}
+	if got := w.Actions(t); strings.Join(got, " ") != strings.Join(want, " ") {
+		t.Errorf("activity: %v, want %v", got, want)
+	}
+}
+
+// An org that stays away is waited for as long as the configuration says, and not longer.
+func TestSnapshotOfAnOrgThatStaysAwayFails(t *testing.T) {
+	t.Parallel()
+	w := workertest.New(t, workertest.Options{})
+	w.Org.Fault(oktasimtest.Fault{Path: "/*", Kind: "status", Status: 503, Count: 1_000_000})
+	w.Work(t, worker.Config{Patience: 3 * time.Second}, w.Deps(t))
+	s := w.Taken(t, w.Queue(t))
+	if s.State != snapshots.Failed || s.Problem == nil || s.Problem.Kind != problem.Unavailable {
+		t.Errorf("snapshot: %s", workertest.JSON(t, s))
+	}
+	if s.EndedAt.Sub(*s.StartedAt) < 3*time.Second {
+		t.Errorf("given up after %s", s.EndedAt.Sub(*s.StartedAt))
+	}
+}
+
+// refusing is a mail server that takes nothing for some people, and is busy at first.
+type refusing struct {
+	under notify.Sender
+	calls chan string
+	busy  int
+}
+
+func (r *refusing) Send(ctx context.Context, m notify.Message) error {
+	r.calls <- m.ID
+	if r.busy > 0 {
+		r.busy--
+		return problem.New(problem.Unavailable, "the mail server asks to try again later")
+	}
+	return r.under.Send(ctx, m)
+}
+
+// Mail that cannot go out now goes out later, under the same Message-ID; mail to an
+// address that is refused for good is given up.
+func TestMailIsTriedAgain(t *testing.T) {
+	t.Parallel()
+	w := workertest.New(t, workertest.Options{})
+	gone := w.Base.Member(t, w.Account.ID, "admin")
+	w.Exec(t, `update users set email = $2 where id = $1`, gone.User, notifytest.RefusedAddress)
+	w.Read.Deactivate()
+	deps := w.Deps(t)
+	sender := &refusing{under: deps.Mail, calls: make(chan string, 100), busy: 1}
+	deps.Mail = sender
+	w.Work(t, worker.Config{Queues: map[string]int{"mail": 1, "backup": 1}}, deps)
+	w.Taken(t, w.Queue(t))
+	states := func() (out map[string]int) {
+		out = map[string]int{}
+		rows, err := w.Base.Owner().Query(t.Context(), `select state from messages where account_id = $1`, w.Account.ID)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for rows.Next() {
+			var s string
+			if err := rows.Scan(&s); err != nil {
+				t.Fatal(err)
+			}
+			out[s]++
+		}
+		if err := rows.Err(); err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	workertest.Until(t, "one mail is sent and one given up", func() bool { s := states(); return s["sent"] == 1 && s["failed"] == 1 })
+	times := map[string]int{}
+	for len(sender.calls) > 0 {
+		times[<-sender.calls]++
+	}
+	if len(times) != 2 {
+		t.Errorf("Message-IDs: %v", times)
+	}
+	if got := w.Mails.Mails(); len(got) != 1 {
+		t.Errorf("%d mails arrived", len(got))
+	}
+	var errs string
+	if err := w.Base.Owner().QueryRow(t.Context(), `select coalesce(string_agg(errors::text, ''), '') from river.river_job`).Scan(&errs); err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(errs, "@") || errs == "" {
+		t.Errorf("the queue's errors: %s", errs)
+	}
+}
+
+// fired reports whether the simulator has hit a fault.
+func fired(t *testing.T, w *workertest.World) bool { return (&apart{World: w}).fired(t) }
