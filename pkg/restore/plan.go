@@ -347,8 +347,8 @@ func (p *planner) create(m member, target resource.Key) (why string, err error) 
 		p.now[d.makes] = placeholder(m.Type, d.makes.ID)
 		d.Target.ID, d.Namesakes = "", p.namesakes[d.makes]
 	}
-	if k, ok := person(m.info, m.Key); ok {
-		d.Person = &k
+	if k, ok := person(m.info, target); ok && len(waiting(target.ID)) == 0 {
+		d.Person = &k // who is made by this very plan cannot have left
 	}
 	return "", p.add(d, m)
 }
