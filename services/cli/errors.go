@@ -103,7 +103,7 @@ func (p *program) explainAnswer(f *failure, err *connect.Error) {
 		f.What = "cannot reach " + p.serverName() + ": " + cause(err)
 		f.Hint = "is the server running? name another with --server or IMAGO_SERVER"
 	}
-	if err.Code() == connect.CodeUnauthenticated && f.Hint == "" {
+	if err.Code() == connect.CodeUnauthenticated && f.Field == "" { // the server's hint is for programs
 		f.Hint = "sign in with imago login"
 	}
 }

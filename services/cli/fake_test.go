@@ -89,7 +89,7 @@ func (f *fake) check(next connect.UnaryFunc) connect.UnaryFunc {
 		f.changes[key] = true
 		open := verb == "RequestCode" || verb == "ExchangeCode"
 		if !open && req.Header().Get("Authorization") != "Bearer "+token {
-			return nil, problem(connect.CodeUnauthenticated, "denied", "", "nobody is signed in", "sign in with imago login")
+			return nil, problem(connect.CodeUnauthenticated, "denied", "", "nobody is signed in", "send a token")
 		}
 		if !open && f.set["viewer"] && !reads {
 			return nil, problem(connect.CodePermissionDenied, "denied", "", "the role viewer does not allow this", "ask an owner or admin of the account")
@@ -310,7 +310,7 @@ func (f *fake) ListSnapshots(_ context.Context, r *connect.Request[imagov1.ListS
 // signedIn checks the token of a stream, which no unary interceptor sees.
 func signedIn(h http.Header) error {
 	if h.Get("Authorization") != "Bearer "+token {
-		return problem(connect.CodeUnauthenticated, "denied", "", "nobody is signed in", "sign in with imago login")
+		return problem(connect.CodeUnauthenticated, "denied", "", "nobody is signed in", "send a token")
 	}
 	return nil
 }

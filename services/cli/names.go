@@ -114,6 +114,11 @@ func connectionNames(all []*imagov1.Connection) string {
 	return strings.Join(names, ", ")
 }
 
+// firsts are how each kind of thing comes to be.
+var firsts = map[string]string{
+	"snapshot": "imago snapshot takes one", "restore": "imago restore plan makes one", "finding": "imago drift lists them",
+}
+
 // full completes an abbreviated ID among those that list yields, newest first;
 // "latest" is the first. A whole ID is taken as it is, without a look.
 func full(what, id string, list func(yield func(id string) bool) error) (string, error) {
@@ -139,7 +144,7 @@ func full(what, id string, list func(yield func(id string) bool) error) (string,
 	case len(found) > 1:
 		return "", usage("%q fits %d IDs of a %s: write more of it", id, len(found), what)
 	case id == "latest":
-		return "", usage("there is no %s yet", what)
+		return "", withHint(usage("there is no %s yet", what), "%s", firsts[what])
 	default:
 		return "", usage("there is no %s %q", what, id)
 	}
