@@ -97,15 +97,17 @@ func (d *Draft) Add(ctx context.Context, res resource.Resource) error {
 		b = &buffer{typ: res.Type, target: aim(4, d.r.o)}
 		d.buffers[res.Type] = b
 	}
+	before := b.memory()
 	if err := b.add(res); err != nil {
 		return fmt.Errorf("add to snapshot: %w", err)
 	}
 	if b.full() {
-		if err := d.write(ctx, b); err != nil {
-			return err
-		}
+		return d.write(ctx, b)
 	}
-	return d.relieve(ctx)
+	if b.memory() > before {
+		return d.relieve(ctx)
+	}
+	return nil
 }
 
 // relieve writes and lets go of the largest buffer when all types together take
@@ -114,12 +116,12 @@ func (d *Draft) relieve(ctx context.Context) error {
 	var total int
 	var largest *buffer
 	for _, b := range d.buffers {
-		total += cap(b.plain)
-		if largest == nil || cap(b.plain) > cap(largest.plain) {
+		total += b.memory()
+		if largest == nil || b.memory() > largest.memory() {
 			largest = b
 		}
 	}
-	if total <= 2*d.r.o.SegmentPlain {
+	if total <= 5*d.r.o.SegmentPlain/2 {
 		return nil
 	}
 	if err := d.write(ctx, largest); err != nil {

@@ -54,8 +54,9 @@ func (o *Options) settle() error {
 			*f.value = f.zero
 		}
 	}
-	if o.Chunk > envelope.MaxChunk/2 {
-		return fmt.Errorf("repository: chunks of at most %d bytes", envelope.MaxChunk/2)
+	// With the largest record on top, a chunk still seals and a segment is an object.
+	if o.Chunk > envelope.MaxChunk/4 || o.SegmentPlain > blob.MaxObject/2 {
+		return fmt.Errorf("repository: chunks of at most %d bytes, segments of at most %d", envelope.MaxChunk/4, blob.MaxObject/2)
 	}
 	return nil
 }

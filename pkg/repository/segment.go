@@ -5,14 +5,12 @@ import (
 	"cmp"
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"iter"
 	"slices"
-	"strings"
+	"unsafe"
 
 	"imago/pkg/blob"
 	"imago/pkg/envelope"
@@ -26,23 +24,23 @@ const (
 	manifestPurpose = "manifest"
 )
 
-// buffer gathers records of one type until they make a segment.
+// buffer gathers records of one type until they make a segment. What it is sorted
+// by lies in names, without pointers: a buffer of links has a hundred thousand.
 type buffer struct {
-	typ    resource.Type
-	plain  []byte
-	lines  []line
-	target int // bytes of plain at which to write a segment
+	typ      resource.Type
+	plain    []byte
+	names    []byte
+	lines    []line
+	disorder bool // the lines do not rise
+	target   int  // bytes of plain at which to write a segment
 }
 
-// line is where a record lies in a buffer, and what it is sorted by.
-type line struct {
-	parent, id string
-	start, end int
-}
+// line is where a record lies in plain, and its parent and id in names.
+type line struct{ record, parent, id span }
 
-func (l line) compare(o line) int {
-	return cmp.Or(cmp.Compare(l.parent, o.parent), cmp.Compare(l.id, o.id))
-}
+type span struct{ from, to uint32 }
+
+func (s span) of(b []byte) []byte { return b[s.from:s.to] }
 
 func (b *buffer) add(r resource.Resource) error {
 	start := len(b.plain)
@@ -51,37 +49,71 @@ func (b *buffer) add(r resource.Resource) error {
 		return err
 	}
 	b.plain = plain
-	b.lines = append(b.lines, line{b.parent(r.Parent), strings.Clone(r.ID), start, len(plain)})
+	l := line{record: span{uint32(start), uint32(len(plain))}, parent: b.parent(r.Parent), id: b.name(r.ID)}
+	if n := len(b.lines); n > 0 && b.compare(b.lines[n-1], l) >= 0 {
+		b.disorder = true
+	}
+	b.lines = append(b.lines, l)
 	return nil
 }
 
+func (b *buffer) name(s string) span {
+	from := len(b.names)
+	b.names = append(b.names, s...)
+	return span{uint32(from), uint32(len(b.names))}
+}
+
 // parent shares the text of a parent among its children, which come in a row.
-// Cloning lets go of the page that the text was cut from.
-func (b *buffer) parent(p string) string {
-	if n := len(b.lines); n > 0 && b.lines[n-1].parent == p {
+func (b *buffer) parent(p string) span {
+	if n := len(b.lines); n > 0 && string(b.lines[n-1].parent.of(b.names)) == p {
 		return b.lines[n-1].parent
 	}
-	return strings.Clone(p)
+	return b.name(p)
+}
+
+// compare orders lines by key.
+func (b *buffer) compare(x, y line) int {
+	if x.parent != y.parent {
+		if c := bytes.Compare(x.parent.of(b.names), y.parent.of(b.names)); c != 0 {
+			return c
+		}
+	}
+	return bytes.Compare(x.id.of(b.names), y.id.of(b.names))
 }
 
 func (b *buffer) full() bool { return len(b.plain) >= b.target }
 
-// sort puts the records in order; of two with one key the later stays.
+// memory is what the buffer takes, in bytes.
+func (b *buffer) memory() int {
+	return cap(b.plain) + cap(b.names) + cap(b.lines)*int(unsafe.Sizeof(line{}))
+}
+
+// sort puts the records in order, in plain too; of those with one key the latest
+// stays.
 func (b *buffer) sort() {
-	slices.SortStableFunc(b.lines, line.compare)
-	kept := b.lines[:0]
-	for i, l := range b.lines {
-		if i+1 == len(b.lines) || l.compare(b.lines[i+1]) != 0 {
-			kept = append(kept, l)
-		}
+	if !b.disorder {
+		return
 	}
-	b.lines = kept
+	slices.SortFunc(b.lines, func(x, y line) int {
+		return cmp.Or(b.compare(x, y), cmp.Compare(x.record.from, y.record.from))
+	})
+	kept, plain := b.lines[:0], make([]byte, 0, cap(b.plain))
+	for i, l := range b.lines {
+		if i+1 < len(b.lines) && b.compare(l, b.lines[i+1]) == 0 {
+			continue
+		}
+		from := len(plain)
+		plain = append(plain, l.record.of(b.plain)...)
+		l.record = span{uint32(from), uint32(len(plain))}
+		kept = append(kept, l)
+	}
+	b.lines, b.plain, b.disorder = kept, plain, false
 }
 
 // reset empties the buffer and aims its next segment by how well this one
 // compressed.
 func (b *buffer) reset(s snapshot.Segment, o Options) {
-	b.plain, b.lines = b.plain[:0], b.lines[:0]
+	b.plain, b.names, b.lines, b.disorder = b.plain[:0], b.names[:0], b.lines[:0], false
 	b.target = aim(float64(s.Plain)/float64(s.Bytes), o)
 }
 
@@ -114,7 +146,7 @@ func (r *Repository) write(ctx context.Context, prefix string, number int, b *bu
 }
 
 func (b *buffer) key(i int) resource.Key {
-	return resource.Key{Type: b.typ, Parent: b.lines[i].parent, ID: b.lines[i].id}
+	return resource.Key{Type: b.typ, Parent: string(b.lines[i].parent.of(b.names)), ID: string(b.lines[i].id.of(b.names))}
 }
 
 // seal compresses and seals the records, chunk by chunk, and notes sizes and
@@ -124,27 +156,24 @@ func (r *Repository) seal(key string, b *buffer, s *snapshot.Segment) ([]byte, e
 	if err != nil {
 		return nil, err
 	}
-	mac := r.keys.MAC(snapshot.DigestPurpose)
-	var digest snapshot.Digest
-	var chunk, packed []byte
+	digest := snapshot.NewDigester(r.keys.MAC(snapshot.DigestPurpose), b.typ)
+	var from uint32
+	var packed []byte
 	for i, l := range b.lines {
-		record := b.plain[l.start:l.end]
-		digest.Add(snapshot.RecordDigest(mac, b.typ, record[:len(record)-1]))
-		chunk = append(chunk, record...)
+		record := l.record.of(b.plain)
+		digest.Add(record[:len(record)-1])
 		last := i == len(b.lines)-1
-		if len(chunk) < r.o.Chunk && !last {
+		if int(l.record.to-from) < r.o.Chunk && !last {
 			continue
 		}
-		s.Plain += int64(len(chunk))
-		packed = r.enc.EncodeAll(chunk, packed[:0])
+		packed = r.enc.EncodeAll(b.plain[from:l.record.to], packed[:0])
 		if err := sealer.Chunk(packed, last); err != nil {
 			return nil, err
 		}
-		chunk = chunk[:0]
+		from = l.record.to
 	}
 	object, err := sealer.Bytes()
-	sum := sha256.Sum256(object)
-	s.Bytes, s.SHA256, s.Digest = int64(len(object)), hex.EncodeToString(sum[:]), digest.String()
+	s.Plain, s.Bytes, s.SHA256, s.Digest = int64(from), int64(len(object)), hexSum(object), digest.Sum().String()
 	return object, err
 }
 
@@ -190,7 +219,7 @@ func (r *Repository) object(ctx context.Context, key string, s snapshot.Segment)
 	case n > s.Bytes:
 		return nil, damaged(key, fmt.Errorf("it has more than %d bytes", s.Bytes))
 	}
-	if sum := sha256.Sum256(object); hex.EncodeToString(sum[:]) != s.SHA256 {
+	if hexSum(object) != s.SHA256 {
 		return nil, damaged(key, errors.New("its SHA-256 is another"))
 	}
 	return object, nil
@@ -218,7 +247,7 @@ func (v *verified) check(object []byte, keep bool) (err error) {
 		return err
 	}
 	found := snapshot.Segment{Name: v.segment.Name, Type: v.segment.Type, Bytes: v.segment.Bytes, SHA256: v.segment.SHA256}
-	t := tally{mac: v.r.keys.MAC(snapshot.DigestPurpose), s: &found}
+	t := tally{digest: snapshot.NewDigester(v.r.keys.MAC(snapshot.DigestPurpose), found.Type), s: &found}
 	for i, span := range v.spans {
 		plain, err := v.open(i, object[span.Offset:span.Offset+span.Length])
 		if err != nil {
@@ -232,7 +261,7 @@ func (v *verified) check(object []byte, keep bool) (err error) {
 			v.plain = append(v.plain, plain)
 		}
 	}
-	if found.Digest = t.digest.String(); found != v.segment {
+	if found.Digest = t.digest.Sum().String(); found != v.segment {
 		return errors.New("its records are not those that the manifest tells of")
 	}
 	return nil

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"hash"
 
 	"imago/pkg/resource"
 	"imago/pkg/snapshot"
@@ -13,9 +12,8 @@ import (
 // tally counts a segment's records as they are read, to compare with what the
 // manifest says of it.
 type tally struct {
-	mac    hash.Hash
 	s      *snapshot.Segment
-	digest snapshot.Digest
+	digest *snapshot.Digester
 	first  resource.Key // of the chunk
 }
 
@@ -39,7 +37,7 @@ func (t *tally) chunk(plain []byte) error {
 			t.first = r.Key
 		}
 		t.count(r.Key)
-		t.digest.Add(snapshot.RecordDigest(t.mac, t.s.Type, line))
+		t.digest.Add(line)
 	}
 	if t.first == (resource.Key{}) {
 		return errors.New("chunk without records")

@@ -47,16 +47,32 @@ func ParseDigest(s string) (d Digest, err error) {
 	return d, nil
 }
 
-// RecordDigest is the digest of one record, line feed left out, under the
-// account's keyed hash for DigestPurpose: of the type, a line feed, and the record.
-func RecordDigest(mac hash.Hash, t resource.Type, record []byte) (d Digest) {
-	mac.Reset()
-	write(mac, []byte(t))
-	write(mac, []byte{'\n'})
-	write(mac, record)
-	mac.Sum(d[:0])
-	return d
+// Digester adds up the digests of records of one type, and allocates nothing for
+// each: there can be millions of links.
+type Digester struct {
+	mac      hash.Hash
+	head     []byte // the type and a line feed
+	sum, one Digest
 }
+
+// NewDigester begins with no records. mac is the account's keyed hash for
+// DigestPurpose, and the digester's from here on.
+func NewDigester(mac hash.Hash, t resource.Type) *Digester {
+	return &Digester{mac: mac, head: append([]byte(t), '\n')}
+}
+
+// Add takes in one record, line feed left out: the keyed hash of the type, a line
+// feed, and the record.
+func (d *Digester) Add(record []byte) {
+	d.mac.Reset()
+	write(d.mac, d.head)
+	write(d.mac, record)
+	d.mac.Sum(d.one[:0])
+	d.sum.Add(d.one)
+}
+
+// Sum is the digest of all records so far.
+func (d *Digester) Sum() Digest { return d.sum }
 
 // write feeds a hash, which never returns an error (package hash says so).
 func write(h hash.Hash, p []byte) {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"imago/pkg/resource"
 	"imago/pkg/snapshot"
 )
 
@@ -156,16 +157,22 @@ func TestDigestAddsUp(t *testing.T) {
 	mod := new(big.Int).Lsh(big.NewInt(1), 256)
 	sum := new(big.Int)
 	var total, back snapshot.Digest
-	mac := hmac.New(sha256.New, []byte("key"))
+	digest := func(t resource.Type, record string) snapshot.Digest {
+		d := snapshot.NewDigester(hmac.New(sha256.New, []byte("key")), t)
+		d.Add([]byte(record))
+		return d.Sum()
+	}
+	all := snapshot.NewDigester(hmac.New(sha256.New, []byte("key")), "t")
 	var parts []snapshot.Digest
 	for i := range 100 {
-		d := snapshot.RecordDigest(mac, "t", []byte{byte(i)})
+		d := digest("t", string(rune(i)))
+		all.Add([]byte(string(rune(i))))
 		parts = append(parts, d)
 		total.Add(d)
 		sum.Add(sum, new(big.Int).SetBytes(d[:])).Mod(sum, mod)
 	}
-	if new(big.Int).SetBytes(total[:]).Cmp(sum) != 0 {
-		t.Errorf("%s, want %x", total, sum)
+	if new(big.Int).SetBytes(total[:]).Cmp(sum) != 0 || all.Sum() != total {
+		t.Errorf("%s and %s, want %x", total, all.Sum(), sum)
 	}
 	for _, d := range slices.Backward(parts) {
 		back.Add(d)
@@ -181,7 +188,7 @@ func TestDigestAddsUp(t *testing.T) {
 			t.Errorf("read %q", bad)
 		}
 	}
-	if snapshot.RecordDigest(mac, "t", []byte("x")) == snapshot.RecordDigest(mac, "u", []byte("x")) {
+	if digest("t", "x") == digest("u", "x") {
 		t.Error("the type does not matter")
 	}
 }
