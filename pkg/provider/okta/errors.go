@@ -79,16 +79,30 @@ func (r *refusal) says(texts ...string) bool {
 	return slices.ContainsFunc(texts, func(t string) bool { return strings.Contains(all, t) })
 }
 
+// Okta's codes that decide something.
+const (
+	badToken     = "E0000011"
+	noFeature    = "E0000015"
+	userInMotion = "E0000112"
+	inReordering = "E0000239"
+)
+
+// busy answers were refused before anything was done, and pass by themselves: the
+// priorities are being reconciled, or the user is between two statuses.
+func busy(code string) bool { return code == inReordering || code == userInMotion }
+
 // unlicensed: E0000015 is Okta's answer for a feature that the org does not have,
 // under 401 or 403; a type of policy that it does not have is a 400.
 func (r *refusal) unlicensed() bool {
-	return r.code == "E0000015" || r.status == http.StatusNotImplemented || r.status == http.StatusMethodNotAllowed ||
+	return r.code == noFeature || r.status == http.StatusNotImplemented || r.status == http.StatusMethodNotAllowed ||
 		r.status == http.StatusBadRequest && r.says("not available", "not enabled", "not supported", "invalid policy type", "policy type")
 }
 
 // problem is the refusal for a person who asked to do something with a type.
 func (r *refusal) problem(doing string, scopes []string) *problem.Problem {
 	switch {
+	case busy(r.code):
+		return problem.New(problem.Unavailable, "%s: okta is busy with an earlier change (%s)", doing, r.code).WithHint("try again later").Because(r)
 	case r.unlicensed():
 		return problem.New(problem.Denied, "%s: the org does not have this feature (%s)", doing, r.code).Because(r)
 	case r.status == http.StatusUnauthorized:
@@ -128,7 +142,10 @@ func ofList(e *entry, parent resource.Key, err error) error {
 	gap := snapshot.Gap{Type: e.Type, Parent: parent.ID}
 	switch {
 	case r.unlicensed() || r.status == http.StatusNotFound && parent.ID == "":
-		gap.Parent, gap.Reason, gap.Detail = "", snapshot.NotLicensed, e.Title+": the org does not have this feature"
+		gap.Reason, gap.Detail = snapshot.NotLicensed, e.Title+": the org does not have this feature"
+		if r.status != http.StatusBadRequest || r.code == noFeature {
+			gap.Parent = "" // else it may be this parent alone that cannot have any
+		}
 	case r.status == http.StatusForbidden:
 		gap.Reason, gap.Detail = snapshot.Forbidden, e.Title+": "+r.missing(e.ReadScopes)
 		if r.lacking {

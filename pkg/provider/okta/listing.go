@@ -41,6 +41,9 @@ func (r *Reader) listing(ctx context.Context, t resource.Type, parent resource.K
 	if e.Parent != "" && parent.ID == "" && !e.Swept {
 		return nil, problem.InField("parent", "is missing: %s stands below %s", t, e.Parent)
 	}
+	if err := checkID("parent", parent.ID); err != nil {
+		return nil, err
+	}
 	l := &listing{reader: r, entry: e, parent: parent, asked: map[string]bool{}, seen: map[string]bool{}}
 	if cursor == "" {
 		return l, l.start(ctx)
@@ -132,7 +135,7 @@ func (l *listing) advance(ctx context.Context, next string) (string, error) {
 		return fmt.Sprintf("%d %s", l.pass, l.next), nil
 	}
 	if l.asked[next] {
-		return "", problem.New(problem.Unavailable, "okta's pages of %s lead in a circle", l.entry.Type)
+		return "", circle(l.entry.Type)
 	}
 	l.next = next
 	return fmt.Sprintf("%d %s", l.pass, next), nil
@@ -235,7 +238,7 @@ func (l *listing) below(ctx context.Context, parent string) (all []resource.Reso
 	l.spent += calls
 	for asked := map[string]bool{}; err == nil && path != ""; {
 		if asked[path] {
-			return nil, problem.New(problem.Unavailable, "okta's pages of %s lead in a circle", l.entry.Type)
+			return nil, circle(l.entry.Type)
 		}
 		asked[path] = true
 		var found []resource.Resource

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"net/http"
 	"net/url"
 	"strings"
 	"time"
@@ -11,11 +12,15 @@ import (
 	"imago/pkg/problem"
 	"imago/pkg/provider"
 	"imago/pkg/resource"
+	"imago/pkg/snapshot"
 )
 
 const (
 	logPath  = "/api/v1/logs"
 	logLimit = 1000 // the most that Okta gives on a page
+	// logMargin is how long before now the log begins: the clocks are compared to the
+	// second or two, and an event that is told twice does no harm.
+	logMargin = 30 * time.Second
 )
 
 // logScopes are what Follow needs.
@@ -42,16 +47,34 @@ func (r *Reader) Follow(ctx context.Context, cursor string) (provider.Events, er
 			return err
 		})
 		out.More = count >= logLimit
-		if err == nil && out.Cursor == "" {
-			err = fmt.Errorf("%w: the log has no link to go on from", errShape)
+		switch {
+		case err != nil:
+			return err
+		case out.Cursor == "":
+			return fmt.Errorf("%w: the log has no link to go on from", errShape)
+		case count > 0 && out.Cursor == path:
+			return fmt.Errorf("%w: a page of the log that leads to itself", errShape)
 		}
-		return err
+		return nil
 	})
 	if refused := refusalOf(err); refused != nil && refused.status == 400 && cursor != "" {
 		return provider.Events{}, problem.New(problem.Stale, "okta no longer takes the log's cursor").
 			WithHint("start again from now, and read the org in full").Because(refused)
 	}
-	return out, ofCall("follow the System Log", logScopes, err)
+	if err != nil {
+		return provider.Events{}, ofLog(err)
+	}
+	return out, nil
+}
+
+// ofLog tells what an error in reading the log means: one that a grant would cure is
+// an *Unreadable, so that what can do without the log does.
+func ofLog(err error) error {
+	said := ofCall("follow the System Log", logScopes, err)
+	if r := refusalOf(err); r == nil || r.status != http.StatusForbidden && !r.unlicensed() {
+		return said
+	}
+	return &provider.Unreadable{Gap: snapshot.Gap{Reason: snapshot.Forbidden, Detail: said.Error()}, Err: said}
 }
 
 // logStart checks a cursor, or makes the path that begins now.
@@ -60,7 +83,7 @@ func (r *Reader) logStart(ctx context.Context, cursor string) (string, error) {
 		if _, err := r.wellKnown(ctx); err != nil { // for the org's clock
 			return "", err
 		}
-		since := r.client.clock.there().UTC().Format("2006-01-02T15:04:05.000Z")
+		since := r.client.clock.there().Add(-logMargin).UTC().Format("2006-01-02T15:04:05.000Z")
 		return fmt.Sprintf("%s?since=%s&sortOrder=ASCENDING&limit=%d", logPath, url.QueryEscape(since), logLimit), nil
 	}
 	u, err := url.Parse(cursor)

@@ -1,6 +1,7 @@
 package okta
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -89,10 +90,15 @@ func (r *Reader) get(ctx context.Context, e *entry, key resource.Key) (found res
 
 // checkKey refuses IDs that would lead a path elsewhere.
 func checkKey(key resource.Key) error {
-	for field, id := range map[string]string{"id": key.ID, "parent": key.Parent} {
-		if field == "id" && id == "" || strings.ContainsAny(id, "/?#") || id == "." || id == ".." {
-			return problem.InField(field, "is not an id of Okta's")
-		}
+	if key.ID == "" {
+		return problem.InField("id", "is missing")
+	}
+	return cmp.Or(checkID("id", key.ID), checkID("parent", key.Parent))
+}
+
+func checkID(field, id string) error {
+	if strings.ContainsAny(id, "/?#") || id == "." || id == ".." {
+		return problem.InField(field, "is not an id of Okta's")
 	}
 	return nil
 }
@@ -100,8 +106,11 @@ func checkKey(key resource.Key) error {
 // search lists at path for the element whose ID the entry's match gives.
 func (r *Reader) search(ctx context.Context, e *entry, path string, key resource.Key) (resource.Resource, int, error) {
 	want, calls := expand(e.match, key), 0
-	for seen := map[string]bool{}; path != "" && !seen[path]; {
-		seen[path] = true
+	for asked := map[string]bool{}; path != ""; {
+		if asked[path] {
+			return resource.Resource{}, calls, circle(key.Type)
+		}
+		asked[path] = true
 		var next string
 		var hit bool
 		n, err := r.client.read(ctx, path, func(answer reply) error {
@@ -122,6 +131,12 @@ func (r *Reader) search(ctx context.Context, e *entry, path string, key resource
 		path = next
 	}
 	return resource.Resource{}, calls, gone(key.Type)
+}
+
+// circle is pages that lead back to one that was read: what is not on them may be on
+// those that they hide.
+func circle(t resource.Type) error {
+	return problem.New(problem.Unavailable, "okta's pages of %s lead in a circle", t).WithHint("try again later")
 }
 
 func gone(t resource.Type) error {
@@ -164,7 +179,9 @@ func (r *Reader) narrow(ctx context.Context, e *entry, like resource.Resource, w
 	}
 	_, err = r.client.read(ctx, candidates(e.find, text), func(answer reply) error {
 		all, _, err := e.resources(answer.body, "", like.Parent)
-		found = r.alike(e, all, want)
+		if err == nil {
+			found, err = keyed(e, all, want)
+		}
 		full = answer.next != "" || len(all) >= fullPage
 		return err
 	})
@@ -178,20 +195,27 @@ func (r *Reader) sift(ctx context.Context, e *entry, like resource.Resource, wan
 		if err != nil {
 			return nil, err
 		}
-		found = append(found, r.alike(e, page.Resources, want)...)
+		some, err := keyed(e, page.Resources, want)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, some...)
 	}
 	return found, nil
 }
 
-// alike keeps the resources with a natural key.
-func (r *Reader) alike(e *entry, all []resource.Resource, want string) []resource.Resource {
-	var found []resource.Resource
+// keyed keeps the resources with a natural key.
+func keyed(e *entry, all []resource.Resource, want string) (found []resource.Resource, err error) {
 	for _, one := range all {
-		if key, err := resource.NaturalKey(e.Info, one.Body); err == nil && key == want {
+		key, err := resource.NaturalKey(e.Info, one.Body)
+		if err != nil {
+			return nil, err
+		}
+		if key == want {
 			found = append(found, one)
 		}
 	}
-	return found
+	return found, nil
 }
 
 // Org describes the org: first without signing in, so that a wrong address is told

@@ -54,11 +54,13 @@ type tokens struct {
 
 	one singleflight.Group
 
+	scopes []string // to ask for
+
 	mu      sync.Mutex
-	scopes  []string // asked for; those that the app does not have go
 	granted []string
 	token   string
 	ends    time.Time // in our clock
+	spent   []grant   // not to be used again, and not given back yet
 }
 
 // newTokens checks the credential without calling the org.
@@ -175,6 +177,14 @@ func (t *tokens) forget(token string) {
 	}
 }
 
+// keep puts a grant to use.
+func (t *tokens) keep(g grant) string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.token, t.granted, t.ends = g.token, g.scopes, g.ends
+	return g.token
+}
+
 // lacks lists the scopes that were asked for and not granted.
 func (t *tokens) lacks(asked []string) []string {
 	t.mu.Lock()
@@ -186,27 +196,43 @@ func (t *tokens) lacks(asked []string) []string {
 // which and signs in with the rest, so that what can be read is read and what
 // cannot becomes a gap; only with none left is it an error.
 func (t *tokens) signIn(ctx context.Context) (string, error) {
-	t.mu.Lock()
-	scopes := slices.Clone(t.scopes)
-	t.mu.Unlock()
-	token, err := t.ask(ctx, scopes)
-	if !lacksScope(err) {
-		return token, err
+	got, err := t.ask(ctx, t.scopes)
+	if lacksScope(err) {
+		got, err = t.askOneByOne(ctx, err)
 	}
+	if err != nil {
+		return "", err
+	}
+	return t.keep(got), nil
+}
+
+// askOneByOne finds out which scopes the app has, and signs in with those. The
+// tokens for one scope alone are not put to use: to whoever was handed one, all
+// other types would look forbidden.
+func (t *tokens) askOneByOne(ctx context.Context, none error) (grant, error) {
 	var have []string
-	for _, s := range scopes {
-		switch _, err := t.ask(ctx, []string{s}); {
+	for _, s := range t.scopes {
+		switch g, err := t.ask(ctx, []string{s}); {
 		case lacksScope(err):
 		case err != nil:
-			return "", err
+			return grant{}, err
 		default:
 			have = append(have, s)
+			t.spend(g)
 		}
 	}
 	if len(have) == 0 {
-		return "", err
+		return grant{}, none
 	}
 	return t.ask(ctx, have)
+}
+
+// spend notes a token that is to be given back, and drops those that have ended.
+func (t *tokens) spend(g grant) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	ended := func(g grant) bool { return t.clock.now().After(g.ends.Add(tokenMargin)) }
+	t.spent = append(slices.DeleteFunc(t.spent, ended), g)
 }
 
 func lacksScope(err error) bool {
@@ -216,25 +242,25 @@ func lacksScope(err error) bool {
 
 // ask makes one sign-in, again after a passing failure and once more when the
 // org's clock turns out to differ from ours.
-func (t *tokens) ask(ctx context.Context, scopes []string) (string, error) {
+func (t *tokens) ask(ctx context.Context, scopes []string) (grant, error) {
 	const tries = 4
 	for n := 1; ; n++ {
 		before := t.clock.offset()
 		answer, err := t.post(ctx, tokenPath, url.Values{"grant_type": {"client_credentials"}, "scope": {strings.Join(scopes, " ")}})
 		if err == nil {
-			return t.keep(answer, scopes)
+			return t.granting(answer, scopes)
 		}
 		refused, ok := errors.AsType[*signInError](err)
 		switch {
 		case provider.WaitOf(err) != nil:
-			return "", err
+			return grant{}, err
 		case ok && refused.status < 500 && (n > 1 || t.clock.offset() == before || lacksScope(err)):
-			return "", t.explain(refused, scopes)
+			return grant{}, t.explain(refused, scopes)
 		case n == tries:
-			return "", problem.New(problem.Unavailable, "the org's token endpoint does not answer").WithHint("try again later").Because(err)
+			return grant{}, problem.New(problem.Unavailable, "the org's token endpoint does not answer").WithHint("try again later").Because(err)
 		case !ok || refused.status >= 500:
 			if err := t.clock.sleep(ctx, backoff(n)); err != nil {
-				return "", err
+				return grant{}, err
 			}
 		}
 	}
@@ -283,7 +309,15 @@ func (t *tokens) assert() (string, error) {
 	return signed, nil
 }
 
-func (t *tokens) keep(answer []byte, scopes []string) (string, error) {
+// grant is a token, and what it is good for.
+type grant struct {
+	token  string
+	scopes []string
+	ends   time.Time // in our clock; some time before it really ends
+}
+
+// granting reads the answer to a sign-in.
+func (t *tokens) granting(answer []byte, scopes []string) (grant, error) {
 	var a struct {
 		Token   string `json:"access_token"`
 		Type    string `json:"token_type"`
@@ -291,31 +325,43 @@ func (t *tokens) keep(answer []byte, scopes []string) (string, error) {
 		Scope   string `json:"scope"`
 	}
 	if err := json.Unmarshal(answer, &a); err != nil || a.Token == "" || !strings.EqualFold(a.Type, "Bearer") {
-		return "", problem.New(problem.Unavailable, "the org's token endpoint answers without a bearer token")
+		return grant{}, problem.New(problem.Unavailable, "the org's token endpoint answers without a bearer token")
 	}
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.token, t.granted = a.Token, scopes
 	if a.Scope != "" {
-		t.granted = strings.Fields(a.Scope)
+		scopes = strings.Fields(a.Scope)
 	}
-	t.ends = t.clock.now().Add(time.Duration(a.Expires)*time.Second - tokenMargin)
-	return a.Token, nil
+	return grant{a.Token, scopes, t.clock.now().Add(time.Duration(a.Expires)*time.Second - tokenMargin)}, nil
 }
 
-// revoke gives the token back; without one there is nothing to do. Whatever comes
-// of it, the token is not used again.
+// revoke gives all tokens back; without any there is nothing to do. Whatever comes
+// of it, they are not used again, and what was not given back is tried again by the
+// next call.
 func (t *tokens) revoke(ctx context.Context) error {
 	t.mu.Lock()
-	token := t.token
+	if t.token != "" {
+		t.spent = append(t.spent, grant{t.token, t.granted, t.ends})
+	}
 	t.token = ""
+	spent := slices.Clone(t.spent)
 	t.mu.Unlock()
-	if token == "" {
-		return nil
+	for _, g := range spent {
+		_, err := t.post(ctx, revokePath, url.Values{"token": {g.token}, "token_type_hint": {"access_token"}})
+		if refused, ok := errors.AsType[*signInError](err); ok && refused.status < 500 {
+			return t.explain(refused, nil)
+		}
+		if err != nil {
+			return unreleased(err)
+		}
+		t.mu.Lock()
+		t.spent = slices.DeleteFunc(t.spent, func(other grant) bool { return other.token == g.token })
+		t.mu.Unlock()
 	}
-	_, err := t.post(ctx, revokePath, url.Values{"token": {token}, "token_type_hint": {"access_token"}})
-	if refused, ok := errors.AsType[*signInError](err); ok && refused.status < 500 {
-		return t.explain(refused, nil)
+	return nil
+}
+
+func unreleased(err error) error {
+	if provider.WaitOf(err) != nil || problem.Of(err) != nil {
+		return err
 	}
-	return err
+	return problem.New(problem.Unavailable, "the org does not take the token back").WithHint("release it again later").Because(errors.New(err.Error()))
 }

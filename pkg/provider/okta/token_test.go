@@ -1,6 +1,7 @@
 package okta_test
 
 import (
+	"errors"
 	"net/http"
 	"strings"
 	"testing"
@@ -130,6 +131,9 @@ func TestMissingScope(t *testing.T) {
 	_, err = r.(provider.Follower).Follow(t.Context(), "")
 	if !problem.Is(err, problem.Denied) || !strings.Contains(err.Error(), "okta.logs.read") {
 		t.Errorf("Follow without its scope: %v", err)
+	}
+	if _, ok := errors.AsType[*provider.Unreadable](err); !ok {
+		t.Errorf("Follow without its scope: %T, want one that a backup without the log can go on from", err)
 	}
 }
 

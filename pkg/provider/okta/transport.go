@@ -174,22 +174,18 @@ func (t *transport) judge(req *http.Request, got *received, err error) verdict {
 		return verdict{again: harmless}
 	case got.status >= 300 && got.status < 400:
 		return verdict{err: problem.InField("org_url", "redirects elsewhere, which is not followed").WithHint("give the org's own address")}
-	case got.status == http.StatusUnauthorized && errorCode(got.body) == "E0000011":
+	case got.status == http.StatusUnauthorized && refusesToken(got):
 		return verdict{token: true}
-	case busy(got.status, got.body):
+	case got.status >= 400 && busy(errorCode(got.body)):
 		return verdict{again: true}
 	}
 	return verdict{}
 }
 
-// busy answers were refused before anything was done: E0000239 (priorities are
-// being reconciled) and E0000112 (the user is in transition).
-func busy(status int, content []byte) bool {
-	if status != http.StatusLocked && status != http.StatusConflict && status != http.StatusForbidden {
-		return false
-	}
-	code := errorCode(content)
-	return code == "E0000239" || code == "E0000112"
+// refusesToken reports whether a 401 is about the token, in Okta's words or OAuth's
+// (RFC 6750, 3.1). One that is about a feature is no reason for a new token.
+func refusesToken(got *received) bool {
+	return errorCode(got.body) == badToken || strings.Contains(got.header.Get("WWW-Authenticate"), "invalid_token")
 }
 
 // limited is the verdict on a 429, which did nothing. A reset close by, or none

@@ -48,6 +48,7 @@ func TestListOnBadDays(t *testing.T) {
 		{"an element without an id, then well", []http.HandlerFunc{answer(200, `[{"name":"x"}]`), good}, 2, "", ""},
 		{"nothing at all, then well", []http.HandlerFunc{answer(200, ``), good}, 2, "", ""},
 		{"429 without headers, then well", []http.HandlerFunc{answer(429, `{"errorCode":"E0000047"}`), good}, 2, "", ""},
+		{"token invalid, in OAuth's words, then well", []http.HandlerFunc{answer(401, ``, "WWW-Authenticate", `Bearer error="invalid_token"`), good}, 2, "", ""},
 		{"token refused, then well", []http.HandlerFunc{answer(401, `{"errorCode":"E0000011"}`), good}, 2, "", ""},
 		{"503 for ever", []http.HandlerFunc{answer(503, "")}, 5, "503", problem.Unavailable},
 		{"hung up for ever", []http.HandlerFunc{hangUp}, 5, "cannot be reached", problem.Unavailable},
@@ -160,6 +161,89 @@ func TestPages(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// A membership is looked for on all pages: pages in a circle are no proof that there
+// is none.
+func TestSearchInACircle(t *testing.T) {
+	t.Parallel()
+	page := func(after string) http.HandlerFunc {
+		return answer(200, `[{"id":"00gother"}]`, "Link", `</api/v1/users/00u1/groups?after=`+after+`>; rel="next"`)
+	}
+	org := newFakeOrg(t, page("1"), page("2"), page("1"))
+	r := testReader(t, org.URL, org.clock.options())
+	_, err := r.Get(t.Context(), resource.Key{Type: "group_membership", Parent: "00g1", ID: "00u1"})
+	if !problem.Is(err, problem.Unavailable) || !strings.Contains(err.Error(), "circle") {
+		t.Errorf("%v, want a problem of kind unavailable", err)
+	}
+}
+
+// Who is switched on or off while the people are listed is in one of the lists
+// whichever way they went.
+func TestSomebodyComesBackWhileListing(t *testing.T) {
+	t.Parallel()
+	for _, off := range []bool{true, false} {
+		org := newFakeOrg(t)
+		org.script = []http.HandlerFunc{func(w http.ResponseWriter, r *http.Request) {
+			listed := off == r.URL.Query().Has("filter")
+			if off = !off; len(org.calls) > 1 { // the other way about once, after the first call
+				off = !off
+			}
+			if listed {
+				write(w, `[{"id":"00u1"}]`)
+			} else {
+				write(w, `[]`)
+			}
+		}}
+		if got, err := readAll(t, org, "user"); err != nil || len(got) != 1 {
+			t.Errorf("off at first %v: %d people, %v", off, len(got), err)
+		}
+	}
+}
+
+// What one parent cannot have is a gap of that parent; a feature that the org
+// lacks is one of the type.
+func TestGapsBelowAParent(t *testing.T) {
+	t.Parallel()
+	for code, parent := range map[string]string{"E0000001": "0oa1", "E0000015": ""} {
+		org := newFakeOrg(t, answer(400, `{"errorCode":"`+code+`","errorSummary":"not supported for this app"}`))
+		r := testReader(t, org.URL, org.clock.options())
+		for _, err := range r.List(t.Context(), "app_group", resource.Key{Type: "app", ID: "0oa1"}, "") {
+			u, ok := errors.AsType[*provider.Unreadable](err)
+			if !ok || u.Gap.Parent != parent || u.Gap.Reason != snapshot.NotLicensed {
+				t.Errorf("%s: %v", code, err)
+			}
+		}
+	}
+}
+
+// An ID must not lead a path elsewhere, whoever gives it.
+func TestListBelowNoID(t *testing.T) {
+	t.Parallel()
+	org := newFakeOrg(t, answer(200, `[]`))
+	r := testReader(t, org.URL, org.clock.options())
+	for _, id := range []string{"..", "../users", "a/b", "a?b"} {
+		for _, err := range r.List(t.Context(), "app_group", resource.Key{Type: "app", ID: id}, "") {
+			if !problem.Is(err, problem.Invalid) || org.count() != 0 {
+				t.Errorf("%q: %v after %d calls", id, err, org.count())
+			}
+		}
+	}
+}
+
+// What is busy for long passes all the same: it is no conflict and no refusal.
+func TestBusyForLong(t *testing.T) {
+	t.Parallel()
+	for _, busy := range []http.HandlerFunc{
+		answer(423, `{"errorCode":"E0000239"}`), answer(409, `{"errorCode":"E0000112"}`),
+	} {
+		org := newFakeOrg(t, busy)
+		r := testReader(t, org.URL, org.clock.options())
+		_, err := r.client.do(t.Context(), http.MethodPost, "/api/v1/policies", []byte(`{}`))
+		if err = ofCall("create policy", nil, err); !problem.Is(err, problem.Unavailable) || org.count() != tries {
+			t.Errorf("%v after %d calls, want a problem of kind unavailable", err, org.count())
+		}
+	}
 }
 
 // A wait that is long is told; what was read stays read.

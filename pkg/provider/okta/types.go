@@ -59,6 +59,12 @@ type writing struct {
 	// apart are fields that go by calls of their own.
 	apart []resource.Path
 	life  lifecycle
+	// named are paths that say something only in objects which Okta itself names: a
+	// create must not carry their name.
+	named []resource.Path
+	// place is a field that Okta moves when others of the type are written: it is
+	// not held against the state that a write expects.
+	place resource.Path
 	// rebuild are fields that no update changes: the object is deleted and made again.
 	rebuild []resource.Path
 	// links are fields that are written by a call of their own.
@@ -81,11 +87,15 @@ type lifecycle struct {
 	path  string // the status calls' common path, ending in a slash
 	moves []move
 	alike map[string]string // statuses that count as another, because nobody can set them
-	dead  []string          // statuses that nothing leaves: the object is deleted and made again
+	// late are moves that what was just made cannot take yet, by the status they lead
+	// to: it stays where it is.
+	late []string
+	dead []string // statuses that nothing leaves: the object is deleted and made again
 	// off is the status that an object must have to be updated or deleted.
 	off         string
 	offToUpdate bool
 	offToDelete bool
+	offFirst    bool // what is off takes no update: it is switched on before
 	deleteTwice bool // the first DELETE only switches off
 	asyncDelete bool // DELETE is answered before it is done
 }

@@ -22,7 +22,8 @@ func app() entry {
 	return entry{
 		Info: resource.Info{
 			Type: "app", Title: "Application", Family: "applications", Shape: resource.Collection,
-			NaturalKey: []resource.Path{"name", "label", "signOnMode"}, Label: []resource.Path{"label"},
+			// The technical name is no part of it: Okta gives custom apps a new one.
+			NaturalKey: []resource.Path{"label", "signOnMode"}, Label: []resource.Path{"label"},
 			Refs: []resource.Ref{
 				late(toIn("_links.accessPolicy.href", resource.InHref, "policy_access_policy")),
 				late(toIn("_links.profileEnrollment.href", resource.InHref, "policy_profile_enrollment")),
@@ -48,7 +49,12 @@ func app() entry {
 		write: writing{
 			create: "POST /api/v1/apps?activate=false", update: "PUT /api/v1/apps/{id}", remove: "DELETE /api/v1/apps/{id}", life: life,
 			apart: []resource.Path{"status"},
-			links: []link{{path: "_links.accessPolicy.href", route: "PUT /api/v1/apps/{id}/policies/{ref}"}},
+			// Apps that are no catalog's have the addresses that they sign in to.
+			named: []resource.Path{"settings.signOn.ssoAcsUrl", "settings.signOn.loginUrl"},
+			links: []link{
+				{path: "_links.accessPolicy.href", route: "PUT /api/v1/apps/{id}/policies/{ref}"},
+				{path: "_links.profileEnrollment.href", route: "PUT /api/v1/apps/{id}/policies/{ref}"},
+			},
 		},
 		events: []event{
 			{names: []string{"application.lifecycle.create"}, op: provider.Create, id: "AppInstance"},

@@ -97,6 +97,7 @@ func group() entry {
 }
 
 func user() entry {
+	leavers := pass{path: `/api/v1/users?filter=status+eq+%22DEPROVISIONED%22&limit=200`, limit: 200}
 	return entry{
 		Info: resource.Info{
 			Type: "user", Title: "User", Family: "directory", Shape: resource.Collection,
@@ -109,18 +110,16 @@ func user() entry {
 			ReadScopes: []string{"okta.users.read"}, WriteScopes: []string{"okta.users.manage"},
 			System: says("credentials.provider.type", "ACTIVE_DIRECTORY", "LDAP"),
 		},
-		// The plain list leaves DEPROVISIONED people out.
-		lists: []pass{
-			{path: "/api/v1/users?limit=200", limit: 200},
-			{path: `/api/v1/users?filter=status+eq+%22DEPROVISIONED%22&limit=200`, limit: 200},
-		},
-		get:  "/api/v1/users/{id}",
-		find: "/api/v1/users?filter=profile.login+eq+%22{key}%22&limit=200",
+		// The plain list leaves DEPROVISIONED people out. They are listed before and
+		// after it, so that whoever comes back or leaves meanwhile is in one of them.
+		lists: []pass{leavers, {path: "/api/v1/users?limit=200", limit: 200}, leavers},
+		get:   "/api/v1/users/{id}",
+		find:  "/api/v1/users?filter=profile.login+eq+%22{key}%22&limit=200",
 		write: writing{
 			create: "POST /api/v1/users?activate=false", update: "PUT /api/v1/users/{id}", remove: "DELETE /api/v1/users/{id}?sendEmail=false",
 			fields: []resource.Path{"profile", "type"},
 			life: lifecycle{
-				path: "/api/v1/users/{id}/lifecycle/", deleteTwice: true, off: "DEPROVISIONED",
+				path: "/api/v1/users/{id}/lifecycle/", deleteTwice: true, offFirst: true, off: "DEPROVISIONED", late: []string{"SUSPENDED"},
 				moves: []move{
 					{from: []string{"STAGED", "DEPROVISIONED"}, to: "ACTIVE", verb: "activate?sendEmail=false"},
 					{from: []string{"SUSPENDED"}, to: "ACTIVE", verb: "unsuspend"},

@@ -43,7 +43,7 @@ func policyTypes() []entry {
 func (k policyKind) policy() entry {
 	t := resource.Type("policy_" + k.suffix)
 	restorable, limitation := "full", "comes back with a new id"
-	create, remove := "POST /api/v1/policies", "DELETE /api/v1/policies/{id}"
+	create, remove := "POST /api/v1/policies?activate=false", "DELETE /api/v1/policies/{id}"
 	if k.one {
 		restorable, limitation, create, remove = "partial", "the org has exactly one: its rules are restored", "", ""
 	}
@@ -63,7 +63,7 @@ func (k policyKind) policy() entry {
 		lists: []pass{{path: "/api/v1/policies?type=" + k.word}},
 		get:   "/api/v1/policies/{id}",
 		is:    map[resource.Path]string{"type": k.word},
-		write: writing{create: create, update: "PUT /api/v1/policies/{id}", remove: remove, life: onOff("/api/v1/policies/{id}/lifecycle/")},
+		write: writing{create: create, update: "PUT /api/v1/policies/{id}", remove: remove, place: "priority", life: onOff("/api/v1/policies/{id}/lifecycle/")},
 		events: []event{
 			{names: []string{"policy.lifecycle.create"}, op: provider.Create, id: "PolicyEntity", policy: k.log},
 			{names: names("policy.lifecycle.", "update", "activate", "deactivate", "overwrite"), op: provider.Update, id: "PolicyEntity", policy: k.log},
@@ -97,8 +97,8 @@ func (k policyKind) rule() entry {
 		lists: []pass{{path: "/api/v1/policies/{parent}/rules"}},
 		get:   "/api/v1/policies/{parent}/rules/{id}",
 		write: writing{
-			create: "POST /api/v1/policies/{parent}/rules", update: "PUT /api/v1/policies/{parent}/rules/{id}", remove: "DELETE /api/v1/policies/{parent}/rules/{id}",
-			life: onOff("/api/v1/policies/{parent}/rules/{id}/lifecycle/"),
+			create: "POST /api/v1/policies/{parent}/rules?activate=false", update: "PUT /api/v1/policies/{parent}/rules/{id}", remove: "DELETE /api/v1/policies/{parent}/rules/{id}",
+			place: "priority", life: onOff("/api/v1/policies/{parent}/rules/{id}/lifecycle/"),
 		},
 		events: ruleEvents(parent+"_rule", "PolicyRule", k.log),
 	}

@@ -76,3 +76,14 @@ func TestRoute(t *testing.T) {
 		}
 	}
 }
+
+// A rule or policy that is to be off must not be on for the moment between two
+// calls: Okta makes what it is asked for ACTIVE, whatever status the body says.
+func TestPoliciesAreMadeInactive(t *testing.T) {
+	t.Parallel()
+	for _, e := range newRegistry() {
+		if e.Family == "policies" && e.write.create != "" && !strings.HasSuffix(e.write.create, "?activate=false") {
+			t.Errorf("%s is made by %s", e.Type, e.write.create)
+		}
+	}
+}

@@ -3,6 +3,7 @@ package okta
 import (
 	"context"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -25,7 +26,8 @@ func (w *Writer) Release(ctx context.Context) error { return w.tokens.revoke(ctx
 // Apply makes one change; see provider.Writer. A rule whose actions change, or that
 // has become INVALID, is deleted and made again, so that its ID differs after an
 // Update. Errors that leave open whether a create was carried out are problems of
-// kind Unavailable: look for the object by its natural key before trying again.
+// kind Unavailable: look for the object by its natural key before trying again. Done
+// names the object even then, as far as it is known.
 func (w *Writer) Apply(ctx context.Context, write provider.Write) (provider.Done, error) {
 	e, err := w.entry(write.Key.Type)
 	if err != nil {
@@ -37,6 +39,7 @@ func (w *Writer) Apply(ctx context.Context, write provider.Write) (provider.Done
 		err = c.apply(ctx)
 	}
 	if err != nil {
+		c.done.Resource.Key = c.key
 		return c.done, ofCall(fmt.Sprintf("%s %s", write.Op, write.Key.Type), e.WriteScopes, err)
 	}
 	return c.done, nil
@@ -122,9 +125,11 @@ func (c *change) act(ctx context.Context) error {
 	return c.remove(ctx)
 }
 
-// look reads the live object: by its ID, or for a new one by its natural key.
+// look reads the live object: by its ID, or for one that Okta is yet to number by
+// its natural key.
 func (c *change) look(ctx context.Context) error {
-	if c.key.ID == "" {
+	if c.write.Op == provider.Create && c.entry.Shape == resource.Collection {
+		c.key.ID = "" // an old one is of no use: Okta never gives an ID again
 		like := resource.Resource{Key: c.key, Body: c.write.Want}
 		found, err := c.writer.Find(ctx, like)
 		if err != nil || len(found) == 0 {
@@ -186,7 +191,11 @@ func (c *change) alreadyMade() (bool, error) {
 
 // compare holds the live state against the one that the plan was made for.
 func (c *change) compare() error {
-	same, err := resource.Equal(c.live, c.write.Expect, slices.Concat(c.entry.Volatile, c.entry.Derived)...)
+	apart := slices.Concat(c.entry.Volatile, c.entry.Derived)
+	if c.entry.write.place != "" {
+		apart = append(apart, c.entry.write.place)
+	}
+	same, err := resource.Equal(c.live, c.write.Expect, apart...)
 	switch {
 	case err != nil:
 		return err
@@ -216,36 +225,55 @@ func (c *change) create(ctx context.Context) error {
 			return problem.New(problem.Unavailable, "create %s: okta's answer names no object", c.entry.Title).Because(err)
 		}
 	}
-	return c.finish(ctx)
-}
-
-// finish brings the links and the status to what is wanted.
-func (c *change) finish(ctx context.Context) error {
-	if err := c.refresh(ctx); err != nil {
-		return err
+	want, err := c.wanted()
+	if err == nil && slices.Contains(c.entry.write.life.late, want) {
+		want = ""
 	}
-	linked := false
-	for _, l := range c.entry.write.links {
-		ref, err := c.moved(l)
-		if err != nil {
-			return err
-		}
-		if ref != "" {
-			linked = true
-			if _, err := c.call(ctx, l.route, ref, nil); err != nil {
-				return err
-			}
-		}
-	}
-	want, err := resource.Path("status").Text(c.write.Want)
 	if err != nil {
 		return err
 	}
-	moved, err := c.reach(ctx, want)
-	if err != nil || !moved && !linked {
+	return c.finish(ctx, want)
+}
+
+// wanted is the status to reach.
+func (c *change) wanted() (string, error) { return resource.Path("status").Text(c.write.Want) }
+
+// finish brings the links and the status to what is wanted, and reads how it ended.
+func (c *change) finish(ctx context.Context, status string) error {
+	if err := c.refresh(ctx); err != nil {
+		return err
+	}
+	if c.live == nil {
+		return problem.New(problem.Unavailable, "%s %s: okta does not show it yet", c.write.Op, c.entry.Title).WithHint("look for it again later")
+	}
+	linked, err := c.link(ctx)
+	if err != nil {
+		return err
+	}
+	moved, err := c.reach(ctx, status)
+	if err != nil || !linked || moved { // having moved it, reach has read it again
 		return err
 	}
 	return c.refresh(ctx)
+}
+
+// link writes the references that have routes of their own and lead elsewhere than
+// they should.
+func (c *change) link(ctx context.Context) (linked bool, err error) {
+	for _, l := range c.entry.write.links {
+		ref, err := c.moved(l)
+		if err != nil {
+			return linked, err
+		}
+		if ref == "" {
+			continue
+		}
+		if _, err := c.call(ctx, l.route, ref, nil); err != nil {
+			return linked, err
+		}
+		linked = true
+	}
+	return linked, nil
 }
 
 func (c *change) update(ctx context.Context) error {
@@ -256,11 +284,12 @@ func (c *change) update(ctx context.Context) error {
 	if again {
 		return c.rebuild(ctx)
 	}
-	life := c.entry.write.life
-	if life.offToUpdate {
-		if _, err := c.reach(ctx, life.off); err != nil {
-			return err
-		}
+	want, err := c.wanted()
+	if err != nil {
+		return err
+	}
+	if err := c.makeWritable(ctx, want); err != nil {
+		return err
 	}
 	body, err := c.request()
 	if err != nil {
@@ -269,7 +298,22 @@ func (c *change) update(ctx context.Context) error {
 	if _, err := c.call(ctx, c.entry.write.update, "", body); err != nil {
 		return err
 	}
-	return c.finish(ctx)
+	return c.finish(ctx, want)
+}
+
+// makeWritable brings the object to a status in which it takes an update, if its
+// type cares.
+func (c *change) makeWritable(ctx context.Context, want string) (err error) {
+	life := c.entry.write.life
+	switch status, statusErr := c.status(); {
+	case statusErr != nil:
+		return statusErr
+	case life.offToUpdate:
+		_, err = c.reach(ctx, life.off)
+	case life.offFirst && status == life.off:
+		_, err = c.reach(ctx, want)
+	}
+	return err
 }
 
 // mustRebuild reports whether no update leads from the live object to the wanted.
@@ -434,13 +478,29 @@ func (c *change) request() ([]byte, error) {
 	if e.write.fields != nil {
 		return resource.Only(body, e.write.fields...)
 	}
-	return resource.Without(body, slices.Concat(e.ReadOnly, e.write.apart)...)
+	apart := slices.Concat(e.ReadOnly, e.write.apart)
+	if own, err := c.namedByOkta(); err != nil {
+		return nil, err
+	} else if own {
+		apart = append(apart, "name")
+	}
+	return resource.Without(body, apart...)
+}
+
+// namedByOkta reports whether the object is one to which Okta gives its name.
+func (c *change) namedByOkta() (bool, error) {
+	for _, path := range c.entry.write.named {
+		if text, err := path.Text(c.write.Want); err != nil || text != "" {
+			return text != "", err
+		}
+	}
+	return false, nil
 }
 
 // call makes one request of the change: "METHOD path", with {ref} filled in.
 func (c *change) call(ctx context.Context, route, ref string, body []byte) (reply, error) {
 	method, template, _ := strings.Cut(route, " ")
-	path, calls, err := c.writer.path(ctx, c.entry, strings.ReplaceAll(template, "{ref}", ref), c.key)
+	path, calls, err := c.writer.path(ctx, c.entry, strings.ReplaceAll(template, "{ref}", url.PathEscape(ref)), c.key)
 	c.done.Calls += calls
 	if err != nil {
 		return reply{}, err
