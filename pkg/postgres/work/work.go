@@ -193,12 +193,6 @@ func Transient(err error) bool {
 		errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled)
 }
 
-// Backoff is how long to wait before trying the n-th time in a row (from 1): a second,
-// doubled each time, at most a minute.
-func Backoff(n int) time.Duration {
-	return min(time.Second<<min(max(n-1, 0), 6), time.Minute)
-}
-
 // Problem is what a person may see of an error; one that is internal is Unavailable,
 // and names the account of nobody.
 func Problem(err error) *problem.Problem {

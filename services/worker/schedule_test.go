@@ -1,0 +1,211 @@
+package worker_test
+
+import (
+	"context"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"imago/pkg/job"
+	"imago/pkg/notify/notifytest"
+	"imago/pkg/postgres"
+	"imago/pkg/postgres/schedules"
+	"imago/pkg/postgres/signin"
+	"imago/pkg/postgres/snapshots"
+	"imago/services/worker"
+	"imago/services/worker/workertest"
+)
+
+// clock is moved by tests.
+type clock struct{ ahead atomic.Int64 }
+
+func (c *clock) now() time.Time { return time.Now().Add(time.Duration(c.ahead.Load())) }
+
+func (c *clock) advance(d time.Duration) { c.ahead.Add(int64(d)) }
+
+// list reads the connection's snapshots, newest first.
+func list(t *testing.T, w *workertest.World) (all []snapshots.Snapshot) {
+	t.Helper()
+	w.Ask(t, func(ctx context.Context, tx *postgres.Tx) (err error) {
+		all, err = snapshots.List(ctx, tx, w.Connection, postgres.Page{})
+		return err
+	})
+	return all
+}
+
+func schedule(t *testing.T, w *workertest.World) (s schedules.Schedule) {
+	t.Helper()
+	w.Ask(t, func(ctx context.Context, tx *postgres.Tx) (err error) {
+		s, _, err = schedules.Get(ctx, tx, w.Connection)
+		return err
+	})
+	return s
+}
+
+// A schedule that was missed while nothing ran has one snapshot afterwards, not one for
+// each time, and its next moment lies ahead.
+func TestMissedRunsAreMadeUpForOnce(t *testing.T) {
+	t.Parallel()
+	w := workertest.New(t, workertest.Options{})
+	long := time.Now().Add(-72 * time.Hour)
+	w.Ask(t, func(ctx context.Context, tx *postgres.Tx) error {
+		_, err := schedules.Put(ctx, tx, schedules.Schedule{
+			ConnectionID: w.Connection, Cron: "*/30 * * * *", TimeZone: "Europe/Amsterdam", Enabled: true, NextRunAt: &long})
+		return err
+	})
+	for range 2 { // two workers claim at the same time
+		w.Work(t, worker.Config{}, w.Deps(t))
+	}
+	workertest.Until(t, "the snapshot is taken", func() bool {
+		all := list(t, w)
+		return len(all) > 0 && all[0].State.Ended()
+	})
+	// Each tick is a job: after two more of them nothing else was started.
+	ticks(t, w, 2)
+	all := list(t, w)
+	if len(all) != 1 || all[0].Trigger != snapshots.Schedule || all[0].State != snapshots.Partial {
+		t.Errorf("snapshots: %s", workertest.JSON(t, all))
+	}
+	s := schedule(t, w)
+	if !s.NextRunAt.After(time.Now()) || s.NextRunAt.After(time.Now().Add(31*time.Minute)) || s.LastRunAt == nil {
+		t.Errorf("schedule: %s", workertest.JSON(t, s))
+	}
+}
+
+// ticks waits until so many more ticks have ended.
+func ticks(t *testing.T, w *workertest.World, n int) {
+	t.Helper()
+	ended := func() (n int) {
+		if err := w.Base.Owner().QueryRow(t.Context(),
+			`select count(*) from river.river_job where kind = 'run_schedules' and state = 'completed'`).Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	until := ended() + n
+	workertest.Until(t, "ticks", func() bool { return ended() >= until })
+}
+
+// A schedule whose snapshots stay away is told of, once, although no job of its own is
+// left to tell; when one is taken the alarm is set anew.
+func TestSilentScheduleRaisesOneAlarm(t *testing.T) {
+	t.Parallel()
+	w := workertest.New(t, workertest.Options{})
+	tomorrow := time.Now().Add(24 * time.Hour)
+	w.Ask(t, func(ctx context.Context, tx *postgres.Tx) error {
+		_, err := schedules.Put(ctx, tx, schedules.Schedule{
+			ConnectionID: w.Connection, Cron: "0 2 * * *", TimeZone: "UTC", Enabled: true, NextRunAt: &tomorrow})
+		return err
+	})
+	w.Exec(t, `update connections set state = 'failed' where id = $1`, w.Connection) // so that nothing is started
+	var c clock
+	deps := w.Deps(t)
+	deps.Now = c.now
+	w.Work(t, worker.Config{}, deps)
+	ticks(t, w, 1)
+	if n := count(w.Actions(t), "raise_alarm"); n != 0 {
+		t.Fatalf("%d alarms before the time", n)
+	}
+	c.advance(51 * time.Hour) // two periods, an hour, and what is left of today
+	ctx, cancel := context.WithTimeout(t.Context(), workertest.Patience)
+	defer cancel()
+	mail := w.Mails.Wait(ctx, t, func(m notifytest.Mail) bool { return strings.Contains(m.Subject, "overdue") })
+	if !strings.Contains(mail.Text, "never") || !strings.Contains(mail.Text, "0 2 * * *") {
+		t.Errorf("mail: %s", mail.Text)
+	}
+	ticks(t, w, 2)
+	if n := count(w.Actions(t), "raise_alarm"); n != 1 {
+		t.Errorf("%d alarms", n)
+	}
+	w.Exec(t, `update connections set state = 'ready' where id = $1`, w.Connection)
+	w.Taken(t, w.Queue(t))
+	ticks(t, w, 1)
+	var set bool
+	if err := w.Base.Owner().QueryRow(t.Context(), `select alarm_at < 'infinity' from schedules where connection_id = $1`, w.Connection).Scan(&set); err != nil {
+		t.Fatal(err)
+	}
+	if !set {
+		t.Error("the alarm is not set anew")
+	}
+}
+
+// A snapshot whose job is gone is ended and told of, so that it holds no place for ever.
+func TestSnapshotWithoutAJobIsEnded(t *testing.T) {
+	t.Parallel()
+	w := workertest.New(t, workertest.Options{})
+	id := w.Queue(t)
+	w.Exec(t, `delete from river.river_job where kind = 'take_snapshot'`)
+	w.Exec(t, `update snapshots set created_at = now() - interval '5 minutes' where id = $1`, id)
+	w.Work(t, worker.Config{}, w.Deps(t))
+	if s := w.Taken(t, id); s.State != snapshots.Failed || s.Problem == nil {
+		t.Errorf("snapshot: %s", workertest.JSON(t, s))
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), workertest.Patience)
+	defer cancel()
+	w.Mails.Wait(ctx, t, func(m notifytest.Mail) bool { return strings.Contains(m.Subject, "Snapshot failed") })
+	if n := count(w.Actions(t), "fail_snapshot"); n != 1 {
+		t.Errorf("activity: %v", w.Actions(t))
+	}
+}
+
+// The code that arrives is the one whose hash is stored, and stands nowhere else.
+func TestSignInCodeArrives(t *testing.T) {
+	t.Parallel()
+	w := workertest.New(t, workertest.Options{})
+	w.Work(t, worker.Config{Queues: map[string]int{job.QueueMail: 1}}, w.Deps(t))
+	client := signin.Hash{1}
+	var attempt signin.Attempt
+	ask := func(fn func(tx *postgres.Tx) error) {
+		t.Helper()
+		if err := w.API.As(t.Context(), postgres.Nobody, fn); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ask(func(tx *postgres.Tx) (err error) {
+		attempt, err = signin.Begin(t.Context(), tx, w.Account.Email, client, signin.Hash{2})
+		return err
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), workertest.Patience)
+	defer cancel()
+	mail := w.Mails.Wait(ctx, t, func(m notifytest.Mail) bool { return m.To == w.Account.Email })
+	code := ""
+	for _, word := range strings.Fields(mail.Text) {
+		if len(word) == 6 && strings.Trim(word, "0123456789") == "" {
+			code = word
+		}
+	}
+	if code == "" || strings.Contains(mail.Subject, code) {
+		t.Fatalf("mail %q: %s", mail.Subject, mail.Text)
+	}
+	var answer signin.Answer
+	ask(func(tx *postgres.Tx) (err error) {
+		answer, err = signin.Check(t.Context(), tx, attempt.ID, signin.CodeHash(attempt.ID, code), client)
+		return err
+	})
+	if answer.Wrong != nil || len(answer.Memberships) != 1 {
+		t.Errorf("answer: %+v", answer)
+	}
+	var jobs string
+	if err := w.Base.Owner().QueryRow(t.Context(),
+		`select string_agg(j::text, ' ') from river.river_job j where kind = 'send_code'`).Scan(&jobs); err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(jobs, code) || strings.Contains(jobs, w.Account.Email) {
+		t.Errorf("the queue knows too much: %s", jobs)
+	}
+}
+
+func TestConfigRefuses(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]worker.Config{
+		"unknown queue":     {Queues: map[string]int{"drift": 1}},
+		"no jobs":           {Queues: map[string]int{"mail": 0}},
+		"too many":          {Queues: map[string]int{"mail": 1000}},
+		"negative patience": {Patience: -1},
+	} {
+		if err := c.Validate(); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+}
