@@ -7,16 +7,18 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/versity/versitygw/backend/meta"
 	"github.com/versity/versitygw/backend/posix"
 	"github.com/versity/versitygw/s3response"
 )
 
-// disk is the gateway's folder with one promise more: an object that was answered
-// for survives a power cut. The gateway itself leaves that to the page cache.
+// disk is the gateway's folder with one promise more: what was answered for
+// survives a power cut. The gateway itself leaves that to the page cache.
 type disk struct {
 	*posix.Posix
 	root string
+	sync func(path string) error
 }
 
 // PutObject writes an object and syncs it before it becomes visible, and its
@@ -28,11 +30,55 @@ func (d *disk) PutObject(ctx context.Context, in s3response.PutObjectInput) (s3r
 	}
 	path := filepath.Join(d.root, *in.Bucket, *in.Key)
 	for ; len(path) >= len(d.root); path = filepath.Dir(path) {
-		if err := sync(path); err != nil {
+		if err := d.sync(path); err != nil {
 			return s3response.PutObjectOutput{}, fmt.Errorf("sync %s: %w", *in.Key, err)
 		}
 	}
 	return out, nil
+}
+
+// DeleteObject removes an object for good: a manifest that came back after its
+// segments went would be a snapshot that is listed and cannot be opened.
+func (d *disk) DeleteObject(ctx context.Context, in *s3.DeleteObjectInput) (*s3.DeleteObjectOutput, error) {
+	out, err := d.Posix.DeleteObject(ctx, in)
+	if err != nil {
+		return out, err
+	}
+	return out, d.gone(*in.Bucket, *in.Key)
+}
+
+// DeleteObjects is DeleteObject for several.
+func (d *disk) DeleteObjects(ctx context.Context, in *s3.DeleteObjectsInput) (s3response.DeleteResult, error) {
+	out, err := d.Posix.DeleteObjects(ctx, in)
+	if err != nil {
+		return out, err
+	}
+	for _, o := range in.Delete.Objects {
+		if err := d.gone(*in.Bucket, *o.Key); err != nil {
+			return s3response.DeleteResult{}, err
+		}
+	}
+	return out, nil
+}
+
+// gone syncs the folder that an object was removed from; those that went empty
+// went with it, so it is the nearest one that is left.
+func (d *disk) gone(bucket, key string) error {
+	path := filepath.Dir(filepath.Join(d.root, bucket, key))
+	for ; len(path) > len(d.root); path = filepath.Dir(path) {
+		_, err := os.Stat(path)
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		if err == nil {
+			err = d.sync(path)
+		}
+		if err != nil && !errors.Is(err, os.ErrNotExist) { // another delete may be as quick
+			return fmt.Errorf("sync after the removal of %s: %w", key, err)
+		}
+		return nil
+	}
+	return nil
 }
 
 func sync(path string) (err error) {

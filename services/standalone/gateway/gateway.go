@@ -1,9 +1,9 @@
 // Package gateway is the S3 server inside imagod: Versity's gateway over a folder,
 // on loopback, with credentials made anew at each start.
 //
-// The gateway serves relative paths: Start changes the working directory of the
-// whole process to its folder, and keeps it there. A program that starts it makes
-// all its other paths absolute first. There can be one at a time in a process.
+// The gateway serves relative paths: from Start to Close its folder is the working
+// directory of the whole process. A program that starts it makes all its other
+// paths absolute first. There can be one at a time in a process.
 package gateway
 
 import (
@@ -31,8 +31,9 @@ type Server struct {
 	AccessKeyID     string
 	SecretAccessKey string // new at each start, in memory only
 
-	stop context.CancelFunc
-	done chan error
+	before string // working directory to go back to
+	stop   context.CancelFunc
+	done   chan error
 }
 
 // Options of Start.
@@ -59,11 +60,18 @@ func Start(ctx context.Context, dir string, o Options) (*Server, error) {
 	if !running.CompareAndSwap(false, true) {
 		return nil, errors.New("object store: one is running in this process already")
 	}
+	before, err := os.Getwd()
+	if err != nil {
+		running.Store(false)
+		return nil, fmt.Errorf("object store: %w", err)
+	}
 	s, err := retry(ctx, dir, o)
 	if err != nil {
+		err = errors.Join(err, os.Chdir(before))
 		running.Store(false)
 		return nil, err
 	}
+	s.before = before
 	return s, nil
 }
 
@@ -172,7 +180,7 @@ func (s *Server) await(ctx context.Context, ready <-chan struct{}) error {
 // seconds while clients hold connections open, so close those first.
 func (s *Server) Close() error {
 	defer running.Store(false)
-	return s.end()
+	return errors.Join(s.end(), os.Chdir(s.before))
 }
 
 func (s *Server) end() error {
@@ -195,5 +203,5 @@ func newDisk(root string) (*disk, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &disk{p, root}, nil
+	return &disk{p, root, sync}, nil
 }
