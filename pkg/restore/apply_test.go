@@ -36,26 +36,34 @@ func resume(t *testing.T, w restore.Work, l *life) restore.Outcome {
 // each, before and after it; and loses the answer of every write without a kill.
 func TestKilled(t *testing.T) {
 	t.Parallel()
-	for _, file := range []string{"deleted_group", "remade_by_hand", "policy_and_zone", "deleted_rule", "weakened_rule"} {
-		calm := readScenario(t, "testdata/"+file+".txtar")
-		p := plan(t, calm.snap, calm.org, calm.sel)
-		resume(t, work(t, p, calm.org, newBook(calm.org.life)), calm.org.life)
-		steps := calm.org.life.steps
-		for _, once := range []bool{false, true} {
-			for n := 1; n <= steps; n++ {
-				s := readScenario(t, "testdata/"+file+".txtar")
-				s.org.life.end, s.org.life.once = n, once
-				out := resume(t, work(t, p, s.org, newBook(s.org.life)), s.org.life)
-				if out.Stopped() {
-					t.Fatalf("%s: killed at %d of %d, once %v: %+v", file, n, steps, once, out.Entries)
-				}
-				if d := cmp.Diff(calm.org.sorted(), s.org.sorted()); d != "" {
-					t.Fatalf("%s: killed at %d of %d, once %v: org (-undisturbed +killed):\n%s", file, n, steps, once, d)
-				}
-				for what, times := range s.org.creates {
-					if times != 1 {
-						t.Fatalf("%s: killed at %d of %d, once %v: %s was made %d times", file, n, steps, once, what, times)
-					}
+	for _, file := range []string{"deleted_group", "remade_by_hand", "policy_and_zone", "deleted_rule", "weakened_rule", "deleted_user"} {
+		t.Run(file, func(t *testing.T) {
+			t.Parallel()
+			matrix(t, "testdata/"+file+".txtar")
+		})
+	}
+}
+
+// matrix applies one plan once for each step that a process can die at.
+func matrix(t *testing.T, file string) {
+	calm := readScenario(t, file)
+	p := plan(t, calm.snap, calm.org, calm.sel)
+	resume(t, work(t, p, calm.org, newBook(calm.org.life)), calm.org.life)
+	steps := calm.org.life.steps
+	for _, once := range []bool{false, true} {
+		for n := 1; n <= steps; n++ {
+			s := readScenario(t, file)
+			s.org.life.end, s.org.life.once = n, once
+			out := resume(t, work(t, p, s.org, newBook(s.org.life)), s.org.life)
+			if out.Stopped() {
+				t.Fatalf("killed at %d of %d, once %v: %+v", n, steps, once, out.Entries)
+			}
+			if d := cmp.Diff(calm.org.sorted(), s.org.sorted()); d != "" {
+				t.Fatalf("killed at %d of %d, once %v: org (-undisturbed +killed):\n%s", n, steps, once, d)
+			}
+			for what, times := range s.org.creates {
+				if times != 1 {
+					t.Fatalf("killed at %d of %d, once %v: %s was made %d times", n, steps, once, what, times)
 				}
 			}
 		}

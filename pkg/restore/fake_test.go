@@ -103,8 +103,20 @@ func (o *org) resource(k resource.Key) resource.Resource {
 }
 
 // sorted lists everything, in key order.
-func (o *org) sorted() (out []resource.Resource) {
-	for _, k := range slices.SortedFunc(maps.Keys(o.objects), resource.Key.Compare) {
+func (o *org) sorted() []resource.Resource {
+	return o.list(func(resource.Key) bool { return true })
+}
+
+// list lists what the key says, in key order.
+func (o *org) list(wanted func(resource.Key) bool) (out []resource.Resource) {
+	var keys []resource.Key
+	for k := range o.objects {
+		if wanted(k) {
+			keys = append(keys, k)
+		}
+	}
+	slices.SortFunc(keys, resource.Key.Compare)
+	for _, k := range keys {
 		out = append(out, o.resource(k))
 	}
 	return out
@@ -148,13 +160,7 @@ func (o *org) List(_ context.Context, t resource.Type, parent resource.Key, _ st
 			yield(provider.Page{}, err)
 			return
 		}
-		var p provider.Page
-		for _, r := range o.sorted() {
-			if r.Type == t && r.Parent == parent.ID {
-				p.Resources = append(p.Resources, r)
-			}
-		}
-		yield(p, nil)
+		yield(provider.Page{Resources: o.list(func(k resource.Key) bool { return k.Type == t && k.Parent == parent.ID })}, nil)
 	}
 }
 
@@ -176,12 +182,12 @@ func (o *org) Find(_ context.Context, like resource.Resource) (out []resource.Re
 	o.calls++
 	info, _ := catalog.Info(like.Type)
 	want, err := resource.NaturalKey(info, like.Body)
-	for _, r := range o.sorted() {
+	for _, r := range o.list(func(k resource.Key) bool { return k.Type == like.Type && k.Parent == like.Parent }) {
 		have, err := resource.NaturalKey(info, r.Body)
 		if err != nil {
 			return nil, err
 		}
-		if r.Type == like.Type && r.Parent == like.Parent && have == want {
+		if have == want {
 			out = append(out, r)
 		}
 	}
@@ -382,8 +388,8 @@ func (s *snap) Manifest() snapshot.Manifest {
 
 func (s *snap) Walk(_ context.Context, t resource.Type) iter.Seq2[resource.Resource, error] {
 	return func(yield func(resource.Resource, error) bool) {
-		for _, r := range s.sorted() {
-			if r.Type == t && !yield(r, nil) {
+		for _, r := range s.list(func(k resource.Key) bool { return k.Type == t }) {
+			if !yield(r, nil) {
 				return
 			}
 		}
