@@ -15,11 +15,11 @@ import (
 	"imago/pkg/postgres"
 	"imago/pkg/postgres/restores"
 	"imago/pkg/postgres/snapshots"
+	"imago/pkg/postgres/worldtest"
 	"imago/pkg/problem"
 	"imago/pkg/provider/okta/oktasimtest"
 	"imago/pkg/resource"
 	"imago/services/worker"
-	"imago/services/worker/workertest"
 )
 
 // The org is half down, then the store is away: the snapshot goes on afterwards, and
@@ -28,10 +28,10 @@ func TestNeighboursAwayForAWhile(t *testing.T) {
 	t.Parallel()
 	store := fault.New(mem.New(mem.Options{}))
 	store.AddFault(fault.Put).After(3).ErrorInstead(errors.New("the store is away")).Repeat(4)
-	w := workertest.New(t, workertest.Options{Store: store})
+	w := worldtest.New(t, worldtest.Options{Store: store})
 	w.Org.Fault(oktasimtest.Fault{Method: http.MethodGet, Path: "/api/v1/groups/*", Kind: "status", Status: 503, After: 4, Count: 12})
 	w.Org.Fault(oktasimtest.Fault{Method: http.MethodGet, Path: "/api/v1/apps*", Kind: "cut", After: 3, Count: 5, Bytes: 50})
-	w.Work(t, worker.Config{}, w.Deps(t))
+	work(t, w, worker.Config{}, deps(t, w))
 	taken := w.Taken(t, w.Queue(t))
 	store.VerifyAllFired(t)
 	for _, f := range w.Org.ClearFaults() {
@@ -49,8 +49,8 @@ func TestNeighboursAwayForAWhile(t *testing.T) {
 // The database is away in the middle of a restore: it goes on afterwards.
 func TestDatabaseAwayForAWhile(t *testing.T) {
 	t.Parallel()
-	w := workertest.New(t, workertest.Options{})
-	w.Work(t, worker.Config{}, w.Deps(t))
+	w := worldtest.New(t, worldtest.Options{})
+	work(t, w, worker.Config{}, deps(t, w))
 	taken := w.Taken(t, w.Queue(t))
 	finance, _ := w.Group(t, "Finance")
 	w.Org.Call(http.MethodDelete, "/api/v1/groups/"+finance, nil, nil)
@@ -58,17 +58,17 @@ func TestDatabaseAwayForAWhile(t *testing.T) {
 	w.Write.Activate()
 	w.Org.Fault(oktasimtest.Fault{Method: http.MethodPut, Path: "/api/v1/groups/*/users/*", Kind: "delay", Delay: "1s", After: 3, Count: 1})
 	w.Apply(t, planned)
-	workertest.Until(t, "the restore is under way", func() bool { return fired(t, w) })
+	worldtest.Until(t, "the restore is under way", func() bool { return fired(t, w) })
 	outage(t, w)
 	closing := w.Restored(t, planned.ID, restores.Closing)
 	if r := w.Receipt(t, closing); r.Failed+r.Skipped+len(r.Report.Differences) > 0 {
-		t.Errorf("receipt: %s", workertest.JSON(t, r))
+		t.Errorf("receipt: %s", worldtest.JSON(t, r))
 	}
 }
 
 // outage ends every connection to the world's database and lets nobody in, until the
 // programs have noticed.
-func outage(t *testing.T, w *workertest.World) {
+func outage(t *testing.T, w *worldtest.World) {
 	t.Helper()
 	admin := w.Base.Owner()
 	if _, err := admin.Exec(t.Context(), `revoke connect on database `+w.Base.Name+` from public`); err != nil {
@@ -92,14 +92,14 @@ func outage(t *testing.T, w *workertest.World) {
 // A credential that the org refuses ends the snapshot at once, and the members hear.
 func TestSnapshotOfARefusedCredentialFails(t *testing.T) {
 	t.Parallel()
-	w := workertest.New(t, workertest.Options{})
+	w := worldtest.New(t, worldtest.Options{})
 	w.Read.Deactivate()
-	w.Work(t, worker.Config{}, w.Deps(t))
+	work(t, w, worker.Config{}, deps(t, w))
 	s := w.Taken(t, w.Queue(t))
 	if s.State != snapshots.Failed || s.Problem == nil || s.Problem.Kind != problem.Denied || s.Problem.Hint == "" {
-		t.Fatalf("snapshot: %s", workertest.JSON(t, s))
+		t.Fatalf("snapshot: %s", worldtest.JSON(t, s))
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), workertest.Patience)
+	ctx, cancel := context.WithTimeout(t.Context(), worldtest.Patience)
 	defer cancel()
 	mail := w.Mails.Wait(ctx, t, func(m notifytest.Mail) bool { return strings.Contains(m.Subject, "Snapshot failed") })
 	if !strings.Contains(mail.Text, s.ID) || !strings.Contains(mail.Text, s.Problem.What) {
@@ -114,12 +114,12 @@ func TestSnapshotOfARefusedCredentialFails(t *testing.T) {
 // An org that stays away is waited for as long as the configuration says, and not longer.
 func TestSnapshotOfAnOrgThatStaysAwayFails(t *testing.T) {
 	t.Parallel()
-	w := workertest.New(t, workertest.Options{})
+	w := worldtest.New(t, worldtest.Options{})
 	w.Org.Fault(oktasimtest.Fault{Path: "/*", Kind: "status", Status: 503, Count: 1_000_000})
-	w.Work(t, worker.Config{Patience: 3 * time.Second}, w.Deps(t))
+	work(t, w, worker.Config{Patience: 3 * time.Second}, deps(t, w))
 	s := w.Taken(t, w.Queue(t))
 	if s.State != snapshots.Failed || s.Problem == nil || s.Problem.Kind != problem.Unavailable {
-		t.Errorf("snapshot: %s", workertest.JSON(t, s))
+		t.Errorf("snapshot: %s", worldtest.JSON(t, s))
 	}
 	if s.EndedAt.Sub(*s.StartedAt) < 3*time.Second {
 		t.Errorf("given up after %s", s.EndedAt.Sub(*s.StartedAt))
@@ -146,14 +146,14 @@ func (r *refusing) Send(ctx context.Context, m notify.Message) error {
 // address that is refused for good is given up.
 func TestMailIsTriedAgain(t *testing.T) {
 	t.Parallel()
-	w := workertest.New(t, workertest.Options{})
+	w := worldtest.New(t, worldtest.Options{})
 	gone := w.Base.Member(t, w.Account.ID, "admin")
 	w.Exec(t, `update users set email = $2 where id = $1`, gone.User, notifytest.RefusedAddress)
 	w.Read.Deactivate()
-	deps := w.Deps(t)
-	sender := &refusing{under: deps.Mail, calls: make(chan string, 100), busy: 1}
-	deps.Mail = sender
-	w.Work(t, worker.Config{Queues: map[string]int{"mail": 1, "backup": 1}}, deps)
+	d := deps(t, w)
+	sender := &refusing{under: d.Mail, calls: make(chan string, 100), busy: 1}
+	d.Mail = sender
+	work(t, w, worker.Config{Queues: map[string]int{"mail": 1, "backup": 1}}, d)
 	w.Taken(t, w.Queue(t))
 	states := func() (out map[string]int) {
 		out = map[string]int{}
@@ -173,7 +173,7 @@ func TestMailIsTriedAgain(t *testing.T) {
 		}
 		return out
 	}
-	workertest.Until(t, "one mail is sent and one given up", func() bool { s := states(); return s["sent"] == 1 && s["failed"] == 1 })
+	worldtest.Until(t, "one mail is sent and one given up", func() bool { s := states(); return s["sent"] == 1 && s["failed"] == 1 })
 	times := map[string]int{}
 	for len(sender.calls) > 0 {
 		times[<-sender.calls]++
@@ -194,4 +194,4 @@ func TestMailIsTriedAgain(t *testing.T) {
 }
 
 // fired reports whether the simulator has hit a fault.
-func fired(t *testing.T, w *workertest.World) bool { return (&apart{World: w}).fired(t) }
+func fired(t *testing.T, w *worldtest.World) bool { return (&apart{World: w}).fired(t) }

@@ -16,11 +16,11 @@ import (
 
 	"imago/pkg/postgres/restores"
 	"imago/pkg/postgres/snapshots"
+	"imago/pkg/postgres/worldtest"
 	"imago/pkg/provider/okta/oktasimtest"
 	"imago/pkg/resource"
 	"imago/pkg/restore"
 	"imago/pkg/snapshot"
-	"imago/services/worker/workertest"
 )
 
 // within is how soon a killed worker's work must be taken over.
@@ -37,7 +37,7 @@ func (a *apart) killAt(t *testing.T, f oktasimtest.Fault, begin func()) {
 	a.Org.Fault(f)
 	first := a.worker(t)
 	begin()
-	workertest.Until(t, fmt.Sprintf("the worker asks for %s %s", f.Method, f.Path), func() bool { return a.fired(t) })
+	worldtest.Until(t, fmt.Sprintf("the worker asks for %s %s", f.Method, f.Path), func() bool { return a.fired(t) })
 	first.end(t, syscall.SIGKILL)
 	a.Org.ClearFaults()
 	a.worker(t)
@@ -63,7 +63,7 @@ func TestKilledInASnapshot(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			a := newApart(t)
+			a := newApart(t, worldtest.Options{})
 			undisturbed := a.worker(t)
 			want := a.Taken(t, a.Queue(t))
 			undisturbed.end(t, syscall.SIGTERM)
@@ -175,7 +175,7 @@ func text(v any) string {
 // nothing is written twice, and the org is what it would have been.
 func TestKilledInARestore(t *testing.T) {
 	t.Parallel()
-	quiet := newApart(t)
+	quiet := newApart(t, worldtest.Options{})
 	want := quiet.restoreFinance(t, quiet.first(t), func(begin func()) { quiet.worker(t); begin() })
 	for name, f := range map[string]oktasimtest.Fault{
 		// The simulator makes what it was asked for after the delay, though nobody hears.
@@ -185,7 +185,7 @@ func TestKilledInARestore(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			a := newApart(t)
+			a := newApart(t, worldtest.Options{})
 			taken := a.first(t)
 			killed := time.Time{}
 			got := a.restoreFinance(t, taken, func(begin func()) {
@@ -196,7 +196,7 @@ func TestKilledInARestore(t *testing.T) {
 				t.Errorf("verified %s after the kill", took)
 			}
 			if got.receipt.Failed+got.receipt.Skipped+len(got.receipt.Report.Differences) > 0 {
-				t.Errorf("receipt: %s", workertest.JSON(t, got.receipt))
+				t.Errorf("receipt: %s", worldtest.JSON(t, got.receipt))
 			}
 			if got.receipt.Made != want.receipt.Made {
 				t.Errorf("%d writes, undisturbed %d", got.receipt.Made, want.receipt.Made)

@@ -13,8 +13,8 @@ import (
 	"imago/pkg/postgres/schedules"
 	"imago/pkg/postgres/signin"
 	"imago/pkg/postgres/snapshots"
+	"imago/pkg/postgres/worldtest"
 	"imago/services/worker"
-	"imago/services/worker/workertest"
 )
 
 // clock is moved by tests.
@@ -25,7 +25,7 @@ func (c *clock) now() time.Time { return time.Now().Add(time.Duration(c.ahead.Lo
 func (c *clock) advance(d time.Duration) { c.ahead.Add(int64(d)) }
 
 // list reads the connection's snapshots, newest first.
-func list(t *testing.T, w *workertest.World) (all []snapshots.Snapshot) {
+func list(t *testing.T, w *worldtest.World) (all []snapshots.Snapshot) {
 	t.Helper()
 	w.Ask(t, func(ctx context.Context, tx *postgres.Tx) (err error) {
 		all, err = snapshots.List(ctx, tx, w.Connection, postgres.Page{})
@@ -34,7 +34,7 @@ func list(t *testing.T, w *workertest.World) (all []snapshots.Snapshot) {
 	return all
 }
 
-func schedule(t *testing.T, w *workertest.World) (s schedules.Schedule) {
+func schedule(t *testing.T, w *worldtest.World) (s schedules.Schedule) {
 	t.Helper()
 	w.Ask(t, func(ctx context.Context, tx *postgres.Tx) (err error) {
 		s, _, err = schedules.Get(ctx, tx, w.Connection)
@@ -47,7 +47,7 @@ func schedule(t *testing.T, w *workertest.World) (s schedules.Schedule) {
 // each time, and its next moment lies ahead.
 func TestMissedRunsAreMadeUpForOnce(t *testing.T) {
 	t.Parallel()
-	w := workertest.New(t, workertest.Options{})
+	w := worldtest.New(t, worldtest.Options{})
 	long := time.Now().Add(-72 * time.Hour)
 	w.Ask(t, func(ctx context.Context, tx *postgres.Tx) error {
 		_, err := schedules.Put(ctx, tx, schedules.Schedule{
@@ -55,9 +55,9 @@ func TestMissedRunsAreMadeUpForOnce(t *testing.T) {
 		return err
 	})
 	for range 2 { // two workers claim at the same time
-		w.Work(t, worker.Config{}, w.Deps(t))
+		work(t, w, worker.Config{}, deps(t, w))
 	}
-	workertest.Until(t, "the snapshot is taken", func() bool {
+	worldtest.Until(t, "the snapshot is taken", func() bool {
 		all := list(t, w)
 		return len(all) > 0 && all[0].State.Ended()
 	})
@@ -65,16 +65,16 @@ func TestMissedRunsAreMadeUpForOnce(t *testing.T) {
 	ticks(t, w, 2)
 	all := list(t, w)
 	if len(all) != 1 || all[0].Trigger != snapshots.Schedule || all[0].State != snapshots.Partial {
-		t.Errorf("snapshots: %s", workertest.JSON(t, all))
+		t.Errorf("snapshots: %s", worldtest.JSON(t, all))
 	}
 	s := schedule(t, w)
 	if !s.NextRunAt.After(time.Now()) || s.NextRunAt.After(time.Now().Add(31*time.Minute)) || s.LastRunAt == nil {
-		t.Errorf("schedule: %s", workertest.JSON(t, s))
+		t.Errorf("schedule: %s", worldtest.JSON(t, s))
 	}
 }
 
 // ticks waits until so many more ticks have ended.
-func ticks(t *testing.T, w *workertest.World, n int) {
+func ticks(t *testing.T, w *worldtest.World, n int) {
 	t.Helper()
 	ended := func() (n int) {
 		if err := w.Base.Owner().QueryRow(t.Context(),
@@ -84,14 +84,14 @@ func ticks(t *testing.T, w *workertest.World, n int) {
 		return n
 	}
 	until := ended() + n
-	workertest.Until(t, "ticks", func() bool { return ended() >= until })
+	worldtest.Until(t, "ticks", func() bool { return ended() >= until })
 }
 
 // A schedule whose snapshots stay away is told of, once, although no job of its own is
 // left to tell; when one is taken the alarm is set anew.
 func TestSilentScheduleRaisesOneAlarm(t *testing.T) {
 	t.Parallel()
-	w := workertest.New(t, workertest.Options{})
+	w := worldtest.New(t, worldtest.Options{})
 	tomorrow := time.Now().Add(24 * time.Hour)
 	w.Ask(t, func(ctx context.Context, tx *postgres.Tx) error {
 		_, err := schedules.Put(ctx, tx, schedules.Schedule{
@@ -100,15 +100,15 @@ func TestSilentScheduleRaisesOneAlarm(t *testing.T) {
 	})
 	w.Exec(t, `update connections set state = 'failed' where id = $1`, w.Connection) // so that nothing is started
 	var c clock
-	deps := w.Deps(t)
-	deps.Now = c.now
-	w.Work(t, worker.Config{}, deps)
+	d := deps(t, w)
+	d.Now = c.now
+	work(t, w, worker.Config{}, d)
 	ticks(t, w, 1)
 	if n := count(w.Actions(t), "raise_alarm"); n != 0 {
 		t.Fatalf("%d alarms before the time", n)
 	}
 	c.advance(51 * time.Hour) // two periods, an hour, and what is left of today
-	ctx, cancel := context.WithTimeout(t.Context(), workertest.Patience)
+	ctx, cancel := context.WithTimeout(t.Context(), worldtest.Patience)
 	defer cancel()
 	mail := w.Mails.Wait(ctx, t, func(m notifytest.Mail) bool { return strings.Contains(m.Subject, "overdue") })
 	if !strings.Contains(mail.Text, "never") || !strings.Contains(mail.Text, "0 2 * * *") {
@@ -133,15 +133,15 @@ func TestSilentScheduleRaisesOneAlarm(t *testing.T) {
 // A snapshot whose job is gone is ended and told of, so that it holds no place for ever.
 func TestSnapshotWithoutAJobIsEnded(t *testing.T) {
 	t.Parallel()
-	w := workertest.New(t, workertest.Options{})
+	w := worldtest.New(t, worldtest.Options{})
 	id := w.Queue(t)
 	w.Exec(t, `delete from river.river_job where kind = 'take_snapshot'`)
 	w.Exec(t, `update snapshots set created_at = now() - interval '5 minutes' where id = $1`, id)
-	w.Work(t, worker.Config{}, w.Deps(t))
+	work(t, w, worker.Config{}, deps(t, w))
 	if s := w.Taken(t, id); s.State != snapshots.Failed || s.Problem == nil {
-		t.Errorf("snapshot: %s", workertest.JSON(t, s))
+		t.Errorf("snapshot: %s", worldtest.JSON(t, s))
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), workertest.Patience)
+	ctx, cancel := context.WithTimeout(t.Context(), worldtest.Patience)
 	defer cancel()
 	w.Mails.Wait(ctx, t, func(m notifytest.Mail) bool { return strings.Contains(m.Subject, "Snapshot failed") })
 	if n := count(w.Actions(t), "fail_snapshot"); n != 1 {
@@ -152,8 +152,8 @@ func TestSnapshotWithoutAJobIsEnded(t *testing.T) {
 // The code that arrives is the one whose hash is stored, and stands nowhere else.
 func TestSignInCodeArrives(t *testing.T) {
 	t.Parallel()
-	w := workertest.New(t, workertest.Options{})
-	w.Work(t, worker.Config{Queues: map[string]int{job.QueueMail: 1}}, w.Deps(t))
+	w := worldtest.New(t, worldtest.Options{})
+	work(t, w, worker.Config{Queues: map[string]int{job.QueueMail: 1}}, deps(t, w))
 	client := signin.Hash{1}
 	var attempt signin.Attempt
 	ask := func(fn func(tx *postgres.Tx) error) {
@@ -166,7 +166,7 @@ func TestSignInCodeArrives(t *testing.T) {
 		attempt, err = signin.Begin(t.Context(), tx, w.Account.Email, client, signin.Hash{2})
 		return err
 	})
-	ctx, cancel := context.WithTimeout(t.Context(), workertest.Patience)
+	ctx, cancel := context.WithTimeout(t.Context(), worldtest.Patience)
 	defer cancel()
 	mail := w.Mails.Wait(ctx, t, func(m notifytest.Mail) bool { return m.To == w.Account.Email })
 	code := ""

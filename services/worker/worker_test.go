@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
 
 	"imago/pkg/job"
 	"imago/pkg/notify/notifytest"
@@ -17,10 +18,10 @@ import (
 	"imago/pkg/postgres/restores"
 	"imago/pkg/postgres/schedules"
 	"imago/pkg/postgres/snapshots"
+	"imago/pkg/postgres/worldtest"
 	"imago/pkg/resource"
 	"imago/pkg/snapshot"
 	"imago/services/worker"
-	"imago/services/worker/workertest"
 )
 
 func TestMain(m *testing.M) {
@@ -30,14 +31,33 @@ func TestMain(m *testing.M) {
 	postgrestest.Main(m)
 }
 
+// deps are a worker's, as imago_worker.
+func deps(t *testing.T, w *worldtest.World) worker.Deps {
+	t.Helper()
+	return worker.Deps{
+		DB: w.Base.Open(t, "imago_worker"), Store: w.Store, Keys: w.Keys, Box: w.Box, Providers: worldtest.Providers(),
+		Mail: w.Sender(t), Software: "imago test", Log: worldtest.Logger(t), Metrics: prometheus.NewRegistry(),
+	}
+}
+
+// work runs a worker until the test ends, or until stop is called.
+func work(t *testing.T, w *worldtest.World, c worker.Config, d worker.Deps) (stop func()) {
+	t.Helper()
+	s, err := worker.New(c, d)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return worldtest.Run(t, s.Run)
+}
+
 // The main job of the worker: a snapshot, a group that is deleted, its restore.
 func TestSnapshotAndRestore(t *testing.T) {
 	t.Parallel()
-	w := workertest.New(t, workertest.Options{})
-	w.Work(t, worker.Config{}, w.Deps(t))
+	w := worldtest.New(t, worldtest.Options{})
+	work(t, w, worker.Config{}, deps(t, w))
 	taken := w.Taken(t, w.Queue(t))
 	if taken.State != snapshots.Partial || taken.Objects < 300 || taken.Calls < 10 || taken.Bytes == 0 || len(taken.Types) < 10 {
-		t.Fatalf("snapshot: %s", workertest.JSON(t, taken))
+		t.Fatalf("snapshot: %s", worldtest.JSON(t, taken))
 	}
 	for _, typ := range taken.Types {
 		for _, gap := range typ.Gaps { // a read-only admin sees no roles, and the org lacks a feature
@@ -59,7 +79,7 @@ func TestSnapshotAndRestore(t *testing.T) {
 	if _, ok := w.Group(t, "Finance"); ok {
 		t.Fatal("the group is back before the write app was active")
 	}
-	workertest.Until(t, "the restore says what it waits for", func() bool {
+	worldtest.Until(t, "the restore says what it waits for", func() bool {
 		waiting = w.Restored(t, planned.ID, restores.Waiting)
 		return waiting.Problem != nil
 	})
@@ -67,7 +87,7 @@ func TestSnapshotAndRestore(t *testing.T) {
 	closing := w.Restored(t, planned.ID, restores.Closing)
 	receipt := w.Receipt(t, closing)
 	if receipt.Failed+receipt.Skipped+len(receipt.Report.Differences) > 0 || receipt.Made < 10 {
-		t.Fatalf("receipt: %s", workertest.JSON(t, receipt))
+		t.Fatalf("receipt: %s", worldtest.JSON(t, receipt))
 	}
 	if now, ok := w.Group(t, "Finance"); !ok || now == finance {
 		t.Errorf("the group is %q now", now)
@@ -75,9 +95,9 @@ func TestSnapshotAndRestore(t *testing.T) {
 	w.Write.Deactivate()
 	closed := w.Restored(t, planned.ID, restores.Closed)
 	if closed.WindowOpenedAt == nil || closed.WindowClosedAt == nil || closed.Problem != nil {
-		t.Errorf("closed: %s", workertest.JSON(t, closed))
+		t.Errorf("closed: %s", worldtest.JSON(t, closed))
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), workertest.Patience)
+	ctx, cancel := context.WithTimeout(t.Context(), worldtest.Patience)
 	defer cancel()
 	mail := w.Mails.Wait(ctx, t, func(m notifytest.Mail) bool { return strings.Contains(m.Subject, "Restore verified") })
 	if mail.To != w.Account.Email || !strings.Contains(mail.Text, closed.ID) || !strings.Contains(mail.Text, *closed.PlanDigest) {
@@ -91,9 +111,9 @@ func TestSnapshotAndRestore(t *testing.T) {
 
 func TestCheckConnection(t *testing.T) {
 	t.Parallel()
-	w := workertest.New(t, workertest.Options{})
+	w := worldtest.New(t, worldtest.Options{})
 	w.Exec(t, `update connections set state = 'checking' where id = $1`, w.Connection)
-	w.Work(t, worker.Config{}, w.Deps(t))
+	work(t, w, worker.Config{}, deps(t, w))
 	check := func() (c connections.Connection) {
 		t.Helper()
 		before := time.Now()
@@ -103,7 +123,7 @@ func TestCheckConnection(t *testing.T) {
 			}
 			return tx.Enqueue(ctx, job.CheckConnection{AccountID: string(w.Account.ID), ConnectionID: string(w.Connection)})
 		})
-		workertest.Until(t, "the check ends", func() bool {
+		worldtest.Until(t, "the check ends", func() bool {
 			w.Ask(t, func(ctx context.Context, tx *postgres.Tx) (err error) {
 				c, err = connections.Get(ctx, tx, w.Connection)
 				return err
@@ -120,7 +140,7 @@ func TestCheckConnection(t *testing.T) {
 		}
 	}
 	if c.State != connections.Ready || c.OrgID == "" || c.Engine != "oie" || readable < 10 {
-		t.Fatalf("connection: %s", workertest.JSON(t, c))
+		t.Fatalf("connection: %s", worldtest.JSON(t, c))
 	}
 	w.Ask(t, func(ctx context.Context, tx *postgres.Tx) error {
 		s, ok, err := schedules.Get(ctx, tx, w.Connection)
@@ -142,11 +162,11 @@ func TestCheckConnection(t *testing.T) {
 		test.spoil()
 		c := check()
 		if c.State != connections.Failed || c.Problem == nil || string(c.Problem.Kind) != test.kind || c.Problem.Field != test.field || c.Problem.Hint == "" {
-			t.Errorf("%s: %s", name, workertest.JSON(t, c))
+			t.Errorf("%s: %s", name, worldtest.JSON(t, c))
 		}
 	}
 	w.Credential(t, right)
 	if c := check(); c.State != connections.Ready || c.Problem != nil {
-		t.Errorf("after the repair: %s", workertest.JSON(t, c))
+		t.Errorf("after the repair: %s", worldtest.JSON(t, c))
 	}
 }

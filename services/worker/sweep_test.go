@@ -1,0 +1,261 @@
+package worker_test
+
+import (
+	"bufio"
+	"cmp"
+	"context"
+	"crypto/aes"
+	"crypto/cipher"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"syscall"
+	"testing"
+
+	"github.com/klauspost/compress/zstd"
+
+	"imago/pkg/postgres/snapshots"
+	"imago/pkg/postgres/worldtest"
+	"imago/pkg/provider"
+	"imago/pkg/provider/okta"
+	"imago/pkg/resource"
+	"imago/services/worker"
+)
+
+// sweepOrg is the org of BenchmarkSweep.
+const sweepOrg = `{"seed":1,"users":20000,"groups":500,"memberships":200000,"apps":300,"rules":20,"policies":20,"zones":10}`
+
+// BenchmarkSweep measures what a full snapshot of a 20,000-user org costs the worker's
+// process, from its start to its end, beside the floor in the same run: a process that
+// downloads the same pages and does one canonicalisation, one zstd and one AES-256-GCM
+// pass over the same bytes. It reports CPU seconds (user and system), their ratio, and
+// the worker's peak memory.
+//
+//	go test ./services/worker -run '^$' -bench Sweep -benchtime 3x
+func BenchmarkSweep(b *testing.B) {
+	a := newApart(b, worldtest.Options{Seed: sweepOrg})
+	pages := a.pages(b)
+	var workers, floors, ratios, peaks []float64
+	for b.Loop() {
+		floor := a.floor(b, pages)
+		swept, peak := a.sweep(b)
+		workers, floors = append(workers, swept), append(floors, floor)
+		ratios, peaks = append(ratios, swept/floor), append(peaks, peak)
+	}
+	b.ReportMetric(median(workers), "worker-cpu-s")
+	b.ReportMetric(median(floors), "floor-cpu-s")
+	b.ReportMetric(median(ratios), "worker/floor")
+	b.ReportMetric(slices.Max(peaks), "worker-peak-MiB")
+	b.ReportMetric(float64(len(pages.URLs)), "pages")
+}
+
+func median(of []float64) float64 {
+	of = slices.SortedFunc(slices.Values(of), cmp.Compare)
+	return of[len(of)/2]
+}
+
+// download is what the floor reads: pages, and the token that reads them.
+type download struct {
+	URLs          []string
+	Authorization string
+}
+
+// pages takes one snapshot in this process and notes every page that it read.
+func (a *apart) pages(b *testing.B) download {
+	b.Helper()
+	noted := &noting{}
+	deps := a.Deps(b)
+	deps.Providers = []provider.Provider{okta.New(okta.Options{Transport: noted})}
+	stop := a.Work(b, worker.Config{}, d)
+	a.taken(b)
+	stop()
+	return noted.download
+}
+
+// taken takes a snapshot with whatever worker runs.
+func (a *apart) taken(b *testing.B) snapshots.Snapshot {
+	b.Helper()
+	taken := a.Taken(b, a.Queue(b))
+	if taken.State != snapshots.Complete && taken.State != snapshots.Partial || taken.Objects < 220000 {
+		b.Fatalf("the snapshot is %s with %d objects", taken.State, taken.Objects)
+	}
+	return taken
+}
+
+// noting notes the pages that pass.
+type noting struct {
+	mu sync.Mutex
+	download
+}
+
+func (n *noting) RoundTrip(r *http.Request) (*http.Response, error) {
+	res, err := http.DefaultTransport.RoundTrip(r)
+	if err == nil && r.Method == http.MethodGet && res.StatusCode == http.StatusOK && r.Header.Get("Authorization") != "" {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		n.URLs, n.Authorization = append(n.URLs, r.URL.String()), r.Header.Get("Authorization")
+	}
+	return res, err
+}
+
+// sweep has a worker's process take a snapshot, and gives its CPU seconds and its peak
+// memory in MiB.
+func (a *apart) sweep(b *testing.B) (cpu, peak float64) {
+	b.Helper()
+	p := a.worker(b)
+	taken := a.taken(b)
+	p.end(b, syscall.SIGTERM)
+	b.Logf("%d objects, %d calls, %d bytes before compression, %d in the store", taken.Objects, taken.Calls, taken.PlainBytes, taken.Bytes)
+	return p.used(b)
+}
+
+// floor has another process read and pass over the pages, and gives its CPU seconds.
+func (a *apart) floor(b *testing.B, pages download) float64 {
+	b.Helper()
+	config := filepath.Join(b.TempDir(), "pages.json")
+	text, err := json.Marshal(pages)
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := os.WriteFile(config, text, 0o600); err != nil {
+		b.Fatal(err)
+	}
+	p := again(b, "as-floor", config)
+	line, err := bufio.NewReader(p.stdout).ReadString('\n')
+	if err != nil {
+		b.Fatal(err)
+	}
+	p.end(b, syscall.SIGTERM)
+	b.Logf("floor: %s", line)
+	cpu, _ := p.used(b)
+	return cpu
+}
+
+// used is what an ended process used: CPU seconds, and peak memory in MiB.
+func (p *process) used(b *testing.B) (cpu, peak float64) {
+	b.Helper()
+	state := p.cmd.ProcessState
+	usage, ok := state.SysUsage().(*syscall.Rusage)
+	if !ok {
+		b.Fatal("this system does not tell what a process used")
+	}
+	return (state.UserTime() + state.SystemTime()).Seconds(), float64(usage.Maxrss) / 1024
+}
+
+// asFloor reads every page and passes over it three times.
+func asFloor(ctx context.Context, config string) error {
+	text, err := os.ReadFile(config)
+	if err != nil {
+		return err
+	}
+	var pages download
+	if err := json.Unmarshal(text, &pages); err != nil {
+		return err
+	}
+	f, err := newPasses()
+	if err != nil {
+		return err
+	}
+	for _, url := range pages.URLs {
+		if err := f.page(ctx, url, pages.Authorization); err != nil {
+			return fmt.Errorf("page: %w", err)
+		}
+	}
+	if err := f.flush(); err != nil {
+		return err
+	}
+	fmt.Printf("%d pages, %d bytes, %d sealed\n", len(pages.URLs), f.read, f.sealed)
+	<-ctx.Done()
+	return nil
+}
+
+// passes does over a run of bytes what no snapshot can do without: once each.
+type passes struct {
+	canonical resource.Canonicaliser
+	zstd      *zstd.Encoder
+	aead      cipher.AEAD
+	nonce     uint64
+	run, zip  []byte
+	body      []byte
+	read      int
+	sealed    int
+}
+
+// runLength is how much is compressed and sealed at a time, about a segment's plain bytes.
+const runLength = 8 << 20
+
+func newPasses() (*passes, error) {
+	block, err := aes.NewCipher(make([]byte, 32))
+	if err != nil {
+		return nil, err
+	}
+	aead, err := cipher.NewGCM(block)
+	if err != nil {
+		return nil, err
+	}
+	enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedDefault), zstd.WithEncoderConcurrency(1))
+	return &passes{zstd: enc, aead: aead}, err
+}
+
+func (f *passes) page(ctx context.Context, url, authorization string) (err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Authorization", authorization)
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if cerr := res.Body.Close(); err == nil {
+			err = cerr
+		}
+	}()
+	if res.StatusCode != http.StatusOK {
+		return fmt.Errorf("status %d", res.StatusCode)
+	}
+	if f.body, err = readInto(f.body[:0], res.Body); err != nil {
+		return err
+	}
+	f.read += len(f.body)
+	if f.run, err = f.canonical.Append(f.run, f.body); err != nil {
+		return err
+	}
+	if len(f.run) < runLength {
+		return nil
+	}
+	return f.flush()
+}
+
+func readInto(buf []byte, r io.Reader) ([]byte, error) {
+	for {
+		buf = slices.Grow(buf, 64<<10)
+		n, err := r.Read(buf[len(buf):cap(buf)])
+		buf = buf[:len(buf)+n]
+		if err == io.EOF {
+			return buf, nil
+		}
+		if err != nil {
+			return buf, err
+		}
+	}
+}
+
+// flush compresses and seals the run.
+func (f *passes) flush() error {
+	f.zip = f.zstd.EncodeAll(f.run, f.zip[:0])
+	var nonce [12]byte
+	f.nonce++
+	binary.BigEndian.PutUint64(nonce[:], f.nonce)
+	f.zip = f.aead.Seal(f.zip[:0], nonce[:], f.zip, nil)
+	f.sealed += len(f.zip)
+	f.run = f.run[:0]
+	return nil
+}
