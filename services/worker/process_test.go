@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
@@ -25,7 +26,8 @@ import (
 )
 
 // This test binary is also, by its first argument, a worker ("as-worker") in a process
-// of its own, so that it can be killed.
+// of its own, so that it can be killed, and the floor that a sweep is measured by
+// ("as-floor").
 
 // workerProcess is all that a worker in another process needs.
 type workerProcess struct{ Database, Dir, Mail, Store string }
@@ -33,7 +35,11 @@ type workerProcess struct{ Database, Dir, Mail, Store string }
 func inAnotherProcess(as, config string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
-	if err := asWorker(ctx, config); err != nil {
+	run := map[string]func(context.Context, string) error{"as-worker": asWorker, "as-floor": asFloor}[as]
+	if run == nil {
+		return 2
+	}
+	if err := run(ctx, config); err != nil {
 		fmt.Fprintln(os.Stderr, as+":", err)
 		return 1
 	}
@@ -62,7 +68,7 @@ func asWorker(ctx context.Context, config string) error {
 		return err
 	}
 	deps.Store = remote{c.Store}
-	s, err := worker.New(worker.Config{}, d)
+	s, err := worker.New(worker.Config{}, deps)
 	if err != nil {
 		return err
 	}
@@ -71,8 +77,9 @@ func asWorker(ctx context.Context, config string) error {
 
 // process is a child of the test.
 type process struct {
-	cmd   *exec.Cmd
-	ended chan struct{}
+	cmd    *exec.Cmd
+	stdout io.Reader
+	ended  chan struct{}
 }
 
 // again runs this test binary as something else, until the test ends.
@@ -81,6 +88,10 @@ func again(t testing.TB, as, config string) *process {
 	p := &process{cmd: exec.Command(os.Args[0], as, config), ended: make(chan struct{})}
 	p.cmd.Stderr = t.Output()
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	var err error
+	if p.stdout, err = p.cmd.StdoutPipe(); err != nil {
+		t.Fatal(err)
+	}
 	if err := p.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -111,12 +122,13 @@ type apart struct {
 	config string
 }
 
-func newApart(t *testing.T) *apart {
+func newApart(t testing.TB, o worldtest.Options) *apart {
 	t.Helper()
 	store := mem.New(mem.Options{})
 	server := httptest.NewServer(&lender{store})
 	t.Cleanup(server.Close)
-	w := worldtest.New(t, worldtest.Options{Store: store})
+	o.Store = store
+	w := worldtest.New(t, o)
 	config, err := json.Marshal(workerProcess{Database: w.Base.URL("imago_worker"), Dir: w.Dir, Mail: w.Mails.Address, Store: server.URL})
 	if err != nil {
 		t.Fatal(err)

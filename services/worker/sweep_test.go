@@ -70,9 +70,9 @@ type download struct {
 func (a *apart) pages(b *testing.B) download {
 	b.Helper()
 	noted := &noting{}
-	deps := a.Deps(b)
-	deps.Providers = []provider.Provider{okta.New(okta.Options{Transport: noted})}
-	stop := a.Work(b, worker.Config{}, d)
+	d := deps(b, a.World)
+	d.Providers = []provider.Provider{okta.New(okta.Options{Transport: noted})}
+	stop := work(b, a.World, worker.Config{}, d)
 	a.taken(b)
 	stop()
 	return noted.download

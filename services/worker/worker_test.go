@@ -32,7 +32,7 @@ func TestMain(m *testing.M) {
 }
 
 // deps are a worker's, as imago_worker.
-func deps(t *testing.T, w *worldtest.World) worker.Deps {
+func deps(t testing.TB, w *worldtest.World) worker.Deps {
 	t.Helper()
 	return worker.Deps{
 		DB: w.Base.Open(t, "imago_worker"), Store: w.Store, Keys: w.Keys, Box: w.Box, Providers: worldtest.Providers(),
@@ -41,7 +41,7 @@ func deps(t *testing.T, w *worldtest.World) worker.Deps {
 }
 
 // work runs a worker until the test ends, or until stop is called.
-func work(t *testing.T, w *worldtest.World, c worker.Config, d worker.Deps) (stop func()) {
+func work(t testing.TB, w *worldtest.World, c worker.Config, d worker.Deps) (stop func()) {
 	t.Helper()
 	s, err := worker.New(c, d)
 	if err != nil {
