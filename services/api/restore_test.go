@@ -209,7 +209,7 @@ func TestWatchRestoreRestsWhereAPersonIsNeeded(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := p.restores.WatchRestore(t.Context(), req(&imagov1.WatchRestoreRequest{RestoreId: r.GetId()}))
+	s, err := p.restores.WatchRestore(patient(t), req(&imagov1.WatchRestoreRequest{RestoreId: r.GetId()}))
 	if err != nil || !s.Receive() || s.Msg().GetRestore().GetState() != "planning" {
 		t.Fatalf("got %v, %v", s.Msg(), err)
 	}

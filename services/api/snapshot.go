@@ -170,15 +170,16 @@ func watch[T any](ctx context.Context, s *Service, look func() (*T, bool, error)
 	tick := time.NewTicker(s.config.Poll)
 	defer tick.Stop()
 	for {
+		at := s.now()
 		now, ended, err := look()
 		if err != nil {
 			return err
 		}
-		if last == nil || s.now().Sub(sent) >= heartbeat || !proto.Equal(message(last), message(now)) {
+		if last == nil || at.Sub(sent) >= heartbeat || !proto.Equal(message(last), message(now)) {
 			if err := to.Send(now); err != nil {
 				return err
 			}
-			last, sent = now, s.now()
+			last, sent = now, at
 		}
 		if ended {
 			return nil

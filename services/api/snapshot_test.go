@@ -176,6 +176,11 @@ func TestBrowse(t *testing.T) {
 	if got := w.count(`select count(*) from activity_logs where account_id = $1 and action = 'open_snapshot' and target_id = $2`, p.account, id); got != 5 {
 		t.Errorf("%d looks stand in the activity log, want one each", got)
 	}
+	for _, word := range []string{"Finance", "FINANCE", "ann", "00g1"} {
+		if strings.Contains(w.log.String(), word) {
+			t.Errorf("the log holds directory data: %q", word)
+		}
+	}
 }
 
 func TestGetResourceWithItsReferences(t *testing.T) {
@@ -285,7 +290,7 @@ func TestWatchSnapshotFollowsItsRow(t *testing.T) {
 		t.Fatal(err)
 	}
 	id := res.Msg.GetSnapshot().GetId()
-	s, err := p.snapshots.WatchSnapshot(t.Context(), req(&imagov1.WatchSnapshotRequest{SnapshotId: id}))
+	s, err := p.snapshots.WatchSnapshot(patient(t), req(&imagov1.WatchSnapshotRequest{SnapshotId: id}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -320,7 +325,7 @@ func TestAStreamThatHasNothingToTellGivesASign(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := p.snapshots.WatchSnapshot(t.Context(), req(&imagov1.WatchSnapshotRequest{SnapshotId: res.Msg.GetSnapshot().GetId()}))
+	s, err := p.snapshots.WatchSnapshot(patient(t), req(&imagov1.WatchSnapshotRequest{SnapshotId: res.Msg.GetSnapshot().GetId()}))
 	if err != nil || !s.Receive() {
 		t.Fatal(err, s.Err())
 	}
@@ -342,7 +347,7 @@ func TestAStreamEndsAfterItsLongestTime(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := p.snapshots.WatchSnapshot(t.Context(), req(&imagov1.WatchSnapshotRequest{SnapshotId: res.Msg.GetSnapshot().GetId()}))
+	s, err := p.snapshots.WatchSnapshot(patient(t), req(&imagov1.WatchSnapshotRequest{SnapshotId: res.Msg.GetSnapshot().GetId()}))
 	if err != nil {
 		t.Fatal(err)
 	}

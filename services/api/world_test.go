@@ -318,3 +318,11 @@ func problemOf(t testing.TB, err error, code connect.Code) *imagov1.Problem {
 }
 
 func req[T any](m *T) *connect.Request[T] { return connect.NewRequest(m) }
+
+// patient ends a stream that tells nothing for too long, so that its test fails and
+// does not hang.
+func patient(t testing.TB) context.Context {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	t.Cleanup(cancel)
+	return ctx
+}
