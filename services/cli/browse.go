@@ -43,11 +43,7 @@ func (p *program) browseCommand() *cobra.Command {
 }
 
 func (p *program) browse(ctx context.Context, args []string, b browsing) error {
-	api, err := p.api()
-	if err != nil {
-		return err
-	}
-	conn, err := p.pick(ctx, api, nil)
+	api, conn, err := p.reach(ctx, nil)
 	if err != nil {
 		return err
 	}

@@ -306,11 +306,7 @@ func (p *program) connectionsCommand() *cobra.Command {
 }
 
 func (p *program) oneConnection(ctx context.Context, args []string, check bool) error {
-	api, err := p.api()
-	if err != nil {
-		return err
-	}
-	conn, err := p.pick(ctx, api, args)
+	api, conn, err := p.reach(ctx, args)
 	if err != nil {
 		return err
 	}

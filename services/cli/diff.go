@@ -40,11 +40,7 @@ func (p *program) diffCommand() *cobra.Command {
 }
 
 func (p *program) diff(ctx context.Context, before, after string, c comparing) error {
-	api, err := p.api()
-	if err != nil {
-		return err
-	}
-	conn, err := p.pick(ctx, api, nil)
+	api, conn, err := p.reach(ctx, nil)
 	if err != nil {
 		return err
 	}
@@ -54,30 +50,32 @@ func (p *program) diff(ctx context.Context, before, after string, c comparing) e
 			return err
 		}
 	}
-	// Both are named before either is taken: "latest" is not the one taken for "live".
-	names := []string{before, after}
-	ids := make([]string, 2)
-	for i, name := range names {
-		if name == "live" {
-			continue
-		}
-		if ids[i], err = api.snapshotID(ctx, conn.GetId(), name); err != nil {
-			return err
-		}
+	req.BeforeSnapshotId, req.AfterSnapshotId, err = p.states(ctx, api, conn, before, after)
+	if err != nil {
+		return err
 	}
-	if before == "live" && after == "live" {
-		return usage("live is compared with a snapshot, not with itself")
-	}
-	for i, name := range names {
-		if name != "live" {
-			continue
-		}
-		if ids[i], err = p.takeLive(ctx, api, conn); err != nil {
-			return err
-		}
-	}
-	req.BeforeSnapshotId, req.AfterSnapshotId = ids[0], ids[1]
 	return p.compare(ctx, api, req)
+}
+
+// states finds the two snapshots, and takes the one that "live" stands for. The other
+// is named first: "latest" is not the one that is taken here.
+func (p *program) states(ctx context.Context, api *api, conn *imagov1.Connection, before, after string) (b, a string, err error) {
+	switch {
+	case before == "live" && after == "live":
+		return "", "", usage("live is compared with a snapshot, not with itself")
+	case before == "live":
+		a, b, err = p.states(ctx, api, conn, after, before)
+		return b, a, err
+	}
+	if b, err = api.snapshotID(ctx, conn.GetId(), before); err != nil {
+		return "", "", err
+	}
+	if after == "live" {
+		a, err = p.takeLive(ctx, api, conn)
+	} else {
+		a, err = api.snapshotID(ctx, conn.GetId(), after)
+	}
+	return b, a, err
 }
 
 // takeLive takes the snapshot that "live" stands for.

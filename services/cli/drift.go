@@ -37,11 +37,7 @@ func (p *program) driftCommand() *cobra.Command {
 }
 
 func (p *program) drift(ctx context.Context, args []string, d drifting) error {
-	api, err := p.api()
-	if err != nil {
-		return err
-	}
-	conn, err := p.pick(ctx, api, nil)
+	api, conn, err := p.reach(ctx, nil)
 	if err != nil {
 		return err
 	}

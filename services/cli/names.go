@@ -37,6 +37,16 @@ func (a *api) allConnections(ctx context.Context) ([]*imagov1.Connection, error)
 	return all, err
 }
 
+// reach connects to the server and picks the connection that the person means.
+func (p *program) reach(ctx context.Context, args []string) (*api, *imagov1.Connection, error) {
+	api, err := p.api()
+	if err != nil {
+		return nil, nil, err
+	}
+	conn, err := p.pick(ctx, api, args)
+	return api, conn, err
+}
+
 // pick finds the connection that the person means: by the argument, by
 // --connection, or because there is only one.
 func (p *program) pick(ctx context.Context, a *api, args []string) (*imagov1.Connection, error) {

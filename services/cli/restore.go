@@ -63,11 +63,7 @@ func (p *program) planCommand() *cobra.Command {
 }
 
 func (p *program) plan(ctx context.Context, keys []string, f planning) error {
-	api, err := p.api()
-	if err != nil {
-		return err
-	}
-	conn, err := p.pick(ctx, api, nil)
+	api, conn, err := p.reach(ctx, nil)
 	if err != nil {
 		return err
 	}
@@ -120,11 +116,7 @@ func (p *program) awaitRestore(ctx context.Context, api *api, id string, ended f
 
 // restoreArg finds the restore that an argument names.
 func (p *program) restoreArg(ctx context.Context, args []string) (*api, *imagov1.Connection, string, error) {
-	api, err := p.api()
-	if err != nil {
-		return nil, nil, "", err
-	}
-	conn, err := p.pick(ctx, api, nil)
+	api, conn, err := p.reach(ctx, nil)
 	if err != nil {
 		return nil, nil, "", err
 	}
@@ -169,11 +161,7 @@ func (p *program) restoreListCommand() *cobra.Command {
 }
 
 func (p *program) restores(ctx context.Context) error {
-	api, err := p.api()
-	if err != nil {
-		return err
-	}
-	conn, err := p.pick(ctx, api, nil)
+	api, conn, err := p.reach(ctx, nil)
 	if err != nil {
 		return err
 	}

@@ -36,11 +36,7 @@ func (p *program) scheduleCommand() *cobra.Command {
 }
 
 func (p *program) schedule(ctx context.Context, args []string, s scheduling) error {
-	api, err := p.api()
-	if err != nil {
-		return err
-	}
-	conn, err := p.pick(ctx, api, args)
+	api, conn, err := p.reach(ctx, args)
 	if err != nil {
 		return err
 	}

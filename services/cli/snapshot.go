@@ -33,11 +33,7 @@ func (p *program) snapshotCommand() *cobra.Command {
 }
 
 func (p *program) snapshot(ctx context.Context, args []string, detach bool) error {
-	api, err := p.api()
-	if err != nil {
-		return err
-	}
-	conn, err := p.pick(ctx, api, args)
+	api, conn, err := p.reach(ctx, args)
 	if err != nil {
 		return err
 	}
@@ -232,11 +228,7 @@ func (p *program) snapshotsCommand() *cobra.Command {
 }
 
 func (p *program) snapshots(ctx context.Context, args []string, limit int) error {
-	api, err := p.api()
-	if err != nil {
-		return err
-	}
-	conn, err := p.pick(ctx, api, args)
+	api, conn, err := p.reach(ctx, args)
 	if err != nil {
 		return err
 	}
