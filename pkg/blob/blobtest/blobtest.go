@@ -147,6 +147,7 @@ func readsRanges(t *testing.T, h harness) {
 	}{
 		{blob.Whole, "0123456789", false},
 		{blob.Range{Offset: 0, Length: 4}, "0123", false},
+		{blob.Range{Offset: 0, Length: 10}, "0123456789", false},
 		{blob.Range{Offset: 3, Length: 4}, "3456", false},
 		{blob.Range{Offset: 6, Length: -1}, "6789", false},
 		{blob.Range{Offset: 9, Length: 1}, "9", false},

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
@@ -46,6 +47,7 @@ type Options struct {
 
 	MaxAttempts int           // of one request; zero: 5
 	MaxBackoff  time.Duration // between attempts; zero: 10 seconds
+	Timeout     time.Duration // of one attempt, content included; zero: 5 minutes
 }
 
 // automatic is the region that R2 goes by, and that others ignore.
@@ -60,7 +62,7 @@ func New(ctx context.Context, bucket string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{bucket: bucket, kmsKey: o.KMSKey, http: plain(cfg.HTTPClient)}
+	s := &Store{bucket: bucket, kmsKey: o.KMSKey, http: plain(cfg.HTTPClient, cmp.Or(o.Timeout, 5*time.Minute))}
 	s.client = o.client(cfg, s.http)
 	if o.Encryption != "none" {
 		s.encryption = types.ServerSideEncryption(cmp.Or(o.Encryption, string(types.ServerSideEncryptionAes256)))
@@ -173,6 +175,9 @@ func (o Options) retryer() aws.Retryer {
 	return retry.AddWithErrorCodes(retry.NewStandard(func(r *retry.StandardOptions) {
 		r.MaxAttempts = cmp.Or(o.MaxAttempts, 5)
 		r.MaxBackoff = cmp.Or(o.MaxBackoff, 10*time.Second)
+		// The SDK's own budget for retries is spent by an outage, and would leave
+		// what comes after it without any. Attempts and backoff are bound enough.
+		r.RateLimiter = ratelimit.None
 	}), "ConditionalRequestConflict", "OperationAborted")
 }
 
@@ -185,14 +190,15 @@ func transport() *awshttp.BuildableClient {
 }
 
 // plain makes the client whose idle connections we can close, from the one that
-// the SDK has given the operator's CA bundle.
-func plain(c aws.HTTPClient) *http.Client {
+// the SDK has given the operator's CA bundle. The timeout ends an answer that stops
+// half way, too.
+func plain(c aws.HTTPClient, timeout time.Duration) *http.Client {
 	buildable, ok := c.(*awshttp.BuildableClient)
 	if !ok {
 		buildable = transport()
 	}
 	return &http.Client{
-		Transport: buildable.GetTransport(),
+		Transport: buildable.GetTransport(), Timeout: timeout,
 		// A redirect is the store's way to name another region: an error to show.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}

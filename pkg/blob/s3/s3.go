@@ -137,6 +137,9 @@ func (s *Store) Get(ctx context.Context, key string, rng blob.Range) (io.ReadClo
 	if err != nil {
 		return nil, fmt.Errorf("s3 get %s: %w", key, known(err))
 	}
+	if in.Range != nil && out.ContentRange == nil {
+		return nil, errors.Join(fmt.Errorf("s3 get %s: the store ignored the range %s", key, *in.Range), out.Body.Close())
+	}
 	want := rng.Length
 	if want < 0 {
 		want = aws.ToInt64(out.ContentLength)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -234,6 +235,62 @@ func TestCutConnection(t *testing.T) {
 	b.objects["a"] = "0123456789"
 	if data, err := blob.ReadAll(t.Context(), s, "a", 100); !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("read %q and %v of a cut answer", data, err)
+	}
+}
+
+// TestStalledAnswer: a store that stops in the middle of an answer, and keeps the
+// connection, must not hold its reader for ever.
+func TestStalledAnswer(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Length", "10")
+		fmt.Fprint(w, "012")
+		w.(http.Flusher).Flush()
+		<-r.Context().Done() // until the client hangs up
+	}))
+	t.Cleanup(server.Close)
+	s := open(t, s3.Options{
+		Endpoint: server.URL, PathStyle: true, AccessKeyID: "id", SecretAccessKey: "secret",
+		Capabilities: &blob.Capabilities{}, Timeout: 100 * time.Millisecond,
+	})
+	data, err := blob.ReadAll(t.Context(), s, "a", 100)
+	if timeout, ok := errors.AsType[net.Error](err); !ok || !timeout.Timeout() {
+		t.Errorf("read %q and %v", data, err)
+	}
+}
+
+// TestTriesAgainAfterAnOutage: however long the store was away, what comes after
+// is tried as often as ever.
+func TestTriesAgainAfterAnOutage(t *testing.T) {
+	t.Parallel()
+	b := &bucket{}
+	o := b.serve(t)
+	o.Capabilities = &blob.Capabilities{ConditionalPut: true}
+	s := open(t, o)
+	for range 40 {
+		b.fail = slices.Repeat([]int{503}, 5)
+		if err := put(t, s, "a", "data"); err == nil {
+			t.Fatal("stored while the store was away")
+		}
+	}
+	b.fail = []int{503, 503}
+	if err := put(t, s, "a", "data"); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestIgnoredRange: some proxies answer a range with the whole object, which must
+// not pass for the part that was asked for.
+func TestIgnoredRange(t *testing.T) {
+	t.Parallel()
+	b := &bucket{}
+	o := b.serve(t)
+	o.Capabilities = &blob.Capabilities{}
+	s := open(t, o)
+	b.objects["a"] = "0123456789"
+	r, err := s.Get(t.Context(), "a", blob.Range{Offset: 3, Length: 4})
+	if err == nil || !strings.Contains(err.Error(), "range") {
+		t.Errorf("%v, %v", r, err)
 	}
 }
 
