@@ -59,7 +59,12 @@ func writeNew(path string, text []byte, mode fs.FileMode) error {
 
 // replace writes a file in the place of another, in one step.
 func replace(path string, text []byte, mode fs.FileMode) error {
-	return write(path, text, mode, func(temporary string) error { return os.Rename(temporary, path) })
+	return write(path, text, mode, func(temporary string) error {
+		if err := os.Rename(temporary, path); err != nil {
+			return errors.Join(err, os.Remove(temporary))
+		}
+		return nil
+	})
 }
 
 func write(path string, text []byte, mode fs.FileMode, place func(temporary string) error) error {

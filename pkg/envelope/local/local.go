@@ -10,11 +10,13 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/rand"
+	"crypto/subtle"
 	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"log/slog"
 	"os"
+	"slices"
 	"time"
 
 	"imago/pkg/account"
@@ -62,7 +64,10 @@ func Create(path string, now time.Time) (*KeyService, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s, writeNew(path, text, private)
+	if err := writeNew(path, text, private); err != nil {
+		return nil, err
+	}
+	return s, nil
 }
 
 // Open reads a key file; a problem of kind NotFound when there is none, and of
@@ -89,8 +94,17 @@ func Open(path string) (*KeyService, error) {
 }
 
 // Rotate adds a master key, which wraps from now on, and writes the file anew in
-// one step. Keyrings move to it by Rewrap.
+// one step. Keyrings move to it by Rewrap. A problem of kind Conflict says that the
+// file holds other keys than when it was opened: writing over it would lose them.
 func (s *KeyService) Rotate(now time.Time) (*KeyService, error) {
+	stands, err := Open(s.path)
+	if err != nil {
+		return nil, err
+	}
+	if !slices.EqualFunc(stands.keys, s.keys, masterKey.equal) {
+		return nil, problem.New(problem.Conflict, "master key file %s was changed since it was opened", s.path).
+			WithHint("open it again, and rotate if that is still wanted")
+	}
 	key, err := newKey(uint32(len(s.keys))+1, now)
 	if err != nil {
 		return nil, err
@@ -100,7 +114,14 @@ func (s *KeyService) Rotate(now time.Time) (*KeyService, error) {
 	if err != nil {
 		return nil, err
 	}
-	return next, replace(s.path, text, private)
+	if err := replace(s.path, text, private); err != nil {
+		return nil, err
+	}
+	return next, nil
+}
+
+func (k masterKey) equal(o masterKey) bool {
+	return k.Version == o.Version && subtle.ConstantTimeCompare(k.Key, o.Key) == 1
 }
 
 func (s *KeyService) text() ([]byte, error) {

@@ -183,3 +183,34 @@ func TestBoxKeys(t *testing.T) {
 		t.Errorf("a public key that everybody may change: %v", err)
 	}
 }
+
+// TestRotationKeepsOthers: a rotation by who opened the file earlier must not lose
+// the key that another rotation added since, and all that it wraps.
+func TestRotationKeepsOthers(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "master")
+	first := create(t, path)
+	second, err := local.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rotated, err := first.Rotate(now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const id = "0b6a9f0e-0000-7000-8000-00000000000a"
+	wrapped, err := rotated.Wrap(t.Context(), id, []byte("secret"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := second.Rotate(now); !problem.Is(err, problem.Conflict) {
+		t.Errorf("a stale rotation: %v", err)
+	}
+	again, err := local.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, err := again.Unwrap(t.Context(), id, wrapped); err != nil || string(got) != "secret" {
+		t.Errorf("%q, %v", got, err)
+	}
+}
