@@ -183,8 +183,9 @@ func (a *applying) make(ctx context.Context, s Step, begun bool) (Entry, error) 
 	if problem.Is(err, problem.Conflict) || problem.Is(err, problem.Stale) {
 		// Perhaps it is as it should be: by our own write, whose answer was lost on
 		// the way, or by somebody else's.
-		if found, _, look := a.recover(ctx, s, w); found != nil && look == nil {
-			return *found, nil
+		found, _, look := a.recover(ctx, s, w)
+		if found != nil || look != nil {
+			return a.judge(found, look)
 		}
 	}
 	return a.judge(nil, err)

@@ -265,6 +265,22 @@ func TestWaitAndDenied(t *testing.T) {
 	}
 }
 
+// TestConflictThatCannotBeLookedInto is tried again, and no failure of the step.
+func TestConflictThatCannotBeLookedInto(t *testing.T) {
+	t.Parallel()
+	s := readScenario(t, "testdata/deleted_group.txtar")
+	w := work(t, plan(t, s.snap, s.org, s.sel), s.org, newBook(s.org.life))
+	s.org.deny = problem.New(problem.Conflict, "perhaps it is there already")
+	s.org.blind = &provider.Wait{Until: noon}
+	if out, err := restore.Apply(t.Context(), w, restore.Options{}); err != nil || out.Done || out.Stopped() || !out.Wait.Equal(noon) {
+		t.Errorf("got %+v, %v; want to wait", out, err)
+	}
+	s.org.deny, s.org.blind = nil, nil
+	if out := resume(t, w, s.org.life); out.Stopped() {
+		t.Errorf("stopped: %+v", out.Entries)
+	}
+}
+
 func TestDeniedFailsItsStepWhenTold(t *testing.T) {
 	t.Parallel()
 	s := readScenario(t, "testdata/weakened_rule.txtar")
