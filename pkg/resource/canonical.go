@@ -42,10 +42,29 @@ type Canonicaliser struct {
 
 // Append is Canonical.
 func (c *Canonicaliser) Append(dst, src []byte) ([]byte, error) {
+	return c.run(dst, src, func() error { return c.value(0) })
+}
+
+// Elements appends the canonical form of the JSON list in src to dst, and calls do
+// with each element of it: a part of what is returned, unless dst had to grow. It
+// spares reading a page once for its elements and once for their form.
+func (c *Canonicaliser) Elements(dst, src []byte, do func(element []byte) error) ([]byte, error) {
+	return c.run(dst, src, func() error {
+		if c.pos == len(src) || src[c.pos] != '[' {
+			return errNotList
+		}
+		return c.list(-1, func(start int) error {
+			c.flush(c.pos)
+			return do(c.dst[start:len(c.dst):len(c.dst)])
+		})
+	})
+}
+
+func (c *Canonicaliser) run(dst, src []byte, read func() error) ([]byte, error) {
 	c.src, c.dst, c.pos, c.members, c.keys = src, dst, 0, c.members[:0], c.keys[:0]
 	c.space()
 	c.mark = c.pos
-	err := c.value(0)
+	err := read()
 	if err == nil {
 		c.flush(c.pos)
 		if c.space(); c.pos != len(src) {
@@ -107,7 +126,7 @@ func (c *Canonicaliser) value(depth int) error {
 	case b == '{':
 		return c.object(depth)
 	case b == '[':
-		return c.list(depth)
+		return c.list(depth, nil)
 	case b == '-' || '0' <= b && b <= '9':
 		return c.number()
 	case b == 't':
@@ -172,14 +191,22 @@ func digits(s []byte, i int) int {
 	return i
 }
 
-func (c *Canonicaliser) list(depth int) error {
+// list reads a list; then, if not nil, is told where in dst each element starts, with
+// pos at its end.
+func (c *Canonicaliser) list(depth int, then func(start int) error) error {
 	c.pos++
 	if c.space(); c.take(']') {
 		return nil
 	}
 	for {
+		start := c.at()
 		if err := c.value(depth + 1); err != nil {
 			return err
+		}
+		if then != nil {
+			if err := then(start); err != nil {
+				return err
+			}
 		}
 		if c.space(); c.take(']') {
 			return nil

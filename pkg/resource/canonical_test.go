@@ -3,6 +3,7 @@ package resource
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -243,6 +244,47 @@ func BenchmarkValid(b *testing.B) {
 	for b.Loop() {
 		if !json.Valid(src) {
 			b.Fatal("not JSON")
+		}
+	}
+}
+
+// TestCanonicalElements: the elements that are told are those of the list, each in
+// the canonical form that it has alone.
+func TestCanonicalElements(t *testing.T) {
+	t.Parallel()
+	for _, list := range []string{
+		`[]`, ` [ ] `, `[1]`, ` [ {"b":1,"a":[ ]} , "x\u0041" ,null, [2 , 3] ] `, `[{"\u0062":1,"a":{"d":1,"c":2}},{}]`,
+	} {
+		var want, got []string
+		if err := Elements([]byte(list), func(element []byte) error {
+			one, err := Canonical(nil, element)
+			want = append(want, string(one))
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		var c Canonicaliser
+		whole, err := c.Elements([]byte("before"), []byte(list), func(element []byte) error {
+			got = append(got, string(element))
+			return nil
+		})
+		alone, errAlone := Canonical([]byte("before"), []byte(list))
+		if err != nil || errAlone != nil || string(whole) != string(alone) || !slices.Equal(got, want) {
+			t.Errorf("%s: %q in %s, want %q in %s: %v", list, got, whole, want, alone, err)
+		}
+	}
+	stop := errors.New("stop")
+	for list, want := range map[string]error{`{}`: nil, ``: nil, `[1`: nil, `[1,]`: nil, `[1]x`: nil, `[1,2]`: stop} {
+		var c Canonicaliser
+		n := 0
+		out, err := c.Elements([]byte("before"), []byte(list), func([]byte) error {
+			if n++; n == 2 {
+				return stop
+			}
+			return nil
+		})
+		if err == nil || want != nil && !errors.Is(err, want) || string(out) != "before" {
+			t.Errorf("%s: %v, and %s came out", list, err, out)
 		}
 	}
 }

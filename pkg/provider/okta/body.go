@@ -25,41 +25,47 @@ func (e *entry) resources(body []byte, envelope, parent string) (found []resourc
 			return nil, 0, err
 		}
 	}
-	room := len(body)
-	if e.bare {
-		room = 0
-	}
-	buffer := make([]byte, 0, room)
-	var canon resource.Canonicaliser
-	err = resource.Elements(body, func(element []byte) error {
+	read := func(kept []byte) error {
 		size++
-		start := len(buffer)
-		if buffer, err = e.keep(&canon, buffer, element); err != nil {
-			return err
-		}
-		r, err := e.identify(buffer[start:len(buffer):len(buffer)], parent)
+		r, err := e.identify(kept, parent)
 		found = append(found, r)
 		return err
-	})
+	}
+	if e.bare {
+		err = resource.Elements(body, func(element []byte) error {
+			kept, err := keepID(element)
+			if err != nil {
+				return err
+			}
+			return read(kept)
+		})
+	} else {
+		var canon resource.Canonicaliser // its form is never longer than what was sent
+		_, err = canon.Elements(make([]byte, 0, len(body)), body, read)
+	}
 	return found, size, err
 }
 
 // resource reads one object.
 func (e *entry) resource(body []byte, parent string) (resource.Resource, error) {
-	kept, err := e.keep(&resource.Canonicaliser{}, nil, body)
+	kept, err := e.keep(body)
 	if err != nil {
 		return resource.Resource{}, err
 	}
 	return e.identify(kept, parent)
 }
 
-// keep appends what is kept of an object.
-func (e *entry) keep(canon *resource.Canonicaliser, dst, object []byte) ([]byte, error) {
-	if !e.bare {
-		return canon.Append(dst, object)
+// keep is what is kept of an object.
+func (e *entry) keep(object []byte) ([]byte, error) {
+	if e.bare {
+		return keepID(object)
 	}
+	return resource.Canonical(make([]byte, 0, len(object)), object)
+}
+
+func keepID(object []byte) ([]byte, error) {
 	id, err := topText(object, "id")
-	return append(dst, bare(id)...), err
+	return bare(id), err
 }
 
 // bare is the body of a link of which nothing but its ID is kept.

@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
-	"strconv"
 
 	sdk "github.com/okta/okta-sdk-golang/v2/okta"
 
@@ -53,6 +51,16 @@ func newClient(ctx context.Context, t *transport) (*client, error) {
 	return &client{org: t.org, clock: t.clock, sdk: c}, nil
 }
 
+// passage is what the transport hands to the client past the SDK, which would copy
+// an answer three times and knows nothing of pages; it travels in the context.
+type passage struct {
+	received
+	next  string // path and query of the next page
+	calls int    // requests that the answer cost; 0: there is none
+}
+
+type passageKey struct{}
+
 // do makes one call; path begins with a slash and may have a query. Any answer but
 // 2xx is a *refusal.
 func (c *client) do(ctx context.Context, method, path string, body []byte) (reply, error) {
@@ -65,22 +73,15 @@ func (c *client) do(ctx context.Context, method, path string, body []byte) (repl
 	if err != nil {
 		return reply{}, fmt.Errorf("build a request: %w", err)
 	}
-	resp, err := exec.Do(ctx, req, nil)
-	if resp == nil || resp.Response == nil {
+	var p passage
+	_, err = exec.Do(context.WithValue(ctx, passageKey{}, &p), req, nil)
+	switch {
+	case p.calls == 0:
 		return reply{}, cause(ctx, err)
+	case p.status < 200 || p.status > 299:
+		return reply{calls: p.calls}, refused(p.status, p.header, p.body)
 	}
-	content, readErr := io.ReadAll(resp.Body)
-	if readErr != nil {
-		return reply{}, fmt.Errorf("read okta's answer: %w", readErr)
-	}
-	calls, atoiErr := strconv.Atoi(resp.Header.Get(headerCalls))
-	if atoiErr != nil {
-		return reply{}, fmt.Errorf("okta's answer did not come by our transport: %w", atoiErr)
-	}
-	if resp.StatusCode < 200 || resp.StatusCode > 299 {
-		return reply{calls: calls}, refused(resp.StatusCode, resp.Header, content)
-	}
-	return reply{content, resp.Header.Get(headerNext), resp.Header.Get("X-Okta-Request-Id"), calls}, cause(ctx, err)
+	return reply{p.body, p.next, p.header.Get("X-Okta-Request-Id"), p.calls}, cause(ctx, err)
 }
 
 // cause is the transport's own error without the URL that net/http puts around

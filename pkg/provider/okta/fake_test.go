@@ -18,7 +18,7 @@ import (
 )
 
 // testKey is a PKCS#8 key of its own.
-func testKey(t *testing.T) account.Secret {
+func testKey(t testing.TB) account.Secret {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -31,13 +31,13 @@ func testKey(t *testing.T) account.Secret {
 	return account.Secret(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}))
 }
 
-func testCredential(t *testing.T, purpose account.Purpose) account.Credential {
+func testCredential(t testing.TB, purpose account.Purpose) account.Credential {
 	t.Helper()
 	return account.Credential{Purpose: purpose, ClientID: "0oaclient", KeyID: "k", PrivateKey: testKey(t), Scopes: []string{"okta.groups.read", "okta.users.read"}}
 }
 
 // testReader is a reader with the provider's insides at hand.
-func testReader(t *testing.T, url string, o Options) *Reader {
+func testReader(t testing.TB, url string, o Options) *Reader {
 	t.Helper()
 	r, err := New(o).Reader(t.Context(), account.Org{URL: url, Share: 1}, testCredential(t, account.Read))
 	if err != nil {

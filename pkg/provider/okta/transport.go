@@ -11,17 +11,11 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"imago/pkg/problem"
 	"imago/pkg/provider"
-)
-
-// Headers that the transport adds to an answer for the client above the SDK. An
-// answer of the org cannot bring them: they are set or removed always.
-const (
-	headerNext  = "Imago-Next"  // path and query of the next page
-	headerCalls = "Imago-Calls" // requests that the answer cost
 )
 
 const (
@@ -36,8 +30,8 @@ const (
 
 // transport is the http.RoundTripper below Okta's SDK. It owns what the SDK does
 // badly or not at all: tokens, rate limits, retries, Link headers, bounded bodies.
-// An answer reaches the SDK whole, never as 429, without a Link header (the SDK
-// panics on a malformed one) and typed as bytes (the SDK would decode it twice).
+// The SDK is shown no more of an answer than its status, and never a 429: the rest
+// goes past it in a passage, as it would copy the body and panic on a malformed Link.
 type transport struct {
 	base    http.RoundTripper
 	org     *url.URL
@@ -140,7 +134,7 @@ func exchange(base http.RoundTripper, req *http.Request, most int64) (*received,
 	if err != nil {
 		return nil, err
 	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, most+1))
+	body, err := readBody(io.LimitReader(resp.Body, most+1))
 	if closeErr := resp.Body.Close(); err == nil {
 		err = closeErr
 	}
@@ -148,6 +142,26 @@ func exchange(base http.RoundTripper, req *http.Request, most int64) (*received,
 		err = problem.New(problem.Unavailable, "okta's answer is longer than %d bytes", most)
 	}
 	return &received{resp.StatusCode, resp.Header, body}, err
+}
+
+// rooms are used again to read bodies in, whose length nobody tells beforehand as
+// they come compressed: growing anew for each costs several times their size.
+var rooms = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+
+// readBody reads to the end, into memory that is just as large as what was read.
+func readBody(r io.Reader) ([]byte, error) {
+	const tooLarge = 4 << 20 // to be kept for a rare answer
+	room, ok := rooms.Get().(*bytes.Buffer)
+	if !ok {
+		room = new(bytes.Buffer)
+	}
+	room.Reset()
+	_, err := room.ReadFrom(r)
+	body := bytes.Clone(room.Bytes())
+	if room.Cap() <= tooLarge {
+		rooms.Put(room)
+	}
+	return body, err
 }
 
 // verdict is what to do about an attempt.
@@ -239,24 +253,22 @@ func unreachable(err error) error {
 		WithHint("check the address and the network, or try again later").Because(errors.New(text))
 }
 
-// deliver hands the answer up.
+// deliver hands the answer up, past the SDK.
 func (t *transport) deliver(req *http.Request, got *received, calls int) (*http.Response, error) {
+	p, ok := req.Context().Value(passageKey{}).(*passage)
+	if !ok {
+		return nil, errors.New("okta: a call that did not come by our client")
+	}
 	next, err := nextLink(t.org, req.URL, got.header)
 	if err != nil && got.status < 300 {
 		return nil, problem.New(problem.Unavailable, "okta's link to the next page cannot be followed").Because(err)
 	}
-	h := got.header
-	h.Del("Link")
-	h.Set(headerNext, next)
-	h.Set(headerCalls, strconv.Itoa(calls))
-	if got.status < 300 {
-		if kind := h.Get("Content-Type"); len(got.body) > 0 && !strings.Contains(kind, "json") {
-			return nil, problem.New(problem.Unavailable, "the org answers %s instead of JSON", kind).WithHint("check that the address is an Okta org's, with no proxy before it")
-		}
-		h.Set("Content-Type", "application/octet-stream")
+	if kind := got.header.Get("Content-Type"); got.status < 300 && len(got.body) > 0 && !strings.Contains(kind, "json") {
+		return nil, problem.New(problem.Unavailable, "the org answers %s instead of JSON", kind).WithHint("check that the address is an Okta org's, with no proxy before it")
 	}
+	*p = passage{*got, next, calls}
 	return &http.Response{
 		Status: http.StatusText(got.status), StatusCode: got.status, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Header: h, Body: io.NopCloser(bytes.NewReader(got.body)), ContentLength: int64(len(got.body)), Request: req,
+		Header: http.Header{}, Body: http.NoBody, Request: req,
 	}, nil
 }
