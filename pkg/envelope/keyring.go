@@ -37,7 +37,8 @@ type Keyring struct {
 type wrappedKeyring struct {
 	Format  int        `json:"format"`
 	Account account.ID `json:"account"`
-	Keys    []byte     `json:"keys"` // the key service's wrapping of the keys (see encode)
+	Current uint32     `json:"current,omitempty"` // for who cannot open it; keyrings of before have none
+	Keys    []byte     `json:"keys"`              // the key service's wrapping of the keys (see encode)
 }
 
 // NewKeyring makes the keyring of a new account.
@@ -66,6 +67,9 @@ func OpenKeyring(ctx context.Context, ks KeyService, id account.ID, wrapped []by
 		return nil, fmt.Errorf("open keyring of account %s: %w", id, err)
 	}
 	k, err := decode(id, plain)
+	if err == nil && w.Current != 0 && w.Current != k.current {
+		err = fmt.Errorf("it says that it ends at key %d, and ends at %d: %w", w.Current, k.current, ErrNotOpened)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open keyring of account %s: %w", id, err)
 	}
@@ -96,7 +100,7 @@ func (k *Keyring) wrap(ctx context.Context, ks KeyService) (*Keyring, error) {
 	if err != nil {
 		return nil, fmt.Errorf("wrap keyring of account %s: %w", k.account, err)
 	}
-	k.wrapped, err = json.Marshal(wrappedKeyring{keyringFormat, k.account, keys})
+	k.wrapped, err = json.Marshal(wrappedKeyring{keyringFormat, k.account, k.current, keys})
 	return k, err
 }
 
@@ -129,6 +133,16 @@ func decode(id account.ID, plain []byte) (*Keyring, error) {
 
 // Wrapped is the keyring's stored form (JSON): safe to keep beside what it opens.
 func (k *Keyring) Wrapped() []byte { return slices.Clone(k.wrapped) }
+
+// WrappedVersion is the version that a stored keyring seals under, as it says of
+// itself to who cannot open it; 0 when it does not say.
+func WrappedVersion(wrapped []byte) uint32 {
+	var w wrappedKeyring
+	if json.Unmarshal(wrapped, &w) != nil {
+		return 0 // not a keyring: it has no version
+	}
+	return w.Current
+}
 
 // Account is whose keyring it is.
 func (k *Keyring) Account() account.ID { return k.account }

@@ -183,13 +183,25 @@ func isUnreadable(err error) bool {
 	return errors.Is(err, ErrDamaged) || errors.Is(err, envelope.ErrNoKey)
 }
 
-// SaveKeyring puts an account's wrapped keyring beside what it opens, in the
-// place of an older one.
+// SaveKeyring puts an account's wrapped keyring beside what it opens, in the place
+// of an older one. A problem of kind Stale says that the store holds a newer one:
+// replacing that would take the key away from what was sealed since.
 func SaveKeyring(ctx context.Context, store blob.Store, k *envelope.Keyring) error {
 	key, wrapped := snapshot.KeyringName(k.Account()), k.Wrapped()
 	replacer, ok := store.(blob.Replacer)
 	if !ok {
 		return fmt.Errorf("save %s: the store cannot replace objects", key)
+	}
+	have, err := LoadKeyring(ctx, store, k.Account())
+	switch {
+	case errors.Is(err, blob.ErrNotFound), errors.Is(err, blob.ErrLonger):
+	case err != nil:
+		return err
+	case bytes.Equal(have, wrapped):
+		return nil
+	case envelope.WrappedVersion(have) > k.Current():
+		return problem.New(problem.Stale, "%s holds a newer keyring than ours, which ends at key %d", key, k.Current()).
+			WithHint("open the account's newest keyring")
 	}
 	if err := replacer.Replace(ctx, key, bytes.NewReader(wrapped), int64(len(wrapped))); err != nil {
 		return fmt.Errorf("save keyring: %w", err)

@@ -19,6 +19,7 @@ import (
 
 	"imago/pkg/account"
 	"imago/pkg/blob"
+	"imago/pkg/blob/fault"
 	"imago/pkg/blob/mem"
 	"imago/pkg/envelope"
 	"imago/pkg/envelope/local"
@@ -522,10 +523,18 @@ func TestKeyrings(t *testing.T) {
 	if _, err := repository.LoadKeyring(t.Context(), store, alice); !errors.Is(err, blob.ErrNotFound) {
 		t.Errorf("no keyring yet: %v", err)
 	}
-	for range 2 { // the second replaces
-		if err := repository.SaveKeyring(t.Context(), store, k); err != nil {
+	replacing := fault.New(store)
+	for range 2 { // the second finds nothing to do
+		if err := repository.SaveKeyring(t.Context(), replacing, k); err != nil {
 			t.Fatal(err)
 		}
+	}
+	if n := len(slices.DeleteFunc(replacing.Calls(), func(c fault.Call) bool { return c.Op != fault.Replace })); n != 1 {
+		t.Errorf("replaced %d times", n)
+	}
+	store.Edit(snapshot.KeyringName(alice), func([]byte) []byte { return []byte("rubbish") })
+	if err := repository.SaveKeyring(t.Context(), store, k); err != nil {
+		t.Errorf("in the place of rubbish: %v", err)
 	}
 	if got, err := repository.LoadKeyring(t.Context(), store, alice); err != nil || !bytes.Equal(got, k.Wrapped()) {
 		t.Errorf("loaded %q, %v", got, err)
@@ -550,6 +559,18 @@ func TestRotatedKeyring(t *testing.T) {
 		t.Fatal(err)
 	}
 	store := mem.New(mem.Options{})
+	for _, k := range []*envelope.Keyring{old, young} {
+		if err := repository.SaveKeyring(t.Context(), store, k); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// A worker that still holds the old one must not take the new key away.
+	if err := repository.SaveKeyring(t.Context(), store, old); !problem.Is(err, problem.Stale) {
+		t.Errorf("the keyring of before replaced the newer one: %v", err)
+	}
+	if got, err := repository.LoadKeyring(t.Context(), store, alice); err != nil || !bytes.Equal(got, young.Wrapped()) {
+		t.Errorf("the bucket lost the newest key: %v", err)
+	}
 	all := org(20)
 	first := take(t, repo(t, store, old, conn, small), all)
 	reads := repo(t, store, young, conn, small)
