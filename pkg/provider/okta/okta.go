@@ -3,9 +3,7 @@ package okta
 import (
 	"context"
 	"crypto/sha256"
-	"crypto/tls"
 	"fmt"
-	"net"
 	"net/http"
 	"sync"
 	"time"
@@ -31,6 +29,11 @@ type Options struct {
 	Sleep func(context.Context, time.Duration) error
 	// Transport carries the calls; nil: TLS 1.2 or newer, the environment's proxy.
 	Transport http.RoundTripper
+	// Public refuses orgs at addresses that are not of the public Internet, whatever
+	// their names say: for a service in whose network customers must not look around.
+	// It has no effect on a Transport that is given, nor where a proxy makes the
+	// connections, which has to refuse them itself.
+	Public bool
 	// MaxBody bounds one answer, in bytes; zero: 64 MiB.
 	MaxBody int64
 }
@@ -67,22 +70,9 @@ func New(o Options) *Provider {
 		o.MaxBody = 64 << 20
 	}
 	if o.Transport == nil {
-		o.Transport = newTransport()
+		o.Transport = newTransport(o.Public)
 	}
 	return &Provider{options: o, registry: newRegistry(), sessions: map[[sha256.Size]byte]*session{}}
-}
-
-func newTransport() http.RoundTripper {
-	return &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
-		TLSClientConfig:       &tls.Config{MinVersion: tls.VersionTLS12},
-		TLSHandshakeTimeout:   10 * time.Second,
-		ResponseHeaderTimeout: 50 * time.Second, // Okta ends queries at 30 s
-		ForceAttemptHTTP2:     true,
-		MaxIdleConnsPerHost:   8,
-		IdleConnTimeout:       90 * time.Second,
-	}
 }
 
 // Name is "okta".
@@ -147,6 +137,9 @@ func (p *Provider) open(ctx context.Context, org account.Org, c account.Credenti
 	u, err := parseOrg(org.URL)
 	if err != nil {
 		return nil, err
+	}
+	if p.options.Public && u.Scheme != "https" {
+		return nil, notHTTPS()
 	}
 	if org.Share == 0 {
 		org.Share = defaultShare

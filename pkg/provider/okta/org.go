@@ -20,7 +20,7 @@ func parseOrg(raw string) (*url.URL, error) {
 	case err != nil || u.Host == "" || u.Hostname() == "":
 		return nil, problem.InField(field, "is not a web address").WithHint("write it as https://acme.okta.com")
 	case u.Scheme != "https" && !(u.Scheme == "http" && loopback(u.Hostname())):
-		return nil, problem.InField(field, "must begin with https://")
+		return nil, notHTTPS()
 	case u.User != nil:
 		return nil, problem.InField(field, "must not hold a name or password").WithHint("leave out everything before the @")
 	case u.Path != "" || u.RawQuery != "" || u.Fragment != "":
@@ -30,6 +30,8 @@ func parseOrg(raw string) (*url.URL, error) {
 	}
 	return u, nil
 }
+
+func notHTTPS() error { return problem.InField("org_url", "must begin with https://") }
 
 func loopback(host string) bool {
 	ip := net.ParseIP(host)
