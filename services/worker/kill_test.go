@@ -56,31 +56,38 @@ func content(m snapshot.Manifest) (out []snapshot.TypeStatus) {
 // minute, reads what is missing, and the snapshot is what it would have been.
 func TestKilledInASnapshot(t *testing.T) {
 	t.Parallel()
+	type killing struct {
+		*apart
+		want snapshots.Snapshot
+		id   string
+		at   time.Time
+	}
+	killed := map[string]*killing{}
+	// First all are killed, then all are waited for: the waiting is most of the time.
 	for name, f := range map[string]oktasimtest.Fault{
 		"before anything was read":        {Method: http.MethodGet, Path: "/api/v1/org"},
 		"in the middle of memberships":    {Method: http.MethodGet, Path: "/api/v1/groups/*", After: 7},
 		"with almost everything in store": {Method: http.MethodGet, Path: "/api/v1/zones*"},
 	} {
+		k := &killing{apart: newApart(t, worldtest.Options{})}
+		k.want = k.first(t)
+		k.killAt(t, f, func() { k.id = k.Queue(t) })
+		k.at = time.Now()
+		killed[name] = k
+	}
+	for name, k := range killed {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			a := newApart(t, worldtest.Options{})
-			undisturbed := a.worker(t)
-			want := a.Taken(t, a.Queue(t))
-			undisturbed.end(t, syscall.SIGTERM)
-			var id string
-			a.killAt(t, f, func() { id = a.Queue(t) })
-			killed := time.Now()
-			got := a.Taken(t, id)
-			if took := time.Since(killed); took > within {
+			got := k.Taken(t, k.id)
+			if took := got.EndedAt.Sub(k.at); took > within {
 				t.Errorf("taken over after %s", took)
 			}
-			if got.State != want.State || got.Objects != want.Objects {
-				t.Fatalf("%s with %d objects, undisturbed %s with %d", got.State, got.Objects, want.State, want.Objects)
+			if got.State != k.want.State || got.Objects != k.want.Objects {
+				t.Fatalf("%s with %d objects, undisturbed %s with %d", got.State, got.Objects, k.want.State, k.want.Objects)
 			}
-			if diff := gocmp.Diff(content(a.Open(t, want).Manifest()), content(a.Open(t, got).Manifest())); diff != "" {
+			if diff := gocmp.Diff(content(k.Open(t, k.want).Manifest()), content(k.Open(t, got).Manifest())); diff != "" {
 				t.Errorf("the snapshot differs (-undisturbed +killed):\n%s", diff)
 			}
-			if n := count(a.Actions(t), "start_snapshot"); n != 2 {
+			if n := count(k.Actions(t), "start_snapshot"); n != 2 {
 				t.Errorf("%d starts of 2 snapshots in the activity log", n)
 			}
 		})
@@ -102,16 +109,22 @@ type restored struct {
 	receipt restore.Receipt
 }
 
-// restoreFinance deletes the group and restores it; apply is told when to begin.
-func (a *apart) restoreFinance(t *testing.T, taken snapshots.Snapshot, apply func(begin func())) restored {
+// delete takes a snapshot, deletes the group, and plans to restore it.
+func (a *apart) delete(t *testing.T) restores.Restore {
 	t.Helper()
+	p := a.worker(t)
+	defer p.end(t, syscall.SIGTERM)
+	taken := a.Taken(t, a.Queue(t))
 	finance, _ := a.Group(t, "Finance")
 	a.Org.Call(http.MethodDelete, "/api/v1/groups/"+finance, nil, nil)
-	planner := a.worker(t)
 	planned := a.Plan(t, taken.ID, resource.Key{Type: "group", ID: finance})
-	planner.end(t, syscall.SIGTERM)
 	a.Write.Activate()
-	apply(func() { a.Apply(t, planned) })
+	return planned
+}
+
+// outcome waits for the restore's end.
+func (a *apart) outcome(t *testing.T, planned restores.Restore) restored {
+	t.Helper()
 	row := a.Restored(t, planned.ID, restores.Closing)
 	a.Write.Deactivate()
 	a.Restored(t, planned.ID, restores.Closed)
@@ -176,23 +189,32 @@ func text(v any) string {
 func TestKilledInARestore(t *testing.T) {
 	t.Parallel()
 	quiet := newApart(t, worldtest.Options{})
-	want := quiet.restoreFinance(t, quiet.first(t), func(begin func()) { quiet.worker(t); begin() })
+	planned := quiet.delete(t)
+	quiet.worker(t)
+	quiet.Apply(t, planned)
+	type killing struct {
+		*apart
+		planned restores.Restore
+		at      time.Time
+	}
+	killed := map[string]*killing{}
 	for name, f := range map[string]oktasimtest.Fault{
 		// The simulator makes what it was asked for after the delay, though nobody hears.
 		"when the group was made and nobody heard":   {Method: http.MethodPost, Path: "/api/v1/groups", Delay: "2s"},
 		"when a member was added and nobody heard":   {Method: http.MethodPut, Path: "/api/v1/groups/*/users/*", After: 5},
 		"when a policy was changed and nobody heard": {Method: http.MethodPut, Path: "/api/v1/policies/*", Delay: "2s"},
 	} {
+		k := &killing{apart: newApart(t, worldtest.Options{})}
+		k.planned = k.delete(t)
+		k.killAt(t, f, func() { k.Apply(t, k.planned) })
+		k.at = time.Now()
+		killed[name] = k
+	}
+	want := quiet.outcome(t, planned)
+	for name, k := range killed {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			a := newApart(t, worldtest.Options{})
-			taken := a.first(t)
-			killed := time.Time{}
-			got := a.restoreFinance(t, taken, func(begin func()) {
-				a.killAt(t, f, begin)
-				killed = time.Now()
-			})
-			if took := got.receipt.Ended.Sub(killed); took > within {
+			got := k.outcome(t, k.planned)
+			if took := got.receipt.Ended.Sub(k.at); took > within {
 				t.Errorf("verified %s after the kill", took)
 			}
 			if got.receipt.Failed+got.receipt.Skipped+len(got.receipt.Report.Differences) > 0 {
