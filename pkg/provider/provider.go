@@ -127,8 +127,10 @@ const (
 
 // Write is one change to an org, with the state that it expects to find.
 type Write struct {
-	Op  Op
-	Key resource.Key // of what is written; ID is "" when a Collection's object is created
+	Op Op
+	// Key is of what is written. When a Collection's object is created its ID is "",
+	// or one that it had once, which is not used.
+	Key resource.Key
 	// Want is the state to reach, canonical JSON, references already rewritten;
 	// nil for Delete. Fields that cannot be written are left out by the writer.
 	Want []byte
@@ -152,7 +154,9 @@ type Writer interface {
 	// (volatile fields apart) and answer a problem of kind Stale, having written
 	// nothing, when it differs. Bringing an object to its status (ACTIVE,
 	// INACTIVE) is a part of the write. A write that was already made is made
-	// again without harm, or answered with a problem of kind Conflict.
+	// again without harm, or answered with a problem of kind Conflict. Where the
+	// provider moves an object's place among its like because of other writes, its
+	// place is apart too. With an error, Done has what is known of the object.
 	Apply(ctx context.Context, w Write) (Done, error)
 
 	// Release gives the credential's tokens back to the provider.

@@ -7,6 +7,7 @@ import (
 
 	"imago/pkg/problem"
 	"imago/pkg/provider"
+	"imago/pkg/provider/okta/oktasimtest"
 	"imago/pkg/resource"
 )
 
@@ -157,6 +158,46 @@ func TestPersonComesBack(t *testing.T) {
 	suspended := b.apply(provider.Write{Op: provider.Create, Key: resource.Key{Type: "user"}, Want: []byte(strings.ReplaceAll(fmt.Sprintf(body, "SUSPENDED"), "ann@", "sue@"))})
 	if got := b.text("status", suspended.Body); got != "STAGED" && got != "SUSPENDED" {
 		t.Errorf("a suspended person came back %s", got)
+	}
+	b.sim.Call("POST", "/api/v1/users/"+suspended.ID+"/lifecycle/deactivate", nil, nil)
+	left = b.get(suspended.Key)
+	w := provider.Write{Op: provider.Update, Key: left.Key, Expect: left.Body, Want: b.with(left.Body, "status", `"SUSPENDED"`)}
+	if _, err := b.w.Apply(t.Context(), w); !problem.Is(err, problem.Invalid) || b.text("status", b.get(left.Key).Body) != "DEPROVISIONED" {
+		t.Errorf("who had left is %s on the way to being suspended: %v", b.text("status", b.get(left.Key).Body), err)
+	}
+}
+
+// TestAbsentLink: a link that the plan found absent is not deleted.
+func TestAbsentLink(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, `{"seed":1,"users":3,"groups":2,"memberships":3}`)
+	group := b.group("Kept")
+	user := b.named("user", resource.Key{}, "")
+	key := resource.Key{Type: "group_membership", Parent: group.ID, ID: user.ID}
+	link := b.apply(provider.Write{Op: provider.Create, Key: key, Want: []byte(fmt.Sprintf(`{"id":%q}`, user.ID))})
+	b.apply(provider.Write{Op: provider.Delete, Key: key})
+	b.get(key)
+	b.apply(provider.Write{Op: provider.Delete, Key: key, Expect: link.Body})
+	if _, err := b.r.Get(t.Context(), key); !problem.Is(err, problem.NotFound) {
+		t.Errorf("after its delete: %v", err)
+	}
+}
+
+// TestRuleHalfRemade: a rule was deleted to be made again, and that failed: asked to
+// be made, under the key that it had, it is.
+func TestRuleHalfRemade(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, "")
+	one, two := b.group("One"), b.group("Two")
+	rule := b.rule("Rule", one.ID, `user.title=="x"`)
+	want := b.with(rule.Body, "actions", fmt.Sprintf(`{"assignUserToGroups":{"groupIds":[%q]}}`, two.ID))
+	b.sim.Fault(oktasimtest.Fault{Method: "POST", Path: "/api/v1/groups/rules", Kind: "status", Status: 500, Count: 1})
+	if _, err := b.w.Apply(t.Context(), provider.Write{Op: provider.Update, Key: rule.Key, Expect: rule.Body, Want: want}); !problem.Is(err, problem.Unavailable) {
+		t.Fatalf("the failure: %v", err)
+	}
+	again := b.apply(provider.Write{Op: provider.Create, Key: rule.Key, Want: want})
+	if again.ID == rule.ID || b.text("status", again.Body) != "ACTIVE" || b.text("actions.assignUserToGroups.groupIds[]", again.Body) != two.ID {
+		t.Errorf("made again: %v %s", again.Key, again.Body)
 	}
 }
 

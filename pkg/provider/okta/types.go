@@ -87,8 +87,8 @@ type lifecycle struct {
 	path  string // the status calls' common path, ending in a slash
 	moves []move
 	alike map[string]string // statuses that count as another, because nobody can set them
-	// late are moves that what was just made cannot take yet, by the status they lead
-	// to: it stays where it is.
+	// late are statuses that are reached from the one before alone, and not by what
+	// was just made: that stays as it is.
 	late []string
 	dead []string // statuses that nothing leaves: the object is deleted and made again
 	// off is the status that an object must have to be updated or deleted.

@@ -171,7 +171,7 @@ func missing(err error) bool {
 // making it again after a lost answer does nothing.
 func (c *change) alreadyMade() (bool, error) {
 	if c.write.Op == provider.Delete {
-		return c.live == nil && !c.entry.bare, nil
+		return c.live == nil, nil
 	}
 	if c.live == nil || c.entry.bare {
 		return false, nil
@@ -402,6 +402,9 @@ func (c *change) reach(ctx context.Context, want string) (moved bool, err error)
 			return moved, err
 		}
 		verb := life.route(alike(life, status), goal)
+		if slices.Contains(life.late, goal) && !life.direct(status, goal) {
+			verb = "" // not by way of a status that gives access
+		}
 		if verb == "" {
 			return moved, problem.New(problem.Invalid, "%s %s: no way leads from %s to %s", c.write.Op, c.entry.Title, status, want)
 		}
@@ -444,6 +447,11 @@ func (l lifecycle) route(from, to string) string {
 		}
 	}
 	return ""
+}
+
+// direct reports whether one move leads from a status, as it really is, to another.
+func (l lifecycle) direct(from, to string) bool {
+	return slices.ContainsFunc(l.moves, func(m move) bool { return m.to == to && slices.Contains(m.from, from) })
 }
 
 // moved is the ID that a link should lead to and does not; "" if all is well or
