@@ -3,46 +3,48 @@ package drift_test
 import (
 	"context"
 	"net/http"
-	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"imago/pkg/account"
+	"imago/pkg/backup"
 	judge "imago/pkg/drift"
-	"imago/pkg/notify/notifytest"
+	"imago/pkg/job"
 	"imago/pkg/postgres"
 	"imago/pkg/postgres/cursors"
 	"imago/pkg/postgres/findings"
 	"imago/pkg/postgres/postgrestest"
-	"imago/pkg/postgres/restores"
 	"imago/pkg/postgres/sealed"
+	"imago/pkg/postgres/snapshots"
+	"imago/pkg/postgres/worldtest"
 	"imago/pkg/provider"
-	"imago/pkg/provider/okta"
 	"imago/pkg/provider/okta/oktasimtest"
+	"imago/pkg/repository"
 	"imago/pkg/resource"
+	"imago/pkg/snapshot"
 	"imago/services/drift"
-	"imago/services/worker"
-	"imago/services/worker/workertest"
 )
 
 func TestMain(m *testing.M) { postgrestest.Main(m) }
 
 // watch runs a drift monitor until the test ends, or until stop is called.
-func watch(t *testing.T, w *workertest.World) (stop func()) {
+func watch(t *testing.T, w *worldtest.World) (stop func()) {
 	t.Helper()
 	s, err := drift.New(drift.Config{}, drift.Deps{
 		DB: w.Base.Open(t, "imago_drift"), Store: w.Store, Keys: w.Keys, Box: w.Box,
-		Providers: []provider.Provider{okta.New(okta.Options{})}, Log: workertest.Logger(t), Metrics: prometheus.NewRegistry(),
+		Providers: worldtest.Providers(), Log: worldtest.Logger(t), Metrics: prometheus.NewRegistry(),
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return workertest.Run(t, s.Run)
+	return worldtest.Run(t, s.Run)
 }
 
 // found opens every finding of the world, oldest first.
-func found(t *testing.T, w *workertest.World) (out []judge.Finding) {
+func found(t *testing.T, w *worldtest.World) (out []judge.Finding) {
 	t.Helper()
 	var rows []findings.Finding
 	w.Ask(t, func(ctx context.Context, tx *postgres.Tx) (err error) {
@@ -60,9 +62,9 @@ func found(t *testing.T, w *workertest.World) (out []judge.Finding) {
 }
 
 // cursor waits until the log has been read to its end after the call.
-func cursor(t *testing.T, w *workertest.World, what string, is func(cursors.Cursor) bool) (c cursors.Cursor) {
+func cursor(t *testing.T, w *worldtest.World, what string, is func(cursors.Cursor) bool) (c cursors.Cursor) {
 	t.Helper()
-	workertest.Until(t, what, func() bool {
+	worldtest.Until(t, what, func() bool {
 		w.Ask(t, func(ctx context.Context, tx *postgres.Tx) (err error) {
 			c, err = cursors.Status(ctx, tx, w.Connection)
 			return err
@@ -73,7 +75,7 @@ func cursor(t *testing.T, w *workertest.World, what string, is func(cursors.Curs
 }
 
 // polled waits for a look at the log that began after the call.
-func polled(t *testing.T, w *workertest.World) {
+func polled(t *testing.T, w *worldtest.World) {
 	t.Helper()
 	var first cursors.Cursor
 	w.Ask(t, func(ctx context.Context, tx *postgres.Tx) (err error) {
@@ -88,7 +90,7 @@ func polled(t *testing.T, w *workertest.World) {
 	}
 }
 
-func remove(t *testing.T, w *workertest.World, group string) (id string) {
+func remove(t *testing.T, w *worldtest.World, group string) (id string) {
 	t.Helper()
 	id, ok := w.Group(t, group)
 	if !ok {
@@ -108,56 +110,131 @@ func deletions(all []judge.Finding) (labels []string) {
 	return labels
 }
 
-// The main job of the monitor, to the end: somebody deletes a group; the members hear
-// what, who and from where; the restore's own writes are no drift.
+// take takes a snapshot, as a worker does.
+func take(t *testing.T, w *worldtest.World) snapshots.Snapshot {
+	t.Helper()
+	id := w.Queue(t)
+	db := w.Base.Open(t, "imago_worker")
+	proof := w.Base.Job(t, job.TakeSnapshot{AccountID: string(w.Account.ID), ConnectionID: string(w.Connection), SnapshotID: id})
+	var row snapshots.Snapshot
+	var lease snapshots.Lease
+	must(t, db.As(t.Context(), proof, func(tx *postgres.Tx) (err error) {
+		row, lease, _, err = snapshots.Begin(t.Context(), tx, id)
+		return err
+	}))
+	repo, err := repository.New(w.Store, w.Ring, w.Account.ID, w.Connection, repository.Options{})
+	must(t, err)
+	draft, err := repo.Begin(id, *row.StartedAt)
+	must(t, err)
+	provider := worldtest.Providers()[0]
+	out, err := backup.Slice(t.Context(), backup.Input{
+		Facts: snapshot.Manifest{ID: id, Account: string(w.Account.ID), Connection: string(w.Connection), Provider: provider.Name(),
+			Org: w.Org.URL, Software: "imago test", Started: *row.StartedAt},
+		Catalog: provider.Catalog(), Reader: reader(t, w), Journal: forgetful{},
+		Open: func(context.Context, []byte) (backup.Draft, error) { return draft, nil },
+	}, backup.Options{Every: time.Hour})
+	must(t, err)
+	if !out.Done {
+		t.Fatal("the snapshot is not done")
+	}
+	must(t, db.As(t.Context(), proof, func(tx *postgres.Tx) error {
+		return snapshots.Finish(t.Context(), tx, lease, draft.Digest(), snapshots.Progress{})
+	}))
+	return w.Snapshot(t, id)
+}
+
+// forgetful is a journal for a snapshot that is taken in one go.
+type forgetful struct{}
+
+func (forgetful) Load(context.Context) ([]byte, error)                { return nil, nil }
+func (forgetful) Save(context.Context, []byte, backup.Progress) error { return nil }
+
+func reader(t *testing.T, w *worldtest.World) provider.Reader {
+	t.Helper()
+	r, err := worldtest.Providers()[0].Reader(t.Context(), account.Org{URL: w.Org.URL}, w.Read.Credential)
+	must(t, err)
+	return r
+}
+
+func must(t *testing.T, err error) {
+	if err != nil {
+		t.Helper()
+		t.Fatal(err)
+	}
+}
+
+// number counts what an owner's query counts.
+func number(t *testing.T, w *worldtest.World, sql string, args ...any) (n int) {
+	t.Helper()
+	must(t, w.Base.Owner().QueryRow(t.Context(), sql, args...).Scan(&n))
+	return n
+}
+
+// The main job of the monitor: somebody deletes a group; what, who and from where is
+// found once, and the members are written to once.
 func TestDeletedGroupIsNoticedOnce(t *testing.T) {
 	t.Parallel()
-	w := workertest.New(t, workertest.Options{})
-	w.Work(t, worker.Config{}, w.Deps(t))
+	w := worldtest.New(t, worldtest.Options{})
 	watch(t, w)
 	watch(t, w) // two monitors must not tell twice
-	taken := w.Taken(t, w.Queue(t))
+	taken := take(t, w)
 	finance := remove(t, w, "Finance")
-	workertest.Until(t, "a finding", func() bool { return len(deletions(found(t, w))) > 0 })
+	worldtest.Until(t, "a finding", func() bool { return len(deletions(found(t, w))) > 0 })
 	polled(t, w)
 	if diff := cmp.Diff([]string{"Finance"}, deletions(found(t, w))); diff != "" {
 		t.Fatalf("findings (-want +got):\n%s", diff)
 	}
-	f := found(t, w)[0]
-	if e := f.Attribution.Event; e == nil || e.Actor.Login != "root@acme.example" || e.Client.IP == "" || e.Name != "group.lifecycle.delete" {
-		t.Errorf("attribution: %s", workertest.JSON(t, f.Attribution))
-	}
-	if f.Snapshot != taken.ID || f.Change.Key.ID != finance {
-		t.Errorf("finding of snapshot %s about %s", f.Snapshot, f.Change.Key)
-	}
-	ctx, cancel := context.WithTimeout(t.Context(), workertest.Patience)
-	defer cancel()
-	mail := w.Mails.Wait(ctx, t, func(m notifytest.Mail) bool { return strings.Contains(m.Text, finance) })
-	for _, want := range []string{"root@acme.example", "127.0.0.1", "imago restore plan --snapshot " + taken.ID + " group/" + finance} {
-		if !strings.Contains(mail.Text, want) {
-			t.Errorf("the mail lacks %q:\n%s", want, mail.Text)
+	for _, f := range found(t, w) {
+		if e := f.Attribution.Event; e == nil || e.Actor.Login != "root@acme.example" || e.Client.IP != "127.0.0.1" || e.Name != "group.lifecycle.delete" {
+			t.Errorf("%s is attributed to %s", f.Change.Key, worldtest.JSON(t, f.Attribution))
+		}
+		if f.Snapshot != taken.ID {
+			t.Errorf("finding of snapshot %s", f.Snapshot)
 		}
 	}
-	before := len(found(t, w))
+	if f := found(t, w)[0]; f.Change.Key.ID != finance && len(deletions(found(t, w)[:1])) > 0 {
+		t.Errorf("finding about %s", f.Change.Key)
+	}
+	if n := number(t, w, `select count(*) from messages where kind = 'finding' and account_id = $1`, w.Account.ID); n != 1 {
+		t.Errorf("%d mails about one look", n)
+	}
+	if n := number(t, w, `select count(*) from river.river_job where kind = 'send_message'`); n != 1 {
+		t.Errorf("%d jobs to send them", n)
+	}
+}
 
-	planned := w.Plan(t, taken.ID, resource.Key{Type: "group", ID: finance})
-	w.Apply(t, planned)
-	w.Write.Activate()
-	w.Restored(t, planned.ID, restores.Closing)
-	w.Write.Deactivate()
-	w.Restored(t, planned.ID, restores.Closed)
+// What a restore writes is no drift; what the same service app writes at another time is.
+func TestOwnWritesAreNoDrift(t *testing.T) {
+	t.Parallel()
+	w := worldtest.New(t, worldtest.Options{})
+	taken := take(t, w)
+	watch(t, w)
 	polled(t, w)
-	if all := found(t, w); len(all) != before {
-		t.Errorf("the restore led to findings: %s", workertest.JSON(t, all[before:]))
+	w.Exec(t, `insert into restores (account_id, connection_id, snapshot_id, selection_sealed, requested_by, state, plan_sealed,
+			plan_digest, approved_by, approved_at, window_opened_at)
+		values ($1, $2, $3, '', $4, 'applying', '', 'sha256:', $4, now(), now())`, w.Account.ID, w.Connection, taken.ID, w.Account.User)
+	w.Write.Activate()
+	writer, err := worldtest.Providers()[0].Writer(t.Context(), account.Org{URL: w.Org.URL}, w.Write.Credential)
+	must(t, err)
+	drop := func(name string) {
+		t.Helper()
+		id, _ := w.Group(t, name)
+		live, err := reader(t, w).Get(t.Context(), resource.Key{Type: "group", ID: id})
+		must(t, err)
+		_, err = writer.Apply(t.Context(), provider.Write{Op: provider.Delete, Key: live.Key, Expect: live.Body})
+		must(t, err)
 	}
-	mails := 0
-	for _, m := range w.Mails.Mails() {
-		if strings.Contains(m.Text, finance) && !strings.Contains(m.Subject, "Restore") {
-			mails++
-		}
+	drop("Marketing")
+	polled(t, w)
+	if all := found(t, w); len(all) != 0 {
+		t.Errorf("the restore led to findings: %s", worldtest.JSON(t, all))
 	}
-	if mails != 1 {
-		t.Errorf("%d mails about the group", mails)
+	w.Exec(t, `update restores set window_opened_at = now() - interval '2 hours', window_closed_at = now() - interval '1 hour',
+		state = 'stopped', ended_at = now()`)
+	drop("Support")
+	worldtest.Until(t, "a finding", func() bool { return len(deletions(found(t, w))) > 0 })
+	if diff := cmp.Diff([]string{"Support"}, deletions(found(t, w))); diff != "" {
+		t.Errorf("findings (-want +got):\n%s", diff)
 	}
 }
 
@@ -165,10 +242,9 @@ func TestDeletedGroupIsNoticedOnce(t *testing.T) {
 // log tells of the time in between.
 func TestOutageLosesNothing(t *testing.T) {
 	t.Parallel()
-	w := workertest.New(t, workertest.Options{})
-	w.Work(t, worker.Config{}, w.Deps(t))
+	w := worldtest.New(t, worldtest.Options{})
+	take(t, w)
 	stop := watch(t, w)
-	w.Taken(t, w.Queue(t))
 	polled(t, w)
 	w.Org.Fault(oktasimtest.Fault{Path: "/api/v1/logs*", Kind: "status", Status: 503, Count: 1_000_000})
 	cursor(t, w, "the connection says that its log is lost", func(c cursors.Cursor) bool { return c.Problem != nil })
@@ -178,7 +254,7 @@ func TestOutageLosesNothing(t *testing.T) {
 	w.Org.ClearFaults()
 	watch(t, w)
 	cursor(t, w, "the log is found again", func(c cursors.Cursor) bool { return c.Problem == nil && c.PolledAt != nil })
-	workertest.Until(t, "both findings", func() bool { return len(deletions(found(t, w))) == 2 })
+	worldtest.Until(t, "both findings", func() bool { return len(deletions(found(t, w))) == 2 })
 	var told []string
 	for _, a := range w.Actions(t) {
 		if a == "lose_log" || a == "regain_log" {
@@ -194,9 +270,9 @@ func TestOutageLosesNothing(t *testing.T) {
 // taken is not lost.
 func TestFollowingBeginsWithTheFirstSnapshot(t *testing.T) {
 	t.Parallel()
-	w := workertest.New(t, workertest.Options{})
+	w := worldtest.New(t, worldtest.Options{})
 	watch(t, w)
-	workertest.Until(t, "the connection is followed", func() bool {
+	worldtest.Until(t, "the connection is followed", func() bool {
 		var n int
 		if err := w.Base.Owner().QueryRow(t.Context(),
 			`select count(*) from river.river_job where kind = 'follow_log' and state in ('scheduled', 'available')`).Scan(&n); err != nil {
@@ -205,12 +281,11 @@ func TestFollowingBeginsWithTheFirstSnapshot(t *testing.T) {
 		return n == 1
 	})
 	remove(t, w, "Contractors") // before any snapshot: nobody can know what it was
-	w.Work(t, worker.Config{}, w.Deps(t))
-	w.Taken(t, w.Queue(t))
+	take(t, w)
 	polled(t, w)
 	if all := deletions(found(t, w)); len(all) != 0 {
 		t.Errorf("found %v", all)
 	}
 	remove(t, w, "Managers")
-	workertest.Until(t, "a finding", func() bool { return len(deletions(found(t, w))) == 1 })
+	worldtest.Until(t, "a finding", func() bool { return len(deletions(found(t, w))) == 1 })
 }
