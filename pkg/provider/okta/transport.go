@@ -176,6 +176,8 @@ type verdict struct {
 func (t *transport) judge(req *http.Request, got *received, err error) verdict {
 	harmless := req.Method != http.MethodPost && req.Method != http.MethodPatch
 	switch {
+	case err == nil && got.status < 300:
+		return verdict{} // even if nobody waits for it any more: a write was made
 	case req.Context().Err() != nil:
 		return verdict{err: req.Context().Err()}
 	case problem.Of(err) != nil:

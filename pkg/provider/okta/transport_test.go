@@ -3,11 +3,13 @@ package okta
 import (
 	"context"
 	"errors"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
 
+	"imago/pkg/account"
 	"imago/pkg/problem"
 	"imago/pkg/provider"
 	"imago/pkg/resource"
@@ -330,6 +332,79 @@ func TestCancelledWhileWaiting(t *testing.T) {
 	_, err := r.client.do(ctx, http.MethodGet, "/api/v1/groups", nil)
 	if !errors.Is(err, context.Canceled) || org.count() != 1 {
 		t.Errorf("%v after %d calls", err, org.count())
+	}
+}
+
+// Whoever stops waiting in the very moment of the answer still learns that the write
+// was made.
+func TestAnsweredAsWeStop(t *testing.T) {
+	t.Parallel()
+	org := newFakeOrg(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	o := org.clock.options()
+	o.Transport = stopping{http.DefaultTransport, cancel}
+	org.script = []http.HandlerFunc{answer(200, `{"id":"00g1"}`)}
+	r := testReader(t, org.URL, o)
+	got, err := r.client.do(ctx, http.MethodPost, "/api/v1/groups", []byte(`{}`))
+	if err != nil || string(got.body) != `{"id":"00g1"}` {
+		t.Errorf("%s, %v", got.body, err)
+	}
+}
+
+// stopping ends the caller's context once an API call was answered.
+type stopping struct {
+	http.RoundTripper
+	stop func()
+}
+
+func (s stopping) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := s.RoundTripper.RoundTrip(r)
+	if err != nil || r.URL.Path == tokenPath {
+		return resp, err
+	}
+	body, err := io.ReadAll(resp.Body)
+	if err == nil {
+		err = resp.Body.Close()
+	}
+	resp.Body = io.NopCloser(strings.NewReader(string(body)))
+	s.stop()
+	return resp, err
+}
+
+// A change that was begun is finished: a wait in its middle is not told, as that
+// would say that nothing was written.
+func TestWaitInTheMiddleOfAChange(t *testing.T) {
+	t.Parallel()
+	const body = `{"actions":{},"conditions":{},"id":"0pr1","name":"R","status":"ACTIVE","type":"group_rule"}`
+	org := newFakeOrg(t)
+	status, name, limited := "ACTIVE", "R", true
+	org.script = []http.HandlerFunc{func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPut && limited {
+			limited = false
+			for k, v := range told(org.clock, 100, 0, 45) {
+				w.Header()[k] = v
+			}
+			w.WriteHeader(429)
+			return
+		}
+		switch {
+		case r.Method == http.MethodPut:
+			name = "S"
+		case strings.HasSuffix(r.URL.Path, "/deactivate"):
+			status = "INACTIVE"
+		case strings.HasSuffix(r.URL.Path, "/activate"):
+			status = "ACTIVE"
+		}
+		write(w, strings.NewReplacer("ACTIVE", status, `"R"`, `"`+name+`"`).Replace(body))
+	}}
+	w, err := New(org.clock.options()).Writer(t.Context(), account.Org{URL: org.URL, Share: 1}, testCredential(t, account.Write))
+	if err != nil {
+		t.Fatal(err)
+	}
+	done, err := w.Apply(t.Context(), provider.Write{Op: provider.Update, Key: resource.Key{Type: "group_rule", ID: "0pr1"},
+		Expect: []byte(body), Want: []byte(strings.Replace(body, `"R"`, `"S"`, 1))})
+	if err != nil || name != "S" || status != "ACTIVE" || !strings.Contains(string(done.Resource.Body), `"S"`) {
+		t.Errorf("the rule is %s and %s: %v", name, status, err)
 	}
 }
 

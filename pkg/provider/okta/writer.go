@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"imago/pkg/problem"
 	"imago/pkg/provider"
@@ -52,6 +53,7 @@ type change struct {
 	write  provider.Write
 	key    resource.Key // of the object as it is known now
 	live   []byte       // its body; nil: there is none
+	begun  bool         // something was written
 	done   provider.Done
 }
 
@@ -152,14 +154,35 @@ func (c *change) refresh(ctx context.Context) error {
 		c.live = bare(c.key.ID)
 		return nil
 	}
-	found, calls, err := c.writer.get(ctx, c.entry, c.key)
-	c.done.Calls += calls
+	var found resource.Resource
+	err := c.patiently(ctx, func() (calls int, err error) {
+		found, calls, err = c.writer.get(ctx, c.entry, c.key)
+		return calls, err
+	})
 	c.live = nil
 	if missing(err) {
 		return nil
 	}
 	c.live = found.Body
 	return err
+}
+
+// patiently makes a call and counts it. Once something was written a wait is slept
+// off, and not told: a Wait says that nothing was done, and a rule must not stay off
+// because its last call would come too early.
+func (c *change) patiently(ctx context.Context, call func() (calls int, err error)) error {
+	clock := c.writer.client.clock
+	for n := 1; ; n++ {
+		calls, err := call()
+		c.done.Calls += calls
+		wait := provider.WaitOf(err)
+		if wait == nil || !c.begun || n == tries {
+			return err
+		}
+		if err := clock.sleep(ctx, max(time.Second, wait.Until.Sub(clock.now()))); err != nil {
+			return err
+		}
+	}
 }
 
 func missing(err error) bool {
@@ -506,15 +529,18 @@ func (c *change) namedByOkta() (bool, error) {
 }
 
 // call makes one request of the change: "METHOD path", with {ref} filled in.
-func (c *change) call(ctx context.Context, route, ref string, body []byte) (reply, error) {
+func (c *change) call(ctx context.Context, route, ref string, body []byte) (answer reply, err error) {
 	method, template, _ := strings.Cut(route, " ")
-	path, calls, err := c.writer.path(ctx, c.entry, strings.ReplaceAll(template, "{ref}", url.PathEscape(ref)), c.key)
-	c.done.Calls += calls
-	if err != nil {
-		return reply{}, err
-	}
-	answer, err := c.writer.client.do(ctx, method, path, body)
-	c.done.Calls += answer.calls
+	template = strings.ReplaceAll(template, "{ref}", url.PathEscape(ref))
+	err = c.patiently(ctx, func() (int, error) {
+		path, calls, err := c.writer.path(ctx, c.entry, template, c.key)
+		if err != nil {
+			return calls, err
+		}
+		answer, err = c.writer.client.do(ctx, method, path, body)
+		return calls + answer.calls, err
+	})
+	c.begun = c.begun || err == nil
 	if answer.request != "" {
 		c.done.Transaction = answer.request
 		c.done.Transactions = append(c.done.Transactions, answer.request)
