@@ -135,6 +135,17 @@ func TestGaps(t *testing.T) {
 			spoil:   func(o *org) { o.gone["group_membership/g2"] = unreadable("", "g2", snapshot.Forbidden) },
 			without: []string{"group_membership/g2"}, want: []string{"group_membership/g2 forbidden"}, calls: 1,
 		},
+		"a type that the first three parents refuse is asked no more": {
+			spoil: func(o *org) {
+				o.put("group", "", "g4", `{"type":"OKTA"}`)
+				o.put("group", "", "g5", `{"type":"OKTA"}`)
+				for i := range 6 {
+					g := fmt.Sprintf("g%d", i)
+					o.gone["group_membership/"+g] = unreadable("", g, snapshot.Forbidden)
+				}
+			},
+			without: []string{"group_membership/g2", "group_membership/g3"}, want: []string{"group_membership/ forbidden"}, calls: 2,
+		},
 		"one parent's list that was cut off": {
 			spoil:   func(o *org) { o.gone["group_membership/g2"] = unreadable("group_membership", "", snapshot.Truncated) },
 			without: []string{"group_membership/g2"}, want: []string{"group_membership/g2 truncated"}, calls: 1,

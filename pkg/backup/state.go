@@ -32,6 +32,7 @@ type typeState struct {
 	Calls    int64          `json:"calls,omitempty"`
 	Bytes    int64          `json:"bytes,omitempty"`
 	Vanished int64          `json:"vanished,omitempty"`
+	Lists    int            `json:"lists,omitempty"` // below how many parents it was listed
 	Gaps     []snapshot.Gap `json:"gaps,omitempty"`
 	Done     bool           `json:"done,omitempty"`
 
@@ -102,6 +103,29 @@ func (t *typeState) whole() *snapshot.Gap {
 	return nil
 }
 
+// refusals are how many parents' lists have to be refused, and none answered, until
+// the type counts as refused: a role that may not read something is told so at every
+// parent, and asking each of ten thousand would cost calls and tell nothing more.
+const refusals = 3
+
+// generalise makes the gaps of the first parents one gap of the whole type, once it is
+// plain that no parent's list will be answered. That says less than may be known, never
+// more: what a gap covers is unknown. It tells whether it did.
+func (t *typeState) generalise() bool {
+	if t.Lists != refusals || len(t.Gaps) != refusals {
+		return false
+	}
+	for _, g := range t.Gaps {
+		if g.Parent == "" || g.Reason != t.Gaps[0].Reason || g.Reason != snapshot.Forbidden && g.Reason != snapshot.NotLicensed {
+			return false
+		}
+	}
+	g := t.Gaps[0]
+	g.Parent = ""
+	t.Gaps = []snapshot.Gap{g}
+	return true
+}
+
 // finish ends the type.
 func (t *typeState) finish() {
 	t.Done = true
@@ -111,6 +135,7 @@ func (t *typeState) finish() {
 // next steps behind a parent's list.
 func (t *typeState) next(parent string) {
 	t.Parent, t.Any, t.Cursor, t.Begun = parent, true, "", false
+	t.Lists++
 }
 
 func (t *typeState) status() snapshot.TypeStatus {

@@ -131,7 +131,7 @@ func (t *taking) readType(ctx context.Context, info resource.Info, at *typeState
 		if err := t.readPlace(ctx, info, at, keyOf(info.Parent, id)); err != nil {
 			return err
 		}
-		if len(at.Gaps) > known && at.Gaps[known].Parent == "" {
+		if len(at.Gaps) > known && at.Gaps[known].Parent == "" || at.generalise() {
 			return nil // nor would any other parent's list be answered
 		}
 		if err := t.checkpoint(ctx); err != nil {
