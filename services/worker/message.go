@@ -297,7 +297,7 @@ func difference(d restore.Difference) string {
 	}
 	var paths []string
 	for _, f := range d.Fields {
-		paths = append(paths, strings.ReplaceAll(string(f.Path), ".", " › "))
+		paths = append(paths, strings.ReplaceAll(f.Path, ".", " › "))
 	}
 	return d.Title + " " + d.Label + ": " + strings.Join(paths, ", ")
 }

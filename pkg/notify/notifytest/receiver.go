@@ -62,7 +62,9 @@ func StartReceiver(t testing.TB, o ReceiverOptions) *Receiver {
 		if err := errors.Join(server.Close(), l.Close()); err != nil && !errors.Is(err, net.ErrClosed) {
 			t.Errorf("close the mail server: %v", err)
 		}
-		<-ended
+		if err := <-ended; err != nil && !errors.Is(err, smtp.ErrServerClosed) && !errors.Is(err, net.ErrClosed) {
+			t.Errorf("the mail server ended: %v", err)
+		}
 	})
 	return r
 }

@@ -19,7 +19,7 @@ import (
 )
 
 // run works one slice of a job, and gives River's answer and the log.
-func run(t *testing.T, row *rivertype.JobRow, fn func(context.Context, Unit, job.TakeSnapshot) (End, error)) (error, string, *prometheus.Registry) {
+func run(t *testing.T, row *rivertype.JobRow, fn func(context.Context, Unit, job.TakeSnapshot) (End, error)) (string, *prometheus.Registry, error) {
 	t.Helper()
 	var log bytes.Buffer
 	metrics := prometheus.NewRegistry()
@@ -34,12 +34,12 @@ func run(t *testing.T, row *rivertype.JobRow, fn func(context.Context, Unit, job
 	}
 	w := &worker[job.TakeSnapshot]{desk: d, fn: fn}
 	err = w.Work(t.Context(), &river.Job[job.TakeSnapshot]{JobRow: row, Args: args})
-	return err, log.String(), metrics
+	return log.String(), metrics, err
 }
 
 func TestUnitIsToldAtItsStartAndEnd(t *testing.T) {
 	t.Parallel()
-	err, log, metrics := run(t, &rivertype.JobRow{ID: 42}, func(_ context.Context, u Unit, _ job.TakeSnapshot) (End, error) {
+	log, metrics, err := run(t, &rivertype.JobRow{ID: 42}, func(_ context.Context, u Unit, _ job.TakeSnapshot) (End, error) {
 		if u.Name() != "job 42" || !u.First || u.Attempt != 1 || time.Until(u.Until) > Slice {
 			t.Errorf("unit: %+v", u)
 		}
@@ -71,7 +71,7 @@ func TestUnitIsToldAtItsStartAndEnd(t *testing.T) {
 func TestAgainSnoozesQuietly(t *testing.T) {
 	t.Parallel()
 	row := &rivertype.JobRow{ID: 42, Metadata: []byte(`{"snoozes":3}`)}
-	err, log, _ := run(t, row, func(_ context.Context, u Unit, _ job.TakeSnapshot) (End, error) {
+	log, _, err := run(t, row, func(_ context.Context, u Unit, _ job.TakeSnapshot) (End, error) {
 		if u.First {
 			t.Error("a snoozed job is at its first slice")
 		}
@@ -97,7 +97,7 @@ func TestErrorsStayOutOfTheQueue(t *testing.T) {
 		"internal": {fmt.Errorf("read: %w", secret), "internal error: the program's log has it"},
 		"problem":  {problem.New(problem.Unavailable, "the org does not answer").Because(secret), "unavailable: the org does not answer"},
 	} {
-		err, log, _ := run(t, &rivertype.JobRow{ID: 1}, func(context.Context, Unit, job.TakeSnapshot) (End, error) { return End{}, test.err })
+		log, _, err := run(t, &rivertype.JobRow{ID: 1}, func(context.Context, Unit, job.TakeSnapshot) (End, error) { return End{}, test.err })
 		if err == nil || err.Error() != test.want {
 			t.Errorf("%s: River hears %v, want %s", name, err, test.want)
 		}
