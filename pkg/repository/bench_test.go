@@ -2,7 +2,6 @@ package repository_test
 
 import (
 	"fmt"
-	"slices"
 	"syscall"
 	"testing"
 
@@ -67,48 +66,77 @@ func BenchmarkAddCommit(b *testing.B) {
 	}
 }
 
-// BenchmarkFloor does to the same bytes what no writer can do without: bring them
-// into canonical form, compress them, and seal what is left.
-func BenchmarkFloor(b *testing.B) {
-	all, size := directory()
+// pages are a directory as it comes from the provider: bytes without pointers, of
+// which each body is cut just before it is used.
+type pages struct {
+	text []byte
+	keys []resource.Key
+	ends []int
+}
+
+func newPages() (p pages) {
+	all, _ := directory()
+	for _, r := range all {
+		p.text = append(p.text, r.Body...)
+		p.keys, p.ends = append(p.keys, r.Key), append(p.ends, len(p.text))
+	}
+	return p
+}
+
+// each gives the bodies in canonical form.
+func (p pages) each(b *testing.B, do func(key resource.Key, body []byte)) {
 	var c resource.Canonicaliser
-	enc, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(128<<10))
+	var body []byte
+	from := 0
+	for i, end := range p.ends {
+		var err error
+		if body, err = c.Append(body[:0], p.text[from:end]); err != nil {
+			b.Fatal(err)
+		}
+		do(p.keys[i], body)
+		from = end
+	}
+}
+
+// BenchmarkSweep compares what a sweep does to 200 MB, once they are downloaded,
+// with what no writer can do without: to bring them into canonical form, to
+// compress them, and to seal what is left.
+func BenchmarkSweep(b *testing.B) {
+	p, k := newPages(), keyring(b, alice)
+	enc, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithWindowSize(128<<10), zstd.WithEncoderCRC(false))
 	if err != nil {
 		b.Fatal(err)
 	}
-	k := keyring(b, alice)
-	passes := map[string]func(chunk, packed []byte, from []resource.Resource) ([]byte, []byte, error){
-		"Canonical": func(chunk, packed []byte, from []resource.Resource) (_, _ []byte, err error) {
-			for _, r := range from {
-				if chunk, err = c.Append(chunk, r.Body); err != nil {
-					break
+	for name, pass := range map[string]func(){
+		"Whole": func() {
+			d := begin(b, repo(b, mem.New(mem.Options{}), k, conn, repository.Options{}))
+			p.each(b, func(key resource.Key, body []byte) {
+				if err := d.Add(b.Context(), resource.Resource{Key: key, Body: body}); err != nil {
+					b.Fatal(err)
 				}
-			}
-			return chunk, packed, err
+			})
+			commit(b, d)
 		},
-		"All": func(chunk, packed []byte, from []resource.Resource) (_, _ []byte, err error) {
-			for _, r := range from {
-				chunk = append(append(chunk, r.Parent...), r.ID...)
-				if chunk, err = c.Append(chunk, r.Body); err != nil {
-					return chunk, packed, err
-				}
-			}
-			packed = enc.EncodeAll(chunk, packed)
-			_, err = k.SealObject("bench", "bench", packed)
-			return chunk, packed, err
-		},
-	}
-	for name, pass := range passes {
-		b.Run(name, func(b *testing.B) {
-			b.SetBytes(size)
+		"Floor": func() {
 			var chunk, packed []byte
+			p.each(b, func(key resource.Key, body []byte) {
+				chunk = append(append(append(chunk, key.Parent...), key.ID...), body...)
+				if len(chunk) < 128<<10 {
+					return
+				}
+				packed = enc.EncodeAll(chunk, packed[:0])
+				if _, err := k.SealObject("bench", "bench", packed); err != nil {
+					b.Fatal(err)
+				}
+				chunk = chunk[:0]
+			})
+		},
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.SetBytes(int64(len(p.text)))
 			spent := processor(b)
 			for b.Loop() {
-				for part := range slices.Chunk(all, 200) {
-					if chunk, packed, err = pass(chunk[:0], packed[:0], part); err != nil {
-						b.Fatal(err)
-					}
-				}
+				pass()
 			}
 			b.ReportMetric(spent()/float64(b.N), "cpu-s/op")
 		})
