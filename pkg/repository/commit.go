@@ -90,37 +90,29 @@ func (d *Draft) singleGroup(ctx context.Context, t resource.Type, group []ranked
 	if err != nil || !twice {
 		return err
 	}
-	b := &buffer{typ: t, target: aim(4, d.r.o)}
-	var fresh []snapshot.Segment
-	write := func() error {
-		d.facts.Next++
-		s, err := d.r.write(ctx, d.facts.Prefix, d.facts.Next, b)
-		if err == nil {
-			fresh = append(fresh, s)
-			b.reset(s, d.r.o)
-		}
+	fresh, err := d.rewrite(ctx, t, segments)
+	if err != nil {
 		return err
-	}
-	for res, err := range newest(d.r.merge(ctx, d.facts.Prefix, segments)) {
-		if err != nil {
-			return err
-		}
-		if err := b.add(res); err != nil {
-			return err
-		}
-		if b.full() {
-			if err := write(); err != nil {
-				return err
-			}
-		}
-	}
-	if len(b.lines) > 0 {
-		if err := write(); err != nil {
-			return err
-		}
 	}
 	d.replace(segments, fresh)
 	return nil
+}
+
+// rewrite makes segments in which each key stands once.
+func (d *Draft) rewrite(ctx context.Context, t resource.Type, segments []snapshot.Segment) (fresh []snapshot.Segment, err error) {
+	b := newBuffer(t, d.r.o)
+	for res, err := range newest(d.r.merge(ctx, d.facts.Prefix, segments)) {
+		if err == nil {
+			err = b.add(res)
+		}
+		if err == nil && b.full() {
+			fresh, err = d.append(ctx, fresh, b)
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	return d.append(ctx, fresh, b)
 }
 
 // twice reports whether a key stands in more than one of the segments.

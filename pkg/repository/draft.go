@@ -94,7 +94,7 @@ func (d *Draft) Add(ctx context.Context, res resource.Resource) error {
 	defer d.mu.Unlock()
 	b := d.buffers[res.Type]
 	if b == nil {
-		b = &buffer{typ: res.Type, target: aim(4, d.r.o)}
+		b = newBuffer(res.Type, d.r.o)
 		d.buffers[res.Type] = b
 	}
 	before := b.memory()
@@ -133,18 +133,23 @@ func (d *Draft) relieve(ctx context.Context) error {
 
 // write makes a segment of a buffer. On error the buffer keeps its records: the
 // next Add or Flush tries again, under another name.
-func (d *Draft) write(ctx context.Context, b *buffer) error {
+func (d *Draft) write(ctx context.Context, b *buffer) (err error) {
+	d.facts.Segments, err = d.append(ctx, d.facts.Segments, b)
+	return err
+}
+
+// append writes what a buffer holds, if anything, and adds the segment to a list.
+func (d *Draft) append(ctx context.Context, list []snapshot.Segment, b *buffer) ([]snapshot.Segment, error) {
 	if len(b.lines) == 0 {
-		return nil
+		return list, nil
 	}
 	d.facts.Next++
 	s, err := d.r.write(ctx, d.facts.Prefix, d.facts.Next, b)
 	if err != nil {
-		return err
+		return list, err
 	}
-	d.facts.Segments = append(d.facts.Segments, s)
 	b.reset(s, d.r.o)
-	return nil
+	return append(list, s), nil
 }
 
 // Flush writes all that was added: it is in the store, and in State.

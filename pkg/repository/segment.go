@@ -35,6 +35,12 @@ type buffer struct {
 	target   int  // bytes of plain at which to write a segment
 }
 
+// newBuffer guesses how well its first segment will compress.
+func newBuffer(t resource.Type, o Options) *buffer {
+	const ratio = 4
+	return &buffer{typ: t, target: aim(ratio, o)}
+}
+
 // line is where a record lies in plain, and its parent and id in names.
 type line struct{ record, parent, id span }
 
