@@ -95,7 +95,7 @@ func Changes(catalog resource.Catalog, before, after Side, o Options) iter.Seq2[
 		if c.tally == nil {
 			c.tally = &Tally{}
 		}
-		if err := c.run(before.Resources, after.Resources); err != nil && err != errEnough {
+		if err := c.run(before.Resources, after.Resources); err != nil && !errors.Is(err, errEnough) {
 			yield(Change{}, err)
 		}
 	}

@@ -190,7 +190,10 @@ func TestChangesRefuse(t *testing.T) {
 
 func TestChangesStopEarly(t *testing.T) {
 	t.Parallel()
-	for range diff.Changes(catalog, diff.Side{Resources: state("group/a", "group/b")}, diff.Side{Resources: state()}, diff.Options{}) {
+	for _, err := range diff.Changes(catalog, diff.Side{Resources: state("group/a", "group/b")}, diff.Side{Resources: state()}, diff.Options{}) {
+		if err != nil {
+			t.Error(err)
+		}
 		break // a second yield would panic
 	}
 }
