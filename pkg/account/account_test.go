@@ -21,7 +21,7 @@ func TestSecretsAreNotShown(t *testing.T) {
 	}
 	for what, s := range map[string]string{
 		"%v": fmt.Sprintf("%v", c), "%+v": fmt.Sprintf("%+v", c), "%#v": fmt.Sprintf("%#v", c),
-		"%s": fmt.Sprintf("%s", c.PrivateKey), //nolint:staticcheck // the verb is what is tested
+		"%s":   fmt.Sprintf("%s", c.PrivateKey), //nolint:staticcheck // the verb is what is tested
 		"slog": log.String(), "json": string(body),
 	} {
 		if strings.Contains(s, "PRIVATE") {
