@@ -12,6 +12,7 @@ import (
 	"imago/pkg/provider/okta"
 	"imago/pkg/provider/okta/oktasimtest"
 	"imago/pkg/resource"
+	"imago/pkg/snapshot"
 )
 
 // bench is a simulated org with both hands on it.
@@ -247,12 +248,20 @@ func TestReadOnlyRole(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	told := map[resource.Type]provider.Access{}
 	for access, err := range r.(provider.Prober).Probe(t.Context()) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if access.Type == "user_role" && access.Readable || access.Type == "group" && !access.Readable {
-			t.Errorf("%+v", access)
+		told[access.Type] = access
+	}
+	for typ, want := range map[resource.Type]snapshot.Reason{
+		"group": "", "group_membership": "", "app_group": "",
+		"user_role": snapshot.Forbidden, "group_role": snapshot.Forbidden, // asked at one group
+		"policy_entity_risk": snapshot.NotLicensed, "policy_entity_risk_rule": snapshot.NotLicensed, // what hangs on it
+	} {
+		if got := told[typ]; got.Readable != (want == "") || got.Gap != nil && (got.Gap.Reason != want || got.Gap.Parent != "") {
+			t.Errorf("%s: %+v, gap %+v, want %q", typ, got, got.Gap, want)
 		}
 	}
 }
