@@ -3,7 +3,6 @@ package api
 import (
 	"crypto/rand"
 	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"net"
 	"net/http"
@@ -177,6 +176,3 @@ func mustBytes(v any) []byte {
 	}
 	return b
 }
-
-// raw is a body that is JSON already.
-type raw = json.RawMessage

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"encoding/json"
 	"net/http"
 	"slices"
 	"strings"
@@ -80,7 +79,7 @@ func searchable(a string) bool {
 func (c *call) userLine(u *org.User) (any, error) {
 	line, err := c.org.UserLine(u)
 	if err != nil || !strings.Contains(c.r.Header.Get("Content-Type"), "omitCredentials") {
-		return json.RawMessage(line), err
+		return line, err
 	}
 	d, err := doc.ParseObject(line)
 	delete(d, "credentials")

@@ -46,8 +46,13 @@ func TestOrgLimitIsSharedByAll(t *testing.T) {
 func TestConcurrency(t *testing.T) {
 	t.Parallel()
 	l := New(Options{Concurrency: 2})
-	if !l.Enter() || !l.Enter() || l.Enter() {
-		t.Fatal("two requests must enter and the third must not")
+	for range 2 {
+		if !l.Enter() {
+			t.Fatal("two requests must enter")
+		}
+	}
+	if l.Enter() {
+		t.Fatal("the third must not enter")
 	}
 	l.Leave()
 	if !l.Enter() {
