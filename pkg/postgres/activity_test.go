@@ -208,7 +208,7 @@ func TestRequestIsAnsweredOnce(t *testing.T) {
 	}
 	other := request
 	other.Hash = hash("another body")
-	if _, _, err := work(acme, other, true); !problem.Is(err, problem.Invalid) {
+	if _, _, err := work(acme, other, true); !problem.Is(err, problem.Conflict) {
 		t.Errorf("another request: %v", err)
 	}
 	if _, done, err := work(colleague, request, true); done || err != nil {

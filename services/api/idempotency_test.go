@@ -51,8 +51,11 @@ func TestAKeyStandsForOneRequest(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err := p.connections.CreateConnection(t.Context(), keyed(&imagov1.CreateConnectionRequest{OrgUrl: "https://b.okta.com"}, "k"))
-	if c, ok := connect.CodeOf(err), problemOf(t, err, connect.CodeOf(err)); c != connect.CodeInvalidArgument && c != connect.CodeAlreadyExists || ok.GetHint() == "" {
-		t.Errorf("another request: %v", err)
+	if pr := problemOf(t, err, connect.CodeAlreadyExists); pr.GetField() != idempotencyHeader || pr.GetHint() == "" {
+		t.Errorf("another request: %v", pr)
+	}
+	if status, body := w.rest(p, "POST", "/v1/connections", `{"org_url":"https://b.okta.com"}`, idempotencyHeader, "k"); status != 409 || body["field"] != idempotencyHeader {
+		t.Errorf("another request by REST: %d %v", status, body)
 	}
 	if n := w.count(`select count(*) from connections where account_id = $1`, p.account); n != 1 {
 		t.Errorf("%d connections, want 1", n)

@@ -29,8 +29,8 @@ type Response struct {
 // given and done is true: do nothing. Whoever sends the same at the same moment waits
 // here until the first has committed.
 //
-// A key that stood for another request is Invalid; one whose work was begun and never
-// answered is a Conflict.
+// A key that stood for another request, or whose work was begun and never answered, is
+// a Conflict.
 func Reserve(ctx context.Context, tx *postgres.Tx, r Request) (before Response, done bool, err error) {
 	n, err := rows.Exec(ctx, tx, `
 		insert into idempotency_keys (account_id, user_id, key, method, request_hash)
@@ -50,12 +50,18 @@ func Reserve(ctx context.Context, tx *postgres.Tx, r Request) (before Response, 
 	case err != nil:
 		return before, false, err
 	case known.Method != r.Method || string(known.RequestHash) != string(r.Hash[:]):
-		return before, false, problem.InField("Idempotency-Key", "it stood for another request before").WithHint("choose a new key")
+		return before, false, reused()
 	case known.Status == nil:
 		return before, false, problem.New(problem.Conflict, "the request with that idempotency key is still being answered").
 			WithHint("try again in a moment")
 	}
 	return Response{*known.Status, known.Response}, true, nil
+}
+
+func reused() error {
+	p := problem.New(problem.Conflict, "it stood for another request before").WithHint("choose a new key")
+	p.Field = "Idempotency-Key"
+	return p
 }
 
 // Store keeps the answer for a day.
