@@ -47,7 +47,7 @@ func (s *Service) routes() (http.Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("rest: %w", err)
 	}
-	mux.Handle("/v1/", wire.Problems(http.MaxBytesHandler(rest, maxBody), requestID))
+	mux.Handle("/v1/", wire.Unfolded(wire.Problems(http.MaxBytesHandler(rest, maxBody), requestID), requestID))
 	mux.HandleFunc("GET /openapi.yaml", openAPI)
 	mux.HandleFunc("/", nothing)
 	return s.observe(secure(mux)), nil

@@ -40,6 +40,19 @@ func Problems(next http.Handler, requestID func(*http.Request) string) http.Hand
 	})
 }
 
+// Unfolded refuses requests that come compressed: the transcoder would unfold them
+// whole, and a megabyte may unfold to a thousand.
+func Unfolded(next http.Handler, requestID func(*http.Request) string) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if encoding := r.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
+			p := problem.InField("Content-Encoding", "requests are not taken compressed").WithHint("send the JSON as it is")
+			WriteProblem(w, http.StatusUnsupportedMediaType, p, requestID(r))
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
 // WriteProblem answers a problem document for an error that no handler made.
 func WriteProblem(w http.ResponseWriter, status int, p *problem.Problem, requestID string) {
 	d := fromProblem(detail(p), status)
