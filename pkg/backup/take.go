@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -226,6 +227,7 @@ func (e *listError) Unwrap() error { return e.err }
 func (t *taking) add(ctx context.Context, info resource.Info, at *typeState, parent resource.Key, page provider.Page) error {
 	at.Calls += int64(page.Calls)
 	at.Begun, t.s.Failures = true, 0
+	below := t.chosenBelow(info.Type)
 	for _, r := range page.Resources {
 		if r.Type != info.Type || parent.ID != "" && r.Parent != idOf(parent) {
 			return &listError{fmt.Errorf("the list holds a %s of another place", r.Type)}
@@ -233,7 +235,7 @@ func (t *taking) add(ctx context.Context, info resource.Info, at *typeState, par
 		if t.seen[r.Key] {
 			continue
 		}
-		t.choose(r) // the body is the draft's from here on
+		t.choose(below, r) // the body is the draft's from here on
 		if err := t.draft.Add(ctx, r); err != nil {
 			return fmt.Errorf("keep a %s: %w", info.Type, err)
 		}
@@ -244,10 +246,15 @@ func (t *taking) add(ctx context.Context, info resource.Info, at *typeState, par
 	return nil
 }
 
+// chosenBelow are the types that can exist only under some resources of a type.
+func (t *taking) chosenBelow(parent resource.Type) []resource.Info {
+	return slices.DeleteFunc(t.Catalog.Children(parent), func(child resource.Info) bool { return child.Within == nil || child.Swept })
+}
+
 // choose decides which types can exist under a resource, while its body is at hand.
-func (t *taking) choose(r resource.Resource) {
-	for _, child := range t.Catalog.Children(r.Type) {
-		if child.Within != nil && !child.Swept && child.Within(r) {
+func (t *taking) choose(below []resource.Info, r resource.Resource) {
+	for _, child := range below {
+		if child.Within(r) {
 			at := t.s.of(child.Type)
 			at.Parents = append(at.Parents, idOf(r.Key))
 		}

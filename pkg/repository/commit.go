@@ -100,7 +100,7 @@ func (d *Draft) singleGroup(ctx context.Context, t resource.Type, group []ranked
 
 // rewrite makes segments in which each key stands once.
 func (d *Draft) rewrite(ctx context.Context, t resource.Type, segments []snapshot.Segment) (fresh []snapshot.Segment, err error) {
-	b := newBuffer(t, d.r.o)
+	b := newBuffer(t, d.r.o, nil)
 	for res, err := range newest(d.r.merge(ctx, d.facts.Prefix, segments)) {
 		if err == nil {
 			err = b.add(res)

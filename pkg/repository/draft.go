@@ -25,6 +25,7 @@ type Draft struct {
 	mu      sync.Mutex
 	facts   state
 	buffers map[resource.Type]*buffer
+	spare   *buffer // an empty one, for its room; nil: none
 	digest  string // of the committed manifest
 }
 
@@ -94,7 +95,7 @@ func (d *Draft) Add(ctx context.Context, res resource.Resource) error {
 	defer d.mu.Unlock()
 	b := d.buffers[res.Type]
 	if b == nil {
-		b = newBuffer(res.Type, d.r.o)
+		b, d.spare = newBuffer(res.Type, d.r.o, d.spare), nil
 		d.buffers[res.Type] = b
 	}
 	before := b.memory()
@@ -127,8 +128,14 @@ func (d *Draft) relieve(ctx context.Context) error {
 	if err := d.write(ctx, largest); err != nil {
 		return err
 	}
-	delete(d.buffers, largest.typ)
+	delete(d.buffers, largest.typ) // and no spare: too much is taken as it is
 	return nil
+}
+
+// release lets go of an empty buffer, but for its room, which the next type uses.
+func (d *Draft) release(t resource.Type) {
+	d.spare = d.buffers[t]
+	delete(d.buffers, t)
 }
 
 // write makes a segment of a buffer. On error the buffer keeps its records: the
@@ -164,7 +171,7 @@ func (d *Draft) flush(ctx context.Context) error {
 		if err := d.write(ctx, d.buffers[t]); err != nil {
 			return fmt.Errorf("flush %s: %w", t, err)
 		}
-		delete(d.buffers, t) // types come one after the other: let go of the memory
+		d.release(t) // types come one after the other: let go of the memory
 	}
 	return nil
 }

@@ -35,10 +35,15 @@ type buffer struct {
 	target   int  // bytes of plain at which to write a segment
 }
 
-// newBuffer guesses how well its first segment will compress.
-func newBuffer(t resource.Type, o Options) *buffer {
+// newBuffer guesses how well its first segment will compress. It takes over the room
+// of a spare one, if there is one.
+func newBuffer(t resource.Type, o Options, spare *buffer) *buffer {
 	const ratio = 4
-	return &buffer{typ: t, target: aim(ratio, o)}
+	b := &buffer{typ: t, target: aim(ratio, o)}
+	if spare != nil {
+		b.plain, b.names, b.lines = spare.plain[:0], spare.names[:0], spare.lines[:0]
+	}
+	return b
 }
 
 // line is where a record lies in plain, and its parent and id in names.
