@@ -118,6 +118,7 @@ type Finding struct {
 	Severity Severity `json:"severity"`
 	Title    string   `json:"title"`    // "Group deleted"
 	Sentence string   `json:"sentence"` // what, who, from where: for a person
+	What     string   `json:"what"`     // its first part: what happened
 	Observation
 	// Consequences are other things that the same change led to, a sentence each.
 	Consequences []string `json:"consequences,omitempty"`

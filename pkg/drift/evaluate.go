@@ -34,8 +34,10 @@ func (r *Rules) Evaluate(f Facts, observed []Observation) ([]Finding, error) {
 			return nil, err
 		}
 		for _, rule := range rules {
+			what := what(f.Catalog, rule, o)
 			out = append(out, Finding{
-				Rule: rule.Name, Severity: rule.Severity, Title: rule.Title, Sentence: sentence(f.Catalog, rule, o),
+				Rule: rule.Name, Severity: rule.Severity, Title: rule.Title, What: what,
+				Sentence:    what + who(o.Attribution) + wake(o.Affected),
 				Observation: o, Consequences: consequences(f.Catalog, observed, i), Snapshot: f.Snapshot, Found: f.Found,
 			})
 		}
@@ -89,11 +91,10 @@ func (f Finding) DedupKey() string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// sentence is the rule's, with who did it, and what went with it.
-func sentence(catalog resource.Catalog, rule Rule, o Observation) string {
+// what is the rule's sentence.
+func what(catalog resource.Catalog, rule Rule, o Observation) string {
 	info, _ := catalog.Info(o.Change.Key.Type)
-	s := strings.NewReplacer("{label}", o.Label, "{parent}", o.ParentLabel, "{type}", strings.ToLower(info.Title)).Replace(rule.Sentence)
-	return s + "." + who(o.Attribution) + wake(o.Affected)
+	return strings.NewReplacer("{label}", o.Label, "{parent}", o.ParentLabel, "{type}", strings.ToLower(info.Title)).Replace(rule.Sentence) + "."
 }
 
 // who says by whom, from where, and no more than the log proves.
@@ -162,10 +163,15 @@ func consequences(catalog resource.Catalog, observed []Observation, of int) (out
 		if i == of || !follows(o.Attribution, cause) {
 			continue
 		}
-		info, _ := catalog.Info(o.Change.Key.Type)
-		out = append(out, info.Title+" “"+o.Label+"” "+happened(o.Change))
+		out = append(out, Consequence(catalog, o))
 	}
 	return out
+}
+
+// Consequence is an observation as it stands among a finding's Consequences.
+func Consequence(catalog resource.Catalog, o Observation) string {
+	info, _ := catalog.Info(o.Change.Key.Type)
+	return info.Title + " “" + o.Label + "” " + happened(o.Change)
 }
 
 // follows reports whether a change belongs to what led to another: it came through

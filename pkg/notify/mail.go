@@ -1,8 +1,10 @@
 package notify
 
 import (
+	"cmp"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -24,8 +26,9 @@ func (SignInCode) template() string { return "sign_in_code" }
 // subject leaves the code out: subjects show on locked screens.
 func (SignInCode) subject() string { return "Your Imago sign-in code" }
 
-// Minutes is how long the code is valid.
-func (c SignInCode) Minutes() int { return int(c.Valid.Minutes()) }
+// Minutes is how long the code is valid, to the nearest minute: a mail is made a moment
+// after its code.
+func (c SignInCode) Minutes() int { return max(1, int(c.Valid.Round(time.Minute).Minutes())) }
 
 // Place says which connection a mail is about.
 type Place struct {
@@ -36,33 +39,42 @@ type Place struct {
 // DriftAlert tells of the findings of one look at an org, in one mail.
 type DriftAlert struct {
 	Place
-	Findings []Finding
-	More     int // findings that the mail leaves out
+	Findings []Finding // the worst first
+	More     int       // findings that the mail leaves out
 }
 
 func (DriftAlert) template() string { return "drift_alert" }
 
 func (a DriftAlert) subject() string {
-	lead := a.lead()
-	if a.Total() == 1 {
-		return "[Imago] " + lead.Severity + ": " + lead.Title.String()
+	worst := a.Findings[0]
+	s := "[Imago] " + worst.Worst() + ": " + worst.Title.String()
+	switch others := a.Total() - 1; {
+	case others > 0:
+		return s + ", and " + plural(others+a.Followed(), "more change", "more changes")
+	case a.Followed() > 0:
+		return s + ", and " + strconv.Itoa(a.Followed()) + " that followed from it"
 	}
-	return "[Imago] " + lead.Severity + ": " + lead.Title.String() + ", and " + plural(a.Total()-1, "more change", "more changes")
+	return s
 }
 
-// Total counts the findings, those that the mail leaves out among them.
+// Total counts the changes, those that the mail leaves out among them, and without
+// those that followed from one of them.
 func (a DriftAlert) Total() int { return len(a.Findings) + a.More }
 
-// lead is the first of the worst findings.
-func (a DriftAlert) lead() (lead Finding) {
-	for _, s := range []string{"low", "medium", "high", "critical"} {
-		for _, f := range slices.Backward(a.Findings) {
-			if f.Severity == s {
-				lead = f
-			}
-		}
+// Followed counts the changes that followed from others.
+func (a DriftAlert) Followed() (n int) {
+	for _, f := range a.Findings {
+		n += len(f.Followed) + f.MoreFollowed
 	}
-	return lead
+	return n
+}
+
+// severities, the worst first.
+var severities = []string{"critical", "high", "medium", "low"}
+
+// BySeverity orders severities, the worst first.
+func BySeverity(a, b string) int {
+	return cmp.Compare(slices.Index(severities, a), slices.Index(severities, b))
 }
 
 // Finding is one change that somebody should hear about.
@@ -85,6 +97,26 @@ type Finding struct {
 	Hidden   int // fields that the mail leaves out
 	Related  []Text
 	Snapshot string // ID of the snapshot that holds it as it was
+	// Followed are the changes that it led to, the worst first.
+	Followed     []Followed
+	MoreFollowed int // those that the mail leaves out
+}
+
+// Followed is a change that another one led to.
+type Followed struct {
+	Severity string
+	Sentence Text // what happened, without who did it
+}
+
+// Worst is the worst severity among the finding and what followed from it.
+func (f Finding) Worst() string {
+	worst := f.Severity
+	for _, c := range f.Followed {
+		if BySeverity(c.Severity, worst) < 0 {
+			worst = c.Severity
+		}
+	}
+	return worst
 }
 
 // Field is one path that differs.

@@ -43,6 +43,18 @@ func weakenedRule() Finding {
 	}
 }
 
+// deletedWithConsequences is a deleted group that policies and rules named.
+func deletedWithConsequences() Finding {
+	f := deletedGroup()
+	f.Followed = []Followed{
+		{"critical", "The rule “Admins” of the policy “Finance apps” lost a restriction, and lets in more than it did."},
+		{"medium", "The group rule “Finance by department” is invalid and puts nobody into a group any more."},
+	}
+	f.MoreFollowed = 3
+	f.Related = []Text{"Application “Payroll” changed: visibility gained true"}
+	return f
+}
+
 // hostile is a finding in which everything that somebody could write tries something.
 func hostile() Finding {
 	f := deletedGroup()
@@ -55,6 +67,7 @@ func hostile() Finding {
 	f.Key = "group/00g1; rm -rf ~"
 	f.Fields = []Field{{Path: "profile.evil</td>.name", Before: "javascript:alert(1)", After: "http://evil.example/?a=1&b=2"}}
 	f.Related = []Text{"<b>bold</b> to evil.example.org"}
+	f.Followed = []Followed{{"high", "The rule <script>x</script> https://evil.example/b\nlost a restriction."}}
 	return f
 }
 
@@ -78,7 +91,9 @@ func mails() map[string]Mail {
 	return map[string]Mail{
 		"sign_in_code":             SignInCode{Code: "042137", Valid: 10 * time.Minute},
 		"drift_alert":              DriftAlert{Place: place, Findings: []Finding{deletedGroup()}},
-		"drift_alert_several":      DriftAlert{Place: place, Findings: []Finding{deletedGroup(), weakenedRule()}, More: 5},
+		"drift_alert_several":      DriftAlert{Place: place, Findings: []Finding{weakenedRule(), deletedGroup()}, More: 5},
+		"drift_alert_folded":       DriftAlert{Place: place, Findings: []Finding{deletedWithConsequences()}},
+		"drift_alert_folded_more":  DriftAlert{Place: place, Findings: []Finding{weakenedRule(), deletedWithConsequences()}},
 		"drift_alert_hostile":      DriftAlert{Place: Place{Connection: "<i>x</i>\nX: y", Org: "https://acme.okta.com"}, Findings: []Finding{hostile()}},
 		"restore_receipt":          receipt(),
 		"restore_receipt_stopped":  stopped,
@@ -158,12 +173,12 @@ func TestHostileTextStaysText(t *testing.T) {
 func TestStringsOfOthersAreText(t *testing.T) {
 	t.Parallel()
 	ours := map[string]bool{
-		"SignInCode.Code": true, "Place.Org": true, "Finding.Severity": true, "Finding.Event": true,
+		"SignInCode.Code": true, "Place.Org": true, "Finding.Severity": true, "Followed.Severity": true, "Finding.Event": true,
 		"Finding.Key": true, "Finding.Snapshot": true, "RestoreReceipt.Restore": true,
 		"RestoreReceipt.Outcome": true, "RestoreReceipt.Digest": true, "Written.Op": true,
 		"SnapshotFailed.Snapshot": true, "SnapshotOverdue.Cron": true, "SnapshotOverdue.TimeZone": true,
 	}
-	for _, v := range []any{SignInCode{}, DriftAlert{}, Place{}, Finding{}, Field{}, RestoreReceipt{}, Written{}, SnapshotFailed{}, SnapshotOverdue{}} {
+	for _, v := range []any{SignInCode{}, DriftAlert{}, Place{}, Finding{}, Followed{}, Field{}, RestoreReceipt{}, Written{}, SnapshotFailed{}, SnapshotOverdue{}} {
 		typ := reflect.TypeOf(v)
 		for f := range typ.Fields() {
 			name := typ.Name() + "." + f.Name
@@ -188,6 +203,22 @@ func TestText(t *testing.T) {
 	} {
 		if got := Text(in).String(); got != want {
 			t.Errorf("Text(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
+
+// A mail is made a moment after its code: nobody is told of nine minutes.
+func TestCodeIsValidForWholeMinutes(t *testing.T) {
+	t.Parallel()
+	for valid, want := range map[time.Duration]int{
+		10 * time.Minute:                     10,
+		10*time.Minute - 30*time.Millisecond: 10,
+		9*time.Minute + 29*time.Second:       9,
+		20 * time.Second:                     1,
+		time.Minute + 29*time.Second:         1,
+	} {
+		if got := (SignInCode{Valid: valid}).Minutes(); got != want {
+			t.Errorf("%v: %d minutes, want %d", valid, got, want)
 		}
 	}
 }

@@ -2,7 +2,6 @@ package worker
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -10,7 +9,6 @@ import (
 
 	"imago/pkg/account"
 	"imago/pkg/diff"
-	"imago/pkg/drift"
 	"imago/pkg/envelope"
 	"imago/pkg/job"
 	"imago/pkg/notify"
@@ -32,6 +30,7 @@ import (
 // How much of what happened one mail shows.
 const (
 	mostFindings = 20
+	mostFollowed = 20 // of each finding
 	mostFields   = 20
 	mostWrites   = 50
 )
@@ -169,62 +168,6 @@ func hint(p *problem.Problem) string {
 		return ""
 	}
 	return p.Hint
-}
-
-func (l *letter) alert(place notify.Place) (notify.Mail, error) {
-	out := notify.DriftAlert{Place: place, More: max(0, len(l.findings)-mostFindings)}
-	for _, row := range l.findings[:len(l.findings)-out.More] {
-		var f drift.Finding
-		if err := sealed.Finding(row.ConnectionID, row.DedupKey).Open(l.ring, row.Sealed, &f); err != nil {
-			return nil, err
-		}
-		out.Findings = append(out.Findings, findingText(f, row, l.title(f.Change.Key.Type)))
-	}
-	return out, nil
-}
-
-// title is what people call a type.
-func (l *letter) title(t resource.Type) string {
-	if info, ok := l.catalogs(l.connection.Provider).Info(t); ok {
-		return info.Title
-	}
-	return string(t)
-}
-
-// findingText is a finding in the mail's words.
-func findingText(f drift.Finding, row findings.Finding, title string) notify.Finding {
-	out := notify.Finding{
-		Severity: row.Severity, Title: notify.Text(f.Title + ": " + f.Label), Sentence: notify.Text(f.Sentence),
-		Type: notify.Text(title), Object: notify.Text(f.Label), Key: f.Change.Key.String(),
-		When: row.EventTime, Snapshot: f.Snapshot,
-	}
-	if e := f.Attribution.Event; e != nil {
-		out.Certain, out.Who, out.WhoType = true, notify.Text(firstOf(e.Actor.Login, e.Actor.Name, e.Actor.ID)), notify.Text(e.Actor.Type)
-		out.When, out.IP, out.Agent, out.Where = e.Time, notify.Text(e.Client.IP), notify.Text(e.Client.UserAgent), notify.Text(e.Client.Place)
-		out.Event = e.Name
-	} else if c := f.Attribution.Candidates; len(c) > 0 {
-		out.Who = notify.Text(firstOf(c[0].Actor.Login, c[0].Actor.Name, c[0].Actor.ID))
-	}
-	if f.ParentLabel != "" {
-		out.Object = notify.Text(f.Label + " in " + f.ParentLabel)
-	}
-	out.Hidden = max(0, len(f.Change.Fields)-mostFields)
-	for _, d := range f.Change.Fields[:len(f.Change.Fields)-out.Hidden] {
-		out.Fields = append(out.Fields, notify.Field{Path: notify.Text(d.Path), Before: value(d.Before), After: value(d.After)})
-	}
-	for _, c := range f.Consequences {
-		out.Related = append(out.Related, notify.Text(c))
-	}
-	return out
-}
-
-// value shows a JSON value; texts without their quotes.
-func value(raw json.RawMessage) notify.Text {
-	var s string
-	if err := json.Unmarshal(raw, &s); err == nil {
-		return notify.Text(s)
-	}
-	return notify.Text(raw)
 }
 
 func firstOf(words ...string) string {

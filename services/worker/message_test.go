@@ -60,6 +60,50 @@ func TestFindingsOfOneLookAreOneMail(t *testing.T) {
 	}
 }
 
+// What a deletion led to is folded into its finding: a line each, the worst first,
+// without telling again who did it, and not once more among what came with it.
+func TestWhatFollowedIsFolded(t *testing.T) {
+	t.Parallel()
+	w := worldtest.New(t, worldtest.Options{})
+	gone := resource.Key{Type: "group", ID: "00g1"}
+	event := &provider.Event{ID: "e1", Name: "group.lifecycle.delete", Actor: provider.Actor{ID: "00u1", Type: "User", Login: "mallory@acme.example"}}
+	lost := func(rule string, severity drift.Severity, label, what string) drift.Finding {
+		return drift.Finding{
+			Rule: rule, Severity: severity, Title: "Title of " + rule, What: what, Sentence: what + " It named what mallory@acme.example deleted.",
+			Observation: drift.Observation{
+				Label: label, Attribution: drift.Attribution{Event: event, Through: &gone},
+				Change: diff.Change{Key: resource.Key{Type: "group_rule", ID: rule}, Op: diff.Update, Fields: []diff.Field{{Path: "status", Op: diff.Create, After: json.RawMessage(`1`)}}},
+			},
+		}
+	}
+	deleted := drift.Finding{
+		Rule: "group_deleted", Severity: drift.High, Title: "Group deleted", Sentence: "mallory@acme.example deleted the group Finance.",
+		Observation:  drift.Observation{Label: "Finance", Change: diff.Change{Key: gone, Op: diff.Delete}, Attribution: drift.Attribution{Event: event}},
+		Consequences: []string{"Group rule “R1” status gained 1", "Application “Payroll” changed"},
+	}
+	r1, r2 := lost("r1", drift.Medium, "R1", "The group rule R1 is invalid."), lost("r2", drift.Critical, "R2", "The rule R2 lets in more.")
+	deleted.Consequences[0] = drift.Consequence(worldtest.Providers()[0].Catalog(), r1.Observation)
+	elsewhere := lost("r3", drift.Low, "R3", "The rule R3 is invalid.")
+	elsewhere.Attribution.Through = &resource.Key{Type: "group", ID: "00gother"}
+	store(t, w, r1, elsewhere, deleted, r2)
+	work(t, w, worker.Config{}, deps(t, w))
+	ctx, cancel := context.WithTimeout(t.Context(), worldtest.Patience)
+	defer cancel()
+	mail := w.Mails.Wait(ctx, t, func(m notifytest.Mail) bool { return m.To == w.Account.Email })
+	if mail.Subject != "[Imago] critical: Group deleted: Finance, and 3 more changes" {
+		t.Errorf("subject: %s", mail.Subject)
+	}
+	for want, times := range map[string]int{
+		"noticed 2 changes in": 1, "and 2 that followed from them": 1, "What followed from it": 1,
+		"critical  The rule R2 lets in more.\n    medium    The group rule R1 is invalid.\n": 1,
+		"R1": 1, "R2": 1, "Application “Payroll” changed": 1, "The rule R3 is invalid. It named what": 1, "Severity  ": 2,
+	} {
+		if n := strings.Count(mail.Text, want); n != times {
+			t.Errorf("%q stands %d times in the mail, not %d:\n%s", want, n, times, mail.Text)
+		}
+	}
+}
+
 // store stores findings in one transaction, as the drift monitor does.
 func store(t *testing.T, w *worldtest.World, all ...drift.Finding) {
 	t.Helper()
