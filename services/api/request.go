@@ -2,11 +2,12 @@ package api
 
 import (
 	"context"
-	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -14,6 +15,8 @@ import (
 
 	"imago/pkg/account"
 	"imago/pkg/postgres"
+	"imago/pkg/problem"
+	"imago/services/api/internal/wire"
 )
 
 // request is what is known of one HTTP request while it is answered. The
@@ -59,26 +62,31 @@ func (s *Service) observe(next http.Handler) http.Handler {
 		q := &request{id: id.String(), ip: s.clientIP(r)}
 		w.Header().Set("X-Request-Id", q.id)
 		seen := &statusWriter{ResponseWriter: w, status: http.StatusOK}
-		q.err = s.limitReading(w, r)
-		next.ServeHTTP(seen, r.WithContext(context.WithValue(r.Context(), requestKey{}, q)))
-		s.report(r, q, seen.status, s.now().Sub(began))
+		defer func() { s.report(r, q, seen.status, s.now().Sub(began)) }()
+		survive(seen, r.WithContext(context.WithValue(r.Context(), requestKey{}, q)), next)
 	})
 }
 
-// limitReading keeps a client from sending its body for ever. Streams are left alone:
-// a deadline on reading would end them, too; theirs is the context's.
-func (s *Service) limitReading(w http.ResponseWriter, r *http.Request) error {
-	for _, stream := range []string{"application/connect+", "application/grpc"} {
-		if strings.HasPrefix(r.Header.Get("Content-Type"), stream) {
-			return nil
+// survive answers a request whose handling panics, where connect's own net (recovered)
+// is not below: the defect is logged, and not only that the client was cut off.
+func survive(w *statusWriter, r *http.Request, next http.Handler) {
+	defer func() {
+		what := recover()
+		switch what {
+		case nil:
+			return
+		case http.ErrAbortHandler:
+			panic(what)
 		}
-	}
-	// Real time, whatever clock the service goes by: the deadline is the kernel's.
-	err := http.NewResponseController(w).SetReadDeadline(time.Now().Add(s.config.Timeout + 5*time.Second))
-	if errors.Is(err, http.ErrNotSupported) {
-		return nil // no connection below: a test's recorder
-	}
-	return err
+		q := requestOf(r.Context())
+		q.err = fmt.Errorf("panic: %v\n%s", what, debug.Stack())
+		if w.begun {
+			panic(http.ErrAbortHandler) // what was sent so far must not look whole
+		}
+		p := problem.New("", "something went wrong on our side (request %s)", q.id)
+		wire.WriteProblem(w, http.StatusInternalServerError, p, q.id)
+	}()
+	next.ServeHTTP(w, r)
 }
 
 func (s *Service) report(r *http.Request, q *request, status int, took time.Duration) {
@@ -113,6 +121,11 @@ func (w *statusWriter) WriteHeader(status int) {
 		w.status, w.begun = status, true
 	}
 	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *statusWriter) Write(b []byte) (int, error) {
+	w.begun = true
+	return w.ResponseWriter.Write(b)
 }
 
 // Flush is for streams, which send each message at once.

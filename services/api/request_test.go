@@ -3,13 +3,17 @@ package api
 import (
 	"errors"
 	"fmt"
+	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"connectrpc.com/connect"
+	"github.com/prometheus/client_golang/prometheus"
 
 	imagov1 "imago/proto/imago/v1"
 )
@@ -77,6 +81,42 @@ func TestInternalErrorsAreLoggedAndNotShown(t *testing.T) {
 	}
 	if status, body := w.rest(p, "GET", "/v1/activity", ""); status != 500 || strings.Contains(fmt.Sprint(body), "keyring") || body["request_id"] == nil {
 		t.Errorf("by REST: %d %v", status, body)
+	}
+}
+
+// TestPanicsAreToldInTheLog covers what runs around the RPCs, which connect does not guard.
+func TestPanicsAreToldInTheLog(t *testing.T) {
+	t.Parallel()
+	book := new(logBook)
+	m, err := newMetrics(prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &Service{log: slog.New(slog.NewJSONHandler(book, nil)), now: time.Now, metrics: m}
+	for name, begin := range map[string]bool{"before an answer": false, "within one": true} {
+		server := httptest.NewServer(s.observe(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			if begin {
+				if _, err := w.Write(make([]byte, 1<<20)); err != nil {
+					t.Error(err)
+				}
+			}
+			panic("the defect " + name)
+		})))
+		t.Cleanup(server.Close)
+		res, err := http.Get(server.URL)
+		if err != nil {
+			t.Fatal(err)
+		}
+		body, err := io.ReadAll(res.Body)
+		if begin != (err != nil) || !begin && (res.StatusCode != 500 || !strings.Contains(string(body), "request_id")) {
+			t.Errorf("%s: %d, %d bytes, %v", name, res.StatusCode, len(body), err)
+		}
+		if strings.Contains(string(body), "defect") || !strings.Contains(book.String(), "the defect "+name) {
+			t.Errorf("%s: the client reads %.100q, the log says %s", name, body, book)
+		}
+		if err := res.Body.Close(); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
