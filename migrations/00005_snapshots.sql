@@ -3,7 +3,6 @@ create table snapshots (
     id uuid not null default new_id(),
     account_id uuid not null,
     connection_id uuid not null,
-    prefix text not null,
     trigger text not null,
     state text not null default 'queued',
     requested_by uuid,
@@ -23,7 +22,6 @@ create table snapshots (
     problem jsonb,
     constraint snapshots_pkey primary key (id),
     constraint snapshots_account_id_key unique (account_id, id),
-    constraint snapshots_prefix_key unique (account_id, connection_id, prefix),
     constraint snapshots_connection_fkey foreign key (account_id, connection_id)
         references connections (account_id, id),
     constraint snapshots_requested_by_fkey foreign key (requested_by) references users (id),
@@ -44,13 +42,13 @@ alter table snapshots enable row level security;
 alter table snapshots force row level security;
 create policy snapshots_own on snapshots to imago_api, imago_worker, imago_drift
     using (account_id = (select current_account()));
-grant select (id, account_id, connection_id, prefix, trigger, state, requested_by, created_at, started_at, ended_at,
+grant select (id, account_id, connection_id, trigger, state, requested_by, created_at, started_at, ended_at,
         waits_until, manifest_digest, objects, bytes, plain_bytes, calls, gaps, types, problem),
-    insert (id, account_id, connection_id, prefix, trigger, requested_by) on snapshots to imago_api;
-grant select, insert (id, account_id, connection_id, prefix, trigger, requested_by),
+    insert (id, account_id, connection_id, trigger, requested_by) on snapshots to imago_api;
+grant select, insert (id, account_id, connection_id, trigger, requested_by),
     update (state, started_at, ended_at, waits_until, manifest_digest, objects, bytes, plain_bytes, calls, gaps,
         types, checkpoint, lease, problem) on snapshots to imago_worker;
-grant select (id, account_id, connection_id, prefix, trigger, state, requested_by, created_at, started_at, ended_at,
+grant select (id, account_id, connection_id, trigger, state, requested_by, created_at, started_at, ended_at,
         waits_until, manifest_digest, objects, bytes, plain_bytes, calls, gaps, types, problem)
     on snapshots to imago_drift;
 

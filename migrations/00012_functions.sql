@@ -160,7 +160,7 @@ comment on function claim_due_schedules(timestamptz, int) is 'schedules whose ti
 
 -- For imago_worker, with a running run_schedules job.
 -- +goose StatementBegin
-create function start_scheduled_snapshot(connection uuid, next_run timestamptz, at_prefix text)
+create function start_scheduled_snapshot(connection uuid, next_run timestamptz)
 returns table (account_id uuid, snapshot_id uuid)
 language plpgsql volatile security definer set search_path = ''
 as $$
@@ -178,14 +178,14 @@ begin
         return;
     end if;
     return query
-        insert into public.snapshots as n (account_id, connection_id, prefix, trigger)
-        values (owner, connection, at_prefix, 'schedule')
+        insert into public.snapshots as n (account_id, connection_id, trigger)
+        values (owner, connection, 'schedule')
         on conflict (account_id, connection_id) where state in ('queued', 'running') do nothing
         returning n.account_id, n.id;
 end
 $$;
 -- +goose StatementEnd
-comment on function start_scheduled_snapshot(uuid, timestamptz, text)
+comment on function start_scheduled_snapshot(uuid, timestamptz)
     is 'moves a schedule on and queues its snapshot; nothing while one is unfinished or the connection is not ready';
 
 -- For imago_worker, with a running run_schedules job. The rows stay locked until the
@@ -327,7 +327,7 @@ begin
             ('claim_alarms(timestamptz, int)', 'imago_worker'),
             ('set_alarm(uuid, timestamptz)', 'imago_worker'),
             ('claim_due_schedules(timestamptz, int)', 'imago_worker'),
-            ('start_scheduled_snapshot(uuid, timestamptz, text)', 'imago_worker'),
+            ('start_scheduled_snapshot(uuid, timestamptz)', 'imago_worker'),
             ('purge_expired()', 'imago_worker'),
             ('end_orphans()', 'imago_worker'),
             ('followable_connections(int)', 'imago_drift'),

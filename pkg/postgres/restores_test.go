@@ -26,7 +26,7 @@ type surgery struct {
 func newSurgery(t *testing.T) surgery {
 	t.Helper()
 	s := surgery{bench: newBench(t)}
-	taken := s.taken(t, "1")
+	taken := s.taken(t)
 	in(t, s.api, s.acme.Proof, func(tx *postgres.Tx) (err error) {
 		s.restore, err = restores.Request(t.Context(), tx, wanted(t, s.connection, taken.ID))
 		return err
@@ -206,9 +206,9 @@ func TestRestoreIsCancelledBeforeItWrites(t *testing.T) {
 func TestRestoreNeedsASnapshotThatWasTaken(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	unfinished, _ := b.queue(t, "1")
+	unfinished, _ := b.queue(t)
 	theirs := newBench(t)
-	taken := theirs.taken(t, "1")
+	taken := theirs.taken(t)
 	for name, id := range map[string]string{"unfinished": unfinished.ID, "somebody else's": taken.ID, "none": "x"} {
 		err := b.api.As(t.Context(), b.acme.Proof, func(tx *postgres.Tx) error {
 			_, err := restores.Request(t.Context(), tx, wanted(t, b.connection, id))

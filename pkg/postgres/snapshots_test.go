@@ -35,10 +35,10 @@ func newBench(t *testing.T) bench {
 		base.Job(t, job.TakeSnapshot{AccountID: string(acme.ID), ConnectionID: "running"})}
 }
 
-func (b bench) queue(t *testing.T, prefix string) (s snapshots.Snapshot, made bool) {
+func (b bench) queue(t *testing.T) (s snapshots.Snapshot, made bool) {
 	t.Helper()
 	in(t, b.api, b.acme.Proof, func(tx *postgres.Tx) (err error) {
-		s, made, err = snapshots.Queue(t.Context(), tx, b.connection, snapshots.Manual, prefix)
+		s, made, err = snapshots.Queue(t.Context(), tx, b.connection, snapshots.Manual)
 		return err
 	})
 	return s, made
@@ -53,9 +53,9 @@ func (b bench) begin(t *testing.T, id string) (lease snapshots.Lease, checkpoint
 	return lease, checkpoint
 }
 
-func (b bench) taken(t *testing.T, prefix string) snapshots.Snapshot {
+func (b bench) taken(t *testing.T) snapshots.Snapshot {
 	t.Helper()
-	s, _ := b.queue(t, prefix)
+	s, _ := b.queue(t)
 	lease, _ := b.begin(t, s.ID)
 	in(t, b.worker, b.job, func(tx *postgres.Tx) error {
 		return snapshots.Finish(t.Context(), tx, lease, "digest", snapshots.Progress{})
@@ -66,11 +66,11 @@ func (b bench) taken(t *testing.T, prefix string) snapshots.Snapshot {
 func TestSnapshotFromQueuedToPartial(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	s, made := b.queue(t, "backups/1")
+	s, made := b.queue(t)
 	if !made || s.State != snapshots.Queued || *s.RequestedBy != b.acme.User {
 		t.Fatalf("queued %+v", s)
 	}
-	if again, made := b.queue(t, "backups/2"); made || again.ID != s.ID {
+	if again, made := b.queue(t); made || again.ID != s.ID {
 		t.Errorf("while one is unfinished: %s, made %v", again.ID, made)
 	}
 	lease, checkpoint := b.begin(t, s.ID)
@@ -123,7 +123,7 @@ func TestSnapshotFromQueuedToPartial(t *testing.T) {
 func TestGhostOfASnapshotCannotWrite(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	s, _ := b.queue(t, "backups/1")
+	s, _ := b.queue(t)
 	ghost, _ := b.begin(t, s.ID)
 	lease, _ := b.begin(t, s.ID)
 	for name, write := range map[string]func(context.Context, *postgres.Tx, snapshots.Lease) error{
@@ -156,7 +156,7 @@ func TestGhostOfASnapshotCannotWrite(t *testing.T) {
 func TestNoSnapshotIsTakenWithoutItsManifest(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
-	s, _ := b.queue(t, "backups/1")
+	s, _ := b.queue(t)
 	lease, _ := b.begin(t, s.ID)
 	err := b.worker.As(t.Context(), b.job, func(tx *postgres.Tx) error {
 		return snapshots.Finish(t.Context(), tx, lease, "", snapshots.Progress{})
@@ -170,8 +170,8 @@ func TestSnapshotsAreListedInParts(t *testing.T) {
 	t.Parallel()
 	b := newBench(t)
 	var want []string
-	for _, prefix := range []string{"1", "2", "3"} {
-		want = append([]string{b.taken(t, prefix).ID}, want...)
+	for range 3 {
+		want = append([]string{b.taken(t).ID}, want...)
 	}
 	var got []string
 	in(t, b.api, b.acme.Proof, func(tx *postgres.Tx) error {
@@ -209,14 +209,14 @@ func TestScheduleQueuesASnapshotOnce(t *testing.T) {
 	}
 	tick := base.Job(t, job.RunSchedules{})
 	started := map[account.ConnectionID]int{}
-	run := func(now time.Time, prefix string) (claimed int) {
+	run := func(now time.Time) (claimed int) {
 		in(t, worker, tick, func(tx *postgres.Tx) error {
 			list, err := schedules.ClaimDue(t.Context(), tx, now, 10)
 			if err != nil {
 				return err
 			}
 			for _, s := range list {
-				_, ok, err := schedules.Start(t.Context(), tx, s.ConnectionID, s.DueAt.Add(24*time.Hour), prefix)
+				_, ok, err := schedules.Start(t.Context(), tx, s.ConnectionID, s.DueAt.Add(24*time.Hour))
 				if err != nil {
 					return err
 				}
@@ -229,16 +229,16 @@ func TestScheduleQueuesASnapshotOnce(t *testing.T) {
 		})
 		return claimed
 	}
-	if n := run(due.Add(-time.Second), "0"); n != 0 {
+	if n := run(due.Add(-time.Second)); n != 0 {
 		t.Errorf("%d claimed before their time", n)
 	}
-	if n := run(due, "1"); n != 2 {
+	if n := run(due); n != 2 {
 		t.Errorf("%d claimed", n)
 	}
-	if n := run(due, "2"); n != 0 {
+	if n := run(due); n != 0 {
 		t.Errorf("%d claimed twice", n)
 	}
-	run(due.Add(24*time.Hour), "3") // the first snapshot is still unfinished
+	run(due.Add(24 * time.Hour)) // the first snapshot is still unfinished
 	if diff := cmp.Diff(map[account.ConnectionID]int{connection: 1}, started); diff != "" {
 		t.Error(diff)
 	}
@@ -301,7 +301,7 @@ func TestOnlyTicksReachAcross(t *testing.T) {
 	})
 	for name, call := range map[string]func(*postgres.Tx) error{
 		"start": func(tx *postgres.Tx) error {
-			_, _, err := schedules.Start(t.Context(), tx, b.connection, time.Now(), "p")
+			_, _, err := schedules.Start(t.Context(), tx, b.connection, time.Now())
 			return err
 		},
 		"end orphans": func(tx *postgres.Tx) error { _, err := schedules.EndOrphans(t.Context(), tx); return err },
@@ -320,7 +320,7 @@ func TestOrphansAreEnded(t *testing.T) {
 	acme := base.Account(t)
 	b := bench{base, acme, base.Connection(t, acme.ID), base.Open(t, "imago_api"), base.Open(t, "imago_worker"),
 		base.Job(t, job.TakeSnapshot{AccountID: string(acme.ID), ConnectionID: "running"})}
-	s, _ := b.queue(t, "1")
+	s, _ := b.queue(t)
 	old := func() {
 		if _, err := base.Owner().Exec(t.Context(), `update snapshots set created_at = now() - interval '2 minutes' where id = $1`, s.ID); err != nil {
 			t.Fatal(err)
@@ -344,7 +344,7 @@ func TestOrphansAreEnded(t *testing.T) {
 	if diff := cmp.Diff([]schedules.Orphan{{AccountID: acme.ID, Kind: "snapshot", ID: s.ID}}, end()); diff != "" {
 		t.Error(diff)
 	}
-	if again, made := b.queue(t, "2"); !made || again.ID == s.ID {
+	if again, made := b.queue(t); !made || again.ID == s.ID {
 		t.Error("the place is still held")
 	}
 }

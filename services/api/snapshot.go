@@ -44,7 +44,7 @@ func (s snapshotService) TakeSnapshot(ctx context.Context, r *connect.Request[im
 		if err := ready(ctx, w.Tx, account.ConnectionID(id)); err != nil {
 			return nil, err
 		}
-		snap, made, err := snapshots.Queue(ctx, w.Tx, account.ConnectionID(id), trigger, snapshots.Prefix(s.now()))
+		snap, made, err := snapshots.Queue(ctx, w.Tx, account.ConnectionID(id), trigger)
 		if err != nil {
 			return nil, in("connection_id", connectionsHint, err)
 		}

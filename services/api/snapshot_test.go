@@ -74,8 +74,8 @@ func (w *world) take(p *person, c account.ConnectionID, org []thing, gaps ...sna
 	if len(gaps) > 0 {
 		state = "partial"
 	}
-	w.exec(`insert into snapshots (id, account_id, connection_id, prefix, trigger, state, started_at, ended_at, manifest_digest, objects)
-		values ($1, $2, $3, $4, 'manual', $5, $6, now(), $7, $8)`, id, p.account, c, id, state, at, draft.Digest(), len(org))
+	w.exec(`insert into snapshots (id, account_id, connection_id, trigger, state, started_at, ended_at, manifest_digest, objects)
+		values ($1, $2, $3, 'manual', $4, $5, now(), $6, $7)`, id, p.account, c, state, at, draft.Digest(), len(org))
 	return id
 }
 

@@ -9,7 +9,6 @@ import (
 	"imago/pkg/job"
 	"imago/pkg/postgres"
 	"imago/pkg/postgres/schedules"
-	"imago/pkg/postgres/snapshots"
 	"imago/pkg/postgres/work"
 )
 
@@ -82,7 +81,7 @@ func (s *Service) start(ctx context.Context, tx *postgres.Tx, d schedules.Due, n
 		s.Log.ErrorContext(ctx, "schedule cannot be read", "connection", d.ConnectionID, "error", err)
 		next = now.Add(24 * time.Hour)
 	}
-	_, ok, err = schedules.Start(ctx, tx, d.ConnectionID, next, snapshots.Prefix(now))
+	_, ok, err = schedules.Start(ctx, tx, d.ConnectionID, next)
 	return ok, err
 }
 

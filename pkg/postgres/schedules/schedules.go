@@ -81,12 +81,11 @@ type Started struct {
 }
 
 // Start moves a claimed schedule on to its next run, queues its snapshot and enqueues
-// the job: for a running run_schedules job. The snapshot's prefix comes from at, as
-// snapshots.Prefix makes it. ok is false when nothing was queued, because one is
-// unfinished or the connection is not ready.
-func Start(ctx context.Context, tx *postgres.Tx, id account.ConnectionID, next time.Time, prefix string) (s Started, ok bool, err error) {
+// the job: for a running run_schedules job. ok is false when nothing was queued,
+// because one is unfinished or the connection is not ready.
+func Start(ctx context.Context, tx *postgres.Tx, id account.ConnectionID, next time.Time) (s Started, ok bool, err error) {
 	s, ok, err = rows.Maybe[Started](ctx, tx,
-		`select account_id, snapshot_id from start_scheduled_snapshot($1, $2, $3)`, id, next, prefix)
+		`select account_id, snapshot_id from start_scheduled_snapshot($1, $2)`, id, next)
 	if err != nil || !ok {
 		return s, false, err
 	}

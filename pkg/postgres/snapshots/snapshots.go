@@ -54,7 +54,6 @@ type Snapshot struct {
 	ID             string
 	AccountID      account.ID
 	ConnectionID   account.ConnectionID
-	Prefix         string // where in the store it lies: backups/<timestamp>
 	Trigger        Trigger
 	State          State
 	RequestedBy    *account.UserID
@@ -72,21 +71,17 @@ type Snapshot struct {
 	Problem        *problem.Problem
 }
 
-const columns = `id, account_id, connection_id, prefix, trigger, state, requested_by, created_at, started_at, ended_at,
+const columns = `id, account_id, connection_id, trigger, state, requested_by, created_at, started_at, ended_at,
 	waits_until, manifest_digest, objects, bytes, plain_bytes, calls, gaps, types, problem`
-
-// Prefix names the place of a snapshot that is queued at a moment, below its
-// connection: backups/20260301T120000.000Z.
-func Prefix(at time.Time) string { return "backups/" + at.UTC().Format("20060102T150405.000Z") }
 
 // Queue queues a snapshot and enqueues its job. While one of the connection is
 // unfinished that one is answered, and made is false.
-func Queue(ctx context.Context, tx *postgres.Tx, id account.ConnectionID, trigger Trigger, prefix string) (s Snapshot, made bool, err error) {
+func Queue(ctx context.Context, tx *postgres.Tx, id account.ConnectionID, trigger Trigger) (s Snapshot, made bool, err error) {
 	s, made, err = rows.Maybe[Snapshot](ctx, tx, `
-		insert into snapshots (account_id, connection_id, prefix, trigger, requested_by)
-		values ($1, $2, $3, $4, $5)
+		insert into snapshots (account_id, connection_id, trigger, requested_by)
+		values ($1, $2, $3, $4)
 		on conflict (account_id, connection_id) where state in ('queued', 'running') do nothing
-		returning `+columns, tx.Account(), id, prefix, trigger, rows.Null(tx.User()))
+		returning `+columns, tx.Account(), id, trigger, rows.Null(tx.User()))
 	if rows.Violates(err, "snapshots_connection_fkey") {
 		err = problem.New(problem.NotFound, "there is no such connection").Because(err)
 	}

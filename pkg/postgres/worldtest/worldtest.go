@@ -193,7 +193,7 @@ func (w *World) Queue(t testing.TB) string {
 	t.Helper()
 	var s snapshots.Snapshot
 	w.Ask(t, func(ctx context.Context, tx *postgres.Tx) (err error) {
-		s, _, err = snapshots.Queue(ctx, tx, w.Connection, snapshots.Manual, snapshots.Prefix(time.Now()))
+		s, _, err = snapshots.Queue(ctx, tx, w.Connection, snapshots.Manual)
 		return err
 	})
 	return s.ID
