@@ -46,6 +46,21 @@ type Info struct {
 	// System reports whether the provider owns the object (made, ordered or
 	// filled by it), so that a restore updates what it may and creates nothing. nil: none.
 	System func(Resource) bool
+
+	// Left reports whether this is a person who has left the org: nothing that is
+	// restored gives them access again. nil: the type is no person.
+	Left func(Resource) bool
+	// Fixed are fields that are set for good when an object is made, Dead are statuses
+	// that nothing leaves: there, to change it is to delete it and make it again.
+	Fixed []Path
+	Dead  []string
+	// Integral marks parts without which the parent does not do its work (the rules of
+	// a policy): nothing is pointed at a restored parent that lacks one.
+	Integral bool
+	// Cautions tells a person, before it happens, what follows from a write, in
+	// sentences without a full stop. It is given the bodies: as the object stands (nil:
+	// it is made), as it will, and its parent's (nil: none, or not known). nil: nothing.
+	Cautions func(now, want, parent []byte) []string
 }
 
 // RefIn says where in the referring object an ID stands.

@@ -28,8 +28,6 @@ type Work struct {
 type Options struct {
 	Now   func() time.Time // nil: time.Now
 	Until time.Time        // the slice ends with the first step after this; zero: never
-	// Left reports whether a person has left the org; nil: the status DEPROVISIONED.
-	Left func(user resource.Resource) bool
 	// FailDenied makes a write that the org denies fail its step. Without it the
 	// slice ends with the problem (of kind Denied), the step to be tried again:
 	// right while it may be the write credential as a whole that is refused.
@@ -89,17 +87,13 @@ type applying struct {
 	plan    Plan
 	entries map[int]Entry
 	made    ids
-	people  *live
 }
 
 func newApplying(w Work, o Options, plan Plan, entries []Entry) *applying {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	if o.Left == nil {
-		o.Left = deprovisioned
-	}
-	a := &applying{Work: w, Options: o, plan: plan, entries: map[int]Entry{}, made: ids{}, people: newLive(w.Reader)}
+	a := &applying{Work: w, Options: o, plan: plan, entries: map[int]Entry{}, made: ids{}}
 	for _, e := range entries {
 		a.entries[e.N] = e
 	}
@@ -180,9 +174,10 @@ func (a *applying) make(ctx context.Context, s Step, begun bool) (Entry, error) 
 	if err == nil {
 		return Entry{State: Done, Key: keyAfter(w, done), Transaction: done.Transaction}, nil
 	}
-	if problem.Is(err, problem.Conflict) || problem.Is(err, problem.Stale) {
-		// Perhaps it is as it should be: by our own write, whose answer was lost on
-		// the way, or by somebody else's.
+	if (problem.Is(err, problem.Conflict) || problem.Is(err, problem.Stale)) && (begun || w.Key.ID != "") {
+		// Perhaps it is as it should be: by our own write, whose answer was lost on the
+		// way, or by somebody else's. But what has our name and is not known to be
+		// begun by us is another's.
 		found, _, look := a.recover(ctx, s, w)
 		if found != nil || look != nil {
 			return a.judge(found, look)
@@ -241,13 +236,13 @@ func (a *applying) leaver(ctx context.Context, s Step) (why string, err error) {
 	if s.Person == nil {
 		return "", nil
 	}
-	now, err := a.people.get(ctx, *s.Person)
+	now, err := a.Reader.Get(ctx, *s.Person) // each time anew: people leave while a restore goes on
 	switch {
-	case err != nil:
-		return "", err
-	case now == nil:
+	case problem.Is(err, problem.NotFound):
 		return "the person does not exist any more", nil
-	case a.Left(*now):
+	case err != nil:
+		return "", fmt.Errorf("look whether the person has left: %w", err)
+	case left(a.Catalog, now):
 		return "the person has left since the plan was made", nil
 	}
 	return "", nil

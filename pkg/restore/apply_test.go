@@ -172,11 +172,8 @@ func TestNameTaken(t *testing.T) {
 	group := find(t, p, provider.Create, "group/00gFinance01")
 	for n, state := range states(out) {
 		want := restore.Skipped // everything needs the group
-		switch {
-		case n == group:
+		if n == group {
 			want = restore.Failed
-		case p.Steps[n-1].Op == provider.Delete:
-			want = restore.Done
 		}
 		if state != want {
 			t.Errorf("step %d %s %s is %s, want %s", n, p.Steps[n-1].Op, p.Steps[n-1].Key, state, want)
@@ -268,14 +265,16 @@ func TestWaitAndDenied(t *testing.T) {
 // TestConflictThatCannotBeLookedInto is tried again, and no failure of the step.
 func TestConflictThatCannotBeLookedInto(t *testing.T) {
 	t.Parallel()
-	s := readScenario(t, "testdata/deleted_group.txtar")
-	w := work(t, plan(t, s.snap, s.org, s.sel), s.org, newBook(s.org.life))
-	s.org.deny = problem.New(problem.Conflict, "perhaps it is there already")
-	s.org.blind = &provider.Wait{Until: noon}
+	s := readScenario(t, "testdata/weakened_rule.txtar")
+	p := plan(t, s.snap, s.org, s.sel)
+	w := work(t, p, s.org, newBook(s.org.life))
+	s.org.deny = problem.New(problem.Conflict, "perhaps it is as it should be already")
+	s.org.broken[p.Steps[0].Target] = &provider.Wait{Until: noon}
 	if out, err := restore.Apply(t.Context(), w, restore.Options{}); err != nil || out.Done || out.Stopped() || !out.Wait.Equal(noon) {
 		t.Errorf("got %+v, %v; want to wait", out, err)
 	}
-	s.org.deny, s.org.blind = nil, nil
+	s.org.deny = nil
+	delete(s.org.broken, p.Steps[0].Target)
 	if out := resume(t, w, s.org.life); out.Stopped() {
 		t.Errorf("stopped: %+v", out.Entries)
 	}

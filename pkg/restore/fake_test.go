@@ -41,7 +41,6 @@ type org struct {
 	writes  []string
 	broken  map[resource.Key]error // reads that fail
 	deny    error                  // answers every write
-	blind   error                  // answers every search
 	calls   int
 }
 
@@ -181,9 +180,6 @@ func (o *org) Get(_ context.Context, k resource.Key) (resource.Resource, error) 
 
 func (o *org) Find(_ context.Context, like resource.Resource) (out []resource.Resource, err error) {
 	o.calls++
-	if o.blind != nil {
-		return nil, o.blind
-	}
 	info, _ := catalog.Info(like.Type)
 	want, err := resource.NaturalKey(info, like.Body)
 	for _, r := range o.list(func(k resource.Key) bool { return k.Type == like.Type && k.Parent == like.Parent }) {

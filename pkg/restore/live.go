@@ -4,30 +4,58 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"time"
 
 	"imago/pkg/problem"
 	"imago/pkg/provider"
 	"imago/pkg/resource"
 )
 
-// many is from how many reads below one parent on the whole list is read instead.
-const many = 20
+const (
+	// many is from how many reads below one parent on the whole list is read instead.
+	many = 20
+	// dear is how many times as many objects a list may hold at the top, where one
+	// call lists a hundred or more.
+	dear = 100
+)
 
-// live is the org as it stands, read once and kept while a plan is made or checked.
-type live struct {
+// Live is the org as it stands, each resource read once. Who has to wait in the
+// middle keeps it for the next call, so that what was read is not asked for again.
+type Live struct {
 	reader provider.Reader
-	got    map[resource.Key]*resource.Resource // nil: absent
-	listed map[resource.Key]bool               // type and parent, without ID
+	got    map[resource.Key]*resource.Resource  // nil: absent
+	found  map[resource.Key][]resource.Resource // by whose natural key was looked for
+	end    time.Time
+	now    func() time.Time
 }
 
-func newLive(r provider.Reader) *live {
-	return &live{reader: r, got: map[resource.Key]*resource.Resource{}, listed: map[resource.Key]bool{}}
+// NewLive begins with nothing read.
+func NewLive(r provider.Reader) *Live {
+	return &Live{reader: r, got: map[resource.Key]*resource.Resource{}, found: map[resource.Key][]resource.Resource{}}
+}
+
+// until bounds a slice; zero: it has no end.
+func (l *Live) until(end time.Time, now func() time.Time) { l.end, l.now = end, now }
+
+// patience is a Wait for the next slice, which may begin at once; nil while this one
+// lasts.
+func (l *Live) patience() error {
+	if l.end.IsZero() {
+		return nil
+	}
+	if now := l.now(); !now.Before(l.end) {
+		return &provider.Wait{Until: now, Reason: "the slice is over"}
+	}
+	return nil
 }
 
 // get reads one resource; nil when the org says that there is none.
-func (l *live) get(ctx context.Context, k resource.Key) (*resource.Resource, error) {
-	if r, ok := l.got[k]; ok || l.listed[resource.Key{Type: k.Type, Parent: k.Parent}] {
+func (l *Live) get(ctx context.Context, k resource.Key) (*resource.Resource, error) {
+	if r, ok := l.got[k]; ok {
 		return r, nil
+	}
+	if err := l.patience(); err != nil {
+		return nil, err
 	}
 	r, err := l.reader.Get(ctx, k)
 	switch {
@@ -41,11 +69,15 @@ func (l *live) get(ctx context.Context, k resource.Key) (*resource.Resource, err
 	return &r, nil
 }
 
-// expect prepares for reading the keys: what lies in crowds is listed. Of a crowd
-// only the keys themselves are kept.
-func (l *live) expect(ctx context.Context, catalog resource.Catalog, ks []resource.Key) error {
+// expect prepares for reading the keys: what lies in crowds is listed, if that costs
+// less. Of a crowd only the keys themselves are kept. size is how many objects of a
+// type an org of this kind holds, as far as is known.
+func (l *Live) expect(ctx context.Context, catalog resource.Catalog, size func(resource.Type) int64, ks []resource.Key) error {
 	crowds := map[resource.Key]map[string]bool{}
 	for _, k := range ks {
+		if _, known := l.got[k]; known {
+			continue
+		}
 		place := resource.Key{Type: k.Type, Parent: k.Parent}
 		if crowds[place] == nil {
 			crowds[place] = map[string]bool{}
@@ -53,7 +85,7 @@ func (l *live) expect(ctx context.Context, catalog resource.Catalog, ks []resour
 		crowds[place][k.ID] = true
 	}
 	for place, wanted := range crowds {
-		if len(wanted) < many || l.listed[place] {
+		if len(wanted) < many || place.Parent == "" && size(place.Type) > int64(dear*len(wanted)) {
 			continue
 		}
 		if err := l.list(ctx, catalog, place, wanted); err != nil {
@@ -63,7 +95,13 @@ func (l *live) expect(ctx context.Context, catalog resource.Catalog, ks []resour
 	return nil
 }
 
-func (l *live) list(ctx context.Context, catalog resource.Catalog, place resource.Key, wanted map[string]bool) error {
+// list reads a place to its end. What is not in it is asked for one by one when it
+// is needed, unless it is a link, whose write does no harm when it is there: lists
+// may miss what moves between two pages.
+func (l *Live) list(ctx context.Context, catalog resource.Catalog, place resource.Key, wanted map[string]bool) error {
+	if err := l.patience(); err != nil {
+		return err
+	}
 	info, _ := catalog.Info(place.Type)
 	var parent resource.Key
 	if place.Parent != "" {
@@ -83,12 +121,23 @@ func (l *live) list(ctx context.Context, catalog resource.Catalog, place resourc
 			}
 		}
 	}
-	l.listed[place] = true
+	for id := range wanted {
+		k := resource.Key{Type: place.Type, Parent: place.Parent, ID: id}
+		if _, ok := l.got[k]; !ok && info.Shape == resource.LinkSet {
+			l.got[k] = nil
+		}
+	}
 	return nil
 }
 
-// find looks for the one live resource with a natural key.
-func (l *live) find(ctx context.Context, like resource.Resource) ([]resource.Resource, error) {
+// find looks for live resources with a natural key.
+func (l *Live) find(ctx context.Context, like resource.Resource) ([]resource.Resource, error) {
+	if found, ok := l.found[like.Key]; ok {
+		return found, nil
+	}
+	if err := l.patience(); err != nil {
+		return nil, err
+	}
 	found, err := l.reader.Find(ctx, like)
 	if err != nil {
 		return nil, fmt.Errorf("look for a %s in the org: %w", like.Type, err)
@@ -96,6 +145,7 @@ func (l *live) find(ctx context.Context, like resource.Resource) ([]resource.Res
 	for _, r := range found {
 		l.got[r.Key] = &r
 	}
+	l.found[like.Key] = found
 	return found, nil
 }
 

@@ -3,26 +3,34 @@ package restore
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 
 	"imago/pkg/problem"
 	"imago/pkg/resource"
 )
 
-// deprovisioned is how a person who has left stands in Okta's directory.
-func deprovisioned(user resource.Resource) bool {
-	status, err := resource.Path("status").Text(user.Body)
-	return err == nil && status == "DEPROVISIONED"
+// person is who gets access by a resource: somebody who could leave, and whom it is
+// a part of (a membership, an assignment, an admin role).
+func person(catalog resource.Catalog, info resource.Info, k resource.Key) (resource.Key, bool) {
+	for _, ref := range info.Refs {
+		for _, t := range ref.To {
+			to, ok := catalog.Info(t)
+			switch {
+			case !ok || to.Left == nil || !ref.Owned:
+			case ref.In == resource.InID:
+				return resource.Key{Type: t, ID: k.ID}, true
+			case ref.In == resource.InParent:
+				return parentKey(t, k.Parent), true
+			}
+		}
+	}
+	return resource.Key{}, false
 }
 
-// person is the user who gets access by a link: a membership, an assignment.
-func person(info resource.Info, k resource.Key) (resource.Key, bool) {
-	gives := func(r resource.Ref) bool { return r.In == resource.InID && r.Owned && slices.Contains(r.To, "user") }
-	if info.Shape != resource.LinkSet || !slices.ContainsFunc(info.Refs, gives) {
-		return resource.Key{}, false
-	}
-	return resource.Key{Type: "user", ID: k.ID}, true
+// left reports whether a person has left.
+func left(catalog resource.Catalog, person resource.Resource) bool {
+	info, ok := catalog.Info(person.Type)
+	return ok && info.Left != nil && info.Left(person)
 }
 
 // missing says what a member refers to that is neither there nor restored; "" when
@@ -46,8 +54,13 @@ func (p *planner) missing(ctx context.Context, m member, all bool) (why string, 
 }
 
 func (p *planner) needs(ctx context.Context, m member, ref resource.Reference) (why string, err error) {
-	if unwritten(m.info, ref.Ref) || slices.ContainsFunc(ref.To, func(t resource.Type) bool { return p.settled[name{t, ref.ID}] }) {
+	if unwritten(m.info, ref.Ref) {
 		return "", nil
+	}
+	for _, t := range ref.To {
+		if n := (name{t, ref.ID}); p.settled[n] {
+			return p.leaver(m, parentKey(t, ref.ID), p.will[n])
+		}
 	}
 	var was *resource.Key // what it refers to, by the snapshot
 	for _, t := range ref.To {
@@ -57,7 +70,7 @@ func (p *planner) needs(ctx context.Context, m member, ref resource.Reference) (
 			return "", err
 		}
 		if now != nil {
-			return p.leaver(m, ref, *now)
+			return p.leaver(m, k, now.Body)
 		}
 		if real, err := p.held(ctx, k, ref); err != nil || !real {
 			return "", err
@@ -80,13 +93,14 @@ func (p *planner) held(ctx context.Context, k resource.Key, ref resource.Referen
 	return err == nil, err
 }
 
-// leaver keeps access from people who have left since the snapshot.
-func (p *planner) leaver(m member, ref resource.Reference, now resource.Resource) (why string, err error) {
-	k, gives := person(m.info, m.Key)
-	if !gives || k != now.Key || !p.Left(now) {
+// leaver keeps access from people who have left, and do not come back by this plan:
+// body is how the one who is referred to will stand.
+func (p *planner) leaver(m member, k resource.Key, body []byte) (why string, err error) {
+	who := resource.Resource{Key: k, Body: body}
+	if one, gives := person(p.Catalog, m.info, m.Key); !gives || one != k || !left(p.Catalog, who) {
 		return "", nil
 	}
-	return fmt.Sprintf("%s has left: the account is deactivated, and gets no access back", p.nameNow(now)), nil
+	return fmt.Sprintf("%s has left: the account is deactivated, and gets no access back", p.nameNow(who)), nil
 }
 
 func (p *planner) nameNow(r resource.Resource) string {

@@ -24,29 +24,31 @@ type Input struct {
 	Snapshot  Snapshot
 	Reader    provider.Reader
 	Selection Selection
-	// Left reports whether a person has left the org and must not get access back;
-	// nil: the status DEPROVISIONED.
-	Left func(user resource.Resource) bool
-	Now  func() time.Time // nil: time.Now
+	// Live keeps what was read of the org, from one call to the next that goes on
+	// where it had to wait; nil: each call reads everything.
+	Live  *Live
+	Now   func() time.Time // nil: time.Now
+	Until time.Time        // reading ends after this with a *provider.Wait; zero: never
 }
 
 // MakePlan compares a selection with the live org and orders the writes that bring
 // it back. It adds and merges: nothing that the org holds besides is taken away.
-// Nothing is written. A *provider.Wait says when to plan again.
+// Nothing is written. A *provider.Wait says when to call again, with the same Live.
 func MakePlan(ctx context.Context, in Input) (Plan, error) {
 	if in.Now == nil {
 		in.Now = time.Now
 	}
-	if in.Left == nil {
-		in.Left = deprovisioned
+	if in.Live == nil {
+		in.Live = NewLive(in.Reader)
 	}
+	in.Live.until(in.Until, in.Now)
 	c, err := collect(ctx, in.Catalog, in.Snapshot, in.Selection)
 	if err != nil {
 		return Plan{}, err
 	}
-	p := &planner{Input: in, c: c, live: newLive(in.Reader), now: ids{}, settled: map[name]bool{}, dropped: map[name]bool{},
+	p := &planner{Input: in, c: c, live: in.Live, now: ids{}, settled: map[name]bool{}, dropped: map[name]bool{}, will: map[name][]byte{},
 		identical: map[resource.Type]int{}, follows: map[resource.Type]int{}, namesakes: map[name][]string{}, past: map[resource.Key][]byte{},
-		members: map[name]member{}, begun: map[resource.Key]struct{}{}}
+		members: map[name]member{}, begun: map[resource.Key]struct{}{}, lacking: map[name][]string{}}
 	m := in.Snapshot.Manifest()
 	p.plan = Plan{Format: planFormat, Snapshot: m.ID, Taken: m.Started, Org: m.Org, Planned: in.Now().UTC(), Selection: in.Selection}
 	if err := p.all(ctx); err != nil {
@@ -59,15 +61,19 @@ func MakePlan(ctx context.Context, in Input) (Plan, error) {
 type planner struct {
 	Input
 	c    *closure
-	live *live
+	live *Live
 	plan Plan
 
 	members map[name]member
 	begun   map[resource.Key]struct{}
-	now     ids           // identities that change: to a live ID, or a placeholder
-	settled map[name]bool // exists, or will
-	dropped map[name]bool // is left out
+	now     ids               // identities that change: to a live ID, or a placeholder
+	settled map[name]bool     // exists, or will
+	dropped map[name]bool     // is left out
+	lacking map[name][]string // labels of the integral parts that are left out
+	will    map[name][]byte   // how a person will stand
 	drafts  []draft
+
+	warned []string // of the plan as a whole
 
 	past map[resource.Key][]byte // bodies of what is gone, for its name
 
@@ -79,9 +85,11 @@ type planner struct {
 type draft struct {
 	Step
 	phase, place, priority int
-	makes                  name // what it gives an ID to; zero: nothing
-	behind                 name // what must be deleted before
-	frees                  name // what it deletes
+	makes                  name   // what it gives an ID to; zero: nothing
+	behind                 name   // what must be deleted before
+	frees                  name   // what it deletes
+	needs                  []name // what must be made before, besides what it names
+	integral               bool   // see resource.Info
 }
 
 // all settles the selected and their parts, then whatever refers to what gets
@@ -151,18 +159,31 @@ func (p *planner) settleAll(ctx context.Context, all []member) (moved []member, 
 func (p *planner) lookAhead(ctx context.Context, ms []member) error {
 	var ks []resource.Key
 	for _, m := range ms {
-		if k, ok := person(m.info, m.Key); ok {
+		if k, ok := person(p.Catalog, m.info, m.Key); ok {
 			ks = append(ks, k)
 		}
 		if k := p.target(m.info, m.Key); len(waiting(k.Parent, k.ID)) == 0 {
 			ks = append(ks, k)
 		}
 	}
-	err := p.live.expect(ctx, p.Catalog, ks)
+	err := p.live.expect(ctx, p.Catalog, sizes(p.Snapshot), ks)
 	if _, ok := errors.AsType[*provider.Unreadable](err); ok {
 		return nil // told for each of them, when it is read
 	}
 	return err
+}
+
+// sizes tells how many objects of a type the snapshot holds.
+func sizes(s Snapshot) func(resource.Type) int64 {
+	m := s.Manifest()
+	return func(t resource.Type) int64 {
+		for _, status := range m.Types {
+			if status.Type == t {
+				return status.Objects
+			}
+		}
+		return 0
+	}
 }
 
 // settle decides about one member: a step, nothing to do, or left out. What it
@@ -230,15 +251,27 @@ func (p *planner) judge(ctx context.Context, m member) (why string, err error) {
 	switch {
 	case why != "" || err != nil:
 		return why, err
+	case now == nil && m.role == referrer && m.info.Left != nil:
+		return "the person was deleted since the snapshot, and does not come back for what they name", nil
 	case now == nil:
 		if why, err := p.missing(ctx, m, true); why != "" || err != nil {
 			return why, err
 		}
+		p.standing(m, m.Body)
 		return p.create(m, target)
 	case m.role == referrer:
+		p.standing(m, now.Body)
 		return "", p.putBack(m, *now)
 	}
+	p.standing(m, m.Body)
 	return "", p.update(m, *now)
+}
+
+// standing notes how a person will stand, for what gives them access.
+func (p *planner) standing(m member, body []byte) {
+	if m.info.Left != nil {
+		p.will[nameOf(m.Key)] = body
+	}
 }
 
 // target is the key of a snapshot's resource under today's identities.
@@ -294,6 +327,7 @@ func (p *planner) find(ctx context.Context, m member, target resource.Key) (now 
 		p.plan.Matched = map[string]string{}
 	}
 	p.plan.Matched[m.ID] = found[0].ID
+	p.warned = append(p.warned, fmt.Sprintf("%s was made again since the snapshot, as %s: what is restored goes into that one", p.called(m.Key), found[0].ID))
 	return &found[0], "", nil
 }
 
@@ -347,7 +381,7 @@ func (p *planner) create(m member, target resource.Key) (why string, err error) 
 		p.now[d.makes] = placeholder(m.Type, d.makes.ID)
 		d.Target.ID, d.Namesakes = "", p.namesakes[d.makes]
 	}
-	if k, ok := person(m.info, target); ok && len(waiting(target.ID)) == 0 {
+	if k, ok := person(p.Catalog, m.info, target); ok && len(waiting(k.Parent, k.ID)) == 0 {
 		d.Person = &k // who is made by this very plan cannot have left
 	}
 	return "", p.add(d, m)
@@ -396,11 +430,11 @@ func (p *planner) change(m member, now resource.Resource, want []byte) error {
 		p.identical[m.Type]++
 		return nil
 	}
-	again, why, err := remade(m.Type, now.Body, want)
+	why, err := m.info.Remade(now.Body, want)
 	if err != nil {
 		return err
 	}
-	if again {
+	if why != "" {
 		return p.remake(m, now, want, why)
 	}
 	d := p.draft(m, provider.Update, now.Key)
@@ -412,6 +446,7 @@ func (p *planner) change(m member, now resource.Resource, want []byte) error {
 func (p *planner) remake(m member, now resource.Resource, want []byte, why string) error {
 	d := p.draft(m, provider.Delete, now.Key)
 	d.Expect, d.frees, d.Why = now.Body, nameOf(now.Key), why
+	d.needs = waiting(string(want), now.Key.Parent) // nothing is deleted that could not be made again
 	if err := p.add(d, m); err != nil {
 		return err
 	}
@@ -426,7 +461,7 @@ func (p *planner) remake(m member, now resource.Resource, want []byte, why strin
 func (p *planner) draft(m member, op provider.Op, target resource.Key) draft {
 	d := draft{
 		Step:  Step{Op: op, Key: m.Key, Target: target, Title: m.info.Title},
-		phase: m.info.Phase, place: p.index(m.Type), priority: priority(m.Body),
+		phase: m.info.Phase, place: p.index(m.Type), priority: priority(m.Body), integral: m.info.Integral,
 	}
 	if m.role != referrer {
 		return d
@@ -480,6 +515,10 @@ func (p *planner) called(k resource.Key) string {
 func (p *planner) leaveOut(m member, why string) error {
 	p.dropped[nameOf(m.Key)] = true
 	label, _, err := p.labels(m)
+	if m.info.Integral {
+		above := nameOf(parentKey(m.info.Parent, m.Parent))
+		p.lacking[above] = append(p.lacking[above], "“"+label+"”")
+	}
 	p.plan.LeftOut = append(p.plan.LeftOut, LeftOut{Key: m.Key, Title: m.info.Title, Label: label, Reason: why})
 	return err
 }

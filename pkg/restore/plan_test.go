@@ -55,6 +55,11 @@ func readScenario(t *testing.T, file string) *scenario {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return open(t, archive)
+}
+
+func open(t *testing.T, archive *txtar.Archive) *scenario {
+	t.Helper()
 	s := &scenario{Archive: archive, org: newOrg()}
 	if err := s.org.load(s.section("org")); err != nil {
 		t.Fatal(err)

@@ -1,11 +1,11 @@
 package restore
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"slices"
 
+	"imago/pkg/diff"
 	"imago/pkg/problem"
 	"imago/pkg/provider"
 	"imago/pkg/resource"
@@ -26,11 +26,7 @@ func (a *applying) recover(ctx context.Context, s Step, w provider.Write) (*Entr
 	case w.Op == provider.Delete && now == nil:
 		return &Entry{State: Done, Key: w.Key}, w, nil
 	case now == nil:
-		w.Op, w.Expect = provider.Create, nil // not there: never made, or deleted to be made again
-		if info.Shape == resource.Collection && s.Op == provider.Create {
-			w.Key.ID = ""
-		}
-		return nil, w, nil
+		return nil, w, nil // never made; or gone, as the writer will say of an update
 	}
 	if w.Op != provider.Delete {
 		same, err := resource.Equal(now.Body, w.Want, writable(info).Volatile...)
@@ -47,22 +43,35 @@ func (a *applying) recover(ctx context.Context, s Step, w provider.Write) (*Entr
 // goOn continues a write that was made by halves: what moved since the plan is
 // what the write itself moves, or the status that it passes through.
 func (a *applying) goOn(info resource.Info, s Step, w provider.Write, now resource.Resource) (*Entry, provider.Write, error) {
+	if w.Op == provider.Create && info.Shape == resource.LinkSet {
+		return madeLink(info, w, now)
+	}
 	own, err := ownWork(info, w, now.Body)
-	if err != nil {
+	switch {
+	case err != nil:
 		return nil, w, err
-	}
-	if !own && info.Shape != resource.LinkSet {
-		if s.Op == provider.Create {
-			return nil, w, problem.New(problem.Stale, "another %s with its name was made since the plan", s.Key.Type).
-				WithHint("plan the restore again")
-		}
+	case !own && w.Op == provider.Create:
+		return nil, w, problem.New(problem.Stale, "another %s with its name was made since the plan", s.Key.Type).WithHint("plan the restore again")
+	case !own:
 		return nil, w, nil // the writer compares with Expect, and will say that it moved
-	}
-	if w.Op == provider.Create {
+	case w.Op == provider.Create:
 		w.Op = provider.Update
 	}
 	w.Key, w.Expect = now.Key, now.Body
 	return nil, w, nil
+}
+
+// madeLink: a link that is there is ours if it is what was wanted, and whatever the
+// provider added to it. One that says something else somebody made meanwhile.
+func madeLink(info resource.Info, w provider.Write, now resource.Resource) (*Entry, provider.Write, error) {
+	fields, err := diff.Compare(writable(info), w.Want, now.Body)
+	if err != nil {
+		return nil, w, fmt.Errorf("compare a %s: %w", info.Type, err)
+	}
+	if slices.ContainsFunc(fields, func(f diff.Field) bool { return f.Op != diff.Create }) {
+		return nil, w, problem.New(problem.Stale, "it was made since the plan, and differs").WithHint("plan the restore again")
+	}
+	return &Entry{State: Done, Key: now.Key}, w, nil
 }
 
 // ownWork reports whether each field of the live object is as the plan found it,
@@ -72,33 +81,38 @@ func ownWork(info resource.Info, w provider.Write, now []byte) (bool, error) {
 	if w.Op == provider.Create {
 		return resource.Equal(now, w.Want, apart...)
 	}
-	rest, err := resource.Without(now, apart...)
-	if err != nil {
-		return false, err
-	}
-	own := true
-	err = resource.Members(rest, func(key, value []byte) error {
-		path := resource.Path(key)
-		for _, body := range [][]byte{w.Expect, w.Want} {
-			if body == nil {
-				continue
-			}
-			at, err := resource.Without(body, apart...)
-			if err != nil {
-				return err
-			}
-			have, err := path.Lookup(at)
-			if err != nil {
-				return err
-			}
-			if len(have) > 0 && bytes.Equal(have[0].JSON, value) {
-				return nil
-			}
+	sides, keys := [3]map[string]string{}, map[string]bool{}
+	for i, body := range [][]byte{now, w.Expect, w.Want} {
+		var err error
+		if sides[i], err = fields(body, apart); err != nil {
+			return false, err
 		}
-		own = false
-		return nil
-	})
-	return own, err
+		for key := range sides[i] {
+			keys[key] = true
+		}
+	}
+	for key := range keys {
+		if sides[0][key] != sides[1][key] && (w.Want == nil || sides[0][key] != sides[2][key]) {
+			return false, nil
+		}
+	}
+	return true, nil
+}
+
+// fields are a body's members, but for some; absent ones are "".
+func fields(body []byte, apart []resource.Path) (map[string]string, error) {
+	out := map[string]string{}
+	if body == nil {
+		return out, nil
+	}
+	rest, err := resource.Without(body, apart...)
+	if err == nil {
+		err = resource.Members(rest, func(key, value []byte) error {
+			out[string(key)] = string(value)
+			return nil
+		})
+	}
+	return out, err
 }
 
 // look finds the object of a write as it stands: by its key, or by its natural key
@@ -106,28 +120,38 @@ func ownWork(info resource.Info, w provider.Write, now []byte) (bool, error) {
 func (a *applying) look(ctx context.Context, info resource.Info, s Step, w provider.Write) (*resource.Resource, error) {
 	if w.Key.ID != "" {
 		r, err := a.Reader.Get(ctx, w.Key)
-		if err == nil {
-			return &r, nil
-		}
-		if !problem.Is(err, problem.NotFound) {
+		switch {
+		case problem.Is(err, problem.NotFound):
+			return nil, nil
+		case err != nil:
 			return nil, fmt.Errorf("look for it: %w", err)
 		}
-		if w.Op == provider.Delete || info.Shape != resource.Collection {
-			return nil, nil
-		}
+		return &r, nil
 	}
 	found, err := a.Reader.Find(ctx, resource.Resource{Key: w.Key, Body: w.Want})
 	if err != nil {
 		return nil, fmt.Errorf("look for it by its name: %w", err)
 	}
-	found = slices.DeleteFunc(found, func(r resource.Resource) bool { return slices.Contains(s.Namesakes, r.ID) })
-	if len(found) == 0 {
+	found = slices.DeleteFunc(found, func(r resource.Resource) bool {
+		return slices.Contains(s.Namesakes, r.ID) || a.taken(r.Key)
+	})
+	switch len(found) {
+	case 0:
 		return nil, nil
-	}
-	if len(found) == 1 {
+	case 1:
 		return &found[0], nil
 	}
-	return a.mine(info, w, found)
+	return mine(info, w, found)
+}
+
+// taken reports whether another step made the object.
+func (a *applying) taken(k resource.Key) bool {
+	for _, e := range a.entries {
+		if e.State == Done && e.Key == k {
+			return true
+		}
+	}
+	return false
 }
 
 // provided finds what the provider made together with the parent.
@@ -143,20 +167,16 @@ func (a *applying) provided(ctx context.Context, s Step, w provider.Write) (prov
 	return w, nil
 }
 
-// mine picks what this write made among several of one name: the one that is as
-// it wants it, and that no other step has made.
-func (a *applying) mine(info resource.Info, w provider.Write, found []resource.Resource) (*resource.Resource, error) {
+// mine picks what this write made among several of one name: the one that is as it
+// wants it.
+func mine(info resource.Info, w provider.Write, found []resource.Resource) (*resource.Resource, error) {
 	var like []resource.Resource
 	for _, r := range found {
-		taken := false
-		for _, e := range a.entries {
-			taken = taken || e.State == Done && e.Key == r.Key
-		}
-		own, err := resource.Equal(r.Body, w.Want, append(slices.Clone(writable(info).Volatile), "status")...)
+		own, err := ownWork(info, provider.Write{Op: provider.Create, Want: w.Want}, r.Body)
 		if err != nil {
 			return nil, err
 		}
-		if own && !taken {
+		if own {
 			like = append(like, r)
 		}
 	}

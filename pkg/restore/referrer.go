@@ -48,7 +48,7 @@ func (p *planner) putBack(m member, now resource.Resource) error {
 			return fmt.Errorf("put references of a %s back: %w", m.Type, err)
 		}
 	}
-	want, err := revive(m.Type, m.Body, now.Body, want)
+	want, err := revive(m, now.Body, want)
 	if err != nil {
 		return err
 	}
@@ -56,6 +56,19 @@ func (p *planner) putBack(m member, now resource.Resource) error {
 		return nil // it lost nothing
 	}
 	return p.change(m, now, want)
+}
+
+// revive gives an object that died of the loss the status back that it had.
+func revive(m member, now, want []byte) ([]byte, error) {
+	dead, err := m.info.Died(now)
+	if err != nil || dead == "" {
+		return want, err
+	}
+	values, err := resource.Path("status").Lookup(m.Body)
+	if err != nil || len(values) == 0 {
+		return want, err
+	}
+	return resource.With(want, "status", values[0].JSON)
 }
 
 // putBackRef does it for one ref: was is the snapshot's body, now the live one.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"imago/pkg/diff"
 	"imago/pkg/provider"
@@ -18,6 +19,11 @@ type Check struct {
 	Reader   provider.Reader
 	Plan     Plan
 	Entries  []Entry // of the journal
+	// Live keeps what was read, from one call to the next that goes on where it had
+	// to wait; nil: each call reads everything. One that was used to plan is too old.
+	Live  *Live
+	Now   func() time.Time // nil: time.Now
+	Until time.Time        // reading ends after this with a *provider.Wait; zero: never
 }
 
 // Report tells how the org stands after a restore, against the snapshot.
@@ -64,7 +70,14 @@ func Verify(ctx context.Context, c Check) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
-	v := &verifying{Check: c, live: newLive(c.Reader), ids: IDs(c.Plan, c.Entries), pending: map[resource.Type]int{}}
+	if c.Live == nil {
+		c.Live = NewLive(c.Reader)
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	c.Live.until(c.Until, c.Now)
+	v := &verifying{Check: c, live: c.Live, ids: IDs(c.Plan, c.Entries), pending: map[resource.Type]int{}}
 	expected, err := v.expected(set.members)
 	if err != nil {
 		return Report{}, err
@@ -73,7 +86,7 @@ func Verify(ctx context.Context, c Check) (Report, error) {
 	for _, e := range expected {
 		ks = append(ks, e.Key)
 	}
-	if err := v.live.expect(ctx, c.Catalog, ks); err != nil {
+	if err := v.live.expect(ctx, c.Catalog, sizes(c.Snapshot), ks); err != nil {
 		return Report{}, err
 	}
 	for _, e := range expected {
@@ -87,7 +100,7 @@ func Verify(ctx context.Context, c Check) (Report, error) {
 
 type verifying struct {
 	Check
-	live    *live
+	live    *Live
 	ids     diff.IDs
 	report  Report
 	pending map[resource.Type]int

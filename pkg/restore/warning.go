@@ -55,19 +55,11 @@ func (p *planner) shown(info resource.Info, k resource.Key) string {
 
 // warnings are what a person should know of a step before approving it.
 func (p *planner) warnings(d draft, m member) (out []string, err error) {
-	if m.Type == "group_rule" && d.Op == provider.Create {
-		status, err := resource.Path("status").Text(d.Want)
-		if err != nil {
-			return nil, err
-		}
-		if status == "ACTIVE" {
-			out = append(out, "the rule is active: it puts everybody into its groups whom its expression fits today")
-		}
+	if d.Op == provider.Create && m.role == referrer && d.behind == (name{}) {
+		out = append(out, "it was deleted, too: exclude it if that was meant")
 	}
-	if (m.Type == "app_group" || m.Type == "app_user") && d.Op == provider.Create {
-		if features := p.provisioning(m); len(features) > 0 {
-			out = append(out, "the app provisions: accounts are made in it ("+strings.Join(features, ", ")+")")
-		}
+	if m.info.Cautions != nil && d.Want != nil {
+		out = append(out, m.info.Cautions(d.Expect, d.Want, p.parentBody(m))...)
 	}
 	dead, err := p.stillNamed(m.info, d.Want)
 	for _, id := range dead {
@@ -76,22 +68,18 @@ func (p *planner) warnings(d draft, m member) (out []string, err error) {
 	return out, err
 }
 
-// provisioning lists what the live app does downstream for people who are assigned.
-func (p *planner) provisioning(m member) (out []string) {
-	app := p.live.got[parentKey(m.info.Parent, m.Parent)]
-	if app == nil {
-		return nil
+// parentBody is the live parent's, or as it will be made; nil when neither is known.
+func (p *planner) parentBody(m member) []byte {
+	above := parentKey(m.info.Parent, m.Parent)
+	if now := p.live.got[p.target(p.info(m.info.Parent), above)]; now != nil {
+		return now.Body
 	}
-	values, err := resource.Path("features[]").Lookup(app.Body)
-	if err != nil {
-		return nil // a body that no path can be followed in shows nothing to warn of
-	}
-	for _, v := range values {
-		if f, ok := v.Text(); ok && strings.HasPrefix(f, "PUSH_") {
-			out = append(out, f)
-		}
-	}
-	return out
+	return p.members[nameOf(above)].Body
+}
+
+func (p *planner) info(t resource.Type) resource.Info {
+	info, _ := p.Catalog.Info(t)
+	return info
 }
 
 // stillNamed lists IDs that are other ones today and stand in a body nevertheless.

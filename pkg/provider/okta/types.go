@@ -121,7 +121,11 @@ type event struct {
 type registry []entry
 
 func newRegistry() registry {
-	return slices.Concat(orgTypes(), directoryTypes(), securityTypes(), appTypes(), policyTypes(), roleTypes())
+	all := registry(slices.Concat(orgTypes(), directoryTypes(), securityTypes(), appTypes(), policyTypes(), roleTypes()))
+	for i := range all { // what the writer knows of a type, a plan must know too
+		all[i].Fixed, all[i].Dead = all[i].write.rebuild, all[i].write.life.dead
+	}
+	return all
 }
 
 func (r registry) catalog() resource.Catalog {
@@ -156,6 +160,16 @@ func says(path resource.Path, values ...string) func(resource.Resource) bool {
 
 func not(test func(resource.Resource) bool) func(resource.Resource) bool {
 	return func(r resource.Resource) bool { return !test(r) }
+}
+
+// when makes a caution of a test: of the object as it is going to be.
+func when(test func(resource.Resource) bool, sentence string) func(now, want, parent []byte) []string {
+	return func(_, want, _ []byte) []string {
+		if !test(resource.Resource{Body: want}) {
+			return nil
+		}
+		return []string{sentence}
+	}
 }
 
 // to is a plain reference; the other makers say what differs.

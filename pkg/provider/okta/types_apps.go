@@ -1,6 +1,8 @@
 package okta
 
 import (
+	"strings"
+
 	"imago/pkg/provider"
 	"imago/pkg/resource"
 )
@@ -79,7 +81,7 @@ func appUser() entry {
 			ReadOnly: []resource.Path{"id", "externalId", "_links"}, Secret: []resource.Path{"credentials.password"},
 			Phase: 81, Restorable: "partial", Limitation: "assignments that come from a group come back with it; the app's own id of the person is set by the app",
 			ReadScopes: []string{"okta.apps.read"}, WriteScopes: []string{"okta.apps.manage"},
-			System: says("scope", "GROUP"),
+			System: says("scope", "GROUP"), Cautions: provisions,
 		},
 		lists: []pass{{path: "/api/v1/apps/{parent}/users?limit=500", limit: 500}},
 		get:   "/api/v1/apps/{parent}/users/{id}",
@@ -96,13 +98,31 @@ func appUser() entry {
 	}
 }
 
+// provisions tells what the app does downstream for whoever is assigned to it.
+func provisions(now, _, app []byte) []string {
+	features, err := resource.Path("features[]").Lookup(app)
+	if err != nil || now != nil || app == nil {
+		return nil // a body that no path can be followed in shows nothing to warn of
+	}
+	var push []string
+	for _, f := range features {
+		if word, ok := f.Text(); ok && strings.HasPrefix(word, "PUSH_") {
+			push = append(push, word)
+		}
+	}
+	if push == nil {
+		return nil
+	}
+	return []string{"the app provisions: accounts are made in it (" + strings.Join(push, ", ") + ")"}
+}
+
 func appGroup() entry {
 	return entry{
 		Info: resource.Info{
 			Type: "app_group", Title: "App group assignment", Family: "applications", Shape: resource.LinkSet, Parent: "app",
 			Refs:     []resource.Ref{below("app"), linked("group")},
 			Volatile: times("_links", "_embedded"), ReadOnly: []resource.Path{"id"},
-			Phase: 80, Restorable: "full",
+			Phase: 80, Restorable: "full", Cautions: provisions,
 			ReadScopes: []string{"okta.apps.read"}, WriteScopes: []string{"okta.apps.manage"},
 		},
 		lists: []pass{{path: "/api/v1/apps/{parent}/groups?limit=200", limit: 200}},

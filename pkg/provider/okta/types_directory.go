@@ -109,6 +109,7 @@ func user() entry {
 			Phase:    40, Restorable: "partial", Limitation: "passwords, recovery answers and factors cannot be read; a new user has a new id; people from a directory come back from there",
 			ReadScopes: []string{"okta.users.read"}, WriteScopes: []string{"okta.users.manage"},
 			System: says("credentials.provider.type", "ACTIVE_DIRECTORY", "LDAP"),
+			Left:   left, Cautions: accountOpened,
 		},
 		// The plain list leaves DEPROVISIONED people out. They are listed before and
 		// after it, so that whoever comes back or leaves meanwhile is in one of them.
@@ -138,6 +139,17 @@ func user() entry {
 			{names: []string{"user.lifecycle.delete.completed"}, op: provider.Delete, id: "User", children: []resource.Type{"user_role"}},
 		},
 	}
+}
+
+// left is how a person who has left stands in the directory.
+var left = says("status", "DEPROVISIONED")
+
+// accountOpened: an account that was closed, or deleted, is open again.
+func accountOpened(now, want, _ []byte) []string {
+	if left(resource.Resource{Body: want}) || now != nil && !left(resource.Resource{Body: now}) {
+		return nil
+	}
+	return []string{"the account was closed since the snapshot, and opens again: make sure that the person has not left"}
 }
 
 func groupMembership() entry {
@@ -177,6 +189,7 @@ func groupRule() entry {
 			},
 			Volatile: times("_embedded"), ReadOnly: []resource.Path{"id"}, Derived: []resource.Path{"allGroupsValid"},
 			Phase: 75, Restorable: "full", Limitation: "a changed target group makes it a new rule with a new id",
+			Cautions:   when(says("status", "ACTIVE"), "the rule is active: it puts everybody into its groups whom its expression fits today"),
 			ReadScopes: []string{"okta.groups.read"}, WriteScopes: []string{"okta.groups.manage"},
 		},
 		lists: []pass{{path: "/api/v1/groups/rules?limit=200", limit: 200}},

@@ -90,7 +90,7 @@ func (k policyKind) rule() entry {
 				toIn("conditions.elCondition.condition", resource.InExpression, "group", "user", "app"),
 			},
 			Volatile: times("_links", "_embedded"), ReadOnly: []resource.Path{"id", "system"},
-			Phase: 91, Restorable: "full", Limitation: "comes back with a new id",
+			Phase: 91, Restorable: "full", Limitation: "comes back with a new id", Integral: true,
 			ReadScopes: []string{"okta.policies.read"}, WriteScopes: []string{"okta.policies.manage"},
 			System: says("system", "true"),
 		},
