@@ -14,6 +14,7 @@ import (
 	"encoding/pem"
 	"fmt"
 	"io"
+	"io/fs"
 	"net/http"
 	"os"
 	"os/exec"
@@ -78,6 +79,17 @@ func stop(t testing.TB, cmd *exec.Cmd) {
 	}
 }
 
+// dependOn looks at every file of the source, by which go test knows that a cached
+// result is worth nothing after a change of the simulator.
+func dependOn(t testing.TB, source string) {
+	must(t, filepath.WalkDir(source, func(path string, _ fs.DirEntry, err error) error {
+		if err == nil {
+			_, err = os.Stat(path)
+		}
+		return err
+	}))
+}
+
 // build compiles the simulator, a module of its own, into the user's cache. A lock
 // keeps test binaries that run side by side from building over each other.
 func build(t testing.TB) string {
@@ -93,6 +105,7 @@ func build(t testing.TB) string {
 	mod, err := exec.Command("go", "env", "GOMOD").Output()
 	must(t, err)
 	source := filepath.Join(filepath.Dir(strings.TrimSpace(string(mod))), "services", "oktasim")
+	dependOn(t, source)
 	fresh, program := filepath.Join(dir, "oktasim.new"), filepath.Join(dir, "oktasim")
 	cmd := exec.Command("go", "build", "-C", source, "-o", fresh, ".")
 	cmd.Env = append(os.Environ(), "GOWORK=off")
