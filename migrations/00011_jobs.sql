@@ -1,7 +1,8 @@
 -- +goose Up
 -- River's job table holds IDs only. The api sees and adds its own account's jobs.
 -- The worker and the drift monitor run River, which must see all jobs; but what
--- they add is the account's of the job that they run, unless that job is a tick.
+-- they add is the account's of the job that they run, unless that job is a tick, and
+-- of the kinds that their own work leads to: a restore is asked for by the api alone.
 alter table river.river_job enable row level security;
 alter table river.river_job force row level security;
 
@@ -11,7 +12,8 @@ create policy river_job_api_select on river.river_job for select to imago_api
     using (args ->> 'account_id' = (select current_account())::text
         or (kind = 'send_code' and args ->> 'code_id' = (select current_code_id())::text));
 create policy river_job_api_insert on river.river_job for insert to imago_api
-    with check (args ->> 'account_id' = (select current_account())::text
+    with check ((kind in ('check_connection', 'take_snapshot', 'plan_restore', 'apply_restore')
+            and args ->> 'account_id' = (select current_account())::text)
         or (kind = 'send_code' and args ->> 'code_id' = (select current_code_id())::text and not args ? 'account_id'));
 create policy river_job_api_update on river.river_job for update to imago_api
     using (args ->> 'account_id' = (select current_account())::text
@@ -22,10 +24,15 @@ grant select, insert, update (kind) on river.river_job to imago_api;
 create policy river_job_work_select on river.river_job for select to imago_worker, imago_drift using (true);
 create policy river_job_work_update on river.river_job for update to imago_worker, imago_drift using (true);
 create policy river_job_work_delete on river.river_job for delete to imago_worker, imago_drift using (true);
-create policy river_job_work_insert on river.river_job for insert to imago_worker, imago_drift
-    with check (args ->> 'account_id' = (select current_account())::text
-        or (not args ? 'account_id' and kind in ('run_schedules', 'start_follows'))
-        or (select current_job_kind()) in ('run_schedules', 'start_follows'));
+-- Whoever leads River adds the ticks.
+create policy river_job_tick_insert on river.river_job for insert to imago_worker, imago_drift
+    with check (kind in ('run_schedules', 'start_follows') and not args ? 'account_id');
+create policy river_job_worker_insert on river.river_job for insert to imago_worker
+    with check ((kind in ('follow_log', 'send_message') and args ->> 'account_id' = (select current_account())::text)
+        or (kind in ('take_snapshot', 'report_failure') and (select current_job_kind()) = 'run_schedules'));
+create policy river_job_drift_insert on river.river_job for insert to imago_drift
+    with check ((kind = 'send_message' and args ->> 'account_id' = (select current_account())::text)
+        or (kind = 'follow_log' and (select current_job_kind()) = 'start_follows'));
 grant select, insert, update, delete on river.river_job to imago_worker, imago_drift;
 grant select, insert, update, delete on river.river_leader, river.river_queue, river.river_notification
     to imago_worker, imago_drift;

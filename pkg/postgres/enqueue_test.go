@@ -1,0 +1,69 @@
+package postgres_test
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/riverqueue/river"
+
+	"imago/pkg/job"
+	"imago/pkg/postgres"
+	"imago/pkg/postgres/postgrestest"
+	"imago/pkg/problem"
+)
+
+// Each program adds the jobs that its own work leads to and no others, whatever proof it
+// holds: a drift monitor that was tricked starts no restore.
+func TestProgramsAddOnlyTheirJobs(t *testing.T) {
+	t.Parallel()
+	base := postgrestest.New(t)
+	acme, other := base.Account(t), base.Account(t)
+	tick := []string{"run_schedules", "start_follows"}
+	for _, c := range []struct {
+		role   string
+		proof  postgres.Proof
+		own    []string // kinds that may be added for the proof's account
+		others []string // and for another one
+	}{
+		{"imago_api", acme.Proof, []string{"check_connection", "take_snapshot", "plan_restore", "apply_restore"}, nil},
+		{"imago_worker", base.Job(t, job.CheckConnection{AccountID: string(acme.ID)}), []string{"follow_log", "send_message"}, nil},
+		{"imago_worker", base.Job(t, job.RunSchedules{}), []string{"take_snapshot", "report_failure"}, []string{"take_snapshot", "report_failure"}},
+		{"imago_drift", base.Job(t, job.FollowLog{AccountID: string(acme.ID)}), []string{"send_message"}, nil},
+		{"imago_drift", base.Job(t, job.StartFollows{}), []string{"follow_log"}, []string{"follow_log"}},
+	} {
+		db := base.Open(t, c.role)
+		for _, of := range []struct {
+			account string
+			may     []string
+		}{{string(acme.ID), c.own}, {string(other.ID), c.others}} {
+			var added []string
+			for _, args := range jobsOf(of.account) {
+				err := db.As(t.Context(), c.proof, func(tx *postgres.Tx) error { return tx.Enqueue(t.Context(), args) })
+				switch {
+				case err == nil:
+					added = append(added, args.Kind())
+				case !problem.Is(err, problem.Denied):
+					t.Errorf("%s adds %s: %v", c.role, args.Kind(), err)
+				}
+			}
+			want := slices.Clone(of.may)
+			if c.role != "imago_api" {
+				want = append(want, tick...)
+			}
+			slices.Sort(want)
+			slices.Sort(added)
+			if !slices.Equal(added, want) {
+				t.Errorf("%s adds %v, want %v", c.role, added, want)
+			}
+		}
+	}
+}
+
+// jobsOf is a job of every kind, of the account if it is of one.
+func jobsOf(id string) []river.JobArgs {
+	return []river.JobArgs{
+		job.CheckConnection{AccountID: id}, job.TakeSnapshot{AccountID: id}, job.FollowLog{AccountID: id},
+		job.PlanRestore{AccountID: id}, job.ApplyRestore{AccountID: id}, job.SendMessage{AccountID: id},
+		job.ReportFailure{AccountID: id}, job.SendCode{CodeID: id}, job.RunSchedules{}, job.StartFollows{},
+	}
+}
