@@ -28,8 +28,11 @@ create policy river_job_work_delete on river.river_job for delete to imago_worke
 create policy river_job_tick_insert on river.river_job for insert to imago_worker, imago_drift
     with check (kind in ('run_schedules', 'start_follows') and not args ? 'account_id');
 create policy river_job_worker_insert on river.river_job for insert to imago_worker
-    with check ((kind in ('follow_log', 'send_message') and args ->> 'account_id' = (select current_account())::text)
-        or (kind in ('take_snapshot', 'report_failure') and (select current_job_kind()) = 'run_schedules'));
+    with check ((kind in ('follow_log', 'send_message', 'sweep_repository')
+            and args ->> 'account_id' = (select current_account())::text)
+        -- A restore whose job was lost has its window closed by another one.
+        or (kind in ('take_snapshot', 'report_failure', 'sweep_repository', 'apply_restore')
+            and (select current_job_kind()) = 'run_schedules'));
 create policy river_job_drift_insert on river.river_job for insert to imago_drift
     with check ((kind = 'send_message' and args ->> 'account_id' = (select current_account())::text)
         or (kind = 'follow_log' and (select current_job_kind()) = 'start_follows'));

@@ -27,7 +27,8 @@ func TestProgramsAddOnlyTheirJobs(t *testing.T) {
 	}{
 		{"imago_api", acme.Proof, []string{"check_connection", "take_snapshot", "plan_restore", "apply_restore"}, nil},
 		{"imago_worker", base.Job(t, job.CheckConnection{AccountID: string(acme.ID)}), []string{"follow_log", "send_message"}, nil},
-		{"imago_worker", base.Job(t, job.RunSchedules{}), []string{"take_snapshot", "report_failure"}, []string{"take_snapshot", "report_failure"}},
+		{"imago_worker", base.Job(t, job.RunSchedules{}), []string{"take_snapshot", "report_failure", "apply_restore"},
+			[]string{"take_snapshot", "report_failure", "apply_restore"}},
 		{"imago_drift", base.Job(t, job.FollowLog{AccountID: string(acme.ID)}), []string{"send_message"}, nil},
 		{"imago_drift", base.Job(t, job.StartFollows{}), []string{"follow_log"}, []string{"follow_log"}},
 	} {
