@@ -56,6 +56,7 @@ create table sessions (
     constraint sessions_token_hash_length check (octet_length(token_hash) = 32)
 );
 create index sessions_user_idx on sessions (account_id, user_id);
+create index sessions_expires_idx on sessions (expires_at);
 comment on table sessions is 'who is signed in; the token itself is kept by the client alone';
 alter table sessions enable row level security;
 alter table sessions force row level security;
@@ -88,6 +89,7 @@ create table sign_in_codes (
 );
 create index sign_in_codes_email_idx on sign_in_codes (email, created_at);
 create index sign_in_codes_ip_idx on sign_in_codes (ip_hash, created_at);
+create index sign_in_codes_created_idx on sign_in_codes (created_at);
 comment on table sign_in_codes is 'attempts to sign in by a mailed code; reached only through functions';
 alter table sign_in_codes enable row level security;
 alter table sign_in_codes force row level security;

@@ -42,6 +42,7 @@ create table findings (
     constraint findings_state_known check (state in ('open', 'acknowledged', 'accepted', 'resolved'))
 );
 create index findings_list_idx on findings (account_id, connection_id, id);
+create index findings_together_idx on findings (account_id, connection_id, found_at);
 comment on table findings is 'changes that somebody should hear about; what, who and from where are sealed';
 comment on column findings.dedup_key is 'keyed digest of what was found, so that it is stored once and tells nothing';
 alter table findings enable row level security;
