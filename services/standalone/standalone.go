@@ -113,7 +113,7 @@ func (g ground) assemble(c Config, p *boot.Process) (http.Handler, error) {
 	part := func(name string) (*slog.Logger, prometheus.Registerer) {
 		return p.Log.With("part", name), prometheus.WrapRegistererWith(prometheus.Labels{"part": name}, p.Metrics)
 	}
-	org := okta.New(okta.Options{})
+	org := okta.New(okta.Options{Public: !c.API.AllowLoopbackOrgs})
 	log, metrics := part("api")
 	front, apiErr := api.New(c.API, api.Deps{
 		DB: g.database.api, Store: g.store, Keys: g.keys.master, Box: g.keys.box.PublicKey(), Provider: org, Log: log, Metrics: metrics,

@@ -2,12 +2,13 @@ package okta
 
 import (
 	"crypto/tls"
-	"errors"
 	"net"
 	"net/http"
 	"net/netip"
 	"syscall"
 	"time"
+
+	"imago/pkg/problem"
 )
 
 // newTransport is the transport below ours; public keeps it from reaching into the
@@ -39,14 +40,17 @@ func proxied() bool {
 	return proxy != nil || err != nil
 }
 
-var errNotPublic = errors.New("it is not at an address of the public Internet")
+func errNotPublic() error {
+	return problem.InField("org_url", "it does not lead to an address of the public Internet").
+		WithHint("give the org's own address, as in https://acme.okta.com")
+}
 
 // publicOnly looks at the address itself, just before the connection: what a name
 // resolves to can change after any check of the name.
 func publicOnly(_, address string, _ syscall.RawConn) error {
 	to, err := netip.ParseAddrPort(address)
 	if err != nil || !isPublic(to.Addr()) {
-		return errNotPublic
+		return errNotPublic()
 	}
 	return nil
 }

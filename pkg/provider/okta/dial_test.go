@@ -9,6 +9,7 @@ import (
 
 	"imago/pkg/account"
 	"imago/pkg/problem"
+	"imago/pkg/resource"
 )
 
 func TestIsPublic(t *testing.T) {
@@ -56,8 +57,14 @@ func TestPublicOnly(t *testing.T) {
 	}
 	for _, host := range []string{"127.0.0.1", "localhost"} {
 		r := testReader(t, "https://"+host+":"+port, o)
-		if _, err := r.Org(t.Context()); !problem.Is(err, problem.Unavailable) {
-			t.Errorf("%s: %v, want a problem of kind unavailable", host, err)
+		for what, ask := range map[string]func() error{
+			"org":  func() error { _, err := r.Org(t.Context()); return err },
+			"read": func() error { _, err := r.Get(t.Context(), resource.Key{Type: "group", ID: "00g1"}); return err },
+		} {
+			err := ask()
+			if p := problem.Of(err); p == nil || p.Kind != problem.Invalid || p.Field != "org_url" || p.Hint == "" {
+				t.Errorf("%s of %s: %v, want an invalid org_url", what, host, err)
+			}
 		}
 	}
 	if len(met) > 0 {

@@ -252,7 +252,7 @@ func (t *tokens) ask(ctx context.Context, scopes []string) (grant, error) {
 		}
 		refused, ok := errors.AsType[*signInError](err)
 		switch {
-		case provider.WaitOf(err) != nil:
+		case provider.WaitOf(err) != nil, problem.Of(err) != nil:
 			return grant{}, err
 		case ok && refused.status < 500 && (n > 1 || t.clock.offset() == before || lacksScope(err)):
 			return grant{}, t.explain(refused, scopes)

@@ -247,6 +247,9 @@ func unsent(err error) bool {
 // unreachable is a failed connection for a person. The cause stays as text only:
 // the SDK takes an io.EOF in the chain for a reason to ask again without end.
 func unreachable(err error) error {
+	if p := problem.Of(err); p != nil {
+		return p
+	}
 	text := err.Error()
 	if u, ok := errors.AsType[*url.Error](err); ok {
 		text = u.Err.Error()

@@ -20,8 +20,11 @@ type config struct {
 	drift.Config
 	Database   boot.File `env:"DATABASE_URL_FILE,required" help:"file with the database's URL, as the role imago_drift"`
 	MasterKeys string    `env:"MASTER_KEYS,required" help:"file of the master keys that wrap accounts' keyrings"`
-	Box        string    `env:"CREDENTIALS_KEY,required" help:"file of the private key that opens credentials"`
-	Store      store     `envPrefix:"STORE_"`
+	// AllowLoopbackOrgs is for trying things with a simulated org, as the api's is: else
+	// a customer's address must not lead into the service's own network.
+	AllowLoopbackOrgs bool   `env:"ALLOW_LOOPBACK_ORGS" help:"true reaches orgs in private networks, and simulated ones; never in production"`
+	Box               string `env:"CREDENTIALS_KEY,required" help:"file of the private key that opens credentials"`
+	Store             store  `envPrefix:"STORE_"`
 }
 
 // store is where snapshots lie. The monitor only reads there: a key that can do no more is enough.
@@ -39,7 +42,7 @@ func main() {
 }
 
 func setup(ctx context.Context, c config, p *boot.Process) error {
-	deps := drift.Deps{Providers: []provider.Provider{okta.New(okta.Options{})}, Log: p.Log, Metrics: p.Metrics}
+	deps := drift.Deps{Providers: []provider.Provider{okta.New(okta.Options{Public: !c.AllowLoopbackOrgs})}, Log: p.Log, Metrics: p.Metrics}
 	var err error
 	if deps.Keys, err = local.Open(c.MasterKeys); err != nil {
 		return err

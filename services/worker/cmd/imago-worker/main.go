@@ -24,9 +24,12 @@ type config struct {
 	worker.Config
 	Database   boot.File `env:"DATABASE_URL_FILE,required" help:"file with the database's URL, as the role imago_worker"`
 	MasterKeys string    `env:"MASTER_KEYS,required" help:"file of the master keys that wrap accounts' keyrings"`
-	Box        string    `env:"CREDENTIALS_KEY,required" help:"file of the private key that opens credentials"`
-	Store      store     `envPrefix:"STORE_"`
-	Mail       mail      `envPrefix:"MAIL_"`
+	// AllowLoopbackOrgs is for trying things with a simulated org, as the api's is: else
+	// a customer's address must not lead into the service's own network.
+	AllowLoopbackOrgs bool   `env:"ALLOW_LOOPBACK_ORGS" help:"true reaches orgs in private networks, and simulated ones; never in production"`
+	Box               string `env:"CREDENTIALS_KEY,required" help:"file of the private key that opens credentials"`
+	Store             store  `envPrefix:"STORE_"`
+	Mail              mail   `envPrefix:"MAIL_"`
 }
 
 // store is where snapshots are written.
@@ -71,7 +74,7 @@ func main() {
 }
 
 func setup(ctx context.Context, c config, p *boot.Process) error {
-	deps := worker.Deps{Providers: []provider.Provider{okta.New(okta.Options{})}, Software: "imago " + p.Version, Log: p.Log, Metrics: p.Metrics}
+	deps := worker.Deps{Providers: []provider.Provider{okta.New(okta.Options{Public: !c.AllowLoopbackOrgs})}, Software: "imago " + p.Version, Log: p.Log, Metrics: p.Metrics}
 	var err error
 	if deps.Keys, err = local.Open(c.MasterKeys); err != nil {
 		return err
