@@ -2,12 +2,14 @@ package drift
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
 
 	"imago/pkg/diff"
 	"imago/pkg/problem"
 	"imago/pkg/resource"
+	"imago/pkg/snapshot"
 )
 
 // mostReferrers bounds how many objects are read again because what they refer to
@@ -15,7 +17,8 @@ import (
 const mostReferrers = 200
 
 // affected counts what the snapshot says hung on a deleted resource. Whatever else
-// names it is read again: losing a reference may open what it restricted.
+// names it is read again: losing a reference may open what it restricted. Those that
+// are too many to be read are unknown.
 func (l *look) affected(ctx context.Context, gone resource.Key, by Attribution) (out []Affected, err error) {
 	again := 0
 	for _, info := range l.Catalog {
@@ -39,8 +42,9 @@ func (l *look) affected(ctx context.Context, gone resource.Key, by Attribution) 
 				l.count(ctx, &parts, info, r)
 			case names:
 				l.count(ctx, &named, info, r)
-				if again++; again <= mostReferrers && (l.Wants == nil || l.Wants(info.Type)) {
-					l.queue = append(l.queue, task{key: r.Key, event: eventID(by)})
+				if l.Wants == nil || l.Wants(info.Type) {
+					again++
+					l.readAgain(r.Key, by, again <= mostReferrers)
 				}
 			}
 		}
@@ -51,6 +55,16 @@ func (l *look) affected(ctx context.Context, gone resource.Key, by Attribution) 
 		}
 	}
 	return out, nil
+}
+
+// readAgain looks at what names something that was deleted.
+func (l *look) readAgain(k resource.Key, by Attribution, few bool) {
+	if !few {
+		l.unknown(resource.Key{Type: k.Type}, snapshot.Gap{Reason: snapshot.Truncated,
+			Detail: fmt.Sprintf("more than %d objects name what was deleted, and not all of them were looked at", mostReferrers)})
+		return
+	}
+	l.queue = append(l.queue, task{key: k, event: eventID(by)})
 }
 
 func eventID(a Attribution) string {

@@ -15,7 +15,7 @@ const succeeded = "SUCCESS"
 // Attribute says which of the events did a change. Events come oldest first.
 //
 // An event counts when it succeeded and names the resource; one that names only the
-// parent's list counts when none names the resource itself. A person's or a
+// list that holds it counts when none names the resource itself. A person's or a
 // program's event goes before one of the provider itself, which stands for whoever
 // acted in its transaction. An update by more than one actor is nobody's: all of
 // them are candidates.
@@ -24,8 +24,9 @@ func Attribute(change diff.Change, events []provider.Event) Attribution {
 	for _, e := range events {
 		switch how, op := concerns(e, change.Key); {
 		case e.Outcome != succeeded || how == not:
-		case how == children:
+		case how == children && (op == provider.Update || string(op) == string(change.Op)):
 			listed = append(listed, e)
+		case how == children:
 		case string(op) == string(change.Op):
 			exact = append(exact, e)
 		case op == provider.Update: // a switch that shows as a create, a first step that shows as a delete
@@ -48,7 +49,7 @@ type how int
 
 const (
 	not      how = iota
-	children     // it names the parent, and that the parent's list of this type changed
+	children     // it names the list that holds it
 	itself
 )
 
@@ -58,8 +59,10 @@ func concerns(e provider.Event, k resource.Key) (how, provider.Op) {
 		switch {
 		case same(t.Key, k):
 			return itself, t.Op
-		case slices.Contains(t.Children, k.Type) && idOf(t.Key) == k.Parent:
+		case t.Key.ID == "" && t.Key.Type == k.Type && t.Key.Parent == k.Parent:
 			best, op = children, t.Op
+		case slices.Contains(t.Children, k.Type) && idOf(t.Key) == k.Parent:
+			best, op = children, provider.Update // what the parent's own op says of its list is not told
 		}
 	}
 	return best, op

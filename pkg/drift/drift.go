@@ -76,6 +76,10 @@ type Observation struct {
 	Label       string      `json:"label"`
 	ParentLabel string      `json:"parent_label,omitempty"`
 	Attribution Attribution `json:"attribution"`
+	// LogOnly marks a change that the log tells of and the org does not show, because
+	// the credential may not read it, or the snapshot could not. Its key may lack the
+	// ID, and its bodies are nil.
+	LogOnly bool `json:"log_only,omitempty"`
 	// Affected is what went, or stays behind, when the resource was deleted.
 	Affected []Affected `json:"affected,omitempty"`
 }

@@ -13,6 +13,8 @@ import (
 
 	"imago/pkg/drift"
 	"imago/pkg/provider"
+	"imago/pkg/resource"
+	"imago/pkg/snapshot"
 )
 
 var update = flag.Bool("update", false, "rewrite the golden files")
@@ -66,6 +68,7 @@ func scenario(t *testing.T, file string, rules *drift.Rules, met chan<- string) 
 		section[f.Name] = string(f.Data)
 	}
 	before, after := readState(t, section["before"]), readState(t, section["after"])
+	forbid(t, section["forbidden"], before, after)
 	out, err := drift.Observe(t.Context(), drift.Input{Catalog: catalog, Reader: after, Snapshot: before, Seen: memory{}, Ours: ours, Wants: rules.Wants, Now: fixed}, readEvents(t, section["events"]))
 	if err != nil || !out.Complete {
 		t.Fatalf("observe: %v, complete %v", err, out.Complete)
@@ -84,6 +87,18 @@ func scenario(t *testing.T, file string, rules *drift.Rules, met chan<- string) 
 	}
 	if d := cmp.Diff(section["findings"], got); d != "" {
 		t.Errorf("findings (-want +got):\n%s", d)
+	}
+}
+
+// forbid makes lists unreadable, "type" or "type parent" a line: in the org, and when
+// it was snapshotted.
+func forbid(t *testing.T, lines string, before, after *state) {
+	t.Helper()
+	for line := range strings.Lines(lines) {
+		typ, parent, _ := strings.Cut(strings.TrimSpace(line), " ")
+		gap := snapshot.Gap{Type: resource.Type(typ), Reason: snapshot.Forbidden, Detail: "needs a super administrator"}
+		before.gaps = append(before.gaps, gap)
+		after.broken[resource.Key{Type: gap.Type, Parent: parent}] = &provider.Unreadable{Gap: gap}
 	}
 }
 

@@ -52,7 +52,7 @@ func (r *Rules) matching(o Observation) (out []Rule, err error) {
 			continue
 		}
 		if vars == nil {
-			if vars, err = variables(o.Change); err != nil {
+			if vars, err = variables(o); err != nil {
 				return nil, err
 			}
 		}
@@ -94,7 +94,11 @@ func (f Finding) DedupKey() string {
 // what is the rule's sentence.
 func what(catalog resource.Catalog, rule Rule, o Observation) string {
 	info, _ := catalog.Info(o.Change.Key.Type)
-	return strings.NewReplacer("{label}", o.Label, "{parent}", o.ParentLabel, "{type}", strings.ToLower(info.Title)).Replace(rule.Sentence) + "."
+	s := strings.NewReplacer("{label}", o.Label, "{parent}", o.ParentLabel, "{type}", strings.ToLower(info.Title)).Replace(rule.Sentence) + "."
+	if o.LogOnly {
+		s += " It is known from the log alone: there is nothing to compare it with."
+	}
+	return s
 }
 
 // who says by whom, from where, and no more than the log proves.

@@ -145,7 +145,8 @@ var (
 //
 //	id time actor outcome transaction name touch; touch …
 //
-// where a touch is "op key" with "+type" for each list of children. The actor
+// where a touch is "op key", a list's key ending in a slash, with "+type" for each list of children, and
+// "says" and a summary may follow. The actor
 // "system" is the provider itself.
 func readEvents(t *testing.T, text string) (out []provider.Event) {
 	t.Helper()
@@ -170,7 +171,9 @@ func readEvents(t *testing.T, text string) (out []provider.Event) {
 		if words[2] == "system" {
 			e.Actor, e.Client = provider.Actor{ID: "system", Type: "SystemPrincipal", Name: "Okta System", System: true}, provider.Client{}
 		}
-		for touch := range strings.SplitSeq(strings.Join(words[6:], " "), ";") {
+		touches, said, _ := strings.Cut(strings.Join(words[6:], " "), " says ")
+		e.Summary = said
+		for touch := range strings.SplitSeq(touches, ";") {
 			if parts := strings.Fields(touch); len(parts) >= 2 {
 				e.Touched = append(e.Touched, readTouch(parts))
 			}
@@ -183,7 +186,8 @@ func readEvents(t *testing.T, text string) (out []provider.Event) {
 func readTouch(parts []string) provider.Touch {
 	k, ok := resource.ParseKey(parts[1])
 	if !ok { // a key without an ID: the log may say no more
-		k = resource.Key{Type: resource.Type(strings.TrimSuffix(parts[1], "/"))}
+		typ, parent, _ := strings.Cut(strings.TrimSuffix(parts[1], "/"), "/")
+		k = resource.Key{Type: resource.Type(typ), Parent: parent}
 	}
 	out := provider.Touch{Op: provider.Op(parts[0]), Key: k}
 	for _, p := range parts[2:] {

@@ -11,14 +11,14 @@ import (
 	"github.com/google/cel-go/common/types"
 	"github.com/google/cel-go/common/types/ref"
 	"github.com/google/cel-go/common/types/traits"
-
-	"imago/pkg/diff"
 )
 
 // language is what rules are written in: CEL with
 //
 //	change  {op, type}      before, after  the bodies, {} when absent
 //	fields  a list of {path, op, before, after}
+//	log     what the log says in words of a change that the org does not show, in
+//	        lower case letters; "" for all others
 //
 // and functions that take a path of keys and dots, and find null where it leads
 // nowhere, so that no rule fails on a body that lacks a field:
@@ -37,6 +37,7 @@ func language() (*cel.Env, error) {
 		cel.Variable("before", cel.DynType),
 		cel.Variable("after", cel.DynType),
 		cel.Variable("fields", cel.ListType(cel.DynType)),
+		cel.Variable("log", cel.StringType),
 		cel.Function("at", cel.Overload("at_path", []*cel.Type{cel.DynType, cel.StringType}, cel.DynType, cel.BinaryBinding(at))),
 		cel.Function("each", cel.Overload("each_path", []*cel.Type{cel.DynType, cel.StringType}, cel.ListType(cel.DynType), cel.BinaryBinding(each))),
 		cel.Function("lost", cel.Overload("lost_path", pathTwice, cel.ListType(cel.DynType), cel.FunctionBinding(lost))),
@@ -51,7 +52,8 @@ func language() (*cel.Env, error) {
 var pathTwice = []*cel.Type{cel.DynType, cel.DynType, cel.StringType}
 
 // variables are a change as rules see it.
-func variables(c diff.Change) (map[string]any, error) {
+func variables(o Observation) (map[string]any, error) {
+	c := o.Change
 	before, err := body(c.Before)
 	if err != nil {
 		return nil, err
@@ -74,8 +76,26 @@ func variables(c diff.Change) (map[string]any, error) {
 	}
 	return map[string]any{
 		"change": map[string]string{"op": string(c.Op), "type": string(c.Key.Type)},
-		"before": before, "after": after, "fields": fields,
+		"before": before, "after": after, "fields": fields, "log": strings.ToLower(strings.Join(words(o), "; ")),
 	}, nil
+}
+
+// words are what the log says of a change that nothing else shows: to what it was done
+// besides the one who had it done to them, and how it sums it up.
+func words(o Observation) (all []string) {
+	if !o.LogOnly || o.Attribution.Event == nil {
+		return nil
+	}
+	for _, t := range o.Attribution.Event.Targets {
+		if t.ID != o.Change.Key.Parent && t.Name != "" {
+			all = append(all, t.Name)
+		}
+	}
+	summary := o.Attribution.Event.Summary
+	if _, what, ok := strings.Cut(summary, ": "); ok {
+		summary = what
+	}
+	return append(all, summary)
 }
 
 func body(raw []byte) (any, error) {

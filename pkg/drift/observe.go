@@ -63,7 +63,7 @@ func (l *look) explain() {
 		if len(o.Attribution.Candidates) > 0 || o.Attribution.Event != nil && !o.Attribution.Event.Actor.System {
 			continue
 		}
-		for _, d := range l.out.Changes {
+		for _, d := range slices.Concat(l.out.Changes, l.earlier) {
 			if a, ok := through(o.Change, d); ok {
 				o.Attribution = a
 				break
@@ -78,7 +78,9 @@ type look struct {
 	events []provider.Event
 	queue  []task
 	done   map[resource.Key]bool
-	out    Observed
+	// earlier are deletions that a look which ended early has told already.
+	earlier []Observation
+	out     Observed
 }
 
 // task is something to read again: a resource, or with an ID of "" the list of a
@@ -137,8 +139,11 @@ func (l *look) take(ctx context.Context, t task) error {
 		t.key.Parent = parent
 	}
 	base, err := l.base(ctx, t.key)
-	if err != nil || base.Event != "" && base.Event == t.event {
-		return err // looked into already, before a look that ended early
+	if err != nil {
+		return err
+	}
+	if base.Event != "" && base.Event == t.event {
+		return l.lookedInto(ctx, base)
 	}
 	now, err := l.live(ctx, t.key)
 	if err != nil {
@@ -146,6 +151,26 @@ func (l *look) take(ctx context.Context, t task) error {
 	}
 	l.done[t.key] = true
 	return l.compare(ctx, info, t, base, now)
+}
+
+// lookedInto goes on after a look that ended early: what names something that was
+// found deleted may still have to be read again.
+func (l *look) lookedInto(ctx context.Context, s known) error {
+	if s.Body != nil {
+		return nil
+	}
+	was, err := l.Snapshot.Get(ctx, s.Key)
+	if problem.Is(err, problem.NotFound) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read the snapshot: %w", err)
+	}
+	change := diff.Change{Key: s.Key, Op: diff.Delete, Before: slices.Clone(was.Body)}
+	o := Observation{Change: change, Attribution: l.attribute(change)}
+	l.earlier = append(l.earlier, o)
+	_, err = l.affected(ctx, s.Key, o.Attribution)
+	return err
 }
 
 // parentOf finds what a child is a part of, when the log does not say.
@@ -249,10 +274,20 @@ func (l *look) compare(ctx context.Context, info resource.Info, t task, base kno
 // attested: what is neither known nor there was deleted if the log says so, and
 // does not say that it was made in the meantime.
 func (l *look) attested(k resource.Key, base known) diff.Op {
-	if base.At.IsZero() && l.says(k, provider.Delete) && !l.says(k, provider.Create) {
+	if base.At.IsZero() && !l.vague(k) && l.says(k, provider.Delete) && !l.says(k, provider.Create) {
 		return diff.Delete
 	}
 	return ""
+}
+
+// vague reports whether an event names the resource and, under the same ID, others of
+// another type: it does not tell which it is about.
+func (l *look) vague(k resource.Key) bool {
+	other := func(t provider.Touch) bool { return t.Key.ID == k.ID && t.Key.Type != k.Type }
+	return slices.ContainsFunc(l.events, func(e provider.Event) bool {
+		itself, _ := concerns(e, k)
+		return itself != not && slices.ContainsFunc(e.Touched, other)
+	})
 }
 
 // says reports whether an event names exactly this of the resource.
@@ -264,10 +299,7 @@ func (l *look) says(k resource.Key, op provider.Op) bool {
 
 // observe completes a change: its names, who did it, what it led to.
 func (l *look) observe(ctx context.Context, info resource.Info, change diff.Change) error {
-	o := Observation{Change: change, Attribution: Attribute(change, l.events)}
-	if e := o.Attribution.Event; e != nil && l.Ours != nil {
-		o.Attribution.Expected = l.Ours(*e)
-	}
+	o := Observation{Change: change, Attribution: l.attribute(change)}
 	var err error
 	if o.Label, o.ParentLabel, err = l.labels(ctx, info, change); err != nil {
 		return err
@@ -279,6 +311,12 @@ func (l *look) observe(ctx context.Context, info resource.Info, change diff.Chan
 	}
 	l.out.Changes = append(l.out.Changes, o)
 	return nil
+}
+
+func (l *look) attribute(change diff.Change) Attribution {
+	a := Attribute(change, l.events)
+	a.Expected = a.Event != nil && l.Ours != nil && l.Ours(*a.Event)
+	return a
 }
 
 // list compares the list of a type below a parent, and looks at what came or went.
@@ -296,6 +334,12 @@ func (l *look) list(ctx context.Context, info resource.Info, t task) error {
 		return err
 	}
 	now, err := l.listNow(ctx, info, t.key)
+	_, unreadable := errors.AsType[*provider.Unreadable](err)
+	if unreadable || err == nil && base.gap && base.Body == nil {
+		if failed := l.tell(ctx, info, t.key); failed != nil {
+			return failed
+		}
+	}
 	if err != nil {
 		return err
 	}
@@ -315,6 +359,27 @@ func (l *look) list(ctx context.Context, info resource.Info, t task) error {
 		}
 	}
 	return l.remember(t, now)
+}
+
+// tell observes what the log says was made in a list that cannot be read, or of which
+// nothing was known: each event for itself, as there is nothing else to go by.
+func (l *look) tell(ctx context.Context, info resource.Info, place resource.Key) error {
+	for _, e := range l.events {
+		made := func(t provider.Touch) bool { return t.Key == place && t.Op == provider.Create }
+		if e.Outcome != succeeded || !slices.ContainsFunc(e.Touched, made) {
+			continue
+		}
+		o := Observation{Change: diff.Change{Key: place, Op: diff.Create}, LogOnly: true,
+			Attribution: named(principals([]provider.Event{e}, l.events), l.events, true)}
+		o.Attribution.Expected = l.Ours != nil && l.Ours(*o.Attribution.Event)
+		var err error
+		if _, o.ParentLabel, err = l.labels(ctx, info, o.Change); err != nil {
+			return err
+		}
+		o.Label = words(o)[0]
+		l.out.Changes = append(l.out.Changes, o)
+	}
+	return nil
 }
 
 // remember keeps the list as a sighting.

@@ -2,6 +2,7 @@ package drift_test
 
 import (
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -144,17 +145,20 @@ func TestGapInTheSnapshot(t *testing.T) {
 	m.org.put(t, `user_role/00uAda/ra1 {"type":"SUPER_ADMIN"}`)
 	seen, err := m.observe(`e1 12:00:01 ada SUCCESS tx1 zone.update update network_zone/nzoA
 e2 12:00:02 ada SUCCESS tx2 zone.create create network_zone/nzoB
-e3 12:00:03 ada SUCCESS tx3 user.account.privilege.grant update user/00uAda +user_role
+e3 12:00:03 ada SUCCESS tx3 user.account.privilege.grant create user_role/00uAda/
 `)
-	if err != nil || len(seen.Changes) != 1 || seen.Changes[0].Change.Key.ID != "nzoB" || seen.Changes[0].Change.Op != diff.Create {
-		t.Errorf("got %+v, %v; want one creation", seen.Changes, err)
+	if err != nil || len(seen.Changes) != 2 || seen.Changes[0].Change.Key.ID != "nzoB" || seen.Changes[0].Change.Op != diff.Create {
+		t.Fatalf("got %+v, %v; want the zone's creation, and what the log tells of the role", seen.Changes, err)
+	}
+	if role := seen.Changes[1]; !role.LogOnly || role.Change.After != nil {
+		t.Errorf("got %+v, want it from the log alone: which of the roles is new nobody knows", role)
 	}
 	if len(seen.Unknown) != 2 {
 		t.Errorf("got unknown %v, want the zone and the roles", seen.Unknown)
 	}
 	m.store(seen)
 	m.org.put(t, `user_role/00uAda/ra2 {"type":"ORG_ADMIN"}`)
-	m.want("now the list is known", m.look("e4 12:00:04 bob SUCCESS tx4 user.account.privilege.grant update user/00uAda +user_role\n"),
+	m.want("now the list is known", m.look("e4 12:00:04 bob SUCCESS tx4 user.account.privilege.grant create user_role/00uAda/\n"),
 		"create user_role/00uAda/ra2 by id-bob e4")
 }
 
@@ -163,14 +167,14 @@ func TestRolesComeAndGo(t *testing.T) {
 	t.Parallel()
 	m := newMonitor(t, `user/00uAda {"profile":{"login":"ada"}}`)
 	m.org.put(t, `user_role/00uAda/ra1 {"type":"SUPER_ADMIN"}`)
-	m.want("granted", m.look("e1 12:00:01 mallory SUCCESS tx1 user.account.privilege.grant update user/00uAda +user_role\n"),
+	m.want("granted", m.look("e1 12:00:01 mallory SUCCESS tx1 user.account.privilege.grant create user_role/00uAda/\n"),
 		"create user_role/00uAda/ra1 by id-mallory e1")
 	k, _ := resource.ParseKey("user_role/00uAda/ra1")
 	m.org.delete(k)
-	m.want("revoked", m.look("e2 12:01:01 bob SUCCESS tx2 user.account.privilege.revoke update user/00uAda +user_role\n"),
+	m.want("revoked", m.look("e2 12:01:01 bob SUCCESS tx2 user.account.privilege.revoke delete user_role/00uAda/\n"),
 		"delete user_role/00uAda/ra1 by id-bob e2")
 	m.org.put(t, `user_role/00uAda/ra1 {"type":"SUPER_ADMIN"}`)
-	m.want("granted again", m.look("e3 12:02:01 mallory SUCCESS tx3 user.account.privilege.grant update user/00uAda +user_role\n"),
+	m.want("granted again", m.look("e3 12:02:01 mallory SUCCESS tx3 user.account.privilege.grant create user_role/00uAda/\n"),
 		"create user_role/00uAda/ra1 by id-mallory e3")
 	if len(m.findings) != 2 {
 		t.Errorf("got %d findings, want 2", len(m.findings))
@@ -272,4 +276,49 @@ func TestBase(t *testing.T) {
 			t.Errorf("%s: got %d, want %d", name, got, tt.want)
 		}
 	}
+}
+
+// TestReferrersAfterAWait: a look that had to wait after it told of a deletion still
+// looks at what named it, and knows who did it.
+func TestReferrersAfterAWait(t *testing.T) {
+	t.Parallel()
+	const rule = `policy_access_policy_rule/rstA/rulA {"name":"Finance","status":"ACTIVE","conditions":{"people":{"groups":{"include":%s}}},"actions":{"appSignOn":{"access":"ALLOW"}}}`
+	m := newMonitor(t, `group/00gFinance01 {"type":"OKTA_GROUP","profile":{"name":"Finance"}}
+policy_access_policy/rstA {"name":"Money","type":"ACCESS_POLICY"}
+`+fmt.Sprintf(rule, `["00gFinance01"]`))
+	m.org.delete(resource.Key{Type: "group", ID: "00gFinance01"})
+	m.org.put(t, fmt.Sprintf(rule, `[]`))
+	k := resource.Key{Type: "policy_access_policy_rule", Parent: "rstA", ID: "rulA"}
+	m.org.broken[k] = &provider.Wait{Until: noon}
+	const events = "e1 12:00:01 mallory SUCCESS tx1 group.lifecycle.delete delete group/00gFinance01\n"
+	first, err := m.observe(events)
+	if err != nil || first.Complete || len(first.Changes) != 1 {
+		t.Fatalf("got %+v, %v; want the deletion, and to wait", first, err)
+	}
+	m.store(first)
+	delete(m.org.broken, k)
+	m.want("after the wait", m.look(events), "update policy_access_policy_rule/rstA/rulA by id-mallory e1 through group/00gFinance01")
+	m.want("once more", m.look(events))
+}
+
+// TestVagueDeletion: an event that does not tell the kind of policy gives one
+// deletion, not one for each kind.
+func TestVagueDeletion(t *testing.T) {
+	t.Parallel()
+	m := newMonitor(t, `policy_password/00pA {"name":"Strict","type":"PASSWORD"}`)
+	m.org.delete(resource.Key{Type: "policy_password", ID: "00pA"})
+	m.want("deleted", m.look("e1 12:00:01 mallory SUCCESS tx1 policy.lifecycle.delete delete policy_okta_sign_on/00pA; delete policy_password/00pA; delete policy_access_policy/00pA\n"),
+		"delete policy_password/00pA by id-mallory e1")
+}
+
+// TestGrantAndRevoke: of the two who touched one list, each did their own.
+func TestGrantAndRevoke(t *testing.T) {
+	t.Parallel()
+	m := newMonitor(t, `user/00uAda {"profile":{"login":"ada@acme.test"}}
+user_role/00uAda/ra1old {"type":"APP_ADMIN","assignmentType":"USER"}`)
+	m.org.delete(resource.Key{Type: "user_role", Parent: "00uAda", ID: "ra1old"})
+	m.org.put(t, `user_role/00uAda/ra1new {"type":"SUPER_ADMIN","assignmentType":"USER"}`)
+	m.want("both", m.look(`e1 12:00:01 bob SUCCESS tx1 user.account.privilege.revoke delete user_role/00uAda/
+e2 12:00:02 mallory SUCCESS tx2 user.account.privilege.grant create user_role/00uAda/
+`), "create user_role/00uAda/ra1new by id-mallory e2", "delete user_role/00uAda/ra1old by id-bob e1")
 }

@@ -209,7 +209,7 @@ type Event struct {
 
 // Touch names one resource that an event may have changed, and how. Key.ID is ""
 // when the event does not tell which: the type (below Key.Parent, if that is
-// given) must be listed again.
+// given) must be listed again, and Op is of the one that is not named.
 type Touch struct {
 	Key resource.Key `json:"key"`
 	Op  Op           `json:"op"`

@@ -123,6 +123,7 @@ type logEvent struct {
 	Debug struct {
 		Data struct {
 			RequestID string `json:"requestId"`
+			Granted   string `json:"privilegeGranted"` // the roles, by their names
 		} `json:"debugData"`
 	} `json:"debugContext"`
 	Targets []party `json:"target"`
@@ -151,6 +152,9 @@ func (r registry) event(raw []byte) (provider.Event, error) {
 			Place: joinKnown(e.Client.Place.City, e.Client.Place.State, e.Client.Place.Country)},
 		Session: known(e.Session.ID), Transaction: known(e.Transaction.ID), Request: e.Debug.Data.RequestID,
 		Touched: r.touched(e),
+	}
+	if granted := e.Debug.Data.Granted; granted != "" {
+		out.Summary += ": " + granted
 	}
 	for _, t := range e.Targets {
 		out.Targets = append(out.Targets, provider.Target{ID: t.ID, Type: t.Type, Name: known(t.DisplayName)})
@@ -242,12 +246,10 @@ func knownPolicy(word string) bool {
 }
 
 // touch names what the rule says of these targets. Targets are taken by type, as
-// their order is not promised.
+// their order is not promised. An admin role has no ID in the log: its list below
+// the one who has it is named.
 func (e event) touch(of *entry, targets []party) provider.Touch {
 	id, parent := target(targets, e.id), target(targets, e.parent)
-	if e.id == "" && parent != "" {
-		return provider.Touch{Key: resource.Key{Type: of.Parent, ID: parent}, Op: provider.Update, Children: []resource.Type{of.Type}}
-	}
 	return provider.Touch{Key: resource.Key{Type: of.Type, Parent: parent, ID: id}, Op: e.op, Children: e.children}
 }
 

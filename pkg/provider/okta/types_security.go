@@ -55,21 +55,29 @@ func roleTypes() []entry {
 	ofUser.among = &pass{path: "/api/v1/iam/assignees/users?limit=100", limit: 100, envelope: "value"}
 	ofUser.is = map[resource.Path]string{"assignmentType": "USER"} // GROUP ones follow from group_role
 	ofUser.Cautions = when(always, "it makes the person an administrator")
-	ofUser.events = []event{{names: names("user.account.privilege.", "grant", "revoke"), op: provider.Update, parent: "User"}}
+	ofUser.events = grants("user.account.privilege.", "User")
 
 	ofGroup := role("group_role", "Group admin role", "group", "/api/v1/groups/{parent}/roles")
 	ofGroup.Within = not(says("type", "BUILT_IN"))
 	ofGroup.Cautions = when(always, "it makes everybody in the group an administrator, now and later")
-	ofGroup.events = []event{{names: names("group.privilege.", "grant", "revoke"), op: provider.Update, parent: "UserGroup"}}
+	ofGroup.events = grants("group.privilege.", "UserGroup")
 
 	ofClient := role("client_role", "Service app admin role", "app", "/oauth2/v1/clients/{parent:credentials.oauthClient.client_id}/roles")
 	ofClient.Within = says("settings.oauthClient.application_type", "service")
 	ofClient.Cautions = when(always, "it makes the service app an administrator")
-	ofClient.events = []event{{names: names("app.oauth2.client.privilege.", "grant", "revoke"), op: provider.Update, parent: "PublicClientApp|AppInstance"}}
+	ofClient.events = grants("app.oauth2.client.privilege.", "PublicClientApp|AppInstance")
 	return []entry{ofUser, ofGroup, ofClient}
 }
 
 func always(resource.Resource) bool { return true }
+
+// grants are the log's events of roles: they name who has the role, not which it is.
+func grants(prefix, parent string) []event {
+	return []event{
+		{names: names(prefix, "grant"), op: provider.Create, parent: parent},
+		{names: names(prefix, "revoke"), op: provider.Delete, parent: parent},
+	}
+}
 
 // role is an entry for grants to one kind of assignee.
 func role(t resource.Type, title string, parent resource.Type, path string) entry {
