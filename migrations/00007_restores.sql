@@ -48,8 +48,8 @@ grant select, insert (id, account_id, connection_id, snapshot_id, selection_seal
 grant select, update (state, plan_sealed, plan_digest, receipt_sealed, problem, lease, window_opened_at,
     window_closed_at, ended_at) on restores to imago_worker;
 grant select (id, account_id, connection_id, state, window_opened_at, window_closed_at) on restores to imago_drift;
-grant select (id, account_id, state, created_at, lease), update (state, ended_at, lease, problem)
-    on restores to imago_definer;
+grant select (id, account_id, state, created_at, apply_requested_at, window_opened_at, lease),
+    update (state, ended_at, lease, problem) on restores to imago_definer;
 create policy restores_definer on restores to imago_definer using (true) with check (true);
 
 -- +goose StatementBegin

@@ -280,12 +280,13 @@ begin
                     and j.state in ('available', 'pending', 'retryable', 'running', 'scheduled'))
         returning s.account_id, 'snapshot', s.id;
     return query
-        update public.restores r set state = case r.state when 'planning' then 'failed' else 'stopped' end,
+        update public.restores r set state = case when r.window_opened_at is null then 'failed' else 'stopped' end,
             ended_at = now(), lease = r.lease + 1,
             problem = jsonb_build_object('kind', 'unavailable', 'field', '',
                 'what', 'the restore was given up after many tries',
                 'hint', 'its journal says what was made; deactivate the write app, then plan again')
-        where (r.state = 'planning' or r.state in ('waiting', 'applying', 'verifying'))
+        where (r.state in ('planning', 'waiting', 'applying', 'verifying')
+                or r.state = 'approved' and r.apply_requested_at is not null)
             and r.created_at < now() - interval '1 minute'
             and not exists (
                 select from river.river_job j
@@ -293,10 +294,16 @@ begin
                     and j.args @> jsonb_build_object('restore_id', r.id)
                     and j.state in ('available', 'pending', 'retryable', 'running', 'scheduled'))
         returning r.account_id, 'restore', r.id;
+    return query
+        select r.account_id, 'window', r.id from public.restores r
+        where r.state in ('verified', 'closing') and not exists (
+            select from river.river_job j
+            where j.kind = 'apply_restore' and j.args @> jsonb_build_object('restore_id', r.id)
+                and j.state in ('available', 'pending', 'retryable', 'running', 'scheduled'));
 end
 $$;
 -- +goose StatementEnd
-comment on function end_orphans() is 'ends snapshots and restores whose job is gone, so that they hold no place for ever';
+comment on function end_orphans() is 'ends snapshots and restores whose job is gone, so that they hold no place for ever; windows that nobody closes';
 
 -- For imago_drift, with a running follow_log job: not across accounts, but past its
 -- grants. What our own restores write is no drift: it is known by the write app's client

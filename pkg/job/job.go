@@ -31,6 +31,16 @@ type TakeSnapshot struct {
 // Kind names the job.
 func (TakeSnapshot) Kind() string { return "take_snapshot" }
 
+// SweepRepository clears away what snapshots that died have left in a connection's
+// repository.
+type SweepRepository struct {
+	AccountID    string `json:"account_id" river:"unique"`
+	ConnectionID string `json:"connection_id" river:"unique"`
+}
+
+// Kind names the job.
+func (SweepRepository) Kind() string { return "sweep_repository" }
+
 // FollowLog reads on in an org's log, finds drift, and snoozes until its next poll.
 type FollowLog struct {
 	AccountID    string `json:"account_id" river:"unique"`

@@ -15,21 +15,24 @@ import (
 const schema = "river"
 
 // kinds says of each kind of job where it is worked, and how urgent it is there (1
-// to 4). People wait for checks and plans, so they go before snapshots.
+// to 4). People wait for checks and plans, so they go before snapshots. A long one does
+// not come in slices, or not all of it does: an org is read in it from end to end.
 var kinds = map[string]struct {
 	queue    string
 	priority int
+	long     bool
 }{
-	job.CheckConnection{}.Kind(): {job.QueueBackup, 1},
-	job.PlanRestore{}.Kind():     {job.QueueBackup, 1},
-	job.TakeSnapshot{}.Kind():    {job.QueueBackup, 2},
-	job.ApplyRestore{}.Kind():    {job.QueueRestore, 1},
-	job.SendCode{}.Kind():        {job.QueueMail, 1},
-	job.SendMessage{}.Kind():     {job.QueueMail, 2},
-	job.ReportFailure{}.Kind():   {job.QueueMail, 2},
-	job.FollowLog{}.Kind():       {job.QueueDrift, 2},
-	job.StartFollows{}.Kind():    {job.QueueDrift, 1},
-	job.RunSchedules{}.Kind():    {job.QueueTick, 1},
+	job.CheckConnection{}.Kind(): {job.QueueBackup, 1, true},
+	job.PlanRestore{}.Kind():     {job.QueueBackup, 1, true},
+	job.TakeSnapshot{}.Kind():    {job.QueueBackup, 2, false},
+	job.SweepRepository{}.Kind(): {job.QueueBackup, 4, true},
+	job.ApplyRestore{}.Kind():    {job.QueueRestore, 1, true},
+	job.SendCode{}.Kind():        {job.QueueMail, 1, false},
+	job.SendMessage{}.Kind():     {job.QueueMail, 2, false},
+	job.ReportFailure{}.Kind():   {job.QueueMail, 2, false},
+	job.FollowLog{}.Kind():       {job.QueueDrift, 2, false},
+	job.StartFollows{}.Kind():    {job.QueueDrift, 1, false},
+	job.RunSchedules{}.Kind():    {job.QueueTick, 1, false},
 }
 
 // unfinished are the states in which a job keeps another one like it out.

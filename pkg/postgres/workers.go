@@ -16,9 +16,11 @@ import (
 
 // How long things take, so that a killed process is taken over well within a minute:
 // a slice works up to 10 s and is stopped at 15; what still stands as running after 20
-// is taken over by whoever looks next, every 5 s, leader or not.
+// is taken over by whoever looks next, every 5 s, leader or not. A kind that does not
+// come in slices may take LongTimeout: its process says every 5 s that it is alive.
 const (
 	SliceTimeout  = 15 * time.Second
+	LongTimeout   = 10 * time.Minute
 	takeOverAfter = 20 * time.Second
 	takeOverEvery = 5 * time.Second
 	tickEvery     = 5 * time.Second
@@ -28,16 +30,20 @@ const (
 type Workers struct {
 	river *river.Workers
 	kinds map[string]bool
+	alive *alive
 }
 
 // NewWorkers makes an empty registry.
 func NewWorkers() *Workers {
-	return &Workers{river: river.NewWorkers(), kinds: map[string]bool{}}
+	return &Workers{river: river.NewWorkers(), kinds: map[string]bool{}, alive: &alive{jobs: map[int64]int{}}}
 }
 
 // AddWorker registers the worker of a kind.
 func AddWorker[T river.JobArgs](w *Workers, worker river.Worker[T]) error {
 	var args T
+	if kinds[args.Kind()].long {
+		worker = long[T]{worker, w.alive}
+	}
 	if err := river.AddWorkerSafely(w.river, worker); err != nil {
 		return fmt.Errorf("register worker of %s: %w", args.Kind(), err)
 	}
@@ -66,7 +72,7 @@ func standIn[T river.JobArgs](w *Workers) error {
 
 func (w *Workers) complete() error {
 	return errors.Join(standIn[job.CheckConnection](w), standIn[job.TakeSnapshot](w), standIn[job.FollowLog](w),
-		standIn[job.PlanRestore](w), standIn[job.ApplyRestore](w), standIn[job.SendCode](w),
+		standIn[job.SweepRepository](w), standIn[job.PlanRestore](w), standIn[job.ApplyRestore](w), standIn[job.SendCode](w),
 		standIn[job.SendMessage](w), standIn[job.ReportFailure](w), standIn[job.RunSchedules](w), standIn[job.StartFollows](w))
 }
 
@@ -84,6 +90,7 @@ type JobsOptions struct {
 type Jobs struct {
 	db     *DB
 	client *river.Client[pgx.Tx]
+	alive  *alive
 	logger *slog.Logger
 }
 
@@ -104,7 +111,7 @@ func (db *DB) Jobs(workers *Workers, o JobsOptions) (*Jobs, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make job client: %w", err)
 	}
-	return &Jobs{db: db, client: client, logger: o.Logger}, nil
+	return &Jobs{db: db, client: client, alive: workers.alive, logger: o.Logger}, nil
 }
 
 func riverConfig(workers *Workers, o JobsOptions) (*river.Config, error) {
@@ -164,6 +171,9 @@ func (j *Jobs) takeOver(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-ticker.C:
+		}
+		if err := j.alive.beat(ctx, j.db.pool); err != nil && ctx.Err() == nil {
+			j.logger.ErrorContext(ctx, "say that jobs are alive", "error", err)
 		}
 		n, err := j.db.takeOver(ctx, takeOverAfter)
 		switch {

@@ -118,6 +118,58 @@ func TestWorkOfADeadProcessIsTakenOver(t *testing.T) {
 	}
 }
 
+// A long job is its process's for as long as that lives, and no longer.
+func TestLongJobIsKeptWhileItsProcessLives(t *testing.T) {
+	t.Parallel()
+	base := postgrestest.Fresh(t)
+	acme := base.Account(t)
+	begun, end := make(chan int64, 2), make(chan struct{})
+	workers := postgres.NewWorkers()
+	err := postgres.AddWorker(workers, work[job.PlanRestore]{do: func(ctx context.Context, j *river.Job[job.PlanRestore]) error {
+		if deadline, ok := ctx.Deadline(); !ok || time.Until(deadline) < postgres.LongTimeout/2 {
+			t.Errorf("it must end by %v", deadline)
+		}
+		begun <- j.ID
+		<-end
+		return nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	runJobs(t, base.Open(t, "imago_worker"), workers, map[string]int{job.QueueBackup: 2})
+	err = base.Open(t, "imago_api").As(t.Context(), acme.Proof, func(tx *postgres.Tx) error {
+		return tx.Enqueue(t.Context(), job.PlanRestore{AccountID: string(acme.ID), RestoreID: "r"})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := await(t, begun, "the job")
+	defer close(end)
+	dead := base.JobRow(t, job.PlanRestore{AccountID: string(acme.ID), RestoreID: "of the dead"})
+	// As long as it lives, it is younger than 20 s again and again; the other is not.
+	for range 2 {
+		if _, err := base.Owner().Exec(t.Context(), `update river.river_job set attempted_at = now() - interval '19 seconds'
+			where id in ($1, $2) and state = 'running'`, id, dead); err != nil {
+			t.Fatal(err)
+		}
+		deadline := time.After(time.Minute)
+		for young := false; !young; {
+			if err := base.Owner().QueryRow(t.Context(), `select attempted_at > now() - interval '15 seconds' from river.river_job where id = $1`, id).Scan(&young); err != nil {
+				t.Fatal(err)
+			}
+			select {
+			case other := <-begun:
+				if other != dead {
+					t.Fatalf("job %d was taken over while it ran", other)
+				}
+			case <-deadline:
+				t.Fatal("nobody said that the job is alive")
+			case <-time.After(50 * time.Millisecond):
+			}
+		}
+	}
+}
+
 // Either program may lead, and enqueues the ticks of both; a leader knows all kinds, so
 // it throws nothing away.
 func TestEitherProgramKeepsBothTicking(t *testing.T) {

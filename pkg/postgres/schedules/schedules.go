@@ -121,15 +121,17 @@ func SetAlarm(ctx context.Context, tx *postgres.Tx, id account.ConnectionID, at 
 	return err
 }
 
-// Orphan is a snapshot or restore that was ended because its job is gone.
+// Orphan is a snapshot or restore that was ended because its job is gone, or the window
+// of a restore whose job is gone.
 type Orphan struct {
 	AccountID account.ID
-	Kind      string // "snapshot" or "restore"
+	Kind      string // "snapshot", "restore" or "window"
 	ID        string
 }
 
 // EndOrphans ends snapshots and restores whose job was given up, so that they hold no
-// place for ever: for a running run_schedules job.
+// place for ever, and finds restores that only wait for their window to be closed: for a
+// running run_schedules job.
 func EndOrphans(ctx context.Context, tx *postgres.Tx) ([]Orphan, error) {
 	return rows.All[Orphan](ctx, tx, `select account_id, kind, id from end_orphans()`)
 }

@@ -109,6 +109,19 @@ func Latest(ctx context.Context, tx *postgres.Tx, id account.ConnectionID) (Snap
 		where connection_id = as_uuid($1) and state in ('complete', 'partial') order by id desc limit 1`, id)
 }
 
+// Taken lists the snapshots of a connection that were taken, complete or partial, newest
+// first.
+func Taken(ctx context.Context, tx *postgres.Tx, id account.ConnectionID, most int) ([]Snapshot, error) {
+	return rows.All[Snapshot](ctx, tx, `select `+columns+` from snapshots
+		where connection_id = as_uuid($1) and state in ('complete', 'partial') order by id desc limit $2`, id, most)
+}
+
+// Unfinished lists the snapshots of a connection that are still being taken: one, or none.
+func Unfinished(ctx context.Context, tx *postgres.Tx, id account.ConnectionID) ([]Snapshot, error) {
+	return rows.All[Snapshot](ctx, tx, `select `+columns+` from snapshots
+		where connection_id = as_uuid($1) and state in ('queued', 'running')`, id)
+}
+
 // List lists snapshots, newest first; of one connection, or of all ("").
 func List(ctx context.Context, tx *postgres.Tx, id account.ConnectionID, p postgres.Page) ([]Snapshot, error) {
 	return rows.All[Snapshot](ctx, tx, `select `+columns+` from snapshots

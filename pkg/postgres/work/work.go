@@ -47,7 +47,7 @@ func New(log *slog.Logger, metrics prometheus.Registerer, o Options) (*Desk, err
 		}, []string{"kind", "outcome"}),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "imago_job_seconds", Help: "Time that one slice of a job took, by kind.",
-			Buckets: []float64{.01, .03, .1, .3, 1, 3, 10, 15},
+			Buckets: []float64{.01, .03, .1, .3, 1, 3, 10, 15, 60, 300},
 		}, []string{"kind"}),
 	}
 	if err := errors.Join(metrics.Register(d.jobs), metrics.Register(d.seconds)); err != nil {

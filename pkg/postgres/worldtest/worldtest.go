@@ -229,6 +229,12 @@ func (w *World) Open(t testing.TB, s snapshots.Snapshot) *repository.Snapshot {
 // Plan asks for a plan and waits for it.
 func (w *World) Plan(t testing.TB, snapshotID string, keys ...resource.Key) restores.Restore {
 	t.Helper()
+	return w.Restored(t, w.RequestPlan(t, snapshotID, keys...), restores.Planned)
+}
+
+// RequestPlan asks for a plan.
+func (w *World) RequestPlan(t testing.TB, snapshotID string, keys ...resource.Key) (restoreID string) {
+	t.Helper()
 	id, err := uuid.NewV7()
 	must(t, err)
 	shut, err := sealed.Selection(id.String()).Seal(w.Ring, restore.Selection{Keys: keys, WithDependents: true})
@@ -237,7 +243,7 @@ func (w *World) Plan(t testing.TB, snapshotID string, keys ...resource.Key) rest
 		_, err := restores.Request(ctx, tx, restores.Wanted{ID: id.String(), ConnectionID: w.Connection, SnapshotID: snapshotID, SelectionSealed: shut})
 		return err
 	})
-	return w.Restored(t, id.String(), restores.Planned)
+	return id.String()
 }
 
 // Apply approves the plan as it is and asks for it to be applied.
