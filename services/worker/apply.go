@@ -41,7 +41,7 @@ func (s *Service) applyRestore(ctx context.Context, u work.Unit, a job.ApplyRest
 		return work.Done(outcome("ended before")), nil
 	}
 	if err != nil {
-		return work.End{}, err
+		return s.notBegun(ctx, u, err)
 	}
 	step := map[restores.State]func(context.Context) (work.End, error){
 		restores.Approved: r.wait, restores.Waiting: r.wait, restores.Applying: r.apply,
@@ -190,7 +190,7 @@ func (r *restoring) verify(ctx context.Context) (work.End, error) {
 		return work.End{}, err
 	}
 	report, err := restore.Verify(ctx, restore.Check{
-		Catalog: org.Provider.Catalog(), Snapshot: snap, Reader: org.Reader, Plan: plan, Entries: entries,
+		Catalog: org.Provider.Catalog(), Snapshot: snap, Reader: waiting{org.Reader, r.Now}, Plan: plan, Entries: entries,
 	})
 	if wait := provider.WaitOf(err); wait != nil {
 		return work.Again(wait.Until.Sub(r.Now()), outcome("waits for the org's rate limit")), nil
@@ -306,6 +306,19 @@ func (r *restoring) release(ctx context.Context) (work.End, error) {
 	return work.Again(0, outcome("closing")), err
 }
 
+// giveBack gives the token back where a restore ends early. That it cannot is no reason
+// to go on: the token ends by itself within the hour.
+func (r *restoring) giveBack(ctx context.Context) {
+	w, err := r.orgs.Write(ctx, r.unit.Proof, r.row.ConnectionID)
+	if err == nil {
+		err = w.Release(ctx)
+	}
+	if err != nil {
+		r.Log.WarnContext(ctx, "token was not given back", "job", r.unit.Job, "account", r.row.AccountID,
+			"connection", r.row.ConnectionID, "restore", r.row.ID, "error", err)
+	}
+}
+
 // close waits until the org refuses the write app, which proves that the window is shut.
 func (r *restoring) close(ctx context.Context) (work.End, error) {
 	w, refused, err := r.writer(ctx)
@@ -318,6 +331,11 @@ func (r *restoring) close(ctx context.Context) (work.End, error) {
 		}
 		return r.hold(ctx, restores.Closing, at(r.row.WindowOpenedAt), problem.New(problem.Denied, "the write app is still active").
 			WithHint("deactivate it in the org: until then it can write"))
+	}
+	if w == nil || refused.Kind != problem.Denied { // the org was not asked, or something else answered
+		return r.hold(ctx, restores.Closing, at(r.row.WindowOpenedAt),
+			problem.New(problem.Unavailable, "whether the write app is still active cannot be seen: %s", refused.What).
+				WithHint("deactivate it in the org: until then it can write"))
 	}
 	_, entries, err := r.made(ctx)
 	if err != nil {
@@ -334,8 +352,11 @@ func (r *restoring) close(ctx context.Context) (work.End, error) {
 		}
 		return restores.Move(ctx, tx, r.lease, restores.Closed)
 	})
+	if err != nil {
+		return work.End{}, err
+	}
 	r.metrics.restores.WithLabelValues(string(restores.Closed)).Inc()
-	return work.Done(outcome("closed")), err
+	return work.Done(outcome("closed")), nil
 }
 
 // applyFailed waits, tries again, or stops the restore where it is.
@@ -346,9 +367,11 @@ func (r *restoring) applyFailed(ctx context.Context, err error) (work.End, error
 	if errors.Is(err, errTakenOver) {
 		return work.Again(busy, outcome("taken over")), nil
 	}
-	if ctx.Err() != nil && !errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return work.Again(0, outcome("stopped")), nil // the program ends; the next one goes on
+	if stopped(ctx) {
+		return work.Again(0, outcome("stopped")), nil
 	}
+	ctx, cancel := aftermath(ctx)
+	defer cancel()
 	moved, dberr := r.lastWrite(ctx)
 	if dberr != nil {
 		return work.End{}, errors.Join(err, dberr)

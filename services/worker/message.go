@@ -13,6 +13,7 @@ import (
 	"imago/pkg/job"
 	"imago/pkg/notify"
 	"imago/pkg/postgres"
+	"imago/pkg/postgres/accounts"
 	"imago/pkg/postgres/connections"
 	"imago/pkg/postgres/findings"
 	"imago/pkg/postgres/messages"
@@ -82,6 +83,8 @@ type letter struct {
 	connection connections.Connection
 	findings   []findings.Finding
 	restore    restores.Restore
+	made       int    // of its writes, when it has no receipt
+	approver   string // of it, then
 	snapshot   snapshots.Snapshot
 	schedule   schedules.Schedule
 }
@@ -101,8 +104,7 @@ func (l *letter) read(ctx context.Context, tx *postgres.Tx, id string) (err erro
 			of = l.findings[0].ConnectionID
 		}
 	case messages.Receipt:
-		l.restore, err = restores.Get(ctx, tx, l.SubjectID)
-		of = l.restore.ConnectionID
+		of, err = l.readRestore(ctx, tx)
 	case messages.SnapshotFailed:
 		l.snapshot, err = snapshots.Get(ctx, tx, l.SubjectID)
 		of = l.snapshot.ConnectionID
@@ -116,6 +118,27 @@ func (l *letter) read(ctx context.Context, tx *postgres.Tx, id string) (err erro
 	}
 	l.connection, err = connections.Get(ctx, tx, of)
 	return err
+}
+
+// readRestore reads the restore, and of one without a receipt what else there is to tell.
+func (l *letter) readRestore(ctx context.Context, tx *postgres.Tx) (of account.ConnectionID, err error) {
+	if l.restore, err = restores.Get(ctx, tx, l.SubjectID); err != nil || l.restore.ReceiptSealed != nil {
+		return l.restore.ConnectionID, err
+	}
+	steps, err := restores.Steps(ctx, tx, l.restore.ID)
+	if err != nil {
+		return l.restore.ConnectionID, err
+	}
+	for _, s := range steps {
+		if s.State == restores.StepDone {
+			l.made++
+		}
+	}
+	members, err := accounts.Members(ctx, tx)
+	if l.restore.ApprovedBy != nil {
+		l.approver = addressOf(members, *l.restore.ApprovedBy)
+	}
+	return l.restore.ConnectionID, err
 }
 
 // readOverdue finds what the message's subject is: the last snapshot, or the connection.
@@ -181,13 +204,26 @@ func firstOf(words ...string) string {
 
 func (l *letter) receipt(place notify.Place) (notify.Mail, error) {
 	if l.restore.ReceiptSealed == nil {
-		return nil, errors.New("the restore has no receipt")
+		return l.stopped(place)
 	}
 	var r restore.Receipt
 	if err := sealed.Receipt(l.restore.ID).Open(l.ring, l.restore.ReceiptSealed, &r); err != nil {
 		return nil, err
 	}
 	return receiptText(place, r), nil
+}
+
+// stopped tells of a restore that ended too early to have a receipt, and how many writes
+// its journal says were made.
+func (l *letter) stopped(place notify.Place) (notify.Mail, error) {
+	if l.restore.Problem == nil || l.restore.PlanDigest == nil {
+		return nil, errors.New("the restore has no receipt")
+	}
+	return notify.RestoreReceipt{
+		Place: place, Restore: l.restore.ID, Outcome: "stopped", Digest: *l.restore.PlanDigest, Hidden: l.made,
+		Approver: notify.Text(l.approver), Approved: at(l.restore.ApprovedAt), Ended: at(l.restore.EndedAt),
+		Problem: notify.Text(l.restore.Problem.Error()),
+	}, nil
 }
 
 // receiptText is a receipt in the mail's words.

@@ -12,6 +12,7 @@ import (
 	"imago/pkg/envelope"
 	"imago/pkg/job"
 	"imago/pkg/postgres"
+	"imago/pkg/postgres/messages"
 	"imago/pkg/postgres/orgs"
 	"imago/pkg/postgres/restores"
 	"imago/pkg/postgres/sealed"
@@ -97,7 +98,7 @@ func (s *Service) planRestore(ctx context.Context, u work.Unit, a job.PlanRestor
 		return work.Done(outcome("ended before")), nil
 	}
 	if err != nil {
-		return work.End{}, err
+		return s.notBegun(ctx, u, err)
 	}
 	plan, err := r.plan(ctx)
 	if err == nil {
@@ -123,7 +124,7 @@ func (r *restoring) plan(ctx context.Context) (restore.Plan, error) {
 		return restore.Plan{}, err
 	}
 	return restore.MakePlan(ctx, restore.Input{
-		Catalog: org.Provider.Catalog(), Snapshot: snap, Reader: org.Reader, Selection: selection, Now: r.Now,
+		Catalog: org.Provider.Catalog(), Snapshot: snap, Reader: waiting{org.Reader, r.Now}, Selection: selection, Now: r.Now,
 	})
 }
 
@@ -156,8 +157,11 @@ func (r *restoring) planFailed(ctx context.Context, err error) (work.End, error)
 	if errors.Is(err, errTakenOver) {
 		return work.Again(busy, outcome("taken over")), nil
 	}
+	if stopped(ctx) {
+		return work.Again(0, outcome("stopped")), nil
+	}
 	const patience = 6 // people wait for a plan
-	if ctx.Err() != nil || !final(err) && r.unit.Attempt < patience {
+	if ctx.Err() == nil && !final(err) && r.unit.Attempt < patience {
 		return work.End{}, fmt.Errorf("plan restore %s: %w", r.row.ID, err)
 	}
 	return r.end(ctx, restores.Failed, err)
@@ -169,14 +173,25 @@ func final(err error) bool {
 	return hopeless(err) || errors.Is(err, repository.ErrDamaged) || errors.Is(err, blob.ErrNotFound) || errors.Is(err, envelope.ErrNotOpened)
 }
 
-// end ends the restore with a problem.
+// end ends the restore with a problem. Where something was written and no receipt tells
+// of it, the members are told.
 func (r *restoring) end(ctx context.Context, to restores.State, cause error) (work.End, error) {
+	ctx, cancel := aftermath(ctx)
+	defer cancel()
 	why := *work.Problem(cause)
-	if to == restores.Stopped && r.row.State != restores.Closing {
+	early := to == restores.Stopped && r.row.State != restores.Closing
+	if early {
 		why.Hint = strings.TrimPrefix(why.Hint+"; ", "; ") + "deactivate the write app, then plan the rest again"
+		r.giveBack(ctx)
 	}
 	e := r.event(map[restores.State]string{restores.Failed: "fail_restore", restores.Stopped: "stop_restore"}[to], why.Error())
-	err := r.change(ctx, e, func(tx *postgres.Tx) error { return restores.End(ctx, tx, r.lease, to, &why) })
+	err := r.change(ctx, e, func(tx *postgres.Tx) error {
+		if err := restores.End(ctx, tx, r.lease, to, &why); err != nil || !early {
+			return err
+		}
+		_, err := messages.Queue(ctx, tx, messages.Receipt, r.row.ID)
+		return err
+	})
 	if err != nil {
 		return work.End{}, fmt.Errorf("end restore %s: %w", r.row.ID, err)
 	}

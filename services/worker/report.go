@@ -8,6 +8,7 @@ import (
 	"imago/pkg/job"
 	"imago/pkg/postgres"
 	"imago/pkg/postgres/messages"
+	"imago/pkg/postgres/restores"
 	"imago/pkg/postgres/snapshots"
 	"imago/pkg/postgres/work"
 	"imago/pkg/problem"
@@ -31,6 +32,7 @@ func (s *Service) reportFailure(ctx context.Context, u work.Unit, a job.ReportFa
 		case a.RestoreID != "":
 			e.Action, e.TargetType, e.TargetID = "stop_restore", "restore", a.RestoreID
 			e.Detail = "given up after many tries; its journal says what was made"
+			err = queueStopped(ctx, tx, a.RestoreID)
 		default:
 			e.Action, e.TargetType, e.TargetID = "raise_alarm", "connection", a.ConnectionID
 			e.Detail = "no snapshot was taken for two periods of its schedule"
@@ -45,6 +47,16 @@ func (s *Service) reportFailure(ctx context.Context, u work.Unit, a job.ReportFa
 		return work.End{}, fmt.Errorf("report failure: %w", err)
 	}
 	return work.Done(), nil
+}
+
+// queueStopped queues the mail about a restore that may have written something.
+func queueStopped(ctx context.Context, tx *postgres.Tx, id string) error {
+	r, err := restores.Get(ctx, tx, id)
+	if err != nil || r.State != restores.Stopped {
+		return err
+	}
+	_, err = messages.Queue(ctx, tx, messages.Receipt, id)
+	return err
 }
 
 // queueOverdue queues the mail once for each last snapshot: its subject is that

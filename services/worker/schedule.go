@@ -86,6 +86,7 @@ func (s *Service) start(ctx context.Context, tx *postgres.Tx, d schedules.Due, n
 }
 
 // endOrphans ends snapshots and restores whose job is gone, and has their accounts told.
+// A restore that has only its window left to close is not left alone with it.
 func (s *Service) endOrphans(ctx context.Context, u work.Unit) (n int, err error) {
 	err = s.DB.As(ctx, u.Proof, func(tx *postgres.Tx) error {
 		orphans, err := schedules.EndOrphans(ctx, tx)
@@ -94,13 +95,7 @@ func (s *Service) endOrphans(ctx context.Context, u work.Unit) (n int, err error
 		}
 		n = len(orphans)
 		for _, o := range orphans {
-			args := job.ReportFailure{AccountID: string(o.AccountID)}
-			if o.Kind == "restore" {
-				args.RestoreID = o.ID
-			} else {
-				args.SnapshotID = o.ID
-			}
-			if err := tx.Enqueue(ctx, args); err != nil {
+			if err := succeed(ctx, tx, o); err != nil {
 				return err
 			}
 		}
@@ -110,6 +105,18 @@ func (s *Service) endOrphans(ctx context.Context, u work.Unit) (n int, err error
 		return 0, fmt.Errorf("end what was given up: %w", err)
 	}
 	return n, nil
+}
+
+// succeed enqueues what comes after a job that is gone.
+func succeed(ctx context.Context, tx *postgres.Tx, o schedules.Orphan) error {
+	id := string(o.AccountID)
+	switch o.Kind {
+	case "window":
+		return tx.Enqueue(ctx, job.ApplyRestore{AccountID: id, RestoreID: o.ID})
+	case "restore":
+		return tx.Enqueue(ctx, job.ReportFailure{AccountID: id, RestoreID: o.ID})
+	}
+	return tx.Enqueue(ctx, job.ReportFailure{AccountID: id, SnapshotID: o.ID})
 }
 
 // raiseAlarms has accounts told of schedules without a snapshot for two periods and an

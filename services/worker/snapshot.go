@@ -36,14 +36,14 @@ const (
 func (s *Service) takeSnapshot(ctx context.Context, u work.Unit, a job.TakeSnapshot) (work.End, error) {
 	ring, err := s.keyrings.Of(ctx, u.Proof, account.ID(a.AccountID))
 	if err != nil {
-		return work.End{}, err
+		return s.notBegun(ctx, u, err)
 	}
 	t, err := s.beginSnapshot(ctx, u, ring, a.SnapshotID)
 	if problem.Is(err, problem.Stale) || problem.Is(err, problem.NotFound) {
 		return work.Done(outcome("ended before")), nil
 	}
 	if err != nil {
-		return work.End{}, err
+		return s.notBegun(ctx, u, err)
 	}
 	end, err := t.slice(ctx)
 	if err != nil {
@@ -59,7 +59,8 @@ type taking struct {
 	ring     *envelope.Keyring
 	row      snapshots.Snapshot
 	lease    snapshots.Lease
-	previous string // digest of the last snapshot's manifest
+	previous string    // digest of the last snapshot's manifest
+	before   time.Time // when that one ended
 	mark     mark
 	draft    *repository.Draft
 }
@@ -84,7 +85,7 @@ func (s *Service) beginSnapshot(ctx context.Context, u work.Unit, ring *envelope
 		if err != nil && !problem.Is(err, problem.NotFound) {
 			return err
 		}
-		t.previous = last.ManifestDigest
+		t.previous, t.before = last.ManifestDigest, at(last.EndedAt)
 		if t.lease.Number > 1 {
 			return nil
 		}
@@ -221,6 +222,9 @@ func (t *taking) finish(ctx context.Context, out backup.Outcome) (work.End, erro
 		if err := schedules.Rearm(ctx, tx, t.row.ConnectionID); err != nil {
 			return err
 		}
+		if err := t.sweepLater(ctx, tx); err != nil {
+			return err
+		}
 		return t.unit.Record(ctx, tx, t.ring, t.event("complete_snapshot",
 			fmt.Sprintf("%s: %d objects, %d gaps", state, p.Objects, gaps)))
 	})
@@ -242,20 +246,25 @@ func (t *taking) failed(ctx context.Context, err error) (work.End, error) {
 	if errors.Is(err, errTakenOver) {
 		return work.Again(busy, outcome("taken over")), nil
 	}
-	if ctx.Err() != nil && !errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return work.Again(0, outcome("stopped")), nil // the program ends; the next one goes on
+	if stopped(ctx) {
+		return work.Again(0, outcome("stopped")), nil
 	}
 	if !final(err) && t.Now().Sub(t.mark.Moved) < t.config.Patience {
 		t.Log.WarnContext(ctx, "snapshot is held up", "job", t.unit.Job, "account", t.row.AccountID,
 			"connection", t.row.ConnectionID, "snapshot", t.row.ID, "error", err)
 		return work.Again(t.later(t.mark.Moved), outcome("held up")), nil
 	}
+	ctx, cancel := aftermath(ctx)
+	defer cancel()
 	why := work.Problem(err)
 	failed := t.DB.As(ctx, t.unit.Proof, func(tx *postgres.Tx) error {
 		if err := snapshots.Fail(ctx, tx, t.lease, why); err != nil {
 			return err
 		}
 		if _, err := messages.Queue(ctx, tx, messages.SnapshotFailed, t.row.ID); err != nil {
+			return err
+		}
+		if err := t.sweepLater(ctx, tx); err != nil {
 			return err
 		}
 		return t.unit.Record(ctx, tx, t.ring, t.event("fail_snapshot", why.Error()))

@@ -1,0 +1,87 @@
+package worker
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"imago/pkg/account"
+	"imago/pkg/envelope"
+	"imago/pkg/job"
+	"imago/pkg/postgres"
+	"imago/pkg/postgres/snapshots"
+	"imago/pkg/postgres/work"
+	"imago/pkg/repository"
+)
+
+// rubbishAfter is how long what no snapshot names is left alone: far longer than a slow
+// ghost may go on writing.
+const rubbishAfter = 24 * time.Hour
+
+// sweepLater has the repository swept once the snapshot has ended, if it is the first
+// one of its day: the sweep reads every manifest.
+func (t *taking) sweepLater(ctx context.Context, tx *postgres.Tx) error {
+	if t.before.UTC().Truncate(rubbishAfter).Equal(t.Now().UTC().Truncate(rubbishAfter)) {
+		return nil
+	}
+	return tx.Enqueue(ctx, job.SweepRepository{AccountID: string(t.row.AccountID), ConnectionID: string(t.row.ConnectionID)})
+}
+
+// sweepRepository clears away what snapshots that died have left in the store. The
+// activity log hears of it if there was anything.
+func (s *Service) sweepRepository(ctx context.Context, u work.Unit, a job.SweepRepository) (work.End, error) {
+	id, connection := account.ID(a.AccountID), account.ConnectionID(a.ConnectionID)
+	ring, err := s.keyrings.Of(ctx, u.Proof, id)
+	if err != nil {
+		return work.End{}, err
+	}
+	keep, err := s.unfinished(ctx, u, connection)
+	if err != nil {
+		return work.End{}, err
+	}
+	repo, err := repository.New(s.Store, ring, id, connection, repository.Options{})
+	if err != nil {
+		return work.End{}, err
+	}
+	swept, err := repo.Sweep(ctx, repository.SweepOptions{Before: s.Now().Add(-rubbishAfter), Keep: keep})
+	if swept.Objects > 0 {
+		e := work.Event{At: s.Now(), Action: "sweep_repository", TargetType: "connection", TargetID: a.ConnectionID,
+			Detail: fmt.Sprintf("%d objects that belonged to no snapshot, %d bytes", swept.Objects, swept.Bytes)}
+		if told := s.tell(ctx, u, ring, e); told != nil {
+			return work.End{}, fmt.Errorf("note that %d objects were removed: %w", swept.Objects, told)
+		}
+	}
+	if stopped(ctx) {
+		return work.Again(0, outcome("stopped")), nil
+	}
+	if err != nil {
+		return work.End{}, err
+	}
+	return work.Done(slog.Int64("objects", swept.Objects), slog.Int64("bytes", swept.Bytes)), nil
+}
+
+// unfinished are the places of snapshots that are being taken.
+func (s *Service) unfinished(ctx context.Context, u work.Unit, id account.ConnectionID) (places []string, err error) {
+	err = s.DB.As(ctx, u.Proof, func(tx *postgres.Tx) error {
+		all, err := snapshots.Unfinished(ctx, tx, id)
+		places = nil
+		for _, row := range all {
+			if place := row.Place(); place != "" {
+				places = append(places, place)
+			}
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read what is being taken of connection %s: %w", id, err)
+	}
+	return places, nil
+}
+
+// tell writes one row of activity, also when the job's own time is over.
+func (s *Service) tell(ctx context.Context, u work.Unit, ring *envelope.Keyring, e work.Event) error {
+	ctx, cancel := aftermath(ctx)
+	defer cancel()
+	return s.DB.As(ctx, u.Proof, func(tx *postgres.Tx) error { return u.Record(ctx, tx, ring, e) })
+}
