@@ -42,10 +42,18 @@ func (t *taking) parents(ctx context.Context, info resource.Info, at *typeState)
 	return slices.Compact(ids), nil
 }
 
+// within names a resource in the list below a parent: zero is the whole type.
+func within(parent, k resource.Key) string {
+	if parent.ID != "" {
+		return k.ID
+	}
+	return idOf(k)
+}
+
 // remember finds out what the draft holds of a list already, so that a list that
 // is read on, or read again, gives nothing twice.
 func (t *taking) remember(ctx context.Context, info resource.Info, at *typeState, parent resource.Key) error {
-	t.seen = map[resource.Key]bool{}
+	t.seen = map[string]struct{}{}
 	if !at.Begun {
 		return nil
 	}
@@ -54,7 +62,7 @@ func (t *taking) remember(ctx context.Context, info resource.Info, at *typeState
 			return fmt.Errorf("read back %s: %w", info.Type, err)
 		}
 		if parent.ID == "" || key.Parent == idOf(parent) {
-			t.seen[key] = true
+			t.seen[within(parent, key)] = struct{}{}
 		}
 	}
 	return nil

@@ -46,7 +46,10 @@ type taking struct {
 	s     *state
 	draft Draft
 	saved time.Time // the last checkpoint
-	seen  map[resource.Key]bool
+	// seen is what the draft holds of the list that is being read, by ID, or by parent
+	// and ID for a type that is listed for all parents at once. It is all that grows
+	// with the org.
+	seen map[string]struct{}
 }
 
 // begin goes on from the journal, or starts: the log's cursor is taken before
@@ -232,14 +235,15 @@ func (t *taking) add(ctx context.Context, info resource.Info, at *typeState, par
 		if r.Type != info.Type || parent.ID != "" && r.Parent != idOf(parent) {
 			return &listError{fmt.Errorf("the list holds a %s of another place", r.Type)}
 		}
-		if t.seen[r.Key] {
+		id := within(parent, r.Key)
+		if _, known := t.seen[id]; known {
 			continue
 		}
 		t.choose(below, r) // the body is the draft's from here on
 		if err := t.draft.Add(ctx, r); err != nil {
 			return fmt.Errorf("keep a %s: %w", info.Type, err)
 		}
-		t.seen[r.Key] = true
+		t.seen[id] = struct{}{}
 		at.Objects++
 		at.Bytes += int64(len(r.Body))
 	}

@@ -3,6 +3,7 @@ package restore
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -25,17 +26,28 @@ type Live struct {
 	reader provider.Reader
 	got    map[resource.Key]*resource.Resource  // nil: absent
 	found  map[resource.Key][]resource.Resource // by whose natural key was looked for
-	end    time.Time
-	now    func() time.Time
+	// cursors go on in lists that are not read to their end.
+	cursors map[resource.Key]string
+	end     time.Time
+	now     func() time.Time
 }
 
 // NewLive begins with nothing read.
-func NewLive(r provider.Reader) *Live {
-	return &Live{reader: r, got: map[resource.Key]*resource.Resource{}, found: map[resource.Key][]resource.Resource{}}
+func NewLive() *Live {
+	return &Live{got: map[resource.Key]*resource.Resource{}, found: map[resource.Key][]resource.Resource{}, cursors: map[resource.Key]string{}}
 }
 
-// until bounds a slice; zero: it has no end.
-func (l *Live) until(end time.Time, now func() time.Time) { l.end, l.now = end, now }
+// slice begins to read, until an end; zero: there is none.
+func (l *Live) slice(r provider.Reader, end time.Time, now func() time.Time) *Live {
+	if l == nil {
+		l = NewLive()
+	}
+	if now == nil {
+		now = time.Now
+	}
+	l.reader, l.end, l.now = r, end, now
+	return l
+}
 
 // patience is a Wait for the next slice, which may begin at once; nil while this one
 // lasts.
@@ -95,31 +107,18 @@ func (l *Live) expect(ctx context.Context, catalog resource.Catalog, size func(r
 	return nil
 }
 
-// list reads a place to its end. What is not in it is asked for one by one when it
-// is needed, unless it is a link, whose write does no harm when it is there: lists
-// may miss what moves between two pages.
+// list reads a place to its end, from where an earlier call had to wait. What is not
+// in it is asked for one by one when it is needed, unless it is a link, whose write
+// does no harm when it is there: lists may miss what moves between two pages.
 func (l *Live) list(ctx context.Context, catalog resource.Catalog, place resource.Key, wanted map[string]bool) error {
-	if err := l.patience(); err != nil {
-		return err
-	}
 	info, _ := catalog.Info(place.Type)
-	var parent resource.Key
-	if place.Parent != "" {
-		parent = parentKey(info.Parent, place.Parent)
+	err := l.pages(ctx, info, place, wanted)
+	if problem.Is(err, problem.Stale) && l.cursors[place] != "" {
+		delete(l.cursors, place)
+		err = l.pages(ctx, info, place, wanted)
 	}
-	for page, err := range l.reader.List(ctx, place.Type, parent, "") {
-		if problem.Is(err, problem.NotFound) && place.Parent != "" {
-			break // the parent went: nothing is below it
-		}
-		if err != nil {
-			return fmt.Errorf("list %s from the org: %w", place.Type, err)
-		}
-		for _, r := range page.Resources {
-			if wanted[r.ID] && r.Parent == place.Parent {
-				r.Body = bytes.Clone(r.Body)
-				l.got[r.Key] = &r
-			}
-		}
+	if err != nil {
+		return fmt.Errorf("list %s from the org: %w", place.Type, err)
 	}
 	for id := range wanted {
 		k := resource.Key{Type: place.Type, Parent: place.Parent, ID: id}
@@ -128,6 +127,37 @@ func (l *Live) list(ctx context.Context, catalog resource.Catalog, place resourc
 		}
 	}
 	return nil
+}
+
+func (l *Live) pages(ctx context.Context, info resource.Info, place resource.Key, wanted map[string]bool) error {
+	if err := l.patience(); err != nil {
+		return err
+	}
+	var parent resource.Key
+	if place.Parent != "" {
+		parent = parentKey(info.Parent, place.Parent)
+	}
+	for page, err := range l.reader.List(ctx, place.Type, parent, l.cursors[place]) {
+		if problem.Is(err, problem.NotFound) && place.Parent != "" {
+			return nil // the parent went: nothing is below it
+		}
+		if err != nil {
+			return err
+		}
+		for _, r := range page.Resources {
+			if wanted[r.ID] && r.Parent == place.Parent {
+				r.Body = bytes.Clone(r.Body)
+				l.got[r.Key] = &r
+			}
+		}
+		if l.cursors[place] = page.Cursor; page.Cursor == "" {
+			return nil
+		}
+		if err := l.patience(); err != nil {
+			return err
+		}
+	}
+	return errors.New("the list ended without a last page")
 }
 
 // find looks for live resources with a natural key.

@@ -38,15 +38,11 @@ func MakePlan(ctx context.Context, in Input) (Plan, error) {
 	if in.Now == nil {
 		in.Now = time.Now
 	}
-	if in.Live == nil {
-		in.Live = NewLive(in.Reader)
-	}
-	in.Live.until(in.Until, in.Now)
 	c, err := collect(ctx, in.Catalog, in.Snapshot, in.Selection)
 	if err != nil {
 		return Plan{}, err
 	}
-	p := &planner{Input: in, c: c, live: in.Live, now: ids{}, settled: map[name]bool{}, dropped: map[name]bool{}, will: map[name][]byte{},
+	p := &planner{Input: in, c: c, live: in.Live.slice(in.Reader, in.Until, in.Now), now: ids{}, settled: map[name]bool{}, dropped: map[name]bool{}, will: map[name][]byte{},
 		identical: map[resource.Type]int{}, follows: map[resource.Type]int{}, namesakes: map[name][]string{}, past: map[resource.Key][]byte{},
 		members: map[name]member{}, begun: map[resource.Key]struct{}{}, lacking: map[name][]string{}}
 	m := in.Snapshot.Manifest()

@@ -3,6 +3,7 @@ package restore_test
 import (
 	"context"
 	"fmt"
+	"iter"
 	"strings"
 	"testing"
 
@@ -332,7 +333,7 @@ func TestPlanGoesOn(t *testing.T) {
 	calls := s.org.calls
 	s = readScenario(t, "testdata/deleted_group.txtar")
 	reader := &weary{org: s.org}
-	in := restore.Input{Catalog: catalog, Snapshot: s.snap, Reader: reader, Selection: s.sel, Now: fixed, Live: restore.NewLive(reader)}
+	in := restore.Input{Catalog: catalog, Snapshot: s.snap, Reader: reader, Selection: s.sel, Now: fixed, Live: restore.NewLive()}
 	for range 1000 {
 		reader.left = 2
 		p, err := restore.MakePlan(t.Context(), in)
@@ -371,7 +372,7 @@ func TestVerifyGoesOn(t *testing.T) {
 	p := plan(t, s.snap, s.org, s.sel)
 	out := resume(t, work(t, p, s.org, newBook(s.org.life)), s.org.life)
 	reader := &weary{org: s.org}
-	c := restore.Check{Catalog: catalog, Snapshot: s.snap, Reader: reader, Plan: p, Entries: out.Entries, Live: restore.NewLive(reader)}
+	c := restore.Check{Catalog: catalog, Snapshot: s.snap, Reader: reader, Plan: p, Entries: out.Entries, Live: restore.NewLive()}
 	for range 1000 {
 		reader.left = 1
 		report, err := restore.Verify(t.Context(), c)
@@ -384,4 +385,56 @@ func TestVerifyGoesOn(t *testing.T) {
 		return
 	}
 	t.Error("a thousand attempts were not enough")
+}
+
+// List gives pages of ten, and is tired before each.
+func (w *weary) List(ctx context.Context, t resource.Type, parent resource.Key, cursor string) iter.Seq2[provider.Page, error] {
+	return func(yield func(provider.Page, error) bool) {
+		all := w.list(func(k resource.Key) bool { return k.Type == t && k.Parent == parent.ID })
+		from := len(cursor) / len("ten ") * 10
+		for {
+			if err := w.tired(); err != nil {
+				yield(provider.Page{}, err)
+				return
+			}
+			w.org.calls++
+			to := min(len(all), from+10)
+			page := provider.Page{Resources: all[from:to], Cursor: strings.Repeat("ten ", to/10)}
+			if to == len(all) {
+				page.Cursor = ""
+			}
+			if !yield(page, nil) || page.Cursor == "" {
+				return
+			}
+			from = to
+		}
+	}
+}
+
+// TestCrowdsGoOn: a list of more pages than may be read at a time is read in the end.
+func TestCrowdsGoOn(t *testing.T) {
+	t.Parallel()
+	s := told(t, `
+-- org --
+group/00gFinance01 {"type":"OKTA_GROUP","profile":{"name":"Finance"}}
+`+people("00gFinance01", 95)+`
+-- then --
+delete group_membership/00gFinance01/00uMember042
+-- select --
+with group/00gFinance01
+`)
+	reader := &weary{org: s.org}
+	in := restore.Input{Catalog: catalog, Snapshot: s.snap, Reader: reader, Selection: s.sel, Now: fixed, Live: restore.NewLive()}
+	for range 50 {
+		reader.left = 3
+		p, err := restore.MakePlan(t.Context(), in)
+		if provider.WaitOf(err) != nil {
+			continue
+		}
+		if err != nil || len(p.Steps) != 1 || p.Steps[0].Key.ID != "00uMember042" {
+			t.Errorf("%v\n%s", err, shown(p))
+		}
+		return
+	}
+	t.Error("fifty attempts were not enough")
 }

@@ -70,14 +70,7 @@ func Verify(ctx context.Context, c Check) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
-	if c.Live == nil {
-		c.Live = NewLive(c.Reader)
-	}
-	if c.Now == nil {
-		c.Now = time.Now
-	}
-	c.Live.until(c.Until, c.Now)
-	v := &verifying{Check: c, live: c.Live, ids: IDs(c.Plan, c.Entries), pending: map[resource.Type]int{}}
+	v := &verifying{Check: c, live: c.Live.slice(c.Reader, c.Until, c.Now), ids: IDs(c.Plan, c.Entries), pending: map[resource.Type]int{}}
 	expected, err := v.expected(set.members)
 	if err != nil {
 		return Report{}, err
