@@ -49,7 +49,7 @@ grant select, update (state, plan_sealed, plan_digest, receipt_sealed, problem, 
     window_closed_at, ended_at) on restores to imago_worker;
 grant select (id, account_id, connection_id, state, window_opened_at, window_closed_at) on restores to imago_drift;
 grant select (id, account_id, state, created_at, apply_requested_at, window_opened_at, lease),
-    update (state, ended_at, lease, problem) on restores to imago_definer;
+    update (state, ended_at, lease, window_closed_at, problem) on restores to imago_definer;
 create policy restores_definer on restores to imago_definer using (true) with check (true);
 
 -- +goose StatementBegin

@@ -282,6 +282,7 @@ begin
     return query
         update public.restores r set state = case when r.window_opened_at is null then 'failed' else 'stopped' end,
             ended_at = now(), lease = r.lease + 1,
+            window_closed_at = case when r.window_opened_at is not null then now() end,
             problem = jsonb_build_object('kind', 'unavailable', 'field', '',
                 'what', 'the restore was given up after many tries',
                 'hint', 'its journal says what was made; deactivate the write app, then plan again')

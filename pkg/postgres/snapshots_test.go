@@ -12,6 +12,7 @@ import (
 	"imago/pkg/job"
 	"imago/pkg/postgres"
 	"imago/pkg/postgres/postgrestest"
+	"imago/pkg/postgres/restores"
 	"imago/pkg/postgres/schedules"
 	"imago/pkg/postgres/snapshots"
 	"imago/pkg/problem"
@@ -347,6 +348,38 @@ func TestOrphansAreEnded(t *testing.T) {
 	if again, made := b.queue(t); !made || again.ID == s.ID {
 		t.Error("the place is still held")
 	}
+}
+
+// What a restore wrote before its job was given up stays its own in the eyes of the
+// drift monitor, which reads the org's log later.
+func TestOrphanedRestoreClosesItsWindow(t *testing.T) {
+	t.Parallel()
+	base := postgrestest.Fresh(t)
+	acme := base.Account(t)
+	connection := base.Connection(t, acme.ID)
+	if _, err := base.Owner().Exec(t.Context(), `
+		with s as (insert into snapshots (account_id, connection_id, trigger, state, ended_at, manifest_digest)
+			values ($1, $2, 'manual', 'complete', now(), 'x') returning id)
+		insert into restores (account_id, connection_id, snapshot_id, state, selection_sealed, plan_sealed, plan_digest,
+			requested_by, approved_by, approved_at, window_opened_at, created_at)
+		select $1, $2, s.id, 'applying', 'x', 'x', 'x', $3, $3, now(), now() - interval '3 minutes', now() - interval '5 minutes' from s`,
+		acme.ID, connection, acme.User); err != nil {
+		t.Fatal(err)
+	}
+	in(t, base.Open(t, "imago_worker"), base.Job(t, job.RunSchedules{}), func(tx *postgres.Tx) error {
+		ended, err := schedules.EndOrphans(t.Context(), tx)
+		if len(ended) != 1 {
+			t.Errorf("ended %v", ended)
+		}
+		return err
+	})
+	in(t, base.Open(t, "imago_drift"), base.Job(t, job.FollowLog{AccountID: string(acme.ID)}), func(tx *postgres.Tx) error {
+		open, err := restores.Windows(t.Context(), tx, connection, time.Now().Add(-time.Minute))
+		if len(open) != 1 || open[0].ClosedAt == nil {
+			t.Errorf("its window is %v", open)
+		}
+		return err
+	})
 }
 
 // A silent schedule's alarm is worked out, raised once, and armed again by a snapshot.
