@@ -42,8 +42,8 @@ func (l *look) run(ctx context.Context) error {
 			l.out.Wait = wait.Until
 			return nil
 		}
-		if u, ok := errors.AsType[*provider.Unreadable](err); ok {
-			l.unknown(next.key, u.Gap)
+		if gap, ok := l.unreadable(ctx, err); ok {
+			l.unknown(next.key, gap)
 			err = nil
 		}
 		if err != nil {
@@ -53,6 +53,21 @@ func (l *look) run(ctx context.Context) error {
 	}
 	l.out.Complete = true
 	return nil
+}
+
+// unreadable reports whether an error is about one place, so that the look goes on
+// without it: a denial is when the org lets the credential itself in.
+func (l *look) unreadable(ctx context.Context, err error) (snapshot.Gap, bool) {
+	if u, ok := errors.AsType[*provider.Unreadable](err); ok {
+		return u.Gap, true
+	}
+	if !problem.Is(err, problem.Denied) {
+		return snapshot.Gap{}, false
+	}
+	if _, refused := l.Reader.Org(ctx); refused != nil {
+		return snapshot.Gap{}, false
+	}
+	return snapshot.Gap{Reason: snapshot.Forbidden, Detail: problem.Of(err).What}, true
 }
 
 // explain attributes what nobody, or only the provider itself, is named for to

@@ -266,6 +266,39 @@ func TestOutageLosesNothing(t *testing.T) {
 	}
 }
 
+// What the org does not let us look into is no deletion; that it was not looked into is
+// told once, and the log is read on.
+func TestWhatCannotBeReadIsTold(t *testing.T) {
+	t.Parallel()
+	w := worldtest.New(t, worldtest.Options{})
+	take(t, w)
+	id, _ := w.Group(t, "Marketing")
+	w.Org.Fault(oktasimtest.Fault{Method: http.MethodGet, Path: "/api/v1/groups/" + id, Kind: "status", Status: 403, Count: 1_000_000})
+	remove(t, w, "Marketing")
+	remove(t, w, "Support")
+	watch(t, w)
+	worldtest.Until(t, "the other deletion is found", func() bool { return len(deletions(found(t, w))) > 0 })
+	polled(t, w)
+	if diff := cmp.Diff([]string{"Support"}, deletions(found(t, w))); diff != "" {
+		t.Errorf("findings (-want +got):\n%s", diff)
+	}
+	if n := number(t, w, `select count(*) from activity_logs where account_id = $1 and action = 'miss_changes'`, w.Account.ID); n != 1 {
+		t.Errorf("%d rows of activity about what could not be read: %v", n, w.Actions(t))
+	}
+}
+
+// Snapshots that fail one after the other do not hide the one that was taken.
+func TestFailedSnapshotsHideNothing(t *testing.T) {
+	t.Parallel()
+	w := worldtest.New(t, worldtest.Options{})
+	take(t, w)
+	w.Exec(t, `insert into snapshots (account_id, connection_id, trigger, state, ended_at)
+		select $1, $2, 'manual', 'failed', now() from generate_series(1, 60)`, w.Account.ID, w.Connection)
+	remove(t, w, "Marketing")
+	watch(t, w)
+	worldtest.Until(t, "the deletion is found", func() bool { return len(deletions(found(t, w))) == 1 })
+}
+
 // Before the first snapshot there is nothing to compare with; what happens while it is
 // taken is not lost.
 func TestFollowingBeginsWithTheFirstSnapshot(t *testing.T) {

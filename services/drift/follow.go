@@ -80,13 +80,9 @@ func (f *following) read(ctx context.Context, tx *postgres.Tx) (err error) {
 	if f.cursor, err = cursors.Get(ctx, tx, f.id); err != nil {
 		return err
 	}
-	all, err := snapshots.List(ctx, tx, f.id, postgres.Page{Limit: mostSnapshots})
-	if err != nil {
+	if f.snapshots, err = snapshots.Taken(ctx, tx, f.id, mostSnapshots); err != nil {
 		return err
 	}
-	f.snapshots = slices.DeleteFunc(all, func(s snapshots.Snapshot) bool {
-		return s.State != snapshots.Complete && s.State != snapshots.Partial
-	})
 	if f.client, err = connections.WriteClient(ctx, tx, f.id); err != nil {
 		return err
 	}
@@ -235,7 +231,13 @@ func (f *following) failed(ctx context.Context, err error) (work.End, error) {
 	f.Log.WarnContext(ctx, "log cannot be followed", "job", f.unit.Job, "account", f.connection.AccountID, "connection", f.id, "error", err)
 	next := f.cursor
 	next.Problem = publicProblem(err)
-	if err := f.advance(ctx, next, f.event("lose_log", "the org's log cannot be followed: "+next.Problem.Error()), f.cursor.Problem == nil, nil); err != nil {
+	err = f.advance(ctx, next, func(tx *postgres.Tx) error {
+		if f.cursor.Problem != nil {
+			return nil // told when it began
+		}
+		return f.tell(ctx, tx, "lose_log", "the org's log cannot be followed: "+next.Problem.Error())
+	})
+	if err != nil {
 		return f.unstored(err)
 	}
 	return work.Again(f.retry()), nil
@@ -264,33 +266,28 @@ func (f *following) retry() time.Duration {
 // log says so.
 func (f *following) restart(ctx context.Context, cause error) (work.End, error) {
 	next := cursors.Cursor{Cursor: "", Problem: publicProblem(cause)}
-	e := f.event("restart_log", "the org's log could not be followed without a gap: take a snapshot and compare")
-	if err := f.advance(ctx, next, e, true, nil); err != nil {
+	err := f.advance(ctx, next, func(tx *postgres.Tx) error {
+		return f.tell(ctx, tx, "restart_log", "the org's log could not be followed without a gap: take a snapshot and compare")
+	})
+	if err != nil {
 		return f.unstored(err)
 	}
 	return work.Again(0, slog.String("result", "begins anew")), nil
 }
 
-func (f *following) event(action, detail string) work.Event {
-	return work.Event{At: f.Now(), Action: action, TargetType: "connection", TargetID: string(f.id), Detail: detail}
+// tell writes a row of activity about the connection.
+func (f *following) tell(ctx context.Context, tx *postgres.Tx, action, detail string) error {
+	return f.unit.Record(ctx, tx, f.ring,
+		work.Event{At: f.Now(), Action: action, TargetType: "connection", TargetID: string(f.id), Detail: detail})
 }
 
-// advance moves the cursor in one transaction with what belongs to it, and records the
-// event if it is to be told.
-func (f *following) advance(ctx context.Context, next cursors.Cursor, e work.Event, tell bool, with func(*postgres.Tx) error) error {
+// advance moves the cursor in one transaction with what belongs to it.
+func (f *following) advance(ctx context.Context, next cursors.Cursor, with func(*postgres.Tx) error) error {
 	return f.DB.As(ctx, f.unit.Proof, func(tx *postgres.Tx) error {
 		if err := cursors.Advance(ctx, tx, f.id, f.cursor.Cursor, next); err != nil {
 			return err
 		}
-		if with != nil {
-			if err := with(tx); err != nil {
-				return err
-			}
-		}
-		if !tell {
-			return nil
-		}
-		return f.unit.Record(ctx, tx, f.ring, e)
+		return with(tx)
 	})
 }
 

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
+	"strings"
 	"time"
 
 	"imago/pkg/drift"
@@ -16,7 +18,9 @@ import (
 	"imago/pkg/postgres/sealed"
 	"imago/pkg/postgres/sightings"
 	"imago/pkg/postgres/work"
+	"imago/pkg/problem"
 	"imago/pkg/resource"
+	"imago/pkg/snapshot"
 )
 
 // store keeps what was found: findings, each once, the mail about them, what was seen,
@@ -27,23 +31,14 @@ func (f *following) store(ctx context.Context, o found) (work.End, error) {
 		return work.End{}, err
 	}
 	added := map[string]int{}
-	now := f.Now()
-	next := f.cursor
-	if o.observed.Complete && o.later == nil {
-		next = cursors.Cursor{Cursor: o.cursor, PolledAt: &now}
-		if !o.newest.IsZero() {
-			next.LagSeconds = max(0, now.Sub(o.newest).Seconds())
-		}
-	} else if o.later != nil {
-		next.Problem = publicProblem(o.later)
-	}
 	after := f.after(o)
-	due := now.Add(after)
-	next.NextPollAt = &due
-	e, tell := f.tells(o, next)
-	err = f.advance(ctx, next, e, tell, func(tx *postgres.Tx) error {
+	next := f.next(o, after)
+	err = f.advance(ctx, next, func(tx *postgres.Tx) error {
 		clear(added)
-		return shut.put(ctx, tx, f, o, added)
+		if err := shut.put(ctx, tx, f, o, added); err != nil {
+			return err
+		}
+		return f.tellAll(ctx, tx, o, next, total(added))
 	})
 	if err != nil {
 		return f.unstored(err)
@@ -68,18 +63,63 @@ func (f *following) after(o found) time.Duration {
 	return f.interval()
 }
 
-// tells is what the activity log hears: that findings were stored, or that the log is
-// lost or found again.
-func (f *following) tells(o found, next cursors.Cursor) (work.Event, bool) {
+// next is where the log is read on: after what was looked into whole, else from the same
+// place again.
+func (f *following) next(o found, after time.Duration) cursors.Cursor {
+	now := f.Now()
+	next := f.cursor
 	switch {
-	case f.cursor.Problem == nil && next.Problem != nil:
-		return f.event("lose_log", "what the org's log names cannot be read: "+next.Problem.Error()), true
-	case f.cursor.Problem != nil && next.Problem == nil && next.PolledAt != f.cursor.PolledAt:
-		return f.event("regain_log", "the org's log is followed again, from where it was left"), true
-	case len(o.findings) > 0:
-		return f.event("find_drift", fmt.Sprintf("%d findings in %d events", len(o.findings), o.events)), true
+	case o.later != nil:
+		next.Problem = publicProblem(o.later)
+	case o.observed.Complete:
+		next = cursors.Cursor{Cursor: o.cursor, PolledAt: &now}
+		if !o.newest.IsZero() {
+			next.LagSeconds = max(0, now.Sub(o.newest).Seconds())
+		}
 	}
-	return work.Event{}, false
+	due := now.Add(after)
+	next.NextPollAt = &due
+	return next
+}
+
+// tellAll writes what the activity log is to hear: that the log is lost or found again,
+// that findings were stored, and that something the log names could not be looked into.
+func (f *following) tellAll(ctx context.Context, tx *postgres.Tx, o found, next cursors.Cursor, findings int) error {
+	read := o.later == nil && o.observed.Complete
+	for _, e := range []struct {
+		tell           bool
+		action, detail string
+	}{
+		{f.cursor.Problem == nil && next.Problem != nil, "lose_log", "what the org's log names cannot be read: " + words(next.Problem)},
+		{f.cursor.Problem != nil && next.Problem == nil, "regain_log", "the org's log is followed again, from where it was left"},
+		{findings > 0, "find_drift", fmt.Sprintf("%d findings in %d events", findings, o.events)},
+		{read && len(o.observed.Unknown) > 0, "miss_changes", missed(o.observed.Unknown)},
+	} {
+		if !e.tell {
+			continue
+		}
+		if err := f.tell(ctx, tx, e.action, e.detail); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func words(p *problem.Problem) string {
+	if p == nil {
+		return ""
+	}
+	return p.Error()
+}
+
+// missed names places that could not be looked into, by type and reason.
+func missed(unknown []snapshot.Gap) string {
+	var kinds []string
+	for _, g := range unknown {
+		kinds = append(kinds, string(g.Type)+": "+string(g.Reason))
+	}
+	slices.Sort(kinds)
+	return fmt.Sprintf("%d places that the org's log names could not be compared (%s)", len(unknown), strings.Join(slices.Compact(kinds), ", "))
 }
 
 func (f *following) count(ctx context.Context, o found, added map[string]int) {
