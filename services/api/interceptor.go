@@ -60,8 +60,11 @@ func (s *Service) word(ctx context.Context, err error) error {
 	if ended := ctx.Err(); ended != nil {
 		err = ended // whatever failed, failed because of it
 	}
-	if wire.Internal(err) {
+	switch p := problem.Of(err); {
+	case wire.Internal(err):
 		q.err = err
+	case p != nil && (p.Kind == problem.Unavailable || p.Kind == problem.Denied):
+		q.cause = p.Err
 	}
 	return wire.Error(err, q.id)
 }

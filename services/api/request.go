@@ -27,7 +27,8 @@ type request struct {
 	ip        string
 	procedure string // "" until the RPC is known
 	caller    caller
-	err       error // what the handler answered
+	err       error // what the handler answered, if it is internal
+	cause     error // of an outage, or of a refusal by a neighbour: the answer does not tell it
 }
 
 // caller is a signed-in member, as the database knows them by their session.
@@ -99,9 +100,13 @@ func (s *Service) report(r *http.Request, q *request, status int, took time.Dura
 		slog.Duration("took", took), slog.String("account", string(q.caller.account)),
 	}
 	level := slog.LevelInfo
-	if q.err != nil {
+	switch {
+	case q.err != nil:
 		level = slog.LevelError
 		attrs = append(attrs, slog.Any("error", q.err))
+	case q.cause != nil:
+		level = slog.LevelWarn
+		attrs = append(attrs, slog.Any("cause", q.cause))
 	}
 	s.log.LogAttrs(r.Context(), level, "request", attrs...)
 }

@@ -15,6 +15,7 @@ import (
 	"connectrpc.com/connect"
 	"github.com/prometheus/client_golang/prometheus"
 
+	"imago/pkg/problem"
 	imagov1 "imago/proto/imago/v1"
 )
 
@@ -116,6 +117,40 @@ func TestPanicsAreToldInTheLog(t *testing.T) {
 		}
 		if err := res.Body.Close(); err != nil {
 			t.Fatal(err)
+		}
+	}
+}
+
+// TestCausesOfOutagesAreLogged: the client learns that a neighbour is away, the operator
+// which one and why. What a person did wrong is theirs alone.
+func TestCausesOfOutagesAreLogged(t *testing.T) {
+	t.Parallel()
+	m, err := newMetrics(prometheus.NewRegistry())
+	if err != nil {
+		t.Fatal(err)
+	}
+	cause := errors.New("dial tcp: connection refused")
+	for _, c := range []struct {
+		err  error
+		told bool
+	}{
+		{problem.New(problem.Unavailable, "the database does not answer").Because(cause), true},
+		{problem.New(problem.Denied, "that is not yours").Because(cause), true},
+		{problem.InField("body", "it is no JSON").Because(cause), false},
+		{problem.New(problem.Unavailable, "try later"), false},
+	} {
+		book := new(logBook)
+		s := &Service{log: slog.New(slog.NewJSONHandler(book, nil)), now: time.Now, metrics: m}
+		w := httptest.NewRecorder()
+		s.observe(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			http.Error(w, s.word(r.Context(), c.err).Error(), http.StatusServiceUnavailable)
+		})).ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
+		line := book.String()
+		if told := strings.Contains(line, cause.Error()) && strings.Contains(line, `"level":"WARN"`); told != c.told || strings.Contains(line, "ERROR") {
+			t.Errorf("%v: the log says %s", c.err, line)
+		}
+		if strings.Contains(w.Body.String(), "dial tcp") {
+			t.Errorf("%v: the client reads %s", c.err, w.Body)
 		}
 	}
 }
