@@ -67,6 +67,6 @@ $$;
 comment on function guard_snapshot() is 'a snapshot that has ended does not change';
 create trigger snapshots_guard before update on snapshots for each row execute function guard_snapshot();
 
-grant select (id, account_id, connection_id, state, created_at, lease), insert,
+grant select (id, account_id, connection_id, state, created_at, ended_at, lease), insert,
     update (state, ended_at, lease, checkpoint, problem) on snapshots to imago_definer;
 create policy snapshots_definer on snapshots to imago_definer using (true) with check (true);

@@ -7,17 +7,21 @@ create table log_cursors (
     next_poll_at timestamptz,
     lag_seconds real not null default 0,
     problem jsonb,
+    alarmed_at timestamptz,
     constraint log_cursors_pkey primary key (account_id, connection_id),
     constraint log_cursors_connection_fkey foreign key (account_id, connection_id)
         references connections (account_id, id)
 );
 comment on table log_cursors is 'how far each org''s log was read';
+comment on column log_cursors.alarmed_at is 'when it was told that nobody reads the log; null again once somebody does';
 alter table log_cursors enable row level security;
 alter table log_cursors force row level security;
 create policy log_cursors_own on log_cursors to imago_api, imago_drift
     using (account_id = (select current_account()));
 grant select (connection_id, account_id, polled_at, next_poll_at, lag_seconds, problem) on log_cursors to imago_api;
-grant select, insert, update (cursor, polled_at, next_poll_at, lag_seconds, problem) on log_cursors to imago_drift;
+grant select, insert, update (cursor, polled_at, next_poll_at, lag_seconds, problem, alarmed_at) on log_cursors to imago_drift;
+grant select, insert (connection_id, account_id, cursor, alarmed_at), update (alarmed_at) on log_cursors to imago_definer;
+create policy log_cursors_definer on log_cursors to imago_definer using (true) with check (true);
 
 create table findings (
     id uuid not null default new_id(),

@@ -12,7 +12,7 @@ create table messages (
     constraint messages_once_key unique (account_id, kind, subject_id, user_id),
     constraint messages_member_fkey foreign key (account_id, user_id) references members (account_id, user_id)
         on delete cascade,
-    constraint messages_kind_known check (kind in ('finding', 'receipt', 'snapshot_failed', 'snapshot_overdue')),
+    constraint messages_kind_known check (kind in ('finding', 'receipt', 'snapshot_failed', 'snapshot_overdue', 'log_silent')),
     constraint messages_state_known check (state in ('queued', 'sent', 'failed'))
 );
 comment on table messages is 'mail to members: IDs only; what they say is rendered when they are sent';

@@ -222,6 +222,37 @@ $$;
 -- +goose StatementEnd
 comment on function set_alarm(uuid, timestamptz) is 'moves a schedule''s alarm; null: it was raised, and is not raised again';
 
+-- For imago_worker, with a running run_schedules job. The monitor itself may be what is
+-- silent, so the worker raises its alarm: once, until the log is read again.
+-- +goose StatementBegin
+create function alarm_silent_logs(at timestamptz, most int)
+returns table (account_id uuid, connection_id uuid)
+language plpgsql volatile security definer set search_path = ''
+as $$
+#variable_conflict use_column
+begin
+    if public.current_job_kind() is distinct from 'run_schedules' then
+        raise exception 'only the tick raises alarms' using errcode = 'IM002';
+    end if;
+    return query
+        insert into public.log_cursors as k (connection_id, account_id, cursor, alarmed_at)
+        select c.id, c.account_id, '', at
+        from public.connections c
+        left join public.log_cursors l on l.account_id = c.account_id and l.connection_id = c.id
+        where c.state = 'ready' and l.alarmed_at is null
+            and coalesce(l.polled_at, (
+                select min(s.ended_at) from public.snapshots s
+                where s.account_id = c.account_id and s.connection_id = c.id and s.state in ('complete', 'partial')))
+                < at - greatest(interval '1 hour', 10 * make_interval(secs => c.follow_seconds))
+        order by c.id
+        limit most
+        on conflict on constraint log_cursors_pkey do update set alarmed_at = at
+        returning k.account_id, k.connection_id;
+end
+$$;
+-- +goose StatementEnd
+comment on function alarm_silent_logs(timestamptz, int) is 'ready connections whose log nobody has read for an hour, each told once';
+
 -- For imago_drift, with a running start_follows job.
 -- +goose StatementBegin
 create function followable_connections(most int)
@@ -334,6 +365,7 @@ begin
             ('set_code_hash(bytea)', 'imago_worker'),
             ('claim_alarms(timestamptz, int)', 'imago_worker'),
             ('set_alarm(uuid, timestamptz)', 'imago_worker'),
+            ('alarm_silent_logs(timestamptz, int)', 'imago_worker'),
             ('claim_due_schedules(timestamptz, int)', 'imago_worker'),
             ('start_scheduled_snapshot(uuid, timestamptz)', 'imago_worker'),
             ('purge_expired()', 'imago_worker'),

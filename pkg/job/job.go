@@ -100,6 +100,7 @@ type ReportFailure struct {
 	SnapshotID   string `json:"snapshot_id" river:"unique"`   // was given up
 	RestoreID    string `json:"restore_id" river:"unique"`    // was given up
 	ConnectionID string `json:"connection_id" river:"unique"` // has had no snapshot for too long
+	LogOf        string `json:"log_of" river:"unique"`        // the connection whose log nobody reads
 }
 
 // Kind names the job.

@@ -217,6 +217,15 @@ func (f SnapshotFailed) subject() string {
 	return "[Imago] Snapshot failed: " + f.Connection.String()
 }
 
+// LogSilent tells that nobody reads the org's log, so that changes are not noticed.
+type LogSilent struct{ Place }
+
+func (LogSilent) template() string { return "log_silent" }
+
+func (s LogSilent) subject() string {
+	return "[Imago] Changes are not noticed: " + s.Connection.String()
+}
+
 // SnapshotOverdue tells that a schedule has had no complete snapshot for too long.
 type SnapshotOverdue struct {
 	Place

@@ -99,6 +99,7 @@ func mails() map[string]Mail {
 		"restore_receipt_stopped":  stopped,
 		"restore_receipt_differs":  differs,
 		"snapshot_failed":          SnapshotFailed{Place: place, Snapshot: "0193a2b0", Started: day, Ended: day.Add(6 * time.Hour), What: "the org did not answer for six hours", Hint: "see whether the org is up"},
+		"log_silent":               LogSilent{place},
 		"snapshot_overdue":         SnapshotOverdue{Place: place, Cron: "0 2 * * *", TimeZone: "Europe/Amsterdam", Last: day},
 		"snapshot_overdue_for_now": SnapshotOverdue{Place: place, Cron: "0 2 * * *", TimeZone: "UTC"},
 	}

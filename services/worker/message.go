@@ -105,7 +105,7 @@ func (l *letter) read(ctx context.Context, tx *postgres.Tx, id string) (err erro
 		}
 	case messages.Receipt:
 		of, err = l.readRestore(ctx, tx)
-	case messages.SnapshotFailed:
+	case messages.SnapshotFailed, messages.LogSilent:
 		l.snapshot, err = snapshots.Get(ctx, tx, l.SubjectID)
 		of = l.snapshot.ConnectionID
 	case messages.SnapshotOverdue:
@@ -168,6 +168,8 @@ func (l *letter) mail() (notify.Mail, error) {
 			Place: place, Snapshot: l.snapshot.ID, Started: at(l.snapshot.StartedAt), Ended: at(l.snapshot.EndedAt),
 			What: notify.Text(what(l.snapshot.Problem)), Hint: notify.Text(hint(l.snapshot.Problem)),
 		}, nil
+	case messages.LogSilent:
+		return notify.LogSilent{Place: place}, nil
 	}
 	return notify.SnapshotOverdue{Place: place, Cron: l.schedule.Cron, TimeZone: l.schedule.TimeZone, Last: at(l.snapshot.EndedAt)}, nil
 }

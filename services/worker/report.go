@@ -33,6 +33,10 @@ func (s *Service) reportFailure(ctx context.Context, u work.Unit, a job.ReportFa
 			e.Action, e.TargetType, e.TargetID = "stop_restore", "restore", a.RestoreID
 			e.Detail = "given up after many tries; its journal says what was made"
 			err = queueStopped(ctx, tx, a.RestoreID)
+		case a.LogOf != "":
+			e.Action, e.TargetType, e.TargetID = "raise_alarm", "connection", a.LogOf
+			e.Detail = "the org's log was not read for an hour: changes in it are not noticed"
+			err = queueSilent(ctx, tx, account.ConnectionID(a.LogOf))
 		default:
 			e.Action, e.TargetType, e.TargetID = "raise_alarm", "connection", a.ConnectionID
 			e.Detail = "no snapshot was taken for two periods of its schedule"
@@ -56,6 +60,16 @@ func queueStopped(ctx context.Context, tx *postgres.Tx, id string) error {
 		return err
 	}
 	_, err = messages.Queue(ctx, tx, messages.Receipt, id)
+	return err
+}
+
+// queueSilent queues the mail, at most once for each snapshot.
+func queueSilent(ctx context.Context, tx *postgres.Tx, id account.ConnectionID) error {
+	last, err := snapshots.Latest(ctx, tx, id)
+	if err != nil {
+		return err
+	}
+	_, err = messages.Queue(ctx, tx, messages.LogSilent, last.ID)
 	return err
 }
 

@@ -34,6 +34,11 @@ func (s *Service) runSchedules(ctx context.Context, u work.Unit, _ job.RunSchedu
 	if err != nil {
 		return work.End{}, err
 	}
+	silent, err := s.alarmSilent(ctx, u)
+	if err != nil {
+		return work.End{}, err
+	}
+	alarms += silent
 	if err := s.DB.As(ctx, u.Proof, func(tx *postgres.Tx) error { return schedules.Purge(ctx, tx) }); err != nil {
 		return work.End{}, fmt.Errorf("purge: %w", err)
 	}
@@ -145,6 +150,26 @@ func (s *Service) raiseAlarms(ctx context.Context, u work.Unit) (n int, err erro
 	})
 	if err != nil {
 		return 0, fmt.Errorf("raise alarms: %w", err)
+	}
+	return n, nil
+}
+
+// alarmSilent has accounts told of logs that nobody reads, because the drift monitor is
+// away or the org does not let it.
+func (s *Service) alarmSilent(ctx context.Context, u work.Unit) (n int, err error) {
+	err = s.DB.As(ctx, u.Proof, func(tx *postgres.Tx) error {
+		silent, err := schedules.AlarmSilent(ctx, tx, s.Now(), batch)
+		n = len(silent)
+		for _, c := range silent {
+			if err != nil {
+				break
+			}
+			err = tx.Enqueue(ctx, job.ReportFailure{AccountID: string(c.AccountID), LogOf: string(c.ConnectionID)})
+		}
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("raise alarms of silent logs: %w", err)
 	}
 	return n, nil
 }

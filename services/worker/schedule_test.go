@@ -10,6 +10,7 @@ import (
 	"imago/pkg/job"
 	"imago/pkg/notify/notifytest"
 	"imago/pkg/postgres"
+	"imago/pkg/postgres/cursors"
 	"imago/pkg/postgres/schedules"
 	"imago/pkg/postgres/signin"
 	"imago/pkg/postgres/snapshots"
@@ -128,6 +129,41 @@ func TestSilentScheduleRaisesOneAlarm(t *testing.T) {
 	if !set {
 		t.Error("the alarm is not set anew")
 	}
+}
+
+// A log that nobody reads, because no monitor runs, is told of: once, until it is read.
+func TestSilentLogRaisesOneAlarm(t *testing.T) {
+	t.Parallel()
+	w := worldtest.New(t, worldtest.Options{})
+	var c clock
+	d := deps(t, w)
+	d.Now = c.now
+	work(t, w, worker.Config{}, d)
+	w.Taken(t, w.Queue(t))
+	ticks(t, w, 1)
+	if n := count(w.Actions(t), "raise_alarm"); n != 0 {
+		t.Fatalf("%d alarms before the time", n)
+	}
+	c.advance(61 * time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), worldtest.Patience)
+	defer cancel()
+	w.Mails.Wait(ctx, t, func(m notifytest.Mail) bool { return strings.Contains(m.Subject, "Changes are not noticed") })
+	ticks(t, w, 2)
+	if n := count(w.Actions(t), "raise_alarm"); n != 1 {
+		t.Errorf("%d alarms", n)
+	}
+	// A monitor reads the log, and dies again.
+	proof := w.Base.Job(t, job.FollowLog{AccountID: string(w.Account.ID), ConnectionID: string(w.Connection)})
+	polled := c.now()
+	err := w.Base.Open(t, "imago_drift").As(t.Context(), proof, func(tx *postgres.Tx) error {
+		return cursors.Advance(t.Context(), tx, w.Connection, "", cursors.Cursor{Cursor: "1", PolledAt: &polled})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ticks(t, w, 2)
+	c.advance(61 * time.Minute)
+	worldtest.Until(t, "another alarm", func() bool { return count(w.Actions(t), "raise_alarm") == 2 })
 }
 
 // A snapshot whose job is gone is ended and told of, so that it holds no place for ever.

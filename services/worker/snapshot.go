@@ -210,11 +210,7 @@ func progress(p backup.Progress) snapshots.Progress {
 func (t *taking) finish(ctx context.Context, out backup.Outcome) (work.End, error) {
 	p := progress(out.Progress)
 	p.Bytes = out.Manifest.Bytes()
-	gaps := len(out.Manifest.Gaps())
-	state := snapshots.Complete
-	if gaps > 0 {
-		state = snapshots.Partial
-	}
+	gaps, state := p.Gaps(), p.Ends()
 	err := t.DB.As(ctx, t.unit.Proof, func(tx *postgres.Tx) error {
 		if err := snapshots.Finish(ctx, tx, t.lease, t.draft.Digest(), p); err != nil {
 			return err

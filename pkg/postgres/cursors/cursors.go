@@ -46,7 +46,8 @@ func Advance(ctx context.Context, tx *postgres.Tx, id account.ConnectionID, from
 		insert into log_cursors (connection_id, account_id, cursor, polled_at, next_poll_at, lag_seconds, problem)
 		values ($1, $2, $4, $5, $6, $7, $8)
 		on conflict (account_id, connection_id) do update
-			set cursor = $4, polled_at = $5, next_poll_at = $6, lag_seconds = $7, problem = $8
+			set cursor = $4, polled_at = $5, next_poll_at = $6, lag_seconds = $7, problem = $8,
+				alarmed_at = case when $5 is distinct from log_cursors.polled_at then null else log_cursors.alarmed_at end
 			where log_cursors.cursor = $3`,
 		id, tx.Account(), from, next.Cursor, next.PolledAt, next.NextPollAt, next.LagSeconds, why)
 }

@@ -19,6 +19,7 @@ const (
 	Finding         Kind = "finding" // the first of those that one look at the org found
 	Receipt         Kind = "receipt"
 	SnapshotFailed  Kind = "snapshot_failed"
+	LogSilent       Kind = "log_silent"       // of the last snapshot that was taken
 	SnapshotOverdue Kind = "snapshot_overdue" // of the last snapshot that was taken, or of the connection if none was
 )
 

@@ -121,6 +121,18 @@ func SetAlarm(ctx context.Context, tx *postgres.Tx, id account.ConnectionID, at 
 	return err
 }
 
+// Silent is a connection whose log nobody reads.
+type Silent struct {
+	AccountID    account.ID
+	ConnectionID account.ConnectionID
+}
+
+// AlarmSilent gives the ready connections, of all accounts, whose log nobody has read for
+// an hour, each once until it is read again: for a running run_schedules job.
+func AlarmSilent(ctx context.Context, tx *postgres.Tx, now time.Time, most int) ([]Silent, error) {
+	return rows.All[Silent](ctx, tx, `select account_id, connection_id from alarm_silent_logs($1, $2)`, now, most)
+}
+
 // Orphan is a snapshot or restore that was ended because its job is gone, or the window
 // of a restore whose job is gone.
 type Orphan struct {
