@@ -322,3 +322,18 @@ user_role/00uAda/ra1old {"type":"APP_ADMIN","assignmentType":"USER"}`)
 e2 12:00:02 mallory SUCCESS tx2 user.account.privilege.grant create user_role/00uAda/
 `), "create user_role/00uAda/ra1new by id-mallory e2", "delete user_role/00uAda/ra1old by id-bob e1")
 }
+
+// TestTooManyReferrers: those that were not looked at are said to be unknown.
+func TestTooManyReferrers(t *testing.T) {
+	t.Parallel()
+	lines := []string{`group/00gFinance01 {"type":"OKTA_GROUP","profile":{"name":"Finance"}}`}
+	for i := range 201 {
+		lines = append(lines, fmt.Sprintf(`group_rule/0pr%05d {"name":"r%d","actions":{"assignUserToGroups":{"groupIds":["00gFinance01"]}}}`, i, i))
+	}
+	m := newMonitor(t, strings.Join(lines, "\n"))
+	m.org.delete(resource.Key{Type: "group", ID: "00gFinance01"})
+	seen, err := m.observe("e1 12:00:01 mallory SUCCESS tx1 group.lifecycle.delete delete group/00gFinance01\n")
+	if err != nil || len(seen.Unknown) != 1 || seen.Unknown[0].Type != "group_rule" || seen.Unknown[0].Reason != snapshot.Truncated {
+		t.Errorf("got unknown %v, %v; want to hear of the rules", seen.Unknown, err)
+	}
+}

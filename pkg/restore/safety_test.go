@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"slices"
 	"strings"
 	"testing"
 
@@ -437,4 +438,84 @@ with group/00gFinance01
 		return
 	}
 	t.Error("fifty attempts were not enough")
+}
+
+// TestSameByAnother: somebody makes, after the plan, the very group that the plan
+// makes; nothing is put into it, as nobody approved that.
+func TestSameByAnother(t *testing.T) {
+	t.Parallel()
+	s := readScenario(t, "testdata/deleted_group.txtar")
+	p := plan(t, s.snap, s.org, s.sel)
+	if err := s.happen(`set group/00gTheirs01 {"type":"OKTA_GROUP","profile":{"name":"Finance","description":"Money"}}`); err != nil {
+		t.Fatal(err)
+	}
+	out := resume(t, work(t, p, s.org, newBook(s.org.life)), s.org.life)
+	if states(out)[1] != restore.Failed || len(s.org.writes) > 0 {
+		t.Errorf("got %+v, writes %v; want the group to fail", out.Entries[0], s.org.writes)
+	}
+}
+
+// TestBegunTwin: of two objects of one name and content the second is begun, and the
+// worker dies; the first is not taken for it. Nor is one that the snapshot knows.
+func TestBegunTwin(t *testing.T) {
+	t.Parallel()
+	const org = `
+-- org --
+app/0oaSite001 {"name":"bookmark","label":"Site","signOnMode":"BOOKMARK","status":"ACTIVE"}
+app/0oaSite002 {"name":"bookmark","label":"Site","signOnMode":"BOOKMARK","status":"ACTIVE"}
+-- then --
+delete app/0oaSite002
+`
+	for name, text := range map[string]string{
+		"made by the same plan": org + "delete app/0oaSite001\n-- select --\nonly app/0oaSite001\nonly app/0oaSite002\n",
+		"in the snapshot":       org + "-- select --\nonly app/0oaSite002\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := told(t, text)
+			p := plan(t, s.snap, s.org, s.sel)
+			j := newBook(s.org.life)
+			last := p.Steps[len(p.Steps)-1]
+			j.lines[last.N] = restore.Entry{N: last.N, State: restore.Begun}
+			out := resume(t, work(t, p, s.org, j), s.org.life)
+			if e := out.Entries[len(out.Entries)-1]; e.State != restore.Failed {
+				t.Errorf("got %+v, want it to fail: the name is another's", e)
+			}
+		})
+	}
+}
+
+// hiding is an org whose lists miss somebody who moved between two pages.
+type hiding struct {
+	*org
+	id string
+}
+
+func (h hiding) List(ctx context.Context, t resource.Type, parent resource.Key, cursor string) iter.Seq2[provider.Page, error] {
+	return func(yield func(provider.Page, error) bool) {
+		for page, err := range h.org.List(ctx, t, parent, cursor) {
+			page.Resources = slices.DeleteFunc(page.Resources, func(r resource.Resource) bool { return r.ID == h.id })
+			if !yield(page, err) {
+				return
+			}
+		}
+	}
+}
+
+// TestMissedByAList: somebody whom a list missed is not taken for deleted.
+func TestMissedByAList(t *testing.T) {
+	t.Parallel()
+	s := told(t, `
+-- org --
+group/00gFinance01 {"type":"OKTA_GROUP","profile":{"name":"Finance"}}
+`+people("00gFinance01", 30)+`
+-- then --
+delete group/00gFinance01
+-- select --
+with group/00gFinance01
+`)
+	p, err := restore.MakePlan(t.Context(), restore.Input{Catalog: catalog, Snapshot: s.snap, Reader: hiding{s.org, "00uMember007"}, Selection: s.sel, Now: fixed})
+	if err != nil || len(p.LeftOut) > 0 || len(p.Steps) != 31 {
+		t.Errorf("%v; %d steps, left out %+v", err, len(p.Steps), p.LeftOut)
+	}
 }
