@@ -26,7 +26,7 @@ type Draft struct {
 	facts   state
 	buffers map[resource.Type]*buffer
 	spare   *buffer // an empty one, for its room; nil: none
-	digest  string // of the committed manifest
+	digest  string  // of the committed manifest
 }
 
 // state is what a draft goes on from.

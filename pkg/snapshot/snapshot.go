@@ -3,6 +3,7 @@
 package snapshot
 
 import (
+	"slices"
 	"time"
 
 	"imago/pkg/resource"
@@ -33,6 +34,10 @@ func (g Gap) Covers(t resource.Type, parent string) bool {
 	return g.Type == t && (g.Parent == "" || g.Parent == parent)
 }
 
+// Missing reports whether there may be something that the snapshot does not hold: an
+// org that has not got a feature has nothing of it to be held.
+func (g Gap) Missing() bool { return g.Reason != NotLicensed }
+
 // TypeStatus is what a manifest says of one type.
 type TypeStatus struct {
 	Type    resource.Type `json:"type"`
@@ -42,8 +47,8 @@ type TypeStatus struct {
 	Gaps    []Gap         `json:"gaps,omitempty"`
 }
 
-// Complete reports whether everything of the type was read.
-func (s TypeStatus) Complete() bool { return len(s.Gaps) == 0 }
+// Complete reports whether everything that the org has of the type was read.
+func (s TypeStatus) Complete() bool { return !slices.ContainsFunc(s.Gaps, Gap.Missing) }
 
 // Segment is a sealed, bounded run of records of one type.
 type Segment struct {
@@ -78,8 +83,10 @@ type Manifest struct {
 	Previous   string       `json:"previous,omitempty"` // digest of the previous snapshot's manifest
 }
 
-// Complete reports whether no type has a gap.
-func (m Manifest) Complete() bool { return len(m.Gaps()) == 0 }
+// Complete reports whether everything that the org has was read.
+func (m Manifest) Complete() bool {
+	return !slices.ContainsFunc(m.Types, func(s TypeStatus) bool { return !s.Complete() })
+}
 
 // Gaps lists the gaps of all types.
 func (m Manifest) Gaps() []Gap {

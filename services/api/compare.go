@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"iter"
+	"slices"
 
 	"connectrpc.com/connect"
 
@@ -144,33 +145,32 @@ func (s snapshotService) identities(ctx context.Context, ring *envelope.Keyring,
 func (c *comparison) side(ctx context.Context, n, other *names) diff.Side {
 	here, there := n.snap.Manifest(), other.snap.Manifest()
 	var types []resource.Type
-	gaps := each(here.Gaps(), gapOf)
+	var gaps []diff.Gap
 	for _, t := range c.types {
 		switch {
+		case absent(here, t) && absent(there, t):
+			continue // nothing to compare, and nothing unknown
 		case has(here, t) && has(there, t):
-			types = append(types, t)
+			types, gaps = append(types, t), append(gaps, each(gapsIn(here, t), gapOf)...)
 		case has(there, t):
 			gaps = append(gaps, diff.Gap{Type: t, Reason: string(snapshot.Failed), Detail: "the snapshot does not hold this type"})
 		}
 	}
 	return diff.Side{
 		Resources: diff.Stream(types, func(t resource.Type) iter.Seq2[resource.Resource, error] { return n.snap.Walk(ctx, t) }),
-		Gaps:      c.wanted(gaps),
+		Gaps:      gaps,
 	}
 }
 
-// wanted leaves the gaps of types that are compared.
-func (c *comparison) wanted(gaps []diff.Gap) []diff.Gap {
-	var out []diff.Gap
-	for _, g := range gaps {
-		for _, t := range c.types {
-			if t == g.Type {
-				out = append(out, g)
-				break
-			}
-		}
-	}
-	return out
+// gapsIn are a manifest's gaps of one type.
+func gapsIn(m snapshot.Manifest, t resource.Type) []snapshot.Gap {
+	return slices.DeleteFunc(m.Gaps(), func(g snapshot.Gap) bool { return g.Type != t })
+}
+
+// absent reports whether the org had nothing of the type, for want of a feature.
+func absent(m snapshot.Manifest, t resource.Type) bool {
+	gaps := gapsIn(m, t)
+	return len(gaps) > 0 && !slices.ContainsFunc(gaps, snapshot.Gap.Missing)
 }
 
 func has(m snapshot.Manifest, t resource.Type) bool {

@@ -280,6 +280,23 @@ func TestCompare(t *testing.T) {
 	}
 }
 
+// TestCompareWhatTheOrgHasNot: a feature that the org had at neither moment is nothing
+// unknown; one that it had at one of them is.
+func TestCompareWhatTheOrgHasNot(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Config{})
+	p := w.owner()
+	c := w.db.Connection(t, p.account)
+	without := snapshot.Gap{Type: "group_rule", Reason: snapshot.NotLicensed, Detail: "the org does not have it"}
+	first, second, third := w.take(p, c, acme[:3], without), w.take(p, c, acme[:3], without), w.take(p, c, acme)
+	if diff := cmp.Diff([]string{"+0 ~0 -0 ?0"}, w.compared(p, &imagov1.CompareRequest{BeforeSnapshotId: first, AfterSnapshotId: second, Types: []string{"group_rule"}})); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff([]string{"unknown group_rule the org does not have it", "+0 ~0 -0 ?1"}, w.compared(p, &imagov1.CompareRequest{BeforeSnapshotId: second, AfterSnapshotId: third, Types: []string{"group_rule"}})); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestWatchSnapshotFollowsItsRow(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, Config{})

@@ -73,7 +73,10 @@ func (p *program) browseTypes(ctx context.Context, api *api, b browsing) error {
 	rows := [][]string{{"TYPE", "OBJECTS", ""}}
 	for _, t := range s.GetTypes() {
 		note := t.GetTitle()
-		if len(t.GetGaps()) > 0 {
+		switch {
+		case absent(t):
+			note += " (not in this org)"
+		case len(missing(t)) > 0:
 			note += " (not all could be read)"
 		}
 		rows = append(rows, []string{t.GetType(), number(t.GetObjects()), note})

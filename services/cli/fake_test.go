@@ -274,7 +274,9 @@ func (f *fake) finish(s *imagov1.Snapshot) {
 	s.Location, s.ManifestDigest = "users/a/connections/c/backups/20261121T115900Z/", "abcd"
 	if f.set["gaps"] {
 		s.State = "partial"
-		s.Types[1].Gaps = []*imagov1.Gap{{Type: "group", Reason: "not_licensed", Detail: "Group: the org has no such feature"}}
+		s.Types[1].Gaps = []*imagov1.Gap{{Type: "group", Reason: "forbidden", Detail: "Group: grant the scope okta.groups.read"}}
+		s.Types = append(s.Types, &imagov1.SnapshotType{Type: "realm", Title: "Realm", Done: true,
+			Gaps: []*imagov1.Gap{{Type: "realm", Reason: "not_licensed", Detail: "Realm: the org does not have this feature"}}})
 	}
 	if f.set["fail-snapshots"] {
 		s.State, s.Problem = "failed", &imagov1.Problem{Kind: "unavailable", What: "the org did not answer for six hours", Hint: "try again when it does"}

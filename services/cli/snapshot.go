@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -140,8 +141,11 @@ func bar(done, all int) string {
 }
 
 func typeLine(t *imagov1.SnapshotType) string {
+	if absent(t) {
+		return title(t.GetTitle(), t.GetType()) + ": not in this org"
+	}
 	line := fmt.Sprintf("%s: %s, %s", title(t.GetTitle(), t.GetType()), count(t.GetObjects(), "object"), count(t.GetCalls(), "call"))
-	if n := len(t.GetGaps()); n > 0 {
+	if n := len(missing(t)); n > 0 {
 		line += ", " + count(int64(n), "gap")
 	}
 	return line
@@ -167,10 +171,17 @@ func (p *program) showSnapshot(s *imagov1.Snapshot) error {
 	p.print("\nSnapshot %s %s: %s in %s, %s stored (%s before compression), %s", short(s.GetId()), p.state(s.GetState()),
 		count(s.GetObjects(), "object"), took(s), size(s.GetStoredBytes()), size(s.GetPlainBytes()), count(s.GetCalls(), "API call"))
 	p.print(", %s.\n", count(int64(len(allGaps(s))), "gap"))
+	var none []string
 	for _, t := range s.GetTypes() {
-		for _, g := range t.GetGaps() {
+		for _, g := range missing(t) {
 			p.print("  %s %s\n", p.paint(yellow, "gap"), gapLine(title(t.GetTitle(), t.GetType()), g))
 		}
+		if absent(t) {
+			none = append(none, title(t.GetTitle(), t.GetType()))
+		}
+	}
+	if len(none) > 0 {
+		p.print("  not in this org: %s\n", strings.Join(none, ", "))
 	}
 	return nil
 }
@@ -178,8 +189,11 @@ func (p *program) showSnapshot(s *imagov1.Snapshot) error {
 func typeRows(s *imagov1.Snapshot) [][]string {
 	rows := [][]string{{"TYPE", "OBJECTS", "CALLS", "GAPS"}}
 	for _, t := range s.GetTypes() {
+		if absent(t) {
+			continue
+		}
 		gaps := "-"
-		if n := len(t.GetGaps()); n > 0 {
+		if n := len(missing(t)); n > 0 {
 			gaps = fmt.Sprint(n)
 		}
 		rows = append(rows, []string{title(t.GetTitle(), t.GetType()), number(t.GetObjects()), number(t.GetCalls()), gaps})
@@ -187,11 +201,26 @@ func typeRows(s *imagov1.Snapshot) [][]string {
 	return rows
 }
 
+// allGaps are what the snapshot lacks of what the org has.
 func allGaps(s *imagov1.Snapshot) (gaps []*imagov1.Gap) {
 	for _, t := range s.GetTypes() {
-		gaps = append(gaps, t.GetGaps()...)
+		gaps = append(gaps, missing(t)...)
 	}
 	return gaps
+}
+
+// notLicensed is the reason of a gap behind which there is nothing: the org has not
+// got the feature.
+const notLicensed = "not_licensed"
+
+// missing are the gaps behind which there may be something.
+func missing(t *imagov1.SnapshotType) []*imagov1.Gap {
+	return slices.DeleteFunc(slices.Clone(t.GetGaps()), func(g *imagov1.Gap) bool { return g.GetReason() == notLicensed })
+}
+
+// absent reports whether the org has nothing of the type, for want of a feature.
+func absent(t *imagov1.SnapshotType) bool {
+	return t.GetObjects() == 0 && len(t.GetGaps()) > 0 && len(missing(t)) == 0
 }
 
 // gapLine says what is missing of the type with that title, and why.

@@ -51,11 +51,24 @@ type Progress struct {
 	WaitsUntil time.Time // zero: it does not wait
 }
 
-func (p Progress) gaps() (n int) {
+// Gaps counts what the snapshot lacks of what the org has.
+func (p Progress) Gaps() (n int) {
 	for _, t := range p.Types {
-		n += len(t.Gaps)
+		for _, g := range t.Gaps {
+			if g.Missing() {
+				n++
+			}
+		}
 	}
 	return n
+}
+
+// Ends is how a snapshot with this progress ends: complete, or partial if it has gaps.
+func (p Progress) Ends() State {
+	if p.Gaps() > 0 {
+		return Partial
+	}
+	return Complete
 }
 
 func (l Lease) lost() error {
@@ -77,7 +90,7 @@ func Save(ctx context.Context, tx *postgres.Tx, l Lease, checkpoint []byte, p Pr
 		update snapshots set checkpoint = $3, objects = $4, bytes = $5, plain_bytes = $6, calls = $7, gaps = $8,
 			types = $9, waits_until = $10
 		where id = as_uuid($1) and lease = $2 and state = 'running'`,
-		l.Snapshot, l.Number, checkpoint, p.Objects, p.Bytes, p.PlainBytes, p.Calls, p.gaps(), types, until)
+		l.Snapshot, l.Number, checkpoint, p.Objects, p.Bytes, p.PlainBytes, p.Calls, p.Gaps(), types, until)
 }
 
 // Finish ends a snapshot whose manifest is in the store: complete, or partial if there
@@ -87,15 +100,11 @@ func Finish(ctx context.Context, tx *postgres.Tx, l Lease, manifestDigest string
 	if err != nil {
 		return err
 	}
-	state := Complete
-	if p.gaps() > 0 {
-		state = Partial
-	}
 	return rows.Must(ctx, tx, l.lost(), `
 		update snapshots set state = $3, ended_at = now(), manifest_digest = $4, checkpoint = null, waits_until = null,
 			objects = $5, bytes = $6, plain_bytes = $7, calls = $8, gaps = $9, types = $10
 		where id = as_uuid($1) and lease = $2 and state = 'running'`,
-		l.Snapshot, l.Number, state, manifestDigest, p.Objects, p.Bytes, p.PlainBytes, p.Calls, p.gaps(), types)
+		l.Snapshot, l.Number, p.Ends(), manifestDigest, p.Objects, p.Bytes, p.PlainBytes, p.Calls, p.Gaps(), types)
 }
 
 // Fail ends a snapshot that cannot be taken. Stale: another attempt has taken over.

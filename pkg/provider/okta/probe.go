@@ -3,10 +3,8 @@ package okta
 import (
 	"context"
 	"errors"
-	"fmt"
 	"iter"
 	"net/http"
-	"strings"
 
 	"imago/pkg/problem"
 	"imago/pkg/provider"
@@ -65,7 +63,7 @@ func (p *probing) try(ctx context.Context, e *entry) error {
 	above, lost := p.gaps[e.Parent]
 	switch {
 	case lost && !e.Swept:
-		return &provider.Unreadable{Gap: snapshot.Gap{Reason: above.Reason, Detail: p.inherited(e.Parent, above)}}
+		return &provider.Unreadable{Gap: above} // which says of what
 	case has, len(p.registry.catalog().Children(e.Type)) > 0 && e.Parent == "":
 		return p.first(ctx, e, parent)
 	}
@@ -75,11 +73,6 @@ func (p *probing) try(ctx context.Context, e *entry) error {
 		}
 	}
 	return nil
-}
-
-// inherited says why nothing is known below a type that cannot be read.
-func (p *probing) inherited(parent resource.Type, g snapshot.Gap) string {
-	return fmt.Sprintf("it hangs on %s: %s", strings.ToLower(p.registry.entry(parent).Title), g.Detail)
 }
 
 // first reads the first page of the type, and notes parents for the types below it.
