@@ -13,6 +13,7 @@ import (
 	"imago/pkg/notify"
 	"imago/pkg/notify/notifytest"
 	"imago/pkg/postgres"
+	"imago/pkg/postgres/postgrestest"
 	"imago/pkg/postgres/restores"
 	"imago/pkg/postgres/snapshots"
 	"imago/pkg/postgres/worldtest"
@@ -63,6 +64,30 @@ func TestDatabaseAwayForAWhile(t *testing.T) {
 	closing := w.Restored(t, planned.ID, restores.Closing)
 	if r := w.Receipt(t, closing); r.Failed+r.Skipped+len(r.Report.Differences) > 0 {
 		t.Errorf("receipt: %s", worldtest.JSON(t, r))
+	}
+}
+
+// The database server is shut down and started again in the middle of a snapshot: what
+// was under way goes on, and the snapshot has nothing less.
+func TestDatabaseRestartsInASnapshot(t *testing.T) {
+	t.Parallel()
+	base, restart := postgrestest.Own(t)
+	w := worldtest.New(t, worldtest.Options{Base: base})
+	work(t, w, worker.Config{}, deps(t, w))
+	w.Org.Fault(oktasimtest.Fault{Method: http.MethodGet, Path: "/api/v1/groups/*", Kind: "delay", Delay: "1s", After: 3, Count: 1})
+	id := w.Queue(t)
+	worldtest.Until(t, "the snapshot is under way", func() bool { return fired(t, w) })
+	restart()
+	w.API = base.Open(t, "imago_api")
+	taken := w.Taken(t, id)
+	undisturbed := w.Taken(t, w.Queue(t))
+	if taken.State != snapshots.Partial || taken.Objects != undisturbed.Objects || taken.Gaps != undisturbed.Gaps {
+		t.Errorf("%s with %d objects and %d gaps; undisturbed %s with %d and %d", taken.State, taken.Objects, taken.Gaps,
+			undisturbed.State, undisturbed.Objects, undisturbed.Gaps)
+	}
+	w.Open(t, taken)
+	if n := count(w.Actions(t), "start_snapshot"); n != 2 {
+		t.Errorf("activity: %v", w.Actions(t))
 	}
 }
 

@@ -71,6 +71,60 @@ func run(m *testing.M) (code int, err error) {
 	return m.Run(), nil
 }
 
+// Own makes a database on a server of its own, which restart stops cleanly and starts
+// again. Connections of before are dead then: ask over new ones.
+func Own(t testing.TB) (d *Database, restart func()) {
+	t.Helper()
+	s, again, stop, err := startOwn(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := stop(); err != nil {
+			t.Error(err)
+		}
+	})
+	name, err := s.create(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	d = s.database(t, name)
+	return d, func() {
+		t.Helper()
+		if err := again(); err != nil {
+			t.Fatal(err)
+		}
+		d.owner.Reset()
+	}
+}
+
+// startOwn starts a server in a folder of its own.
+func startOwn(ctx context.Context) (s *server, again, stop func() error, err error) {
+	dir, err := folder()
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	o := cluster.Options{Settings: map[string]string{
+		"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "200",
+	}}
+	c, err := cluster.Start(ctx, dir, o)
+	if err != nil {
+		return nil, nil, nil, errors.Join(err, os.RemoveAll(dir))
+	}
+	again = func() (err error) {
+		if err = c.Stop(); err == nil {
+			c, err = cluster.Start(ctx, dir, o)
+		}
+		return err
+	}
+	stop = func() error { return errors.Join(c.Stop(), os.RemoveAll(dir)) }
+	s = &server{url: c.URL, template: "imago_template"}
+	if err := s.makeTemplate(ctx); err != nil {
+		return nil, nil, nil, errors.Join(err, stop())
+	}
+	return s, again, stop, nil
+}
+
 func start(ctx context.Context) (*server, func() error, error) {
 	if existing := os.Getenv("IMAGO_TEST_POSTGRES"); existing != "" {
 		s, err := reuse(existing)
@@ -79,22 +133,8 @@ func start(ctx context.Context) (*server, func() error, error) {
 		}
 		return s, s.dropAll, s.makeTemplate(ctx)
 	}
-	dir, err := folder()
-	if err != nil {
-		return nil, nil, err
-	}
-	c, err := cluster.Start(ctx, dir, cluster.Options{Settings: map[string]string{
-		"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off", "max_connections": "200",
-	}})
-	if err != nil {
-		return nil, nil, errors.Join(err, os.RemoveAll(dir))
-	}
-	stop := func() error { return errors.Join(c.Stop(), os.RemoveAll(dir)) }
-	s := &server{url: c.URL, template: "imago_template"}
-	if err := s.makeTemplate(ctx); err != nil {
-		return nil, nil, errors.Join(err, stop())
-	}
-	return s, stop, nil
+	s, _, stop, err := startOwn(ctx)
+	return s, stop, err
 }
 
 // folder makes a place for the cluster, and removes those of tests that were killed.

@@ -42,6 +42,7 @@ type Options struct {
 	Store blob.Store
 	// Follow is how often the org's log is read; zero: every second.
 	Follow time.Duration
+	Base   *postgrestest.Database // nil: a fresh one
 }
 
 // World is one account with one org.
@@ -74,7 +75,10 @@ func New(t testing.TB, o Options) *World {
 	if o.Follow == 0 {
 		o.Follow = time.Second
 	}
-	w := &World{Base: postgrestest.Fresh(t), Store: o.Store, Dir: t.TempDir(), Mails: notifytest.StartReceiver(t, notifytest.ReceiverOptions{})}
+	if o.Base == nil {
+		o.Base = postgrestest.Fresh(t)
+	}
+	w := &World{Base: o.Base, Store: o.Store, Dir: t.TempDir(), Mails: notifytest.StartReceiver(t, notifytest.ReceiverOptions{})}
 	w.Org = oktasimtest.Start(t, oktasimtest.Options{Seed: o.Seed})
 	w.Org.Unlimited()
 	w.Read, w.Write = w.Org.ReadApp(), w.Org.WriteApp()
