@@ -96,16 +96,17 @@ func probe(ctx context.Context, org orgs.Org, into *connections.Checked) error {
 // is followed from now on. cause is the whole error behind a problem, for the log.
 func (s *Service) storeCheck(ctx context.Context, u work.Unit, ring *envelope.Keyring, org orgs.Org, found connections.Checked, cause error) (work.End, error) {
 	e := work.Event{At: found.At, Action: "check_connection", TargetType: "connection", TargetID: string(org.ID), Detail: "the connection is ready"}
-	credential := "working"
 	if found.Problem != nil {
-		e.Detail, credential = "the check failed: "+found.Problem.Error(), "refused"
+		e.Detail = "the check failed: " + found.Problem.Error()
 	}
 	err := s.DB.As(ctx, u.Proof, func(tx *postgres.Tx) error {
 		if err := connections.SetChecked(ctx, tx, org.ID, found); err != nil {
 			return err
 		}
-		if err := connections.SetCredentialState(ctx, tx, org.ID, account.Read, credential); err != nil {
-			return err
+		if state := credentialState(found.Problem); state != "" {
+			if err := connections.SetCredentialState(ctx, tx, org.ID, account.Read, state); err != nil {
+				return err
+			}
 		}
 		if found.Problem == nil {
 			if err := s.begin(ctx, tx, org.ID); err != nil {
@@ -122,6 +123,17 @@ func (s *Service) storeCheck(ctx context.Context, u work.Unit, ring *envelope.Ke
 		return work.Done(outcome("failed"), slog.String("problem", string(found.Problem.Kind))), nil
 	}
 	return work.Done(outcome("ready"), slog.Int("types", len(found.Access))), nil
+}
+
+// credentialState is what a check says of the credential; "" when the org did not answer.
+func credentialState(why *problem.Problem) string {
+	switch {
+	case why == nil:
+		return "working"
+	case why.Kind == problem.Denied:
+		return "refused"
+	}
+	return ""
 }
 
 // begin makes a ready connection's snapshots and drift come by themselves.

@@ -34,6 +34,9 @@ func (s *Service) sendCode(ctx context.Context, u work.Unit, a job.SendCode) (wo
 	if err != nil {
 		return work.End{}, fmt.Errorf("store the hash of code %s: %w", a.CodeID, err)
 	}
+	if !to.ExpiresAt.After(s.Now()) {
+		return work.Done(outcome("expired")), nil
+	}
 	// The Message-ID differs with each code, so that no mail program takes a new code
 	// for a copy of the old one.
 	m, err := s.templates.Render(fmt.Sprintf("%s.%d", a.CodeID, u.Attempt), to.Email,

@@ -36,6 +36,9 @@ const (
 	mostWrites   = 50
 )
 
+// mailPatience is how long a mail is tried that no mail server takes just now.
+const mailPatience = 3 * 24 * time.Hour
+
 // sendMessage renders one message and sends it. A process that is killed between the
 // sending and the mark sends it once more, with the same Message-ID, by which mail
 // programs know a copy; the other order would lose it.
@@ -65,7 +68,7 @@ func (s *Service) sendMessage(ctx context.Context, u work.Unit, a job.SendMessag
 	}
 	sent, err := s.deliver(ctx, string(l.Kind), m)
 	if err != nil {
-		return work.End{}, err
+		return s.undelivered(ctx, u, ring, l.ID, err)
 	}
 	return work.Done(delivered(sent)), s.DB.As(ctx, u.Proof, func(tx *postgres.Tx) error {
 		if sent {
@@ -73,6 +76,30 @@ func (s *Service) sendMessage(ctx context.Context, u work.Unit, a job.SendMessag
 		}
 		return messages.SetFailed(ctx, tx, l.ID)
 	})
+}
+
+// undelivered tries again later what no mail server takes just now, and tells when it
+// gives up.
+func (s *Service) undelivered(ctx context.Context, u work.Unit, ring *envelope.Keyring, id string, cause error) (work.End, error) {
+	age := s.Now().Sub(u.Since)
+	if stopped(ctx) || age < mailPatience {
+		s.Log.WarnContext(ctx, "mail is held up", "job", u.Job, "message", id, "error", cause)
+		return work.Again(min(max(age/8, 2*time.Second), 15*time.Minute), outcome("held up")), nil
+	}
+	s.Log.ErrorContext(ctx, "mail is given up", "job", u.Job, "message", id, "error", cause)
+	ctx, cancel := aftermath(ctx)
+	defer cancel()
+	err := s.DB.As(ctx, u.Proof, func(tx *postgres.Tx) error {
+		if err := messages.SetFailed(ctx, tx, id); err != nil {
+			return err
+		}
+		return u.Record(ctx, tx, ring, work.Event{At: s.Now(), Action: "fail_message", TargetType: "message", TargetID: id,
+			Detail: "no mail server took the mail in three days"})
+	})
+	if err != nil {
+		return work.End{}, fmt.Errorf("give message %s up: %w", id, err)
+	}
+	return work.Done(outcome("given up")), nil
 }
 
 // letter is a message and all that it is about.

@@ -232,6 +232,34 @@ func TestSignInCodeArrives(t *testing.T) {
 	}
 }
 
+// A code whose time was over before it could be mailed is not mailed.
+func TestExpiredSignInCodeIsNotSent(t *testing.T) {
+	t.Parallel()
+	w := worldtest.New(t, worldtest.Options{})
+	err := w.API.As(t.Context(), postgres.Nobody, func(tx *postgres.Tx) error {
+		_, err := signin.Begin(t.Context(), tx, w.Account.Email, signin.Hash{1}, signin.Hash{2})
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var c clock
+	c.advance(11 * time.Minute)
+	d := deps(t, w)
+	d.Now = c.now
+	work(t, w, worker.Config{Queues: map[string]int{job.QueueMail: 1}}, d)
+	worldtest.Until(t, "the job ends", func() bool {
+		var state string
+		if err := w.Base.Owner().QueryRow(t.Context(), `select state from river.river_job where kind = 'send_code'`).Scan(&state); err != nil {
+			t.Fatal(err)
+		}
+		return state == "completed"
+	})
+	if n := len(w.Mails.Mails()); n != 0 {
+		t.Errorf("%d mails", n)
+	}
+}
+
 func TestConfigRefuses(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]worker.Config{

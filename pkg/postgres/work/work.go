@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -130,8 +131,19 @@ func (w *worker[T]) Work(ctx context.Context, j *river.Job[T]) error {
 	}
 	log := w.desk.log.With("job", j.ID, "kind", j.Kind, "account", said.Account, "connection", said.Connection)
 	log.Log(ctx, level(unit.First && !clockwork(j.Kind)), "job begins", "attempt", unit.Attempt)
-	end, err := w.fn(ctx, unit, j.Args)
+	end, err := w.safely(ctx, unit, j.Args)
 	return w.desk.end(ctx, log, j.Kind, began, end, err)
+}
+
+// safely turns a panic into an error: River would put its text into the queue, where
+// nobody's data may stand.
+func (w *worker[T]) safely(ctx context.Context, u Unit, args T) (end End, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			end, err = End{}, fmt.Errorf("panic: %v\n%s", p, debug.Stack())
+		}
+	}()
+	return w.fn(ctx, u, args)
 }
 
 // clockwork marks the kinds that come every few seconds and mostly find nothing to do.

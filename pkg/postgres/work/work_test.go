@@ -107,6 +107,21 @@ func TestErrorsStayOutOfTheQueue(t *testing.T) {
 	}
 }
 
+// A panic is an error like others: counted, logged with where it was, and kept from the
+// queue.
+func TestPanicStaysOutOfTheQueue(t *testing.T) {
+	t.Parallel()
+	log, _, err := run(t, &rivertype.JobRow{ID: 1}, func(context.Context, Unit, job.TakeSnapshot) (End, error) {
+		panic("user ada@acme.example")
+	})
+	if err == nil || strings.Contains(err.Error(), "ada") {
+		t.Errorf("River hears %v", err)
+	}
+	if !strings.Contains(log, "outcome=failed") || !strings.Contains(log, "work_test.go") {
+		t.Errorf("the log: %s", log)
+	}
+}
+
 func TestProblemIsForPeople(t *testing.T) {
 	t.Parallel()
 	if p := Problem(errors.New("pq: secret")); p.Kind != problem.Unavailable || strings.Contains(p.Error(), "secret") {
