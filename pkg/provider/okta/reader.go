@@ -219,7 +219,8 @@ func keyed(e *entry, all []resource.Resource, want string) (found []resource.Res
 }
 
 // Org describes the org: first without signing in, so that a wrong address is told
-// from a wrong key.
+// from a wrong key. A token that lacks scopes is asked for anew: what begins with
+// Org, a check or a snapshot, finds what the app was granted since.
 //
 // https://developer.okta.com/docs/api/openapi/okta-management/management/tag/OrgSettingMetadata/
 func (r *Reader) Org(ctx context.Context) (provider.OrgFacts, error) {
@@ -227,6 +228,7 @@ func (r *Reader) Org(ctx context.Context) (provider.OrgFacts, error) {
 	if err != nil {
 		return facts, err
 	}
+	r.tokens.forgetNarrow()
 	if _, err := r.tokens.get(ctx); err != nil {
 		return facts, err
 	}

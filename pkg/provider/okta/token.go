@@ -177,6 +177,17 @@ func (t *tokens) forget(token string) {
 	}
 }
 
+// forgetNarrow drops a token that lacks scopes, so that the next has those that the
+// app was granted since.
+func (t *tokens) forgetNarrow() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.token != "" && slices.ContainsFunc(t.scopes, func(s string) bool { return !slices.Contains(t.granted, s) }) {
+		t.spent = append(t.spent, grant{t.token, t.granted, t.ends})
+		t.token = ""
+	}
+}
+
 // keep puts a grant to use.
 func (t *tokens) keep(g grant) string {
 	t.mu.Lock()

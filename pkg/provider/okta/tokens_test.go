@@ -98,6 +98,28 @@ func TestNarrowTokenIsNotLeft(t *testing.T) {
 	}
 }
 
+// A scope that is granted later counts from the next check or snapshot on, not from
+// the end of the token that lacks it; a token that lacks none is kept.
+func TestNarrowTokenIsRenewed(t *testing.T) {
+	t.Parallel()
+	org := &tokenOrg{granted: []string{"okta.groups.read"}}
+	tok := tokensOf(t, org)
+	tok.scopes = []string{"okta.groups.read", "okta.apps.read"}
+	for _, want := range []string{"for okta.groups.read", "for okta.groups.read okta.apps.read", "for okta.groups.read okta.apps.read"} {
+		tok.forgetNarrow()
+		if got, err := tok.get(t.Context()); err != nil || got != want {
+			t.Errorf("%q, %v; want %q", got, err, want)
+		}
+		org.granted = []string{"okta.groups.read", "okta.apps.read"}
+	}
+	if want := 5; len(org.asked) != want {
+		t.Errorf("signed in %d times, want %d: %q", len(org.asked), want, org.asked)
+	}
+	if lacks := tok.lacks(tok.scopes); len(lacks) > 0 {
+		t.Errorf("lacks %v", lacks)
+	}
+}
+
 // What could not be given back is given back when asked again, and not used.
 func TestReleaseAgain(t *testing.T) {
 	t.Parallel()
