@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"connectrpc.com/connect"
 	"github.com/google/uuid"
@@ -77,15 +78,25 @@ func (s restoreService) checkSelection(m *imagov1.Selection) error {
 	}
 	for field, keys := range map[string][]string{"selection.keys": m.GetKeys(), "selection.exclude": m.GetExclude()} {
 		for _, key := range keys {
-			if _, _, ok := labelled(key, s.Provider.Catalog()); ok {
-				continue
-			}
-			if _, err := valid.Key(field, key, s.Provider.Catalog()); err != nil {
+			if err := checkWritten(field, key, s.Provider.Catalog()); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+// checkWritten looks at the form of type:label, or of a key.
+func checkWritten(field, text string, c resource.Catalog) error {
+	if t, label, ok := strings.Cut(text, ":"); ok && label != "" && !strings.Contains(t, "/") {
+		_, err := valid.Type(field, t, c)
+		return err
+	}
+	_, err := valid.Key(field, text, c)
+	if p := problem.Of(err); p != nil && !strings.Contains(text, "/") {
+		return p.WithHint("write type:name or type/id, such as group:Finance or group/00g1")
+	}
+	return err
 }
 
 // selection finds what a person named: every key must be in the snapshot.
@@ -97,10 +108,63 @@ func (s restoreService) selection(ctx context.Context, ring *envelope.Keyring, r
 	}
 	n := newNames(s.Provider.Catalog(), snap)
 	if out.Keys, err = n.resolve(ctx, "selection.keys", m.GetKeys()); err != nil {
-		return out, err
+		return out, s.elsewhere(ctx, ring, row, m.GetKeys(), err)
 	}
 	out.Exclude, err = n.resolve(ctx, "selection.exclude", m.GetExclude())
 	return out, err
+}
+
+// searched is how many snapshots are opened to find one that holds what another lacks.
+const searched = 10
+
+// elsewhere adds to a missing key's error the last snapshot that holds all the keys: what
+// was deleted is missing from every snapshot that was taken since. Where none is found,
+// or the search itself fails, the error stays as it is.
+func (s restoreService) elsewhere(ctx context.Context, ring *envelope.Keyring, row snapshots.Snapshot, keys []string, missing error) error {
+	p := problem.Of(missing)
+	if p == nil || p.Kind != problem.NotFound {
+		return missing
+	}
+	holder, err := s.holder(ctx, ring, row, keys)
+	switch {
+	case err != nil:
+		s.log.WarnContext(ctx, "search for a snapshot that holds a selection", "connection", row.ConnectionID, "error", err)
+		return missing
+	case holder.ID == "":
+		return missing
+	}
+	found := *p
+	return found.WithHint("snapshot %s, taken %s, is the last that holds it: plan from that one",
+		holder.ID, holder.CreatedAt.UTC().Format("2006-01-02 15:04 UTC"))
+}
+
+// holder finds the newest snapshot of row's connection that holds all keys; none: zero.
+func (s restoreService) holder(ctx context.Context, ring *envelope.Keyring, row snapshots.Snapshot, keys []string) (snapshots.Snapshot, error) {
+	var taken []snapshots.Snapshot
+	err := s.read(ctx, func(tx *postgres.Tx) (err error) {
+		taken, err = snapshots.Taken(ctx, tx, row.ConnectionID, searched)
+		return err
+	})
+	if err != nil {
+		return snapshots.Snapshot{}, err
+	}
+	for _, other := range taken {
+		if other.ID == row.ID {
+			continue
+		}
+		snap, err := s.open(ctx, ring, other, opening{action: "open_snapshot", detail: "to find what a restore is to bring back"})
+		if err != nil {
+			return snapshots.Snapshot{}, err
+		}
+		_, err = newNames(s.Provider.Catalog(), snap).resolve(ctx, "selection.keys", keys)
+		if err == nil {
+			return other, nil
+		}
+		if problem.Of(err) == nil {
+			return snapshots.Snapshot{}, err
+		}
+	}
+	return snapshots.Snapshot{}, nil
 }
 
 // resolve turns what a person wrote (a key, or type:label) into keys of the snapshot.

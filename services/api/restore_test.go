@@ -171,6 +171,38 @@ func (w *world) carriedOut(p *person, id string) {
 	})
 }
 
+// TestASelectionThatAnOlderSnapshotHolds: what was deleted is missing from what was taken
+// since; the error names the last snapshot that holds all of it.
+func TestASelectionThatAnOlderSnapshotHolds(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Config{})
+	p := w.owner()
+	c := w.db.Connection(t, p.account)
+	w.take(p, w.db.Connection(t, p.account), acme) // another org's is none
+	w.take(p, c, acme)
+	last := w.take(p, c, acme)
+	w.take(p, c, acme[1:2]) // has Sales only
+	newest := w.take(p, c, acme[2:3])
+	for _, keys := range [][]string{{"group:finance"}, {"group/00g1"}, {"group:Sales", "group/00g1"}} {
+		_, err := w.plan(p, newest, keys...)
+		if pr := problemOf(t, err, connect.CodeNotFound); pr.GetField() != "selection.keys" || !strings.Contains(pr.GetHint(), "snapshot "+last+", taken ") {
+			t.Errorf("%v: %v; want a hint at %s", keys, pr, last)
+		}
+	}
+	_, err := w.plan(p, newest, "group:Nowhere")
+	if pr := problemOf(t, err, connect.CodeNotFound); strings.Contains(pr.GetHint(), "the last that holds") {
+		t.Errorf("what no snapshot holds: %v", pr)
+	}
+	if n := w.count(`select count(*) from restores where account_id = $1`, p.account); n != 0 {
+		t.Errorf("%d restores were begun", n)
+	}
+	for _, action := range w.activityOf(p) { // each look into a snapshot is written down
+		if action != "open_snapshot" {
+			t.Errorf("the log says %s", action)
+		}
+	}
+}
+
 func TestASelectionNamesWhatIsInTheSnapshot(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, Config{})
@@ -185,7 +217,7 @@ func TestASelectionNamesWhatIsInTheSnapshot(t *testing.T) {
 		"no such key":       {"group/00gX", "", connect.CodeNotFound},
 		"no such type":      {"robot/1", "no type", connect.CodeInvalidArgument},
 		"neither of both":   {"finance", "not a key", connect.CodeInvalidArgument},
-		"an unknown prefix": {"robot:Finance", "not a key", connect.CodeInvalidArgument},
+		"an unknown prefix": {"robot:Finance", "no type \"robot\"", connect.CodeInvalidArgument},
 	} {
 		_, err := w.plan(p, snap, c.key)
 		if pr := problemOf(t, err, c.code); pr.GetField() != "selection.keys" || !strings.Contains(pr.GetWhat(), c.what) || pr.GetHint() == "" {
