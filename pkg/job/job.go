@@ -97,10 +97,10 @@ func (RunSchedules) Kind() string { return "run_schedules" }
 // did not: one of the IDs says what. The tick enqueues it, which is no account's.
 type ReportFailure struct {
 	AccountID    string `json:"account_id" river:"unique"`
-	SnapshotID   string `json:"snapshot_id" river:"unique"`   // was given up
-	RestoreID    string `json:"restore_id" river:"unique"`    // was given up
-	ConnectionID string `json:"connection_id" river:"unique"` // has had no snapshot for too long
-	LogOf        string `json:"log_of" river:"unique"`        // the connection whose log nobody reads
+	SnapshotID   string `json:"snapshot_id" river:"unique"`       // was given up
+	RestoreID    string `json:"restore_id" river:"unique"`        // was given up
+	ConnectionID string `json:"connection_id" river:"unique"`     // has had no snapshot for too long
+	LogOf        string `json:"log_connection_id" river:"unique"` // the connection whose log nobody reads
 }
 
 // Kind names the job.
