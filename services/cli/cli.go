@@ -48,6 +48,7 @@ type program struct {
 	connection string
 	json       bool
 	http       httpClient
+	command    string // that was given, such as "imago restore plan"
 }
 
 // Run carries out one command line and gives the exit code.
@@ -61,10 +62,11 @@ func Run(ctx context.Context, env Env, args []string) int {
 	root.SetIn(env.Stdin)
 	root.SetOut(env.Stdout)
 	root.SetErr(env.Stderr)
-	err := root.ExecuteContext(ctx)
+	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return exitDone
 	}
+	p.command = cmd.CommandPath()
 	return p.fail(err)
 }
 
@@ -126,13 +128,23 @@ func noArgs(cmd *cobra.Command, args []string) error { return maxArgs(0)(cmd, ar
 func maxArgs(n int) cobra.PositionalArgs {
 	return func(cmd *cobra.Command, args []string) error {
 		if len(args) > n && cmd.HasSubCommands() {
-			return usage("there is no command %q", cmd.CommandPath()+" "+args[0])
+			return noCommand(cmd, args[0])
 		}
 		if len(args) > n {
 			return usage("%q is one argument too many", args[n])
 		}
 		return nil
 	}
+}
+
+// noCommand says that there is no such command, and which it may have been.
+func noCommand(cmd *cobra.Command, name string) error {
+	err := usage("there is no command %q", cmd.CommandPath()+" "+name)
+	cmd.SuggestionsMinimumDistance = 2
+	if like := cmd.SuggestionsFor(name); len(like) > 0 {
+		return withHint(err, "did you mean %s %s?", cmd.CommandPath(), like[0])
+	}
+	return withHint(err, "%s --help lists the commands", cmd.CommandPath())
 }
 
 // needArgs wants at least as many arguments as there are names, and says which is missing.

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/rogpeppe/go-internal/testscript"
 
+	imagov1 "imago/proto/imago/v1"
 	"imago/services/cli"
 )
 
@@ -75,6 +76,12 @@ func arrange(ts *testscript.TestScript, args []string) {
 	switch args[0] {
 	case "signed-in":
 		ts.Check(signIn(filepath.Join(ts.Getenv("HOME"), ".config", "imago"), ts.Getenv("SERVER")))
+	case "imago-again":
+		f.set = map[string]bool{}
+	case "failed":
+		f.addConnection(args[1], args[0]).Problem = &imagov1.Problem{
+			Kind: "unavailable", What: "the org cannot be reached", Hint: "check the address and the network",
+		}
 	case "ready", "new":
 		f.addConnection(args[1], args[0])
 	case "snapshot":

@@ -147,11 +147,11 @@ func checkServer(server string) (string, error) {
 	u, err := url.Parse(strings.TrimRight(server, "/"))
 	switch {
 	case err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "":
-		return "", usage("server: %q is not a URL like https://imago.example.com", server)
+		return "", withHint(usage("server: %q is not a URL like https://imago.example.com", server), "name the server with --server or IMAGO_SERVER")
 	case u.Scheme == "http" && !loopback(u.Hostname()):
-		return "", usage("server: %s is not encrypted, and a token is sent to it; use https", server)
+		return "", withHint(usage("server: %s is not encrypted, and a token is sent to it; use https", server), "name the server with --server or IMAGO_SERVER")
 	case u.Scheme != "http" && u.Scheme != "https":
-		return "", usage("server: %q must begin with https://", server)
+		return "", withHint(usage("server: %q must begin with https://", server), "name the server with --server or IMAGO_SERVER")
 	}
 	return u.String(), nil
 }

@@ -215,7 +215,8 @@ func (p *program) showWriteApp(conn *imagov1.Connection, app string) error {
 // awaitCheck waits until a worker has tried the read credential.
 func (p *program) awaitCheck(ctx context.Context, api *api, conn *imagov1.Connection) error {
 	p.notice("checking what can be read in %s", conn.GetOrgUrl())
-	for conn.GetState() == "checking" || conn.GetState() == "new" {
+	before := conn.GetCheckedAt().AsTime() // a connection that is ready stays so meanwhile
+	for conn.GetState() != "failed" && conn.GetCheckedAt().AsTime().Equal(before) {
 		if err := p.Wait(ctx, 500*time.Millisecond); err != nil {
 			return err
 		}
@@ -240,11 +241,28 @@ func (p *program) showConnection(conn *imagov1.Connection) error {
 	if conn.GetOrgId() != "" {
 		p.print("org %s, engine %s, checked %s\n", clean(conn.GetOrgId()), clean(conn.GetEngine()), stamp(conn.GetCheckedAt()))
 	}
+	p.showProblem("problem", conn.GetProblem())
+	p.showProblem("log problem", conn.GetFollowProblem())
 	if len(conn.GetAccess()) > 0 {
 		p.print("\n")
 		p.showAccess(conn.GetAccess())
 	}
+	if conn.GetState() == "new" {
+		p.notice("go on with: imago connect %s", conn.GetName())
+	}
 	return nil
+}
+
+// showProblem shows what is wrong and, below it, the way out; nothing if there is none.
+func (p *program) showProblem(name string, problem *imagov1.Problem) {
+	if problem.GetWhat() == "" {
+		return
+	}
+	err := problemError(problem, "")
+	p.print("  %-14s %s\n", name, clean(err.Error()))
+	if h, ok := errors.AsType[*hinted](err); ok {
+		p.print("  %-14s %s\n", "", clean(h.hint))
+	}
 }
 
 // showAccess shows what can and what cannot be read, with the way out.

@@ -81,7 +81,7 @@ func (p *program) explain(err error) failure {
 	if _, ok := errors.AsType[*usageError](err); ok {
 		f.Kind, f.code = "usage", exitUsage
 		if f.Hint == "" {
-			f.Hint = "imago help shows the commands, and --help what one of them takes"
+			f.Hint = p.command + " --help shows what it takes"
 		}
 	}
 	if errors.Is(err, context.Canceled) && connect.CodeOf(err) != connect.CodeUnavailable {
@@ -102,10 +102,27 @@ func (p *program) explainAnswer(f *failure, err *connect.Error) {
 	} else if err.Code() == connect.CodeUnavailable {
 		f.What = "cannot reach " + p.serverName() + ": " + cause(err)
 		f.Hint = "is the server running? name another with --server or IMAGO_SERVER"
+	} else if foreign(err) {
+		f.What = strings.TrimSuffix(p.serverName()+" does not answer as an Imago server does: "+err.Message(), ": ")
+		f.Hint = "is it the right address? name another with --server or IMAGO_SERVER"
+		f.code = exitError // whatever the other program meant by its status
+		return
 	}
 	if err.Code() == connect.CodeUnauthenticated && f.Field == "" { // the server's hint is for programs
 		f.Hint = "sign in with imago login"
 	}
+}
+
+// foreign reports whether an answer that names no problem came from something else
+// than Imago: another program at that address, or a proxy in between.
+func foreign(err *connect.Error) bool {
+	switch err.Code() {
+	case connect.CodeUnimplemented:
+		return true
+	case connect.CodeUnknown:
+		return !errors.Is(err, context.Canceled) && !errors.Is(err, errCutOff)
+	}
+	return err.Message() == ""
 }
 
 // cause is the last link of an error's chain: "connection refused".

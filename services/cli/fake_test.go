@@ -45,6 +45,8 @@ type fake struct {
 	set         map[string]bool // what the script asked for
 	looks       int             // how often something under way was looked at
 	changes     map[string]bool // idempotency keys seen
+	checks      int             // made of connections
+	pending     bool            // a check is under way
 }
 
 func newFake() *fake {
@@ -61,7 +63,28 @@ func (f *fake) serve() *httptest.Server {
 	mux.Handle(imagov1connect.NewDriftServiceHandler(f, with))
 	mux.Handle(imagov1connect.NewRestoreServiceHandler(f, with))
 	mux.Handle(imagov1connect.NewActivityServiceHandler(f, with))
-	return httptest.NewServer(mux)
+	return httptest.NewServer(f.elsewhere(mux))
+}
+
+// elsewhere answers as another program would when the script asked for it.
+func (f *fake) elsewhere(imago http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		f.mu.Lock()
+		foreign, json, page := f.set["foreign"], f.set["foreign-json"], f.set["foreign-page"]
+		f.mu.Unlock()
+		switch {
+		case page:
+			fmt.Fprint(w, "<html>sign in</html>")
+		case json:
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(http.StatusForbidden)
+			fmt.Fprint(w, `{"errorCode":"E0000005"}`)
+		case foreign:
+			http.NotFound(w, r)
+		default:
+			imago.ServeHTTP(w, r)
+		}
+	})
 }
 
 // problem makes an error as the api makes it.
@@ -153,11 +176,16 @@ func (f *fake) addConnection(name, state string) *imagov1.Connection {
 
 // checked fills in what a check finds.
 func (f *fake) checked(c *imagov1.Connection) {
-	c.State, c.OrgId, c.Engine, c.CheckedAt, c.FollowedAt = "ready", "00o1", "oie", at(0), at(-20*time.Second)
+	c.State, c.OrgId, c.Engine, c.FollowedAt = "ready", "00o1", "oie", at(-20*time.Second)
+	c.CheckedAt = at(time.Duration(f.checks) * time.Microsecond) // each check is a later one
+	f.checks++
 	c.Access = []*imagov1.TypeAccess{
 		{Type: "user", Title: "User", Readable: true},
 		{Type: "group", Title: "Group", Readable: true},
 		{Type: "network_zone", Title: "Network zone", Reason: "forbidden", Detail: "Network zone: grant the scope okta.networkZones.read", Scopes: []string{"okta.networkZones.read"}},
+	}
+	if f.set["gain-scope"] && !f.set["lose-scope"] {
+		c.Access[2] = &imagov1.TypeAccess{Type: "network_zone", Title: "Network zone", Readable: true}
 	}
 }
 
@@ -195,7 +223,7 @@ func (f *fake) SetCredential(_ context.Context, r *connect.Request[imagov1.SetCr
 		}
 	}
 	if r.Msg.GetPurpose() == "read" {
-		c.State, f.looks = "checking", 0
+		c.State, f.looks, f.pending = "checking", 0, true
 	}
 	return connect.NewResponse(&imagov1.SetCredentialResponse{Connection: c}), nil
 }
@@ -205,7 +233,7 @@ func (f *fake) CheckConnection(_ context.Context, r *connect.Request[imagov1.Che
 	if err != nil {
 		return nil, err
 	}
-	c.State, f.looks = "checking", 0
+	f.looks, f.pending = 0, true // it stays ready meanwhile, with what was found before
 	return connect.NewResponse(&imagov1.CheckConnectionResponse{Connection: c}), nil
 }
 
@@ -215,7 +243,8 @@ func (f *fake) GetConnection(_ context.Context, r *connect.Request[imagov1.GetCo
 	if err != nil {
 		return nil, err
 	}
-	if f.looks++; f.looks > 2 && c.GetState() == "checking" {
+	if f.looks++; f.looks > 2 && f.pending {
+		f.pending = false
 		f.checked(c)
 		if c.GetCredentials()[0].GetClientId() == "0oabad" {
 			c.State = "failed"
@@ -322,6 +351,10 @@ func (f *fake) broken() error {
 	if f.set["break-stream"] {
 		delete(f.set, "break-stream")
 		return connect.NewError(connect.CodeUnavailable, errors.New("the server restarts"))
+	}
+	if f.set["kill-stream"] {
+		delete(f.set, "kill-stream")
+		panic(http.ErrAbortHandler)
 	}
 	return nil
 }

@@ -46,7 +46,7 @@ func (p *program) login(ctx context.Context, args []string, code string) error {
 	}
 	if code != "" {
 		if kept.Attempt == nil {
-			return usage("no code was asked for: begin with imago login EMAIL")
+			return withHint(usage("no code was asked for, or the last was used"), "begin with imago login EMAIL")
 		}
 		return p.exchange(ctx, server, kept, code)
 	}

@@ -67,7 +67,7 @@ func (p *program) pick(ctx context.Context, a *api, args []string) (*imagov1.Con
 	case 1:
 		return all[0], nil
 	default:
-		return nil, usage("there are %d connections: say which with --connection, one of %s", len(all), connectionNames(all))
+		return nil, withHint(usage("there are %d connections: %s", len(all), connectionNames(all)), "say which with --connection NAME")
 	}
 }
 
@@ -129,6 +129,11 @@ var firsts = map[string]string{
 	"snapshot": "imago snapshot takes one", "restore": "imago restore plan makes one", "finding": "imago drift lists them",
 }
 
+// lists are the commands that show which there are.
+var lists = map[string]string{
+	"snapshot": "imago snapshots lists them", "restore": "imago restore list lists them", "finding": "imago drift lists them",
+}
+
 // full completes an abbreviated ID among those that list yields, newest first;
 // "latest" is the first. A whole ID is taken as it is, without a look.
 func full(what, id string, list func(yield func(id string) bool) error) (string, error) {
@@ -156,7 +161,7 @@ func full(what, id string, list func(yield func(id string) bool) error) (string,
 	case id == "latest":
 		return "", withHint(usage("there is no %s yet", what), "%s", firsts[what])
 	default:
-		return "", usage("there is no %s %q", what, id)
+		return "", withHint(usage("there is no %s %q", what, id), "%s", lists[what])
 	}
 }
 

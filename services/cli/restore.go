@@ -193,7 +193,7 @@ func (p *program) approveCommand() *cobra.Command {
 		Args:    maxArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if digest == "" {
-				return usage("--digest is missing: imago restore show prints the plan and its digest")
+				return withHint(usage("--digest is missing"), "imago restore show prints the plan and its digest")
 			}
 			return p.approve(cmd.Context(), args, digest)
 		},

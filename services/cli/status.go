@@ -115,6 +115,8 @@ type statusLine struct {
 	Findings     int    `json:"open_findings"`
 	Gaps         int    `json:"gaps"`
 	Attention    bool   `json:"attention"`
+	Problem      string `json:"problem,omitempty"`     // of the connection
+	LogProblem   string `json:"log_problem,omitempty"` // of reading the org's log
 }
 
 func (p *program) showStanding(s standing) error {
@@ -124,18 +126,14 @@ func (p *program) showStanding(s standing) error {
 	c := s.conn
 	p.print("%s  %s  %s\n", p.paint(bold, clean(c.GetName())), clean(c.GetOrgUrl()), p.state(c.GetState()))
 	say := func(what, how string) { p.print("  %-14s %s\n", what, clean(how)) }
-	if c.GetProblem().GetWhat() != "" {
-		say("problem", problemError(c.GetProblem(), "").Error())
-	}
+	p.showProblem("problem", c.GetProblem())
 	say("last snapshot", p.lastSnapshot(s.last))
 	if s.newest != nil && s.newest != s.last {
 		say("newest", short(s.newest.GetId())+", "+s.newest.GetState())
 	}
 	say("next snapshot", nextRun(c.GetSchedule()))
 	say("log read", p.ago(c.GetFollowedAt()))
-	if c.GetFollowProblem().GetWhat() != "" {
-		say("log problem", problemError(c.GetFollowProblem(), "").Error())
-	}
+	p.showProblem("log problem", c.GetFollowProblem())
 	say("open findings", fmt.Sprint(s.findings))
 	say("gaps", fmt.Sprint(s.gaps()))
 	return nil
@@ -162,6 +160,7 @@ func (p *program) line(s standing) statusLine {
 		AgeSeconds: p.seconds(s.last.GetCreatedAt()), LagSeconds: p.seconds(c.GetFollowedAt()),
 		Findings: s.findings, Gaps: s.gaps(), Attention: s.needsSomebody(),
 		LastSnapshot: s.last.GetId(), LastTaken: moment(s.last.GetCreatedAt()),
+		Problem: problemError(c.GetProblem(), "").Error(), LogProblem: problemError(c.GetFollowProblem(), "").Error(),
 	}
 	if c.GetSchedule().GetEnabled() {
 		l.NextRun = moment(c.GetSchedule().GetNextRunAt())

@@ -2,7 +2,10 @@ package cli
 
 import (
 	"context"
+	"errors"
+	"io"
 	"strings"
+	"syscall"
 	"time"
 	"unicode/utf8"
 
@@ -35,13 +38,19 @@ func watch[R any, M any](ctx context.Context, p *program, open func(context.Cont
 				return last, nil
 			}
 		}
-		if tries++; err != nil && (connect.CodeOf(err) != connect.CodeUnavailable || tries > patience) {
+		if tries++; err != nil && (!lost(err) || tries > patience) {
 			return last, err
 		}
 		if err := p.Wait(ctx, time.Second); err != nil {
 			return last, err
 		}
 	}
+}
+
+// lost reports whether the way to the server broke: it cannot be reached, or it was
+// killed in the middle of an answer.
+func lost(err error) bool {
+	return connect.CodeOf(err) == connect.CodeUnavailable || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, syscall.ECONNRESET)
 }
 
 // receive reads one stream to its end.
