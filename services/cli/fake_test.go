@@ -370,6 +370,9 @@ func (f *fake) WatchSnapshot(_ context.Context, r *connect.Request[imagov1.Watch
 	s.State = "running"
 	s.Types[0].Objects, s.Types[0].Calls, s.Types[0].Done = 12330, 66, true
 	s.Types[1].Calls = 1
+	if f.set["limited"] {
+		s.WaitsUntil = at(time.Minute)
+	}
 	if err := out.Send(&imagov1.WatchSnapshotResponse{Snapshot: s}); err != nil {
 		return err
 	}

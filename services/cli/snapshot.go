@@ -97,6 +97,10 @@ func (sp *snapshotProgress) show(s *imagov1.Snapshot) {
 		sp.draw(sp.block(s))
 		return
 	}
+	if waits := sp.waits(s); waits != "" && !sp.told[waits] {
+		sp.told[waits] = true
+		sp.p.notice("%s", waits)
+	}
 	for _, t := range s.GetTypes() {
 		if t.GetDone() && !sp.told[t.GetType()] {
 			sp.told[t.GetType()] = true
@@ -124,10 +128,19 @@ func (sp *snapshotProgress) block(s *imagov1.Snapshot) []string {
 	}
 	head := fmt.Sprintf("%s %d of %s, %s, %s", bar(done, len(s.GetTypes())), done,
 		count(int64(len(s.GetTypes())), "type"), count(s.GetObjects(), "object"), count(s.GetCalls(), "call"))
-	if until := s.GetWaitsUntil(); until != nil && until.AsTime().After(sp.p.Now()) {
-		head += ", waits for the org's rate limit until " + stamp(until)
+	if waits := sp.waits(s); waits != "" { // on a line of its own, so that it is not cut
+		busy = append(busy, "  "+waits)
 	}
 	return append([]string{head}, busy...)
+}
+
+// waits tells until when a snapshot waits; "" if it does not.
+func (sp *snapshotProgress) waits(s *imagov1.Snapshot) string {
+	until := s.GetWaitsUntil()
+	if until == nil || !until.AsTime().After(sp.p.Now()) {
+		return ""
+	}
+	return "waits for the org's rate limit until " + stamp(until)
 }
 
 // bar draws how much is done in twenty cells.
