@@ -201,6 +201,21 @@ type Written struct {
 	NewID Text // when it was created
 }
 
+// WindowOpen reminds that the write app of a restore was not switched off.
+type WindowOpen struct {
+	Place
+	Restore string // its ID
+	Opened  time.Time
+	Ended   time.Time // when the restore was verified
+	Seen    Text      // what the last look at the write app found
+}
+
+func (WindowOpen) template() string { return "window_open" }
+
+func (w WindowOpen) subject() string {
+	return "[Imago] Deactivate the write app: " + w.Connection.String()
+}
+
 // SnapshotFailed tells that a snapshot could not be taken.
 type SnapshotFailed struct {
 	Place

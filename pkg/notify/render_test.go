@@ -98,6 +98,7 @@ func mails() map[string]Mail {
 		"restore_receipt":          receipt(),
 		"restore_receipt_stopped":  stopped,
 		"restore_receipt_differs":  differs,
+		"window_open":              WindowOpen{Place: place, Restore: "0193a2b0-0000-7000-8000-000000000009", Opened: day, Ended: day.Add(time.Minute), Seen: "the write app is still active"},
 		"snapshot_failed":          SnapshotFailed{Place: place, Snapshot: "0193a2b0", Started: day, Ended: day.Add(6 * time.Hour), What: "the org did not answer for six hours", Hint: "see whether the org is up"},
 		"log_silent":               LogSilent{place},
 		"snapshot_overdue":         SnapshotOverdue{Place: place, Cron: "0 2 * * *", TimeZone: "Europe/Amsterdam", Last: day},
@@ -177,9 +178,9 @@ func TestStringsOfOthersAreText(t *testing.T) {
 		"SignInCode.Code": true, "Place.Org": true, "Finding.Severity": true, "Followed.Severity": true, "Finding.Event": true,
 		"Finding.Key": true, "Finding.Snapshot": true, "RestoreReceipt.Restore": true,
 		"RestoreReceipt.Outcome": true, "RestoreReceipt.Digest": true, "Written.Op": true,
-		"SnapshotFailed.Snapshot": true, "SnapshotOverdue.Cron": true, "SnapshotOverdue.TimeZone": true,
+		"WindowOpen.Restore": true, "SnapshotFailed.Snapshot": true, "SnapshotOverdue.Cron": true, "SnapshotOverdue.TimeZone": true,
 	}
-	for _, v := range []any{SignInCode{}, DriftAlert{}, Place{}, Finding{}, Followed{}, Field{}, RestoreReceipt{}, Written{}, SnapshotFailed{}, SnapshotOverdue{}} {
+	for _, v := range []any{SignInCode{}, DriftAlert{}, Place{}, Finding{}, Followed{}, Field{}, RestoreReceipt{}, Written{}, WindowOpen{}, SnapshotFailed{}, SnapshotOverdue{}} {
 		typ := reflect.TypeOf(v)
 		for f := range typ.Fields() {
 			name := typ.Name() + "." + f.Name
