@@ -21,6 +21,11 @@ import (
 type Provider interface {
 	Name() string // "okta"; stands in connections and manifests
 	Catalog() resource.Catalog
+	// Org asks an address which org answers there, before anybody has a credential
+	// to it, and MUST NOT use one. A problem of kind Invalid, in the field "org_url",
+	// says that none of this provider's does; one of kind Unavailable that it cannot
+	// be told just now.
+	Org(ctx context.Context, org account.Org) (OrgFacts, error)
 	Reader(ctx context.Context, org account.Org, c account.Credential) (Reader, error)
 	Writer(ctx context.Context, org account.Org, c account.Credential) (Writer, error)
 }

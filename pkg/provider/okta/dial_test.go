@@ -58,6 +58,10 @@ func TestPublicOnly(t *testing.T) {
 	for _, host := range []string{"127.0.0.1", "localhost"} {
 		r := testReader(t, "https://"+host+":"+port, o)
 		for what, ask := range map[string]func() error{
+			"who": func() error {
+				_, err := New(o).Org(t.Context(), account.Org{URL: "https://" + host + ":" + port})
+				return err
+			},
 			"org":  func() error { _, err := r.Org(t.Context()); return err },
 			"read": func() error { _, err := r.Get(t.Context(), resource.Key{Type: "group", ID: "00g1"}); return err },
 		} {

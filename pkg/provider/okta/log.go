@@ -80,7 +80,7 @@ func ofLog(err error) error {
 // logStart checks a cursor, or makes the path that begins now.
 func (r *Reader) logStart(ctx context.Context, cursor string) (string, error) {
 	if cursor == "" {
-		if _, err := r.wellKnown(ctx); err != nil { // for the org's clock
+		if _, err := r.introduced(ctx); err != nil { // for the org's clock
 			return "", err
 		}
 		since := r.client.clock.there().Add(-logMargin).UTC().Format("2006-01-02T15:04:05.000Z")

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"net/http"
+	"net/url"
 	"sync"
 	"time"
 
@@ -75,6 +76,15 @@ func New(o Options) *Provider {
 	return &Provider{options: o, registry: newRegistry(), sessions: map[[sha256.Size]byte]*session{}}
 }
 
+// address reads an org's URL, and refuses one that this provider may not reach.
+func (p *Provider) address(org account.Org) (*url.URL, error) {
+	u, err := parseOrg(org.URL)
+	if err == nil && p.options.Public && u.Scheme != "https" {
+		return nil, notHTTPS()
+	}
+	return u, err
+}
+
 // Name is "okta".
 func (p *Provider) Name() string { return Name }
 
@@ -134,12 +144,9 @@ func (p *Provider) forgetIdle() {
 }
 
 func (p *Provider) open(ctx context.Context, org account.Org, c account.Credential) (*session, error) {
-	u, err := parseOrg(org.URL)
+	u, err := p.address(org)
 	if err != nil {
 		return nil, err
-	}
-	if p.options.Public && u.Scheme != "https" {
-		return nil, notHTTPS()
 	}
 	if org.Share == 0 {
 		org.Share = defaultShare

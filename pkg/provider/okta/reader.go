@@ -3,13 +3,8 @@ package okta
 import (
 	"cmp"
 	"context"
-	"encoding/json"
-	"errors"
-	"fmt"
 	"iter"
-	"net/http"
 	"strings"
-	"time"
 
 	"imago/pkg/problem"
 	"imago/pkg/provider"
@@ -224,7 +219,7 @@ func keyed(e *entry, all []resource.Resource, want string) (found []resource.Res
 //
 // https://developer.okta.com/docs/api/openapi/okta-management/management/tag/OrgSettingMetadata/
 func (r *Reader) Org(ctx context.Context) (provider.OrgFacts, error) {
-	facts, err := r.wellKnown(ctx)
+	facts, err := r.introduced(ctx)
 	if err != nil {
 		return facts, err
 	}
@@ -234,36 +229,4 @@ func (r *Reader) Org(ctx context.Context) (provider.OrgFacts, error) {
 	}
 	facts.Skew = r.client.clock.offset()
 	return facts, nil
-}
-
-func (r *Reader) wellKnown(ctx context.Context) (facts provider.OrgFacts, err error) {
-	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
-	defer cancel()
-	notOkta := problem.InField("org_url", "no Okta org answers there").WithHint("give the org's own address, as in https://acme.okta.com")
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, r.client.org.String()+"/.well-known/okta-organization", nil)
-	if err != nil {
-		return facts, fmt.Errorf("ask the org who it is: %w", err)
-	}
-	req.Header.Set("Accept", "application/json")
-	got, err := exchange(r.tokens.base, req, 1<<20)
-	switch {
-	case err != nil && ctx.Err() != nil:
-		return facts, errors.Join(unreachable(err), context.Cause(ctx))
-	case err != nil:
-		return facts, unreachable(err)
-	case got.status >= 500 || got.status == http.StatusTooManyRequests:
-		return facts, problem.New(problem.Unavailable, "the org answers %d", got.status).WithHint("try again later")
-	case got.status != http.StatusOK:
-		return facts, notOkta
-	}
-	var said struct {
-		ID       string `json:"id"`
-		Pipeline string `json:"pipeline"`
-	}
-	if err := json.Unmarshal(got.body, &said); err != nil || said.ID == "" {
-		return facts, notOkta
-	}
-	r.client.clock.observe(got.header)
-	engine := map[string]string{"idx": "oie", "v1": "classic"}[said.Pipeline]
-	return provider.OrgFacts{ID: said.ID, Engine: engine, Version: "v1", Skew: r.client.clock.offset()}, nil
 }

@@ -71,7 +71,7 @@ func bundle(t *testing.T, sim *oktasimtest.Org) providertest.Bundle {
 		return func(*testing.T) { sim.Fault(f) }
 	}
 	return providertest.Bundle{
-		Provider: p, Reader: r, Writer: w, Paged: "user", Samples: samples(),
+		Provider: p, Org: org, NoOrg: account.Org{URL: sim.Control}, Reader: r, Writer: w, Paged: "user", Samples: samples(),
 		Trouble: map[string]func(*testing.T){
 			"503":            fault(oktasimtest.Fault{Kind: "status", Status: 503, Count: 3, After: 1}),
 			"429":            fault(oktasimtest.Fault{Kind: "429", Count: 2, Delay: "1s"}),

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"imago/pkg/account"
 	"imago/pkg/problem"
 	"imago/pkg/provider"
 	"imago/pkg/resource"
@@ -20,6 +21,8 @@ import (
 // resources of most types.
 type Bundle struct {
 	Provider provider.Provider
+	Org      account.Org
+	NoOrg    account.Org // something else answers there
 	Reader   provider.Reader
 	Writer   provider.Writer
 
@@ -56,7 +59,7 @@ type Sample struct {
 // Run checks every promise on a fresh bundle each.
 func Run(t *testing.T, fresh func(t *testing.T) Bundle) {
 	for name, check := range map[string]func(*testing.T, Bundle){
-		"Catalog": catalog, "ListEverything": listEverything, "Cursors": cursors, "Cancelled": cancelled, "Absent": absent,
+		"Catalog": catalog, "Introduction": introduction, "ListEverything": listEverything, "Cursors": cursors, "Cancelled": cancelled, "Absent": absent,
 		"Trouble": trouble, "Broken": broken, "Writes": writes, "Probe": probe, "Follow": follow,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -85,6 +88,24 @@ func from(t *testing.T, r provider.Reader, typ resource.Type, parent resource.Ke
 		all = append(all, page.Resources...)
 	}
 	return all, nil
+}
+
+// introduction: the org says the same of itself to a stranger as to a reader, and an
+// address that is no org's is told as such.
+func introduction(t *testing.T, b Bundle) {
+	known, err := b.Reader.Org(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	met, err := b.Provider.Org(t.Context(), b.Org)
+	met.Skew, known.Skew = 0, 0
+	if diff := cmp.Diff(known, met); err != nil || diff != "" || met.ID == "" {
+		t.Errorf("Org of a stranger: %v %s", err, diff)
+	}
+	_, err = b.Provider.Org(t.Context(), b.NoOrg)
+	if p := problem.Of(err); p == nil || p.Kind != problem.Invalid || p.Field != "org_url" {
+		t.Errorf("Org of no org: %v, want an invalid org_url", err)
+	}
 }
 
 // catalog: parents first, nothing twice, what the journeys lean on is there.
