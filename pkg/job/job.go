@@ -93,14 +93,16 @@ type RunSchedules struct{}
 // Kind names the job.
 func (RunSchedules) Kind() string { return "run_schedules" }
 
-// ReportFailure tells an account that something which should have happened by itself
-// did not: one of the IDs says what. The tick enqueues it, which is no account's.
+// ReportFailure tells an account what went wrong without anybody looking: something that
+// should have happened by itself did not, or a sign-in was refused. One of the IDs says
+// what. The tick enqueues it, which is no account's.
 type ReportFailure struct {
 	AccountID    string `json:"account_id" river:"unique"`
 	SnapshotID   string `json:"snapshot_id" river:"unique"`       // was given up
 	RestoreID    string `json:"restore_id" river:"unique"`        // was given up
 	ConnectionID string `json:"connection_id" river:"unique"`     // has had no snapshot for too long
 	LogOf        string `json:"log_connection_id" river:"unique"` // the connection whose log nobody reads
+	RefusalID    string `json:"refusal_id" river:"unique"`        // a refused sign-in of a member
 }
 
 // Kind names the job.

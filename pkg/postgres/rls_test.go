@@ -27,7 +27,7 @@ var programs = []string{"imago_api", "imago_worker", "imago_drift"}
 // table is one that holds accounts' rows.
 type table struct {
 	schema, name string
-	column       string // the column that names the account; "" for users, sign_in_codes
+	column       string // the column that names the account; "" for users, sign_in_codes, sign_in_refusals
 	columns      []column
 }
 
@@ -98,7 +98,7 @@ func unforced(ctx context.Context, owner *pgxpool.Pool) ([]string, error) {
 		where c.relkind in ('r', 'p') and n.nspname not in ('pg_catalog', 'information_schema')
 			and not n.nspname || '.' || c.relname = any ($1)
 			and (not c.relrowsecurity or not c.relforcerowsecurity or (
-				c.relname not in ('users', 'sign_in_codes') and not exists (
+				c.relname not in ('users', 'sign_in_codes', 'sign_in_refusals') and not exists (
 					select from pg_policy p where p.polrelid = c.oid
 						and pg_get_expr(coalesce(p.polqual, p.polwithcheck), c.oid) like '%current_account()%')))
 		order by 1`, keys(unprotected))
@@ -190,7 +190,7 @@ var special = map[string]string{
 var byType = map[string]string{
 	"uuid": "md5('%d')::uuid", "text": "'text %d'", "bytea": "sha256('%d')", "timestamp with time zone": "now()",
 	"integer": "%d", "bigint": "%d", "smallint": "%d", "real": "%d", "jsonb": "'[]'", "boolean": "false",
-	"text[]": "array['%d']", "character varying[]": "array['%d']",
+	"uuid[]": "array[md5('%d')]::uuid[]", "text[]": "array['%d']", "character varying[]": "array['%d']",
 }
 
 // value is a column's literal; it fails for a type that nobody has thought of.
@@ -478,7 +478,7 @@ func (w *world) statement(t *testing.T, verb string, tb table, columns map[strin
 // through would pass the rest of the test.
 func (w *world) sees(t *testing.T, conn *pgx.Conn, p presented, where string, tb table, columns map[string]bool, touched int64, err error) (wrong []string) {
 	t.Helper()
-	if tb.name == "sign_in_codes" || tb.name == "users" || tb.name == "sessions" || tb.name == "idempotency_keys" || tb.name == "restore_steps" && len(columns) == 0 {
+	if tb.name == "sign_in_codes" || tb.name == "sign_in_refusals" || tb.name == "users" || tb.name == "sessions" || tb.name == "idempotency_keys" || tb.name == "restore_steps" && len(columns) == 0 {
 		return nil // narrower than the account: their own tests
 	}
 	if touched == 0 {

@@ -26,6 +26,9 @@ const (
 	// settle is how long after the last write the org may take to do its own part (rules
 	// that assign members) before what is not there counts as a difference.
 	settle = 20 * time.Second
+	// remindAfter is how long after a restore its write app may stay switched on before
+	// the members are reminded.
+	remindAfter = time.Hour
 )
 
 // applyRestore takes one slice of an approved restore, from waiting for the write app
@@ -321,42 +324,77 @@ func (r *restoring) giveBack(ctx context.Context) {
 
 // close waits until the org refuses the write app, which proves that the window is shut.
 func (r *restoring) close(ctx context.Context) (work.End, error) {
-	w, refused, err := r.writer(ctx)
+	w, why, err := r.writer(ctx)
 	if err != nil {
-		return work.End{}, err
+		if why = problem.Of(err); why == nil {
+			return work.End{}, err
+		}
 	}
-	if refused == nil {
+	switch {
+	case why == nil:
 		if err := w.Release(ctx); err != nil {
 			return work.End{}, err
 		}
-		return r.hold(ctx, restores.Closing, at(r.row.WindowOpenedAt), problem.New(problem.Denied, "the write app is still active").
-			WithHint("deactivate it in the org: until then it can write"))
+		return r.stillOpen(ctx, problem.New(problem.Denied, "the write app is still active"))
+	case err != nil || w == nil || why.Kind != problem.Denied: // the org was not asked, or something else answered
+		return r.stillOpen(ctx, problem.New(problem.Unavailable, "whether the write app is still active cannot be seen: %s", why.What))
 	}
-	if w == nil || refused.Kind != problem.Denied { // the org was not asked, or something else answered
-		return r.hold(ctx, restores.Closing, at(r.row.WindowOpenedAt),
-			problem.New(problem.Unavailable, "whether the write app is still active cannot be seen: %s", refused.What).
-				WithHint("deactivate it in the org: until then it can write"))
+	return r.shut(ctx, why)
+}
+
+// stillOpen waits on, shows why, and reminds when it has taken too long.
+func (r *restoring) stillOpen(ctx context.Context, why *problem.Problem) (work.End, error) {
+	end, err := r.hold(ctx, restores.Closing, at(r.row.WindowOpenedAt), why.WithHint("deactivate it in the org: until then it can write"))
+	if err != nil {
+		return end, err
 	}
+	return end, r.remind(ctx)
+}
+
+// remind has the members told, once, of a write app that was not seen switched off for
+// an hour after the restore.
+func (r *restoring) remind(ctx context.Context) error {
+	if r.row.RemindedAt != nil {
+		return nil
+	}
+	var receipt restore.Receipt
+	if err := sealed.Receipt(r.row.ID).Open(r.ring, r.row.ReceiptSealed, &receipt); err != nil {
+		return err
+	}
+	if r.Now().Sub(receipt.Ended) < remindAfter {
+		return nil
+	}
+	e := r.event("raise_alarm", "the write app was not seen switched off for an hour after the restore")
+	return mine(r.DB.As(ctx, r.unit.Proof, func(tx *postgres.Tx) error {
+		first, err := restores.Remind(ctx, tx, r.lease)
+		if err != nil || !first {
+			return err
+		}
+		if _, err := messages.Queue(ctx, tx, messages.WindowOpen, r.row.ID); err != nil {
+			return err
+		}
+		return r.unit.Record(ctx, tx, r.ring, e)
+	}))
+}
+
+// shut ends the restore: the org refuses the write app, which is what the activity log
+// gets to know. Whether every step was made stands there since the receipt.
+func (r *restoring) shut(ctx context.Context, refused *problem.Problem) (work.End, error) {
 	_, entries, err := r.made(ctx)
 	if err != nil {
 		return work.End{}, err
 	}
+	to, why := restores.Closed, (*problem.Problem)(nil)
 	if (restore.Outcome{Entries: entries}).Stopped() {
-		return r.end(ctx, restores.Stopped, problem.New(problem.Stale, "not every write of the plan was made").
-			WithHint("the receipt says which and why: plan the rest again"))
+		to, why = restores.Stopped, problem.New(problem.Stale, "not every write of the plan was made").
+			WithHint("the receipt says which and why: plan the rest again")
 	}
 	e := r.event("close_window", "the org refuses the write app: "+refused.What)
-	err = r.change(ctx, e, func(tx *postgres.Tx) error {
-		if err := restores.SetProblem(ctx, tx, r.lease, nil); err != nil {
-			return err
-		}
-		return restores.Move(ctx, tx, r.lease, restores.Closed)
-	})
-	if err != nil {
+	if err := r.change(ctx, e, func(tx *postgres.Tx) error { return restores.End(ctx, tx, r.lease, to, why) }); err != nil {
 		return work.End{}, err
 	}
-	r.metrics.restores.WithLabelValues(string(restores.Closed)).Inc()
-	return work.Done(outcome("closed")), nil
+	r.metrics.restores.WithLabelValues(string(to)).Inc()
+	return work.Done(outcome(string(to))), nil
 }
 
 // applyFailed waits, tries again, or stops the restore where it is.
@@ -379,12 +417,18 @@ func (r *restoring) applyFailed(ctx context.Context, err error) (work.End, error
 	if moved.IsZero() {
 		moved = at(r.row.ApplyRequestedAt)
 	}
-	if r.row.State == restores.Closing || !final(err) && !problem.Is(err, problem.Stale) && r.Now().Sub(moved) < r.config.Patience {
+	if r.afterwards() || !final(err) && !problem.Is(err, problem.Stale) && r.Now().Sub(moved) < r.config.Patience {
 		r.Log.WarnContext(ctx, "restore is held up", "job", r.unit.Job, "account", r.row.AccountID,
 			"connection", r.row.ConnectionID, "restore", r.row.ID, "state", r.row.State, "error", err)
 		return work.Again(r.later(moved), outcome("held up")), nil
 	}
 	return r.end(ctx, r.lost(), err)
+}
+
+// afterwards reports whether all is written, verified and told, and only the window is
+// left: nothing is a reason to leave it alone.
+func (r *restoring) afterwards() bool {
+	return r.row.State == restores.Verified || r.row.State == restores.Closing
 }
 
 // journal keeps the steps of the restore, under its lease.

@@ -58,6 +58,9 @@ func (s *Service) sendMessage(ctx context.Context, u work.Unit, a job.SendMessag
 	if l.State != "queued" {
 		return work.Done(outcome("sent before")), nil
 	}
+	if l.outdated() {
+		return work.Done(outcome("not so any more")), s.DB.As(ctx, u.Proof, func(tx *postgres.Tx) error { return messages.SetFailed(ctx, tx, l.ID) })
+	}
 	mail, err := l.mail()
 	if err != nil {
 		return work.End{}, fmt.Errorf("render message %s: %w", a.MessageID, err)
@@ -132,6 +135,9 @@ func (l *letter) read(ctx context.Context, tx *postgres.Tx, id string) (err erro
 		}
 	case messages.Receipt:
 		of, err = l.readRestore(ctx, tx)
+	case messages.WindowOpen:
+		l.restore, err = restores.Get(ctx, tx, l.SubjectID)
+		of = l.restore.ConnectionID
 	case messages.SnapshotFailed, messages.LogSilent:
 		l.snapshot, err = snapshots.Get(ctx, tx, l.SubjectID)
 		of = l.snapshot.ConnectionID
@@ -146,6 +152,9 @@ func (l *letter) read(ctx context.Context, tx *postgres.Tx, id string) (err erro
 	l.connection, err = connections.Get(ctx, tx, of)
 	return err
 }
+
+// outdated reports whether what the message would ask for was done meanwhile.
+func (l *letter) outdated() bool { return l.Kind == messages.WindowOpen && l.restore.State.Ended() }
 
 // readRestore reads the restore, and of one without a receipt what else there is to tell.
 func (l *letter) readRestore(ctx context.Context, tx *postgres.Tx) (of account.ConnectionID, err error) {
@@ -190,6 +199,8 @@ func (l *letter) mail() (notify.Mail, error) {
 		return l.alert(place)
 	case messages.Receipt:
 		return l.receipt(place)
+	case messages.WindowOpen:
+		return l.window(place)
 	case messages.SnapshotFailed:
 		return notify.SnapshotFailed{
 			Place: place, Snapshot: l.snapshot.ID, Started: at(l.snapshot.StartedAt), Ended: at(l.snapshot.EndedAt),
@@ -229,6 +240,17 @@ func firstOf(words ...string) string {
 		}
 	}
 	return ""
+}
+
+// window tells of a window that is open longer than it has to be.
+func (l *letter) window(place notify.Place) (notify.Mail, error) {
+	var r restore.Receipt
+	if err := sealed.Receipt(l.restore.ID).Open(l.ring, l.restore.ReceiptSealed, &r); err != nil {
+		return nil, err
+	}
+	return notify.WindowOpen{
+		Place: place, Restore: l.restore.ID, Opened: at(l.restore.WindowOpenedAt), Ended: r.Ended, Seen: notify.Text(what(l.restore.Problem)),
+	}, nil
 }
 
 func (l *letter) receipt(place notify.Place) (notify.Mail, error) {

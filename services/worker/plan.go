@@ -179,14 +179,14 @@ func (r *restoring) end(ctx context.Context, to restores.State, cause error) (wo
 	ctx, cancel := aftermath(ctx)
 	defer cancel()
 	why := *work.Problem(cause)
-	early := to == restores.Stopped && r.row.State != restores.Closing
-	if early {
+	stops := to == restores.Stopped
+	if stops {
 		why.Hint = strings.TrimPrefix(why.Hint+"; ", "; ") + "deactivate the write app, then plan the rest again"
 		r.giveBack(ctx)
 	}
 	e := r.event(map[restores.State]string{restores.Failed: "fail_restore", restores.Stopped: "stop_restore"}[to], why.Error())
 	err := r.change(ctx, e, func(tx *postgres.Tx) error {
-		if err := restores.End(ctx, tx, r.lease, to, &why); err != nil || !early {
+		if err := restores.End(ctx, tx, r.lease, to, &why); err != nil || !stops {
 			return err
 		}
 		_, err := messages.Queue(ctx, tx, messages.Receipt, r.row.ID)

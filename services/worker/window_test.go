@@ -3,10 +3,13 @@ package worker_test
 import (
 	"context"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"imago/pkg/account"
 	"imago/pkg/notify/notifytest"
@@ -76,6 +79,139 @@ func TestRestoreThatStopsInTheMiddleIsTold(t *testing.T) {
 	}
 	if !strings.Contains(string(w.Org.Requests()), "/oauth2/v1/revoke") {
 		t.Error("the token was not given back")
+	}
+}
+
+// Somebody takes the name of what is to be made between the plan and its apply: nothing
+// is written over theirs, and the log tells of one stop and of a closed window.
+func TestNameTakenMeanwhile(t *testing.T) {
+	t.Parallel()
+	w := worldtest.New(t, worldtest.Options{})
+	work(t, w, worker.Config{}, deps(t, w))
+	r := planned(t, w)
+	w.Org.Call(http.MethodPost, "/api/v1/groups", map[string]any{"profile": map[string]string{"name": "Finance", "description": "somebody else's"}}, nil)
+	w.Write.Activate()
+	w.Apply(t, r)
+	receipt := w.Receipt(t, w.Restored(t, r.ID, restores.Closing))
+	if receipt.Failed != 1 || receipt.Skipped == 0 {
+		t.Errorf("receipt: %s", worldtest.JSON(t, receipt))
+	}
+	w.Write.Deactivate()
+	stopped := w.Restored(t, r.ID, restores.Stopped)
+	if stopped.WindowClosedAt == nil || stopped.Problem == nil || stopped.Problem.Kind != problem.Stale {
+		t.Errorf("restore: %s", worldtest.JSON(t, stopped))
+	}
+	want := []string{"start_snapshot", "complete_snapshot", "plan_restore", "open_window", "stop_restore", "close_window"}
+	if diff := cmp.Diff(want, w.Actions(t)); diff != "" {
+		t.Errorf("activity (-want +got):\n%s", diff)
+	}
+}
+
+// closing brings a restore to where only its write app has to be switched off.
+func closing(t *testing.T, w *worldtest.World) restores.Restore {
+	t.Helper()
+	r := planned(t, w)
+	w.Write.Activate()
+	w.Apply(t, r)
+	return w.Restored(t, r.ID, restores.Closing)
+}
+
+// look has the restore's job look at the write app so many times more.
+func look(t *testing.T, w *worldtest.World, times int) {
+	t.Helper()
+	snoozes := func() (n int) {
+		if err := w.Base.Owner().QueryRow(t.Context(), `select coalesce(max((metadata ->> 'snoozes')::int), 0)
+			from river.river_job where kind = 'apply_restore'`).Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	until := snoozes() + times
+	worldtest.Until(t, "another look", func() bool { hurry(t, w); return snoozes() >= until })
+}
+
+// hurry has the restore's job look now, and not after its snooze.
+func hurry(t *testing.T, w *worldtest.World) {
+	t.Helper()
+	w.Exec(t, `update river.river_job set scheduled_at = now() where kind = 'apply_restore' and state = 'scheduled'`)
+}
+
+// reminders counts what the activity log says of a window that stays open.
+func reminders(t *testing.T, w *worldtest.World) (n int) {
+	t.Helper()
+	if err := w.Base.Owner().QueryRow(t.Context(), `select count(*) from activity_logs
+		where account_id = $1 and action = 'raise_alarm' and target_type = 'restore'`, w.Account.ID).Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+// A write app that nobody switches off is told of after an hour, once.
+func TestWindowThatStaysOpenIsToldOnce(t *testing.T) {
+	t.Parallel()
+	w := worldtest.New(t, worldtest.Options{})
+	var c clock
+	d := deps(t, w)
+	d.Now = c.now
+	work(t, w, worker.Config{}, d)
+	r := closing(t, w)
+	c.advance(59 * time.Minute)
+	look(t, w, 2)
+	if n := reminders(t, w); n != 0 {
+		t.Fatalf("%d reminders before the time", n)
+	}
+	c.advance(2 * time.Minute)
+	look(t, w, 1)
+	ctx, cancel := context.WithTimeout(t.Context(), worldtest.Patience)
+	defer cancel()
+	reminder := func(m notifytest.Mail) bool { return strings.Contains(m.Subject, "Deactivate the write app") }
+	mail := w.Mails.Wait(ctx, t, reminder)
+	for _, want := range []string{r.ID, "the write app is still active"} {
+		if mail.To != w.Account.Email || !strings.Contains(mail.Text, want) {
+			t.Errorf("the mail to %s lacks %q:\n%s", mail.To, want, mail.Text)
+		}
+	}
+	w.Base.Member(t, w.Account.ID, "admin") // who comes later is not told either
+	c.advance(5 * time.Hour)
+	look(t, w, 2)
+	w.Write.Deactivate()
+	hurry(t, w)
+	w.Restored(t, r.ID, restores.Closed)
+	if n := reminders(t, w); n != 1 {
+		t.Errorf("%d reminders", n)
+	}
+	if n := len(slices.DeleteFunc(w.Mails.Mails(), func(m notifytest.Mail) bool { return !reminder(m) })); n != 1 {
+		t.Errorf("%d mails", n)
+	}
+}
+
+// A reminder that could not go out before the app was switched off says nothing wrong.
+func TestReminderIsNotSentWhenTheWindowIsClosed(t *testing.T) {
+	t.Parallel()
+	w := worldtest.New(t, worldtest.Options{})
+	var c clock
+	d := deps(t, w)
+	d.Now = c.now
+	stop := work(t, w, worker.Config{Queues: map[string]int{"backup": 2, "restore": 1}}, d)
+	r := closing(t, w)
+	c.advance(61 * time.Minute)
+	worldtest.Until(t, "the reminder is queued", func() bool { look(t, w, 1); return reminders(t, w) == 1 })
+	w.Write.Deactivate()
+	hurry(t, w)
+	w.Restored(t, r.ID, restores.Closed)
+	stop()
+	work(t, w, worker.Config{Queues: map[string]int{"mail": 1}}, deps(t, w))
+	worldtest.Until(t, "the mails are done with", func() bool {
+		var queued int
+		if err := w.Base.Owner().QueryRow(t.Context(), `select count(*) from messages where state = 'queued'`).Scan(&queued); err != nil {
+			t.Fatal(err)
+		}
+		return queued == 0
+	})
+	for _, m := range w.Mails.Mails() {
+		if strings.Contains(m.Subject, "Deactivate the write app") {
+			t.Errorf("sent: %s", m.Text)
+		}
 	}
 }
 

@@ -18,6 +18,7 @@ type Kind string
 const (
 	Finding         Kind = "finding" // the first of those that one look at the org found
 	Receipt         Kind = "receipt"
+	WindowOpen      Kind = "window_open" // of a restore whose write app nobody switched off
 	SnapshotFailed  Kind = "snapshot_failed"
 	LogSilent       Kind = "log_silent"       // of the last snapshot that was taken
 	SnapshotOverdue Kind = "snapshot_overdue" // of the last snapshot that was taken, or of the connection if none was
@@ -65,7 +66,7 @@ func SetSent(ctx context.Context, tx *postgres.Tx, id string) error {
 }
 
 // SetFailed says that the message will never be delivered: its recipient cannot be
-// reached for good.
+// reached for good, or what it would tell is not so any more.
 func SetFailed(ctx context.Context, tx *postgres.Tx, id string) error {
 	return end(ctx, tx, id, "failed")
 }

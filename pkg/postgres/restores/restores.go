@@ -59,12 +59,13 @@ type Restore struct {
 	ApplyRequestedAt *time.Time
 	WindowOpenedAt   *time.Time
 	WindowClosedAt   *time.Time
+	RemindedAt       *time.Time // when the members were told that the write app is still active
 	EndedAt          *time.Time
 }
 
 const columns = `id, account_id, connection_id, snapshot_id, state, selection_sealed, plan_sealed, plan_digest,
 	requested_by, approved_by, approved_at, receipt_sealed, problem, created_at, apply_requested_at, window_opened_at,
-	window_closed_at, ended_at`
+	window_closed_at, reminded_at, ended_at`
 
 // Wanted is a restore to be begun.
 type Wanted struct {

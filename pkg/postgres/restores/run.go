@@ -74,7 +74,18 @@ func SetProblem(ctx context.Context, tx *postgres.Tx, l Lease, why *problem.Prob
 		where id = as_uuid($1) and lease = $2 and ended_at is null`, l.Restore, l.Number, reason)
 }
 
-// End ends a restore with a problem: Failed if nothing was written, else Stopped.
+// Remind notes that the members are told of a window that stays open. It answers false
+// when they were before.
+func Remind(ctx context.Context, tx *postgres.Tx, l Lease) (first bool, err error) {
+	if err := hold(ctx, tx, l); err != nil {
+		return false, err
+	}
+	n, err := rows.Exec(ctx, tx, `update restores set reminded_at = now() where id = as_uuid($1) and reminded_at is null`, l.Restore)
+	return n > 0, err
+}
+
+// End ends a restore: Closed without a problem, Failed if nothing was written, else
+// Stopped.
 func End(ctx context.Context, tx *postgres.Tx, l Lease, to State, why *problem.Problem) error {
 	if err := SetProblem(ctx, tx, l, why); err != nil {
 		return err

@@ -97,3 +97,7 @@ func (p Place) OpenBytes(k *envelope.Keyring, sealed []byte) ([]byte, error) {
 func CredentialBox(a account.ID, c account.ConnectionID, p account.Purpose) []byte {
 	return []byte(string(a) + "/" + string(c) + "/" + string(p))
 }
+
+// RefusalBox is the associated data with which the origin of a refused sign-in is sealed
+// to the workers, before anybody knows whose account it was tried on.
+func RefusalBox(refusalID string) []byte { return []byte("sign_in_refusals/" + refusalID) }

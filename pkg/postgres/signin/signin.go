@@ -68,6 +68,8 @@ type Answer struct {
 	// Wrong says why the code does not let in; nil: it was right. Return it after the
 	// transaction has committed, or the try is not counted.
 	Wrong *problem.Problem
+	// Suspicious says that it may have been guessed at: call Note.
+	Suspicious bool
 	// Memberships are the person's accounts, oldest first; none: a first sign-in.
 	Memberships []Membership
 }
@@ -87,6 +89,7 @@ func Check(ctx context.Context, tx *postgres.Tx, attemptID string, code, client 
 	var answer Answer
 	for _, f := range found {
 		answer.Wrong = wrong(f.Outcome, f.TriesLeft)
+		answer.Suspicious = f.Outcome == "wrong" || f.Outcome == "exhausted"
 		if f.AccountID != nil {
 			answer.Memberships = append(answer.Memberships, Membership{*f.AccountID, *f.MemberRole})
 		}
@@ -101,8 +104,11 @@ func wrong(outcome string, left int) *problem.Problem {
 	case "right":
 		return nil
 	case "wrong":
-		if left > 0 {
+		switch {
+		case left > 1:
 			return problem.InField("code", "it is not the code that was mailed").WithHint("%d tries are left", left)
+		case left == 1:
+			return problem.InField("code", "it is not the code that was mailed").WithHint("1 try is left")
 		}
 		return problem.InField("code", "it is not the code that was mailed, and no tries are left").WithHint(again)
 	case "exhausted":

@@ -48,7 +48,7 @@ type Progress struct {
 	PlainBytes int64
 	Calls      int64
 	Types      []Type
-	WaitsUntil time.Time // zero: it does not wait
+	WaitsUntil time.Time // when the org's rate limit lets it go on; zero: it does not wait
 }
 
 // Gaps counts what the snapshot lacks of what the org has.
@@ -88,9 +88,16 @@ func Save(ctx context.Context, tx *postgres.Tx, l Lease, checkpoint []byte, p Pr
 	}
 	return rows.Must(ctx, tx, l.lost(), `
 		update snapshots set checkpoint = $3, objects = $4, bytes = $5, plain_bytes = $6, calls = $7, gaps = $8,
-			types = $9, waits_until = $10
+			types = $9, waits_until = $10, waits_for = ''
 		where id = as_uuid($1) and lease = $2 and state = 'running'`,
 		l.Snapshot, l.Number, checkpoint, p.Objects, p.Bytes, p.PlainBytes, p.Calls, p.Gaps(), types, until)
+}
+
+// Hold says until when a run that does not get on is left alone, and why. The reason
+// stays until something was read. Stale: another attempt has taken over.
+func Hold(ctx context.Context, tx *postgres.Tx, l Lease, until time.Time, why string) error {
+	return rows.Must(ctx, tx, l.lost(), `update snapshots set waits_until = $3, waits_for = $4
+		where id = as_uuid($1) and lease = $2 and state = 'running'`, l.Snapshot, l.Number, until, why)
 }
 
 // Finish ends a snapshot whose manifest is in the store: complete, or partial if there
@@ -102,7 +109,7 @@ func Finish(ctx context.Context, tx *postgres.Tx, l Lease, manifestDigest string
 	}
 	return rows.Must(ctx, tx, l.lost(), `
 		update snapshots set state = $3, ended_at = now(), manifest_digest = $4, checkpoint = null, waits_until = null,
-			objects = $5, bytes = $6, plain_bytes = $7, calls = $8, gaps = $9, types = $10
+			waits_for = '', objects = $5, bytes = $6, plain_bytes = $7, calls = $8, gaps = $9, types = $10
 		where id = as_uuid($1) and lease = $2 and state = 'running'`,
 		l.Snapshot, l.Number, p.Ends(), manifestDigest, p.Objects, p.Bytes, p.PlainBytes, p.Calls, p.Gaps(), types)
 }
@@ -114,6 +121,6 @@ func Fail(ctx context.Context, tx *postgres.Tx, l Lease, why *problem.Problem) e
 		return err
 	}
 	return rows.Must(ctx, tx, l.lost(), `
-		update snapshots set state = 'failed', ended_at = now(), checkpoint = null, waits_until = null, problem = $3
+		update snapshots set state = 'failed', ended_at = now(), checkpoint = null, waits_until = null, waits_for = '', problem = $3
 		where id = as_uuid($1) and lease = $2 and state = 'running'`, l.Snapshot, l.Number, reason)
 }

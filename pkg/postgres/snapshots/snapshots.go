@@ -60,7 +60,8 @@ type Snapshot struct {
 	CreatedAt      time.Time
 	StartedAt      *time.Time
 	EndedAt        *time.Time
-	WaitsUntil     *time.Time // when a run that waits for the org's rate limit goes on
+	WaitsUntil     *time.Time // when a run that waits goes on
+	WaitsFor       string     // what holds it up, for a person; "": the org's rate limit, or nothing
 	ManifestDigest string
 	Objects        int64
 	Bytes          int64 // in the store
@@ -72,7 +73,7 @@ type Snapshot struct {
 }
 
 const columns = `id, account_id, connection_id, trigger, state, requested_by, created_at, started_at, ended_at,
-	waits_until, manifest_digest, objects, bytes, plain_bytes, calls, gaps, types, problem`
+	waits_until, waits_for, manifest_digest, objects, bytes, plain_bytes, calls, gaps, types, problem`
 
 // Queue queues a snapshot and enqueues its job. While one of the connection is
 // unfinished that one is answered, and made is false.
