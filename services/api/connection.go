@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/url"
 	"slices"
+	"time"
 
 	"connectrpc.com/connect"
 
@@ -20,6 +21,7 @@ import (
 	rpc "imago/proto/imago/v1/imagov1connect"
 	"imago/services/api/internal/page"
 	"imago/services/api/internal/valid"
+	"imago/services/api/internal/wire"
 )
 
 // The defaults of a connection.
@@ -45,6 +47,12 @@ func (s connectionService) CreateConnection(ctx context.Context, r *connect.Requ
 	if err != nil {
 		return nil, err
 	}
+	if answered, err := replay[imagov1.CreateConnectionResponse](ctx, s.Service, r); answered != nil || err != nil {
+		return answered, err
+	}
+	if err := s.ask(ctx, &c); err != nil {
+		return nil, err
+	}
 	pairs, err := newKeyPairs()
 	if err != nil {
 		return nil, err
@@ -65,6 +73,14 @@ func (s connectionService) CreateConnection(ctx context.Context, r *connect.Requ
 		}
 		return &imagov1.CreateConnectionResponse{Connection: out}, w.record(ctx, "create_connection", "connection", string(made.ID), made.OrgURL)
 	})
+}
+
+// ask finds out which org answers at a new connection's address, so that a wrong one is
+// told to whoever has just written it. No secret is used.
+func (s connectionService) ask(ctx context.Context, c *connections.Connection) error {
+	facts, err := s.Provider.Org(ctx, account.Org{URL: c.OrgURL})
+	c.OrgID, c.Engine = facts.ID, facts.Engine
+	return err
 }
 
 // wanted checks what a new connection is to be.
@@ -216,6 +232,32 @@ func (s connectionService) check(ctx context.Context, tx *postgres.Tx, id accoun
 		return nil, err
 	}
 	return s.shape(ctx, tx, c)
+}
+
+// sweepAfter is when what a connection's failed snapshots have left in the store is
+// surely rubbish: the worker leaves what is younger than a day alone.
+const sweepAfter = 25 * time.Hour
+
+func (s connectionService) DeleteConnection(ctx context.Context, r *connect.Request[imagov1.DeleteConnectionRequest]) (*connect.Response[imagov1.DeleteConnectionResponse], error) {
+	id, err := valid.ID("connection_id", r.Msg.GetConnectionId())
+	if err != nil {
+		return nil, err
+	}
+	return change(ctx, s.Service, r, func(w *work) (*imagov1.DeleteConnectionResponse, error) {
+		gone, err := connections.Delete(ctx, w.Tx, account.ConnectionID(id))
+		if p := problem.Of(err); p != nil && p.Kind == problem.Conflict {
+			return nil, &wire.Precondition{Problem: p}
+		}
+		if err != nil {
+			return nil, in("connection_id", connectionsHint, err)
+		}
+		if gone.Rubbish {
+			if err := w.EnqueueAt(ctx, job.SweepRepository{AccountID: string(w.Account()), ConnectionID: id}, s.now().Add(sweepAfter)); err != nil {
+				return nil, err
+			}
+		}
+		return &imagov1.DeleteConnectionResponse{}, w.record(ctx, "delete_connection", "connection", id, gone.Name+", "+gone.OrgURL)
+	})
 }
 
 func (s connectionService) GetConnection(ctx context.Context, r *connect.Request[imagov1.GetConnectionRequest]) (*connect.Response[imagov1.GetConnectionResponse], error) {

@@ -95,7 +95,7 @@ func (s driftService) reveal(ring *envelope.Keyring, row findings.Finding, out *
 	if err := sealed.Finding(row.ConnectionID, row.DedupKey).Open(ring, row.Sealed, &f); err != nil {
 		return err
 	}
-	out.Title, out.Sentence, out.Consequences = f.Title, f.Sentence, f.Consequences
+	out.Title, out.Sentence, out.Consequences, out.SnapshotId = f.Title, f.Sentence, f.Consequences, f.Snapshot
 	out.Change = changeShape(s.Provider.Catalog(), f.Change, f.Label, f.ParentLabel)
 	out.Attribution = attributionShape(f.Attribution)
 	return nil

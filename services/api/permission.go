@@ -39,6 +39,7 @@ var permissions = map[string]permission{
 	rpc.ConnectionServiceCreateConnectionProcedure: may(account.EditConnection),
 	rpc.ConnectionServiceSetCredentialProcedure:    may(account.EditConnection),
 	rpc.ConnectionServiceCheckConnectionProcedure:  may(account.EditConnection),
+	rpc.ConnectionServiceDeleteConnectionProcedure: may(account.DeleteConnection),
 	rpc.ConnectionServiceSetScheduleProcedure:      may(account.EditConnection),
 	rpc.ConnectionServiceGetConnectionProcedure:    may(account.ViewAccount),
 	rpc.ConnectionServiceListConnectionsProcedure:  may(account.ViewAccount),

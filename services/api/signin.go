@@ -5,6 +5,8 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
+	"encoding/json"
+	"errors"
 	"net/netip"
 	"strings"
 
@@ -15,6 +17,7 @@ import (
 	"imago/pkg/envelope"
 	"imago/pkg/postgres"
 	"imago/pkg/postgres/activity"
+	"imago/pkg/postgres/sealed"
 	"imago/pkg/postgres/signin"
 	"imago/pkg/problem"
 	imagov1 "imago/proto/imago/v1"
@@ -64,6 +67,9 @@ func (s signIn) RequestCode(ctx context.Context, r *connect.Request[imagov1.Requ
 		attempt, err = signin.Begin(ctx, tx, email, hash(client), hashIP(requestOf(ctx).ip))
 		return err
 	})
+	if problem.Is(err, problem.OverLimit) {
+		err = errors.Join(err, s.noteThrottle(ctx, email))
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -113,7 +119,14 @@ func (s signIn) check(ctx context.Context, a attempt) ([]signin.Membership, erro
 	var answer signin.Answer
 	err := s.DB.As(ctx, postgres.Nobody, func(tx *postgres.Tx) (err error) {
 		answer, err = signin.Check(ctx, tx, a.id, signin.CodeHash(a.id, a.code), hash(a.client))
-		return err
+		if err != nil || !answer.Suspicious {
+			return err
+		}
+		refusal, err := s.refusal(ctx)
+		if err != nil {
+			return err
+		}
+		return signin.Note(ctx, tx, a.id, hash(a.client), refusal)
 	})
 	if err != nil {
 		return nil, err
@@ -122,6 +135,31 @@ func (s signIn) check(ctx context.Context, a attempt) ([]signin.Membership, erro
 		return nil, answer.Wrong
 	}
 	return answer.Memberships, nil
+}
+
+// noteThrottle notes that too many codes were asked for an address.
+func (s signIn) noteThrottle(ctx context.Context, email string) error {
+	refusal, err := s.refusal(ctx)
+	if err != nil {
+		return err
+	}
+	return s.DB.As(ctx, postgres.Nobody, func(tx *postgres.Tx) error { return signin.NoteThrottle(ctx, tx, email, refusal) })
+}
+
+// refusal says where the request came from, for the workers: they tell the accounts of
+// the address, of which nothing here may show whether there are any.
+func (s signIn) refusal(ctx context.Context) (signin.Refusal, error) {
+	id, err := uuid.NewV7()
+	if err != nil {
+		return signin.Refusal{}, err
+	}
+	q := requestOf(ctx)
+	origin, err := json.Marshal(signin.Origin{RequestID: q.id, SourceIP: q.ip})
+	if err != nil {
+		return signin.Refusal{}, err
+	}
+	box, err := s.Box.Seal(sealed.RefusalBox(id.String()), origin)
+	return signin.Refusal{ID: id.String(), Box: box}, err
 }
 
 // open opens the session, making the account at a first sign-in. The token is given

@@ -10,6 +10,7 @@ import (
 	"connectrpc.com/connect"
 	"google.golang.org/protobuf/proto"
 
+	"imago/pkg/account"
 	"imago/pkg/audit"
 	"imago/pkg/envelope"
 	"imago/pkg/postgres"
@@ -73,6 +74,31 @@ func change[Req, Res any](ctx context.Context, s *Service, r *connect.Request[Re
 	return connect.NewResponse(res), nil
 }
 
+// replay is the answer that a request had before under its idempotency key; nil if it
+// had none. It is for an RPC that asks a neighbour before its change, so that the same
+// request gets the same answer though the neighbour is away by then.
+func replay[Res, Req any](ctx context.Context, s *Service, r *connect.Request[Req]) (*connect.Response[Res], error) {
+	asked, err := identify(r)
+	if err != nil || asked.Key == "" {
+		return nil, err
+	}
+	ring, err := s.keyring(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var before idempotency.Response
+	var done bool
+	err = s.read(ctx, func(tx *postgres.Tx) (err error) {
+		before, done, err = idempotency.Find(ctx, tx, asked)
+		return err
+	})
+	if err != nil || !done {
+		return nil, err
+	}
+	res := new(Res)
+	return connect.NewResponse(res), unseal(ring, requestOf(ctx).caller.user, asked.Key, before, message(res))
+}
+
 // identify reads the idempotency key of a request; its Key is "" if there is none.
 func identify[Req any](r *connect.Request[Req]) (idempotency.Request, error) {
 	key := r.Header().Get(idempotencyHeader)
@@ -117,11 +143,16 @@ func (w *work) answered(ctx context.Context, r idempotency.Request, res proto.Me
 	if err != nil || !done {
 		return false, err
 	}
-	plain, err := sealed.Response(w.User(), r.Key).OpenBytes(w.ring, before.Body)
+	return true, unseal(w.ring, w.User(), r.Key, before, res)
+}
+
+// unseal opens an answer that was kept.
+func unseal(ring *envelope.Keyring, user account.UserID, key string, kept idempotency.Response, res proto.Message) error {
+	plain, err := sealed.Response(user, key).OpenBytes(ring, kept.Body)
 	if err != nil {
-		return false, err
+		return err
 	}
-	return true, proto.Unmarshal(plain, res)
+	return proto.Unmarshal(plain, res)
 }
 
 // keep stores the answer, sealed: it may show directory data.

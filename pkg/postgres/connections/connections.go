@@ -63,13 +63,14 @@ func (c Connection) Connection() account.Connection {
 const columns = `id, account_id, provider, name, org_url, state, problem, share, follow_seconds, org_id, engine,
 	checked_at, access, created_at`
 
-// Create adds a connection: Provider, Name, OrgURL, Share and FollowSeconds are taken
-// from c. A name or an org that the account has already is a Conflict in that field.
+// Create adds a connection: Provider, Name, OrgURL, Share, FollowSeconds, OrgID and
+// Engine are taken from c. A name or an org that the account has already is a Conflict
+// in that field.
 func Create(ctx context.Context, tx *postgres.Tx, c Connection) (Connection, error) {
 	made, err := rows.One[Connection](ctx, tx, "connection", `
-		insert into connections (account_id, provider, name, org_url, share, follow_seconds)
-		values ($1, $2, $3, $4, $5, $6)
-		returning `+columns, tx.Account(), c.Provider, c.Name, c.OrgURL, c.Share, c.FollowSeconds)
+		insert into connections (account_id, provider, name, org_url, share, follow_seconds, org_id, engine)
+		values ($1, $2, $3, $4, $5, $6, $7, $8)
+		returning `+columns, tx.Account(), c.Provider, c.Name, c.OrgURL, c.Share, c.FollowSeconds, c.OrgID, c.Engine)
 	return made, taken(err, c)
 }
 

@@ -39,15 +39,26 @@ func Reserve(ctx context.Context, tx *postgres.Tx, r Request) (before Response, 
 	if err != nil || n == 1 {
 		return before, false, err
 	}
-	known, err := rows.One[struct {
+	before, done, err = Find(ctx, tx, r)
+	if err == nil && !done { // it was there a moment ago, and its day is over
+		err = problem.New(problem.Conflict, "the request with that idempotency key has just been forgotten").
+			WithHint("try again")
+	}
+	return before, done, err
+}
+
+// Find gives the answer that a request had before, if it had one; otherwise it is as
+// Reserve, and takes nothing.
+func Find(ctx context.Context, tx *postgres.Tx, r Request) (before Response, done bool, err error) {
+	known, found, err := rows.Maybe[struct {
 		Method      string
 		RequestHash []byte
 		Status      *int
 		Response    []byte
-	}](ctx, tx, "idempotency key", `select method, request_hash, status, response from idempotency_keys
+	}](ctx, tx, `select method, request_hash, status, response from idempotency_keys
 		where account_id = $1 and user_id = $2 and key = $3`, tx.Account(), tx.User(), r.Key)
 	switch {
-	case err != nil:
+	case err != nil || !found:
 		return before, false, err
 	case known.Method != r.Method || string(known.RequestHash) != string(r.Hash[:]):
 		return before, false, reused()

@@ -948,6 +948,86 @@ func (x *ListConnectionsResponse) GetNextPageToken() string {
 	return ""
 }
 
+type DeleteConnectionRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	ConnectionId  string                 `protobuf:"bytes,1,opt,name=connection_id,json=connectionId,proto3" json:"connection_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteConnectionRequest) Reset() {
+	*x = DeleteConnectionRequest{}
+	mi := &file_imago_v1_connection_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteConnectionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteConnectionRequest) ProtoMessage() {}
+
+func (x *DeleteConnectionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_imago_v1_connection_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteConnectionRequest.ProtoReflect.Descriptor instead.
+func (*DeleteConnectionRequest) Descriptor() ([]byte, []int) {
+	return file_imago_v1_connection_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *DeleteConnectionRequest) GetConnectionId() string {
+	if x != nil {
+		return x.ConnectionId
+	}
+	return ""
+}
+
+type DeleteConnectionResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DeleteConnectionResponse) Reset() {
+	*x = DeleteConnectionResponse{}
+	mi := &file_imago_v1_connection_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DeleteConnectionResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DeleteConnectionResponse) ProtoMessage() {}
+
+func (x *DeleteConnectionResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_imago_v1_connection_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DeleteConnectionResponse.ProtoReflect.Descriptor instead.
+func (*DeleteConnectionResponse) Descriptor() ([]byte, []int) {
+	return file_imago_v1_connection_proto_rawDescGZIP(), []int{15}
+}
+
 type SetScheduleRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	ConnectionId  string                 `protobuf:"bytes,1,opt,name=connection_id,json=connectionId,proto3" json:"connection_id,omitempty"`
@@ -960,7 +1040,7 @@ type SetScheduleRequest struct {
 
 func (x *SetScheduleRequest) Reset() {
 	*x = SetScheduleRequest{}
-	mi := &file_imago_v1_connection_proto_msgTypes[14]
+	mi := &file_imago_v1_connection_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -972,7 +1052,7 @@ func (x *SetScheduleRequest) String() string {
 func (*SetScheduleRequest) ProtoMessage() {}
 
 func (x *SetScheduleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_connection_proto_msgTypes[14]
+	mi := &file_imago_v1_connection_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -985,7 +1065,7 @@ func (x *SetScheduleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetScheduleRequest.ProtoReflect.Descriptor instead.
 func (*SetScheduleRequest) Descriptor() ([]byte, []int) {
-	return file_imago_v1_connection_proto_rawDescGZIP(), []int{14}
+	return file_imago_v1_connection_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *SetScheduleRequest) GetConnectionId() string {
@@ -1025,7 +1105,7 @@ type SetScheduleResponse struct {
 
 func (x *SetScheduleResponse) Reset() {
 	*x = SetScheduleResponse{}
-	mi := &file_imago_v1_connection_proto_msgTypes[15]
+	mi := &file_imago_v1_connection_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1037,7 +1117,7 @@ func (x *SetScheduleResponse) String() string {
 func (*SetScheduleResponse) ProtoMessage() {}
 
 func (x *SetScheduleResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_connection_proto_msgTypes[15]
+	mi := &file_imago_v1_connection_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1050,7 +1130,7 @@ func (x *SetScheduleResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetScheduleResponse.ProtoReflect.Descriptor instead.
 func (*SetScheduleResponse) Descriptor() ([]byte, []int) {
-	return file_imago_v1_connection_proto_rawDescGZIP(), []int{15}
+	return file_imago_v1_connection_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *SetScheduleResponse) GetSchedule() *Schedule {
@@ -1148,20 +1228,24 @@ const file_imago_v1_connection_proto_rawDesc = "" +
 	"page_token\x18\x02 \x01(\tR\tpageToken\"y\n" +
 	"\x17ListConnectionsResponse\x126\n" +
 	"\vconnections\x18\x01 \x03(\v2\x14.imago.v1.ConnectionR\vconnections\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x84\x01\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\">\n" +
+	"\x17DeleteConnectionRequest\x12#\n" +
+	"\rconnection_id\x18\x01 \x01(\tR\fconnectionId\"\x1a\n" +
+	"\x18DeleteConnectionResponse\"\x84\x01\n" +
 	"\x12SetScheduleRequest\x12#\n" +
 	"\rconnection_id\x18\x01 \x01(\tR\fconnectionId\x12\x12\n" +
 	"\x04cron\x18\x02 \x01(\tR\x04cron\x12\x1b\n" +
 	"\ttime_zone\x18\x03 \x01(\tR\btimeZone\x12\x18\n" +
 	"\aenabled\x18\x04 \x01(\bR\aenabled\"E\n" +
 	"\x13SetScheduleResponse\x12.\n" +
-	"\bschedule\x18\x01 \x01(\v2\x12.imago.v1.ScheduleR\bschedule2\x97\x06\n" +
+	"\bschedule\x18\x01 \x01(\v2\x12.imago.v1.ScheduleR\bschedule2\x9c\a\n" +
 	"\x11ConnectionService\x12u\n" +
 	"\x10CreateConnection\x12!.imago.v1.CreateConnectionRequest\x1a\".imago.v1.CreateConnectionResponse\"\x1a\x82\xd3\xe4\x93\x02\x14:\x01*\"\x0f/v1/connections\x12\x92\x01\n" +
 	"\rSetCredential\x12\x1e.imago.v1.SetCredentialRequest\x1a\x1f.imago.v1.SetCredentialResponse\"@\x82\xd3\xe4\x93\x02::\x01*\x1a5/v1/connections/{connection_id}/credentials/{purpose}\x12\x88\x01\n" +
 	"\x0fCheckConnection\x12 .imago.v1.CheckConnectionRequest\x1a!.imago.v1.CheckConnectionResponse\"0\x82\xd3\xe4\x93\x02*:\x01*\"%/v1/connections/{connection_id}:check\x12y\n" +
 	"\rGetConnection\x12\x1e.imago.v1.GetConnectionRequest\x1a\x1f.imago.v1.GetConnectionResponse\"'\x82\xd3\xe4\x93\x02!\x12\x1f/v1/connections/{connection_id}\x12o\n" +
-	"\x0fListConnections\x12 .imago.v1.ListConnectionsRequest\x1a!.imago.v1.ListConnectionsResponse\"\x17\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/connections\x12\x7f\n" +
+	"\x0fListConnections\x12 .imago.v1.ListConnectionsRequest\x1a!.imago.v1.ListConnectionsResponse\"\x17\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/connections\x12\x82\x01\n" +
+	"\x10DeleteConnection\x12!.imago.v1.DeleteConnectionRequest\x1a\".imago.v1.DeleteConnectionResponse\"'\x82\xd3\xe4\x93\x02!*\x1f/v1/connections/{connection_id}\x12\x7f\n" +
 	"\vSetSchedule\x12\x1c.imago.v1.SetScheduleRequest\x1a\x1d.imago.v1.SetScheduleResponse\"3\x82\xd3\xe4\x93\x02-:\x01*\x1a(/v1/connections/{connection_id}/scheduleB\x1eZ\x1cimago/proto/imago/v1;imagov1b\x06proto3"
 
 var (
@@ -1176,7 +1260,7 @@ func file_imago_v1_connection_proto_rawDescGZIP() []byte {
 	return file_imago_v1_connection_proto_rawDescData
 }
 
-var file_imago_v1_connection_proto_msgTypes = make([]protoimpl.MessageInfo, 16)
+var file_imago_v1_connection_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
 var file_imago_v1_connection_proto_goTypes = []any{
 	(*Connection)(nil),               // 0: imago.v1.Connection
 	(*TypeAccess)(nil),               // 1: imago.v1.TypeAccess
@@ -1192,21 +1276,23 @@ var file_imago_v1_connection_proto_goTypes = []any{
 	(*GetConnectionResponse)(nil),    // 11: imago.v1.GetConnectionResponse
 	(*ListConnectionsRequest)(nil),   // 12: imago.v1.ListConnectionsRequest
 	(*ListConnectionsResponse)(nil),  // 13: imago.v1.ListConnectionsResponse
-	(*SetScheduleRequest)(nil),       // 14: imago.v1.SetScheduleRequest
-	(*SetScheduleResponse)(nil),      // 15: imago.v1.SetScheduleResponse
-	(*Problem)(nil),                  // 16: imago.v1.Problem
-	(*timestamppb.Timestamp)(nil),    // 17: google.protobuf.Timestamp
+	(*DeleteConnectionRequest)(nil),  // 14: imago.v1.DeleteConnectionRequest
+	(*DeleteConnectionResponse)(nil), // 15: imago.v1.DeleteConnectionResponse
+	(*SetScheduleRequest)(nil),       // 16: imago.v1.SetScheduleRequest
+	(*SetScheduleResponse)(nil),      // 17: imago.v1.SetScheduleResponse
+	(*Problem)(nil),                  // 18: imago.v1.Problem
+	(*timestamppb.Timestamp)(nil),    // 19: google.protobuf.Timestamp
 }
 var file_imago_v1_connection_proto_depIdxs = []int32{
-	16, // 0: imago.v1.Connection.problem:type_name -> imago.v1.Problem
-	17, // 1: imago.v1.Connection.checked_at:type_name -> google.protobuf.Timestamp
+	18, // 0: imago.v1.Connection.problem:type_name -> imago.v1.Problem
+	19, // 1: imago.v1.Connection.checked_at:type_name -> google.protobuf.Timestamp
 	1,  // 2: imago.v1.Connection.access:type_name -> imago.v1.TypeAccess
 	3,  // 3: imago.v1.Connection.schedule:type_name -> imago.v1.Schedule
 	2,  // 4: imago.v1.Connection.credentials:type_name -> imago.v1.Credential
-	17, // 5: imago.v1.Connection.followed_at:type_name -> google.protobuf.Timestamp
-	16, // 6: imago.v1.Connection.follow_problem:type_name -> imago.v1.Problem
-	17, // 7: imago.v1.Connection.created_at:type_name -> google.protobuf.Timestamp
-	17, // 8: imago.v1.Schedule.next_run_at:type_name -> google.protobuf.Timestamp
+	19, // 5: imago.v1.Connection.followed_at:type_name -> google.protobuf.Timestamp
+	18, // 6: imago.v1.Connection.follow_problem:type_name -> imago.v1.Problem
+	19, // 7: imago.v1.Connection.created_at:type_name -> google.protobuf.Timestamp
+	19, // 8: imago.v1.Schedule.next_run_at:type_name -> google.protobuf.Timestamp
 	0,  // 9: imago.v1.CreateConnectionResponse.connection:type_name -> imago.v1.Connection
 	0,  // 10: imago.v1.SetCredentialResponse.connection:type_name -> imago.v1.Connection
 	0,  // 11: imago.v1.CheckConnectionResponse.connection:type_name -> imago.v1.Connection
@@ -1218,15 +1304,17 @@ var file_imago_v1_connection_proto_depIdxs = []int32{
 	8,  // 17: imago.v1.ConnectionService.CheckConnection:input_type -> imago.v1.CheckConnectionRequest
 	10, // 18: imago.v1.ConnectionService.GetConnection:input_type -> imago.v1.GetConnectionRequest
 	12, // 19: imago.v1.ConnectionService.ListConnections:input_type -> imago.v1.ListConnectionsRequest
-	14, // 20: imago.v1.ConnectionService.SetSchedule:input_type -> imago.v1.SetScheduleRequest
-	5,  // 21: imago.v1.ConnectionService.CreateConnection:output_type -> imago.v1.CreateConnectionResponse
-	7,  // 22: imago.v1.ConnectionService.SetCredential:output_type -> imago.v1.SetCredentialResponse
-	9,  // 23: imago.v1.ConnectionService.CheckConnection:output_type -> imago.v1.CheckConnectionResponse
-	11, // 24: imago.v1.ConnectionService.GetConnection:output_type -> imago.v1.GetConnectionResponse
-	13, // 25: imago.v1.ConnectionService.ListConnections:output_type -> imago.v1.ListConnectionsResponse
-	15, // 26: imago.v1.ConnectionService.SetSchedule:output_type -> imago.v1.SetScheduleResponse
-	21, // [21:27] is the sub-list for method output_type
-	15, // [15:21] is the sub-list for method input_type
+	14, // 20: imago.v1.ConnectionService.DeleteConnection:input_type -> imago.v1.DeleteConnectionRequest
+	16, // 21: imago.v1.ConnectionService.SetSchedule:input_type -> imago.v1.SetScheduleRequest
+	5,  // 22: imago.v1.ConnectionService.CreateConnection:output_type -> imago.v1.CreateConnectionResponse
+	7,  // 23: imago.v1.ConnectionService.SetCredential:output_type -> imago.v1.SetCredentialResponse
+	9,  // 24: imago.v1.ConnectionService.CheckConnection:output_type -> imago.v1.CheckConnectionResponse
+	11, // 25: imago.v1.ConnectionService.GetConnection:output_type -> imago.v1.GetConnectionResponse
+	13, // 26: imago.v1.ConnectionService.ListConnections:output_type -> imago.v1.ListConnectionsResponse
+	15, // 27: imago.v1.ConnectionService.DeleteConnection:output_type -> imago.v1.DeleteConnectionResponse
+	17, // 28: imago.v1.ConnectionService.SetSchedule:output_type -> imago.v1.SetScheduleResponse
+	22, // [22:29] is the sub-list for method output_type
+	15, // [15:22] is the sub-list for method input_type
 	15, // [15:15] is the sub-list for extension type_name
 	15, // [15:15] is the sub-list for extension extendee
 	0,  // [0:15] is the sub-list for field type_name
@@ -1244,7 +1332,7 @@ func file_imago_v1_connection_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_imago_v1_connection_proto_rawDesc), len(file_imago_v1_connection_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   16,
+			NumMessages:   18,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

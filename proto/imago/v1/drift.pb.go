@@ -39,7 +39,9 @@ type Finding struct {
 	// "open" for now.
 	State string `protobuf:"bytes,10,opt,name=state,proto3" json:"state,omitempty"`
 	// Other things that happened with it.
-	Consequences  []string `protobuf:"bytes,11,rep,name=consequences,proto3" json:"consequences,omitempty"`
+	Consequences []string `protobuf:"bytes,11,rep,name=consequences,proto3" json:"consequences,omitempty"`
+	// The snapshot that holds the resource as it was.
+	SnapshotId    string `protobuf:"bytes,12,opt,name=snapshot_id,json=snapshotId,proto3" json:"snapshot_id,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -149,6 +151,13 @@ func (x *Finding) GetConsequences() []string {
 		return x.Consequences
 	}
 	return nil
+}
+
+func (x *Finding) GetSnapshotId() string {
+	if x != nil {
+		return x.SnapshotId
+	}
+	return ""
 }
 
 // Attribution is who did it, when, from where, as the org's log says.
@@ -481,7 +490,7 @@ var File_imago_v1_drift_proto protoreflect.FileDescriptor
 
 const file_imago_v1_drift_proto_rawDesc = "" +
 	"\n" +
-	"\x14imago/v1/drift.proto\x12\bimago.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17imago/v1/snapshot.proto\"\xf4\x02\n" +
+	"\x14imago/v1/drift.proto\x12\bimago.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17imago/v1/snapshot.proto\"\x95\x03\n" +
 	"\aFinding\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12#\n" +
 	"\rconnection_id\x18\x02 \x01(\tR\fconnectionId\x12\x12\n" +
@@ -494,7 +503,9 @@ const file_imago_v1_drift_proto_rawDesc = "" +
 	"\bfound_at\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\afoundAt\x12\x14\n" +
 	"\x05state\x18\n" +
 	" \x01(\tR\x05state\x12\"\n" +
-	"\fconsequences\x18\v \x03(\tR\fconsequences\"\xbf\x02\n" +
+	"\fconsequences\x18\v \x03(\tR\fconsequences\x12\x1f\n" +
+	"\vsnapshot_id\x18\f \x01(\tR\n" +
+	"snapshotId\"\xbf\x02\n" +
 	"\vAttribution\x12\x14\n" +
 	"\x05actor\x18\x01 \x01(\tR\x05actor\x12\x1d\n" +
 	"\n" +

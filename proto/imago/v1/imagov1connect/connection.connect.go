@@ -48,6 +48,9 @@ const (
 	// ConnectionServiceListConnectionsProcedure is the fully-qualified name of the ConnectionService's
 	// ListConnections RPC.
 	ConnectionServiceListConnectionsProcedure = "/imago.v1.ConnectionService/ListConnections"
+	// ConnectionServiceDeleteConnectionProcedure is the fully-qualified name of the ConnectionService's
+	// DeleteConnection RPC.
+	ConnectionServiceDeleteConnectionProcedure = "/imago.v1.ConnectionService/DeleteConnection"
 	// ConnectionServiceSetScheduleProcedure is the fully-qualified name of the ConnectionService's
 	// SetSchedule RPC.
 	ConnectionServiceSetScheduleProcedure = "/imago.v1.ConnectionService/SetSchedule"
@@ -55,9 +58,9 @@ const (
 
 // ConnectionServiceClient is a client for the imago.v1.ConnectionService service.
 type ConnectionServiceClient interface {
-	// CreateConnection begins: it makes the key pairs of the two service apps and
-	// answers the public halves. The private halves are sealed at once to the
-	// workers, which alone can open them.
+	// CreateConnection begins: it asks the address whether an org answers there, makes
+	// the key pairs of the two service apps and answers the public halves. The private
+	// halves are sealed at once to the workers, which alone can open them.
 	CreateConnection(context.Context, *connect.Request[v1.CreateConnectionRequest]) (*connect.Response[v1.CreateConnectionResponse], error)
 	// SetCredential tells the client ID that the org gave to one of the service
 	// apps. For the read app, the connection is then checked by a worker.
@@ -66,6 +69,9 @@ type ConnectionServiceClient interface {
 	CheckConnection(context.Context, *connect.Request[v1.CheckConnectionRequest]) (*connect.Response[v1.CheckConnectionResponse], error)
 	GetConnection(context.Context, *connect.Request[v1.GetConnectionRequest]) (*connect.Response[v1.GetConnectionResponse], error)
 	ListConnections(context.Context, *connect.Request[v1.ListConnectionsRequest]) (*connect.Response[v1.ListConnectionsResponse], error)
+	// DeleteConnection deletes a connection that holds no snapshot and that nothing is
+	// under way for, with its key pairs and its schedule. Nothing changes in the org.
+	DeleteConnection(context.Context, *connect.Request[v1.DeleteConnectionRequest]) (*connect.Response[v1.DeleteConnectionResponse], error)
 	// SetSchedule says when snapshots are taken by themselves.
 	SetSchedule(context.Context, *connect.Request[v1.SetScheduleRequest]) (*connect.Response[v1.SetScheduleResponse], error)
 }
@@ -111,6 +117,12 @@ func NewConnectionServiceClient(httpClient connect.HTTPClient, baseURL string, o
 			connect.WithSchema(connectionServiceMethods.ByName("ListConnections")),
 			connect.WithClientOptions(opts...),
 		),
+		deleteConnection: connect.NewClient[v1.DeleteConnectionRequest, v1.DeleteConnectionResponse](
+			httpClient,
+			baseURL+ConnectionServiceDeleteConnectionProcedure,
+			connect.WithSchema(connectionServiceMethods.ByName("DeleteConnection")),
+			connect.WithClientOptions(opts...),
+		),
 		setSchedule: connect.NewClient[v1.SetScheduleRequest, v1.SetScheduleResponse](
 			httpClient,
 			baseURL+ConnectionServiceSetScheduleProcedure,
@@ -127,6 +139,7 @@ type connectionServiceClient struct {
 	checkConnection  *connect.Client[v1.CheckConnectionRequest, v1.CheckConnectionResponse]
 	getConnection    *connect.Client[v1.GetConnectionRequest, v1.GetConnectionResponse]
 	listConnections  *connect.Client[v1.ListConnectionsRequest, v1.ListConnectionsResponse]
+	deleteConnection *connect.Client[v1.DeleteConnectionRequest, v1.DeleteConnectionResponse]
 	setSchedule      *connect.Client[v1.SetScheduleRequest, v1.SetScheduleResponse]
 }
 
@@ -155,6 +168,11 @@ func (c *connectionServiceClient) ListConnections(ctx context.Context, req *conn
 	return c.listConnections.CallUnary(ctx, req)
 }
 
+// DeleteConnection calls imago.v1.ConnectionService.DeleteConnection.
+func (c *connectionServiceClient) DeleteConnection(ctx context.Context, req *connect.Request[v1.DeleteConnectionRequest]) (*connect.Response[v1.DeleteConnectionResponse], error) {
+	return c.deleteConnection.CallUnary(ctx, req)
+}
+
 // SetSchedule calls imago.v1.ConnectionService.SetSchedule.
 func (c *connectionServiceClient) SetSchedule(ctx context.Context, req *connect.Request[v1.SetScheduleRequest]) (*connect.Response[v1.SetScheduleResponse], error) {
 	return c.setSchedule.CallUnary(ctx, req)
@@ -162,9 +180,9 @@ func (c *connectionServiceClient) SetSchedule(ctx context.Context, req *connect.
 
 // ConnectionServiceHandler is an implementation of the imago.v1.ConnectionService service.
 type ConnectionServiceHandler interface {
-	// CreateConnection begins: it makes the key pairs of the two service apps and
-	// answers the public halves. The private halves are sealed at once to the
-	// workers, which alone can open them.
+	// CreateConnection begins: it asks the address whether an org answers there, makes
+	// the key pairs of the two service apps and answers the public halves. The private
+	// halves are sealed at once to the workers, which alone can open them.
 	CreateConnection(context.Context, *connect.Request[v1.CreateConnectionRequest]) (*connect.Response[v1.CreateConnectionResponse], error)
 	// SetCredential tells the client ID that the org gave to one of the service
 	// apps. For the read app, the connection is then checked by a worker.
@@ -173,6 +191,9 @@ type ConnectionServiceHandler interface {
 	CheckConnection(context.Context, *connect.Request[v1.CheckConnectionRequest]) (*connect.Response[v1.CheckConnectionResponse], error)
 	GetConnection(context.Context, *connect.Request[v1.GetConnectionRequest]) (*connect.Response[v1.GetConnectionResponse], error)
 	ListConnections(context.Context, *connect.Request[v1.ListConnectionsRequest]) (*connect.Response[v1.ListConnectionsResponse], error)
+	// DeleteConnection deletes a connection that holds no snapshot and that nothing is
+	// under way for, with its key pairs and its schedule. Nothing changes in the org.
+	DeleteConnection(context.Context, *connect.Request[v1.DeleteConnectionRequest]) (*connect.Response[v1.DeleteConnectionResponse], error)
 	// SetSchedule says when snapshots are taken by themselves.
 	SetSchedule(context.Context, *connect.Request[v1.SetScheduleRequest]) (*connect.Response[v1.SetScheduleResponse], error)
 }
@@ -214,6 +235,12 @@ func NewConnectionServiceHandler(svc ConnectionServiceHandler, opts ...connect.H
 		connect.WithSchema(connectionServiceMethods.ByName("ListConnections")),
 		connect.WithHandlerOptions(opts...),
 	)
+	connectionServiceDeleteConnectionHandler := connect.NewUnaryHandler(
+		ConnectionServiceDeleteConnectionProcedure,
+		svc.DeleteConnection,
+		connect.WithSchema(connectionServiceMethods.ByName("DeleteConnection")),
+		connect.WithHandlerOptions(opts...),
+	)
 	connectionServiceSetScheduleHandler := connect.NewUnaryHandler(
 		ConnectionServiceSetScheduleProcedure,
 		svc.SetSchedule,
@@ -232,6 +259,8 @@ func NewConnectionServiceHandler(svc ConnectionServiceHandler, opts ...connect.H
 			connectionServiceGetConnectionHandler.ServeHTTP(w, r)
 		case ConnectionServiceListConnectionsProcedure:
 			connectionServiceListConnectionsHandler.ServeHTTP(w, r)
+		case ConnectionServiceDeleteConnectionProcedure:
+			connectionServiceDeleteConnectionHandler.ServeHTTP(w, r)
 		case ConnectionServiceSetScheduleProcedure:
 			connectionServiceSetScheduleHandler.ServeHTTP(w, r)
 		default:
@@ -261,6 +290,10 @@ func (UnimplementedConnectionServiceHandler) GetConnection(context.Context, *con
 
 func (UnimplementedConnectionServiceHandler) ListConnections(context.Context, *connect.Request[v1.ListConnectionsRequest]) (*connect.Response[v1.ListConnectionsResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("imago.v1.ConnectionService.ListConnections is not implemented"))
+}
+
+func (UnimplementedConnectionServiceHandler) DeleteConnection(context.Context, *connect.Request[v1.DeleteConnectionRequest]) (*connect.Response[v1.DeleteConnectionResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("imago.v1.ConnectionService.DeleteConnection is not implemented"))
 }
 
 func (UnimplementedConnectionServiceHandler) SetSchedule(context.Context, *connect.Request[v1.SetScheduleRequest]) (*connect.Response[v1.SetScheduleResponse], error) {

@@ -50,7 +50,7 @@ func main() {
 }
 
 func setup(ctx context.Context, c config, p *boot.Process) error {
-	deps := api.Deps{Provider: okta.New(okta.Options{}), Log: p.Log, Metrics: p.Metrics}
+	deps := api.Deps{Provider: okta.New(okta.Options{Public: !c.AllowLoopbackOrgs}), Log: p.Log, Metrics: p.Metrics}
 	var err error
 	if deps.Keys, err = local.Open(c.MasterKeys); err != nil {
 		return err

@@ -25,6 +25,16 @@ func (u *Unauthenticated) Error() string { return u.Problem.Error() }
 // Unwrap gives the problem, which is of kind Denied.
 func (u *Unauthenticated) Unwrap() error { return u.Problem }
 
+// Precondition marks a conflict that is not with another thing, but with what the
+// thing itself holds or does.
+type Precondition struct{ Problem *problem.Problem }
+
+// Error says what is wrong.
+func (p *Precondition) Error() string { return p.Problem.Error() }
+
+// Unwrap gives the problem, which is of kind Conflict.
+func (p *Precondition) Unwrap() error { return p.Problem }
+
 // NoSession is the answer to everybody who is not signed in, whatever the reason:
 // a token that never was, has expired or was revoked looks the same.
 func NoSession() error {
@@ -77,6 +87,9 @@ func Internal(err error) bool {
 func code(err error, k problem.Kind) connect.Code {
 	if _, ok := errors.AsType[*Unauthenticated](err); ok {
 		return connect.CodeUnauthenticated
+	}
+	if _, ok := errors.AsType[*Precondition](err); ok {
+		return connect.CodeFailedPrecondition
 	}
 	return kinds[k].code
 }
