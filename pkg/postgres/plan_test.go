@@ -86,6 +86,8 @@ func TestWhatRunsOftenHasAnIndex(t *testing.T) {
 		{"", "sign_in_codes_email_idx", `select from sign_in_codes where email = 'x' and created_at > now()`},
 		{"", "sign_in_codes_ip_idx", `select from sign_in_codes where ip_hash = 'x' and created_at > now()`},
 		{"", "sign_in_codes_created_idx", `delete from sign_in_codes where created_at < now() - interval '1 day'`},
+		{"", "sign_in_refusals_claim_idx", `select from sign_in_refusals where claimed_at is null order by at limit 50`},
+		{"", "sign_in_refusals_once_key", `delete from sign_in_refusals where code_id = ` + id},
 		{"", "idempotency_keys_created_idx", `delete from idempotency_keys where created_at < now() - interval '1 day'`},
 		{"", "sessions_expires_idx", `delete from sessions where expires_at < now() - interval '30 days'`},
 		{"", "schedules_due_idx", `select from schedules where enabled and next_run_at <= now() order by next_run_at limit 50`},

@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"net/netip"
 	"strings"
 
@@ -68,7 +67,9 @@ func (s signIn) RequestCode(ctx context.Context, r *connect.Request[imagov1.Requ
 		return err
 	})
 	if problem.Is(err, problem.OverLimit) {
-		err = errors.Join(err, s.noteThrottle(ctx, email))
+		if failed := s.noteThrottle(ctx, email); failed != nil {
+			return nil, failed
+		}
 	}
 	if err != nil {
 		return nil, err

@@ -2,6 +2,7 @@ package api
 
 import (
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -16,6 +17,8 @@ import (
 	"imago/pkg/postgres"
 	"imago/pkg/postgres/activity"
 	"imago/pkg/postgres/postgrestest"
+	"imago/pkg/postgres/sealed"
+	"imago/pkg/postgres/signin"
 	imagov1 "imago/proto/imago/v1"
 )
 
@@ -239,6 +242,69 @@ func TestNobodyLearnsWhoHasAnAccount(t *testing.T) {
 	}
 	if n := w.count(`select count(*) from users where email = $1`, "uninvited."+address(t)); n != 0 {
 		t.Error("a user was made for an address that nobody invited")
+	}
+}
+
+// What is refused is noted for the workers, who alone can open from where it came; of an
+// address that has no account just the same.
+func TestRefusalsAreNotedAlike(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Config{SignUp: SignUpClosed})
+	known, unknown := w.owner().email, "unknown."+address(t)
+	noted := func(email string) (out []string) {
+		t.Helper()
+		rows, err := w.db.Owner().Query(t.Context(), `select f.id::text, f.nth, f.box from sign_in_refusals f
+			join sign_in_codes c on c.id = f.code_id where c.email = $1 order by f.nth`, email)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for rows.Next() {
+			var id string
+			var nth int
+			var box []byte
+			if err := rows.Scan(&id, &nth, &box); err != nil {
+				t.Fatal(err)
+			}
+			text, err := w.box.Open(sealed.RefusalBox(id), box)
+			if err != nil {
+				t.Fatal(err)
+			}
+			var from signin.Origin
+			if err := json.Unmarshal(text, &from); err != nil {
+				t.Fatal(err)
+			}
+			out = append(out, fmt.Sprint(nth, " ", from.SourceIP, " ", len(from.RequestID)))
+		}
+		if err := rows.Err(); err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	for _, email := range []string{known, unknown} {
+		a := w.requestCode(email)
+		w.mail(a.GetAttemptId(), "123456")
+		for range 8 {
+			if _, err := w.exchange(a, "000000"); err == nil {
+				t.Fatal("a wrong code lets in")
+			}
+		}
+		for range 4 {
+			w.requestCode(email)
+		}
+		for range 3 {
+			_, err := w.stranger().signIn.RequestCode(t.Context(), req(&imagov1.RequestCodeRequest{Email: email}))
+			problemOf(t, err, connect.CodeResourceExhausted)
+		}
+	}
+	var want []string
+	for nth := range 7 {
+		want = append(want, fmt.Sprint(nth, " ", w.ip, " 36"))
+	}
+	if diff := cmp.Diff(want, noted(known)); diff != "" {
+		t.Errorf("of an account: %s", diff)
+	}
+	if diff := cmp.Diff(noted(known), noted(unknown)); diff != "" {
+		t.Errorf("an address without an account differs: %s", diff)
 	}
 }
 

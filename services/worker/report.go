@@ -15,11 +15,14 @@ import (
 )
 
 // reportFailure tells an account that something which should have happened by itself
-// did not: in its activity log, and by mail.
+// did not, in its activity log and by mail; of a refused sign-in in its log.
 func (s *Service) reportFailure(ctx context.Context, u work.Unit, a job.ReportFailure) (work.End, error) {
 	ring, err := s.keyrings.Of(ctx, u.Proof, account.ID(a.AccountID))
 	if err != nil {
 		return work.End{}, err
+	}
+	if a.RefusalID != "" {
+		return s.reportRefusal(ctx, u, ring)
 	}
 	err = s.DB.As(ctx, u.Proof, func(tx *postgres.Tx) error {
 		e := work.Event{At: s.Now()}

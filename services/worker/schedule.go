@@ -20,7 +20,7 @@ const (
 )
 
 // runSchedules is the tick: it queues the snapshots whose time has come, ends what was
-// given up, raises the alarms, and clears away what has expired.
+// given up, raises the alarms, has refused sign-ins told, and clears away what has expired.
 func (s *Service) runSchedules(ctx context.Context, u work.Unit, _ job.RunSchedules) (work.End, error) {
 	started, err := s.startDue(ctx, u)
 	if err != nil {
@@ -39,13 +39,17 @@ func (s *Service) runSchedules(ctx context.Context, u work.Unit, _ job.RunSchedu
 		return work.End{}, err
 	}
 	alarms += silent
+	refused, err := s.claimRefusals(ctx, u)
+	if err != nil {
+		return work.End{}, err
+	}
 	if err := s.DB.As(ctx, u.Proof, func(tx *postgres.Tx) error { return schedules.Purge(ctx, tx) }); err != nil {
 		return work.End{}, fmt.Errorf("purge: %w", err)
 	}
-	if started+orphans+alarms == 0 {
+	if started+orphans+alarms+refused == 0 {
 		return work.Done(), nil
 	}
-	return work.Done(slog.Int("started", started), slog.Int("orphans", orphans), slog.Int("alarms", alarms)), nil
+	return work.Done(slog.Int("started", started), slog.Int("orphans", orphans), slog.Int("alarms", alarms), slog.Int("refused", refused)), nil
 }
 
 // startDue queues snapshots, batch by batch. A schedule that missed several runs while

@@ -2,16 +2,23 @@ package worker_test
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
+	"imago/pkg/audit"
 	"imago/pkg/job"
 	"imago/pkg/notify/notifytest"
 	"imago/pkg/postgres"
+	"imago/pkg/postgres/activity"
 	"imago/pkg/postgres/cursors"
 	"imago/pkg/postgres/schedules"
+	"imago/pkg/postgres/sealed"
 	"imago/pkg/postgres/signin"
 	"imago/pkg/postgres/snapshots"
 	"imago/pkg/postgres/worldtest"
@@ -256,6 +263,77 @@ func TestExpiredSignInCodeIsNotSent(t *testing.T) {
 		return state == "completed"
 	})
 	if n := len(w.Mails.Mails()); n != 0 {
+		t.Errorf("%d mails", n)
+	}
+}
+
+// Wrong codes for a member's address stand in the account's log, with where they came
+// from, and those for an address without an account in nobody's.
+func TestWrongCodesAreTold(t *testing.T) {
+	t.Parallel()
+	w := worldtest.New(t, worldtest.Options{})
+	client := signin.Hash{1}
+	refusal := func(n int) signin.Refusal {
+		id := fmt.Sprintf("01938f00-0000-7000-8000-00000000000%d", n)
+		box, err := w.Box.PublicKey().Seal(sealed.RefusalBox(id), []byte(`{"request_id":"r`+fmt.Sprint(n)+`","source_ip":"203.0.113.7"}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return signin.Refusal{ID: id, Box: box}
+	}
+	try := func(email string, refusals ...signin.Refusal) (attempt signin.Attempt) {
+		t.Helper()
+		for i, r := range append([]signin.Refusal{{}}, refusals...) {
+			err := w.API.As(t.Context(), postgres.Nobody, func(tx *postgres.Tx) (err error) {
+				if i == 0 {
+					attempt, err = signin.Begin(t.Context(), tx, email, client, signin.Hash{2})
+					return err
+				}
+				if _, err := signin.Check(t.Context(), tx, attempt.ID, signin.Hash{9}, client); err != nil {
+					return err
+				}
+				return signin.Note(t.Context(), tx, attempt.ID, client, r)
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		return attempt
+	}
+	try("nobody@acme.test", refusal(1))
+	spoiled := refusal(3)
+	spoiled.Box[len(spoiled.Box)-1] ^= 1
+	attempt := try(w.Account.Email, refusal(2), spoiled)
+	work(t, w, worker.Config{Queues: map[string]int{job.QueueMail: 1, job.QueueTick: 1}}, deps(t, w))
+	worldtest.Until(t, "both are told", func() bool { return count(w.Actions(t), "refuse_code") == 2 })
+	ticks(t, w, 2)
+	if diff := cmp.Diff([]string{"refuse_code", "refuse_code"}, w.Actions(t)); diff != "" {
+		t.Errorf("activity (-want +got):\n%s", diff)
+	}
+	var got []audit.Who
+	w.Ask(t, func(ctx context.Context, tx *postgres.Tx) error {
+		all, err := activity.List(ctx, tx, postgres.Page{})
+		for _, row := range all {
+			if row.TargetType != "sign_in" || row.TargetID != attempt.ID {
+				t.Errorf("the row is about %s %s", row.TargetType, row.TargetID)
+			}
+			var who audit.Who
+			if err := sealed.Activity(row.Entry).Open(w.Ring, row.Sealed, &who); err != nil {
+				return err
+			}
+			got = append(got, who)
+		}
+		return err
+	})
+	slices.SortFunc(got, func(a, b audit.Who) int { return strings.Compare(a.Detail, b.Detail) })
+	want := []audit.Who{
+		{Actor: "unknown", SourceIP: "203.0.113.7", Detail: "wrong sign-in code for " + w.Account.Email + ", try 1 of 5"},
+		{Actor: "unknown", Detail: "wrong sign-in code for " + w.Account.Email + ", try 2 of 5"}, // its box does not open
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("who (-want +got):\n%s", diff)
+	}
+	if n := len(w.Mails.Mails()); n > 2 { // the codes themselves
 		t.Errorf("%d mails", n)
 	}
 }
