@@ -7,6 +7,7 @@ import (
 
 	"connectrpc.com/connect"
 	"github.com/google/go-cmp/cmp"
+	"google.golang.org/protobuf/proto"
 
 	"imago/pkg/account"
 	"imago/pkg/diff"
@@ -283,7 +284,7 @@ func TestARestoreWithoutAWriteAppIsNotApplied(t *testing.T) {
 // finding stores a finding, as the drift monitor does.
 func (w *world) finding(p *person, c account.ConnectionID) string {
 	w.t.Helper()
-	f := drift.Finding{Rule: "deleted_group", Severity: drift.High, Title: "Group deleted", Sentence: "Eve deleted Finance from 203.0.113.9.", Observation: drift.Observation{
+	f := drift.Finding{Rule: "deleted_group", Severity: drift.High, Title: "Group deleted", Snapshot: nobodys, Sentence: "Eve deleted Finance from 203.0.113.9.", Observation: drift.Observation{
 		Change: diff.Change{Key: resource.Key{Type: "group", ID: "00g1"}, Op: diff.Delete}, Label: "Finance",
 		Attribution: drift.Attribution{Event: &provider.Event{ID: "e1", Name: "group.lifecycle.delete", Actor: provider.Actor{ID: "00u9", Login: "eve@acme.test"}, Client: provider.Client{IP: "203.0.113.9"}, Time: time.Now()}},
 	}}
@@ -308,11 +309,15 @@ func TestFindingsShowTheDirectoryOnlyToThoseWhoMayOpenIt(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := got.Msg.GetFinding()
-	if f.GetAttribution().GetActor() != "eve@acme.test" || !f.GetAttribution().GetCertain() || f.GetChange().GetLabel() != "Finance" || f.GetChange().GetTypeTitle() != "Group" {
+	if f.GetAttribution().GetActor() != "eve@acme.test" || !f.GetAttribution().GetCertain() || f.GetChange().GetLabel() != "Finance" || f.GetChange().GetTypeTitle() != "Group" || f.GetSnapshotId() != nobodys {
 		t.Errorf("the finding is %v", f)
 	}
+	list, err := p.drift.ListFindings(t.Context(), req(&imagov1.ListFindingsRequest{ConnectionId: string(c)}))
+	if err != nil || len(list.Msg.GetFindings()) != 1 || !proto.Equal(list.Msg.GetFindings()[0], f) {
+		t.Errorf("the list: %v, %v; want the finding as it is by itself", list, err)
+	}
 	viewer := w.member(p, account.Viewer)
-	list, err := viewer.drift.ListFindings(t.Context(), req(&imagov1.ListFindingsRequest{ConnectionId: string(c)}))
+	list, err = viewer.drift.ListFindings(t.Context(), req(&imagov1.ListFindingsRequest{ConnectionId: string(c)}))
 	if err != nil || len(list.Msg.GetFindings()) != 1 {
 		t.Fatalf("a viewer's list: %v, %v", list, err)
 	}

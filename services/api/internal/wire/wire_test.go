@@ -94,6 +94,7 @@ func TestEveryKindByRESTAndConnect(t *testing.T) {
 		{full(problem.OverLimit), 429, "over_limit", connect.CodeResourceExhausted, "Over the limit"},
 		{full(problem.Unavailable), 503, "unavailable", connect.CodeUnavailable, "Unavailable"},
 		{full(problem.Stale), 412, "stale", connect.CodeFailedPrecondition, "Out of date"},
+		{&Precondition{problem.New(problem.Conflict, "what is wrong").WithHint("the way out")}, 409, "conflict", connect.CodeFailedPrecondition, "Conflict"},
 		{NoSession(), 401, "denied", connect.CodeUnauthenticated, "Unauthorized"},
 	} {
 		s := server(t, echo{err: c.err})
