@@ -13,6 +13,7 @@ import (
 
 	"imago/pkg/envelope"
 	"imago/pkg/envelope/local"
+	"imago/services/standalone/gateway"
 )
 
 // place is the data directory: everything that an installation is.
@@ -152,6 +153,16 @@ func (p *place) lost(name, so string) error {
 		return err
 	}
 	return fmt.Errorf("%s is missing: %s", p.path(name), so)
+}
+
+// makeObjects makes the bucket, before there is a database: beside an old one, a
+// bucket that is missing holds what the database names, and is not made anew.
+func (p *place) makeObjects() error {
+	used, err := local.Exists(p.path("postgres"))
+	if err != nil || used {
+		return err
+	}
+	return gateway.Make(p.path("objects"), gateway.Options{})
 }
 
 // publicKey keeps the public half beside, for an api on another machine.

@@ -155,6 +155,21 @@ func TestNewCredentialsKey(t *testing.T) {
 	}
 }
 
+// TestObjectsAreMadeOnce: beside a database, a bucket that is missing was lost.
+func TestObjectsAreMadeOnce(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	if err := p.makeObjects(); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(os.Mkdir(p.path("postgres"), 0o700), os.RemoveAll(p.path("objects")), p.makeObjects()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(p.path("objects")); !os.IsNotExist(err) {
+		t.Errorf("it was made anew: %v", err)
+	}
+}
+
 func TestMailFolder(t *testing.T) {
 	t.Parallel()
 	dir := filepath.Join(t.TempDir(), "mail")

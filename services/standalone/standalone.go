@@ -76,6 +76,9 @@ func open(ctx context.Context, c Config, p *boot.Process, getenv func(string) st
 	if g.mail, err = c.Mail.sender(g.place.path("mail"), time.Now); err != nil {
 		return g, err
 	}
+	if err = g.place.makeObjects(); err != nil {
+		return g, err
+	}
 	if g.database, err = openDatabase(ctx, g.place.path("postgres")); err != nil {
 		return g, err
 	}
@@ -88,11 +91,13 @@ func open(ctx context.Context, c Config, p *boot.Process, getenv func(string) st
 // openStore starts the S3 server and opens its bucket, by the same client that
 // speaks to Amazon's.
 func openStore(ctx context.Context, dir string, p *boot.Process) (*s3.Store, error) {
-	server, err := gateway.Start(ctx, dir, gateway.Options{})
+	server, err := gateway.Start(ctx, dir, gateway.Options{Log: p.Log.With("part", "objects")})
 	if err != nil {
 		return nil, err
 	}
 	p.OnStop(server.Close)
+	p.Go("objects", server.Watch)
+	p.Check("objects", server.Ready)
 	store, err := s3.New(ctx, server.Bucket, s3.Options{
 		Endpoint: server.Endpoint, Region: server.Region, PathStyle: true, Encryption: "none",
 		AccessKeyID: server.AccessKeyID, SecretAccessKey: account.Secret(server.SecretAccessKey),

@@ -1,24 +1,29 @@
 // Package gateway is the S3 server inside imagod: Versity's gateway over a folder,
-// on loopback, with credentials made anew at each start.
+// on loopback, with credentials made anew at each start. It says only what is on the
+// disk: an object that it names outlives a power cut, one that it took away does not
+// come back, and a folder that is missing is an error and never an empty store.
 //
-// The gateway serves relative paths: from Start to Close its folder is the working
-// directory of the whole process. A program that starts it makes all its other
-// paths absolute first. There can be one at a time in a process.
+// It takes two things that belong to the whole process, from Start to Close: the
+// working directory, because the gateway serves relative paths, and os.Stderr, because
+// that is where the gateway prints. A program that starts it makes all its other paths
+// absolute first. There can be one at a time in a process, and one process on a folder.
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
-	"path/filepath"
+	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/versity/versitygw/auth"
-	"github.com/versity/versitygw/backend/posix"
 	"github.com/versity/versitygw/embedgw"
 	"github.com/versity/versitygw/s3api"
 )
@@ -31,15 +36,18 @@ type Server struct {
 	AccessKeyID     string
 	SecretAccessKey string // new at each start, in memory only
 
-	before string // working directory to go back to
-	stop   context.CancelFunc
-	done   chan error
+	disk  *disk
+	stop  context.CancelFunc
+	ended chan struct{} // closed when it serves no more
+	err   error         // of its end; read it after ended
+	close func() error
 }
 
-// Options of Start.
+// Options of Make and Start.
 type Options struct {
-	Bucket string // zero: "imago"
-	Port   int    // zero: any free one
+	Bucket string       // zero: "imago"
+	Port   int          // zero: any free one
+	Log    *slog.Logger // hears what the gateway prints; zero: slog.Default
 }
 
 const (
@@ -47,86 +55,87 @@ const (
 	startTries  = 5                // a free port may be taken before the gateway gets to it
 	startWithin = 20 * time.Second // opening a folder and a socket takes milliseconds
 	maxRequests = 256
-	maxCopy     = 5 << 30 // what S3 copies at most; zero would refuse every copy
 )
 
 // running guards what belongs to the process and not to us: its working directory,
-// and the gateway's own global state.
+// its stderr, and the gateway's own global state.
 var running atomic.Bool
 
-// Start serves the buckets below dir, which is made if absent, until Close. The
-// context bounds the start only.
+// Start serves the store in dir, which Make made, until Close. The context bounds the
+// start only.
 func Start(ctx context.Context, dir string, o Options) (*Server, error) {
 	if !running.CompareAndSwap(false, true) {
 		return nil, errors.New("object store: one is running in this process already")
 	}
-	before, err := os.Getwd()
+	s, err := take(ctx, dir, o)
 	if err != nil {
 		running.Store(false)
 		return nil, fmt.Errorf("object store: %w", err)
 	}
-	s, err := retry(ctx, dir, o)
+	return s, nil
+}
+
+// take starts the server with what it needs of the process, and gives that back
+// when the server is closed or does not start.
+func take(ctx context.Context, dir string, o Options) (*Server, error) {
+	f, err := open(dir, o.Bucket)
 	if err != nil {
-		err = errors.Join(err, os.Chdir(before))
-		running.Store(false)
 		return nil, err
 	}
-	s.before = before
+	before, err := os.Getwd()
+	if err != nil {
+		return nil, err
+	}
+	hushed, err := hush(cmp.Or(o.Log, slog.Default()))
+	if err != nil {
+		return nil, err
+	}
+	giveBack := func() error { return errors.Join(os.Chdir(before), hushed.end()) }
+	s, err := retry(ctx, f, o.Port)
+	if err != nil {
+		return nil, errors.Join(err, giveBack())
+	}
+	s.close = sync.OnceValue(func() error {
+		defer running.Store(false)
+		return errors.Join(s.end(), giveBack())
+	})
 	return s, nil
 }
 
 // retry starts a gateway, anew when its port was snatched away.
-func retry(ctx context.Context, dir string, o Options) (*Server, error) {
-	if o.Bucket == "" {
-		o.Bucket = "imago"
-	}
-	root, err := prepare(dir, o.Bucket)
-	if err != nil {
-		return nil, fmt.Errorf("object store in %s: %w", dir, err)
-	}
+func retry(ctx context.Context, f folder, port int) (s *Server, err error) {
 	for range startTries {
-		var s *Server
-		if s, err = start(ctx, root, dir, o); err == nil || o.Port != 0 || ctx.Err() != nil {
+		if s, err = start(ctx, f, port); port != 0 || !errors.Is(err, syscall.EADDRINUSE) {
 			return s, err
 		}
 	}
 	return nil, err
 }
 
-// prepare makes the folders: buckets, and metadata for file systems without
-// extended attributes.
-func prepare(dir, bucket string) (root string, err error) {
-	if dir, err = filepath.Abs(dir); err != nil {
-		return "", err
-	}
-	root = filepath.Join(dir, "buckets")
-	if err := os.MkdirAll(filepath.Join(root, bucket), 0o700); err != nil {
-		return "", err
-	}
-	return root, nil
-}
-
-func start(ctx context.Context, root, dir string, o Options) (*Server, error) {
-	address, err := address(o.Port)
+func start(ctx context.Context, f folder, port int) (*Server, error) {
+	address, err := address(port)
 	if err != nil {
 		return nil, err
 	}
-	disk, err := newDisk(root)
+	disk, err := newDisk(f, kernel())
 	if err != nil {
-		return nil, fmt.Errorf("object store in %s: %w", dir, err)
+		return nil, fmt.Errorf("%s: %w", f.dir, err)
 	}
 	s := &Server{
-		Endpoint: "http://" + address, Region: region, Bucket: o.Bucket,
+		Endpoint: "http://" + address, Region: region, Bucket: f.bucket,
 		AccessKeyID: rand.Text(), SecretAccessKey: rand.Text() + rand.Text(),
-		done: make(chan error, 1),
+		disk: disk, ended: make(chan struct{}),
 	}
 	// Not the caller's context: the server outlives the start.
 	life, stop := context.WithCancel(context.WithoutCancel(ctx))
 	s.stop = stop
 	ready := make(chan struct{})
-	go func() { s.done <- embedgw.RunVersityGW(life, disk, s.config(address, ready)) }()
+	go func() {
+		defer close(s.ended)
+		s.err = embedgw.RunVersityGW(life, disk, s.config(address, ready))
+	}()
 	if err := s.await(ctx, ready); err != nil {
-		return nil, fmt.Errorf("object store at %s: %w", address, err)
+		return nil, fmt.Errorf("at %s: %w", address, err)
 	}
 	return s, nil
 }
@@ -136,20 +145,16 @@ func start(ctx context.Context, root, dir string, o Options) (*Server, error) {
 func address(port int) (string, error) {
 	l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 	if err != nil {
-		return "", fmt.Errorf("object store: %w", err)
+		return "", err
 	}
-	address := l.Addr().String()
-	if err := l.Close(); err != nil {
-		return "", fmt.Errorf("object store: %w", err)
-	}
-	return address, nil
+	return l.Addr().String(), l.Close()
 }
 
 func (s *Server) config(address string, ready chan struct{}) *embedgw.Config {
 	return &embedgw.Config{
 		RootUserAccess: s.AccessKeyID, RootUserSecret: s.SecretAccessKey,
 		Region: region, Ports: []string{address},
-		MaxConnections: 2 * maxRequests, MaxRequests: maxRequests, MultipartMaxParts: 10000,
+		MaxConnections: 2 * maxRequests, MaxRequests: maxRequests, MultipartMaxParts: 1,
 		KeepAlive: true, Quiet: true, DisableACLs: true,
 		IAMService: auth.NewIAMServiceSingle(auth.Account{
 			Access: s.AccessKeyID, Secret: s.SecretAccessKey, Role: auth.RoleAdmin,
@@ -168,40 +173,36 @@ func (s *Server) await(ctx context.Context, ready <-chan struct{}) error {
 	select {
 	case <-ready:
 		return nil
-	case err := <-s.done:
+	case <-s.ended:
 		s.stop()
-		return errors.Join(errors.New("ended at its start"), err)
+		return errors.Join(errors.New("ended at its start"), s.err)
 	case <-ctx.Done():
 		return errors.Join(ctx.Err(), s.end())
 	}
 }
 
+// Watch waits for the context's end, and answers an error if the server ends first.
+func (s *Server) Watch(ctx context.Context) error {
+	select {
+	case <-ctx.Done():
+		return nil
+	case <-s.ended:
+		return errors.Join(errors.New("the object store ended by itself"), s.err)
+	}
+}
+
+// Ready answers an error when the store cannot serve: its folder is not there.
+func (s *Server) Ready(context.Context) error { return s.disk.present() }
+
 // Close stops serving, lets running requests end, and waits for it: up to ten
 // seconds while clients hold connections open, so close those first.
-func (s *Server) Close() error {
-	defer running.Store(false)
-	return errors.Join(s.end(), os.Chdir(s.before))
-}
+func (s *Server) Close() error { return s.close() }
 
 func (s *Server) end() error {
 	s.stop()
-	if err := <-s.done; err != nil && !errors.Is(err, context.Canceled) {
-		return fmt.Errorf("close object store: %w", err)
+	<-s.ended
+	if s.err != nil && !errors.Is(s.err, context.Canceled) {
+		return fmt.Errorf("close object store: %w", s.err)
 	}
 	return nil
-}
-
-func newDisk(root string) (*disk, error) {
-	metadata, err := newMetadata(root)
-	if err != nil {
-		return nil, err
-	}
-	o := posix.PosixOpts{CopyObjectThreshold: maxCopy, SideCarDir: metadata.sidecar}
-	o.SetNewDirPerm(0o700)
-	o.SetNewFilePerm(0o600)
-	p, err := posix.New(root, metadata.storer, o)
-	if err != nil {
-		return nil, err
-	}
-	return &disk{p, root, sync}, nil
 }

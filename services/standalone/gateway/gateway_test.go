@@ -1,9 +1,15 @@
 package gateway_test
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
+	"log/slog"
 	"net/http"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -23,8 +29,12 @@ import (
 
 // The tests here are not parallel: a process has one gateway.
 
+// start starts a gateway on a folder that is made if absent.
 func start(t *testing.T, dir string) *gateway.Server {
 	t.Helper()
+	if err := gateway.Make(dir, gateway.Options{}); err != nil {
+		t.Fatal(err)
+	}
 	server, err := gateway.Start(t.Context(), dir, gateway.Options{})
 	if err != nil {
 		t.Fatal(err)
@@ -181,5 +191,190 @@ func TestRepository(t *testing.T) {
 		if err != nil || o.Key != snapshot.KeyringName(id) {
 			t.Errorf("left %s, %v", o.Key, err)
 		}
+	}
+}
+
+// once opens the store by a client that does not try again.
+func once(t *testing.T, server *gateway.Server) *s3.Store {
+	t.Helper()
+	o := options(server)
+	o.MaxAttempts, o.Encryption = 1, "none"
+	store, err := s3.New(t.Context(), server.Bucket, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(store.Close)
+	return store
+}
+
+// TestRefusesAStoreThatIsMissing: one made anew would look like one that holds nothing.
+func TestRefusesAStoreThatIsMissing(t *testing.T) {
+	for _, missing := range []string{"", "buckets", "buckets/imago"} {
+		t.Run(missing, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "objects")
+			stop(t, start(t, dir))
+			path := filepath.Join(dir, missing)
+			if err := os.Rename(path, filepath.Join(t.TempDir(), "elsewhere")); err != nil {
+				t.Fatal(err)
+			}
+			s, err := gateway.Start(t.Context(), dir, gateway.Options{})
+			if err == nil {
+				t.Fatal("started", s.Close())
+			}
+			wayOut := filepath.Join(dir, "buckets/imago")
+			for _, want := range []string{path + " is missing", "put it back", "make the empty folder " + wayOut} {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("%v; want %q", err, want)
+				}
+			}
+			if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("it was made anew: %v", err)
+			}
+			if err := os.MkdirAll(wayOut, 0o700); err != nil { // as the error says
+				t.Fatal(err)
+			}
+			if s, err = gateway.Start(t.Context(), dir, gateway.Options{}); err != nil {
+				t.Fatal(err)
+			}
+			stop(t, s)
+		})
+	}
+	file := filepath.Join(t.TempDir(), "objects")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := gateway.Start(t.Context(), file, gateway.Options{}); err == nil || !strings.Contains(err.Error(), "is not a folder") {
+		t.Error("started on a file", err, s)
+	}
+}
+
+// TestRefusesAStoreThatWasMoved: while it is away nothing is served or made, and it
+// goes on when it is back.
+func TestRefusesAStoreThatWasMoved(t *testing.T) {
+	for _, part := range []string{"", "buckets", "buckets/imago"} {
+		t.Run(part, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), "objects")
+			server := serve(t, dir)
+			store := once(t, server)
+			put := func(key string) error { return store.Put(t.Context(), key, strings.NewReader("kept"), 4) }
+			get := func(key string) error { _, err := blob.ReadAll(t.Context(), store, key, 10); return err }
+			if err := errors.Join(put("a"), get("a"), server.Ready(t.Context())); err != nil {
+				t.Fatal(err)
+			}
+			path, elsewhere := filepath.Join(dir, part), filepath.Join(t.TempDir(), "elsewhere")
+			if err := os.Rename(path, elsewhere); err != nil {
+				t.Fatal(err)
+			}
+			refused := func(state string) {
+				t.Helper()
+				for name, err := range map[string]error{
+					"put": put("b"), "get": get("a"), "get of nothing": get("c"), "list": list(t, store), "delete": store.Delete(t.Context(), "a"),
+					"ready": server.Ready(t.Context()),
+				} {
+					if err == nil || errors.Is(err, blob.ErrNotFound) || !strings.Contains(err.Error(), path+" was moved") ||
+						!strings.Contains(err.Error(), "put it back") {
+						t.Errorf("%s, %s: %v", state, name, err)
+					}
+				}
+			}
+			refused("moved")
+			if _, err := os.Stat(path); !errors.Is(err, fs.ErrNotExist) {
+				t.Errorf("it was made anew: %v", err)
+			}
+			if err := gateway.Make(dir, gateway.Options{}); err != nil {
+				t.Fatal(err)
+			}
+			refused("replaced")
+			if err := errors.Join(os.RemoveAll(path), os.Rename(elsewhere, path)); err != nil {
+				t.Fatal(err)
+			}
+			if err := errors.Join(get("a"), put("b"), list(t, store), store.Delete(t.Context(), "a"), server.Ready(t.Context())); err != nil {
+				t.Errorf("put back: %v", err)
+			}
+		})
+	}
+}
+
+func list(t *testing.T, store *s3.Store) error {
+	for _, err := range store.List(t.Context(), "") {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// TestLogsWhatTheGatewayPrints: an internal error is a line of the log, and nothing
+// reaches the program's own stderr.
+func TestLogsWhatTheGatewayPrints(t *testing.T) {
+	raw, err := os.Create(filepath.Join(t.TempDir(), "stderr"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := os.Stderr
+	os.Stderr = raw
+	t.Cleanup(func() { os.Stderr = before })
+	var log bytes.Buffer
+	dir := t.TempDir()
+	if err := gateway.Make(dir, gateway.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	server, err := gateway.Start(t.Context(), dir, gateway.Options{Log: slog.New(slog.NewJSONHandler(&log, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	store := once(t, server)
+	if err := os.Symlink("loop", filepath.Join(dir, "buckets/imago/loop")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := blob.ReadAll(t.Context(), store, "loop", 10); err == nil || !strings.Contains(err.Error(), "InternalError") {
+		t.Errorf("read of what cannot be read: %v", err)
+	}
+	store.Close()
+	stop(t, server)
+	if os.Stderr != raw {
+		t.Error("the program's stderr was not given back")
+	}
+	var line struct{ Level, Msg, Text string }
+	if err := json.Unmarshal(log.Bytes(), &line); err != nil { // one line, and no more
+		t.Fatalf("%v: %s", err, log.String())
+	}
+	if line.Level != "ERROR" || line.Msg != "the object store reports an error" ||
+		!strings.HasPrefix(line.Text, "[INTERNAL ERROR]: ") || !strings.HasSuffix(line.Text, "too many levels of symbolic links") {
+		t.Errorf("logged %+v", line)
+	}
+	if printed, err := os.ReadFile(raw.Name()); err != nil || len(printed) != 0 {
+		t.Errorf("printed %q, %v", printed, err)
+	}
+	if err := raw.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestClosesOnce: a second Close does not end the gateway that came after.
+func TestClosesOnce(t *testing.T) {
+	first := start(t, t.TempDir())
+	stop(t, first)
+	second := serve(t, t.TempDir())
+	stop(t, first)
+	if s, err := gateway.Start(t.Context(), t.TempDir(), gateway.Options{}); err == nil {
+		t.Error("the guard of the second is gone", s.Close())
+	}
+	if err := once(t, second).Put(t.Context(), "still", strings.NewReader("up"), 2); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestWatch tells the end of a server that nobody closed.
+func TestWatch(t *testing.T) {
+	server := start(t, t.TempDir())
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := server.Watch(ctx); err != nil {
+		t.Errorf("told to end: %v", err)
+	}
+	stop(t, server)
+	if err := server.Watch(t.Context()); err == nil {
+		t.Error("it ended, and Watch says nothing")
 	}
 }

@@ -81,7 +81,9 @@ func (i *installation) keys() {
 // objects starts the S3 server. It changes the working directory of this process.
 func (i *installation) objects() {
 	i.t.Helper()
-	s, err := gateway.Start(i.t.Context(), filepath.Join(i.dir, "objects"), gateway.Options{})
+	dir := filepath.Join(i.dir, "objects")
+	i.must(gateway.Make(dir, gateway.Options{}))
+	s, err := gateway.Start(i.t.Context(), dir, gateway.Options{})
 	i.must(err)
 	i.t.Cleanup(func() {
 		if err := s.Close(); err != nil {
