@@ -25,10 +25,10 @@ func TestProgramsAddOnlyTheirJobs(t *testing.T) {
 		own    []string // kinds that may be added for the proof's account
 		others []string // and for another one
 	}{
-		{"imago_api", acme.Proof, []string{"check_connection", "take_snapshot", "plan_restore", "apply_restore"}, nil},
-		{"imago_worker", base.Job(t, job.CheckConnection{AccountID: string(acme.ID)}), []string{"follow_log", "send_message"}, nil},
-		{"imago_worker", base.Job(t, job.RunSchedules{}), []string{"take_snapshot", "report_failure", "apply_restore"},
-			[]string{"take_snapshot", "report_failure", "apply_restore"}},
+		{"imago_api", acme.Proof, []string{"check_connection", "take_snapshot", "plan_restore", "apply_restore", "sweep_repository"}, nil},
+		{"imago_worker", base.Job(t, job.CheckConnection{AccountID: string(acme.ID)}), []string{"follow_log", "send_message", "sweep_repository"}, nil},
+		{"imago_worker", base.Job(t, job.RunSchedules{}), []string{"take_snapshot", "report_failure", "apply_restore", "sweep_repository"},
+			[]string{"take_snapshot", "report_failure", "apply_restore", "sweep_repository"}},
 		{"imago_drift", base.Job(t, job.FollowLog{AccountID: string(acme.ID)}), []string{"send_message"}, nil},
 		{"imago_drift", base.Job(t, job.StartFollows{}), []string{"follow_log"}, []string{"follow_log"}},
 	} {
@@ -65,6 +65,6 @@ func jobsOf(id string) []river.JobArgs {
 	return []river.JobArgs{
 		job.CheckConnection{AccountID: id}, job.TakeSnapshot{AccountID: id}, job.FollowLog{AccountID: id},
 		job.PlanRestore{AccountID: id}, job.ApplyRestore{AccountID: id}, job.SendMessage{AccountID: id},
-		job.ReportFailure{AccountID: id}, job.SendCode{CodeID: id}, job.RunSchedules{}, job.StartFollows{},
+		job.ReportFailure{AccountID: id}, job.SweepRepository{AccountID: id}, job.SendCode{CodeID: id}, job.RunSchedules{}, job.StartFollows{},
 	}
 }
