@@ -14,6 +14,7 @@ import (
 	judge "imago/pkg/drift"
 	"imago/pkg/job"
 	"imago/pkg/postgres"
+	"imago/pkg/postgres/connections"
 	"imago/pkg/postgres/cursors"
 	"imago/pkg/postgres/findings"
 	"imago/pkg/postgres/postgrestest"
@@ -321,4 +322,21 @@ func TestFollowingBeginsWithTheFirstSnapshot(t *testing.T) {
 	}
 	remove(t, w, "Managers")
 	worldtest.Until(t, "a finding", func() bool { return len(deletions(found(t, w))) == 1 })
+}
+
+// A connection that was deleted is followed no more, and nothing fails of it.
+func TestDisconnectedOrgIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	w := worldtest.New(t, worldtest.Options{Seed: `{"seed":1,"users":1,"groups":1}`})
+	watch(t, w)
+	jobs := func(of string) int { return number(t, w, `select count(*) from river.river_job where `+of) }
+	worldtest.Until(t, "the log is followed", func() bool { return jobs(`kind = 'follow_log' and metadata ->> 'snoozes' <> '0'`) == 1 })
+	w.Ask(t, func(ctx context.Context, tx *postgres.Tx) error {
+		_, err := connections.Delete(ctx, tx, w.Connection)
+		return err
+	})
+	worldtest.Until(t, "the job ends", func() bool { return jobs(`kind = 'follow_log' and finalized_at is not null`) == 1 })
+	if n := jobs(`state <> 'completed' and kind = 'follow_log' or array_length(errors, 1) > 0`); n != 0 {
+		t.Errorf("%d jobs failed", n)
+	}
 }

@@ -41,7 +41,11 @@ func (s *Service) followLog(ctx context.Context, u work.Unit, a job.FollowLog) (
 	if f.ring, err = s.keyrings.Of(ctx, u.Proof, account.ID(a.AccountID)); err != nil {
 		return work.End{}, err
 	}
-	if err := s.DB.As(ctx, u.Proof, func(tx *postgres.Tx) error { return f.read(ctx, tx) }); err != nil {
+	err = s.DB.As(ctx, u.Proof, func(tx *postgres.Tx) error { return f.read(ctx, tx) })
+	if problem.Is(err, problem.NotFound) {
+		return work.Done(slog.String("result", "disconnected")), nil
+	}
+	if err != nil {
 		return work.End{}, fmt.Errorf("read what is known of connection %s: %w", f.id, err)
 	}
 	switch {
