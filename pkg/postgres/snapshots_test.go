@@ -94,10 +94,28 @@ func TestSnapshotFromQueuedToPartial(t *testing.T) {
 		}
 		return err
 	})
+	held := func(want string) {
+		t.Helper()
+		in(t, b.api, b.acme.Proof, func(tx *postgres.Tx) error {
+			got, err := snapshots.Get(t.Context(), tx, s.ID)
+			if got.WaitsFor != want {
+				t.Errorf("waits for %q, want %q", got.WaitsFor, want)
+			}
+			return err
+		})
+	}
+	in(t, b.worker, b.job, func(tx *postgres.Tx) error {
+		return snapshots.Hold(t.Context(), tx, lease, until, "okta answers 503")
+	})
 	lease, checkpoint = b.begin(t, s.ID)
 	if string(checkpoint) != "page 3" {
 		t.Errorf("goes on at %q", checkpoint)
 	}
+	held("okta answers 503") // until something was read
+	in(t, b.worker, b.job, func(tx *postgres.Tx) error {
+		return snapshots.Save(t.Context(), tx, lease, []byte("page 4"), progress)
+	})
+	held("")
 	in(t, b.worker, b.job, func(tx *postgres.Tx) error {
 		return snapshots.Finish(t.Context(), tx, lease, "manifest digest", progress)
 	})

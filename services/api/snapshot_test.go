@@ -315,13 +315,17 @@ func TestWatchSnapshotFollowsItsRow(t *testing.T) {
 		``,
 		`update snapshots set state = 'running', started_at = now() where id = $1`,
 		`update snapshots set objects = 7, types = '[{"type":"group","objects":7}]' where id = $1`,
-		`update snapshots set state = 'failed', ended_at = now(), problem = '{"kind":"unavailable","what":"Okta is away"}' where id = $1`,
+		`update snapshots set waits_until = now(), waits_for = 'okta answers 503' where id = $1`,
+		`update snapshots set state = 'failed', ended_at = now(), waits_until = null, waits_for = '', problem = '{"kind":"unavailable","what":"Okta is away"}' where id = $1`,
 	} {
 		if change != "" {
 			w.exec(change, id)
 		}
 		if !s.Receive() {
 			t.Fatalf("the stream ended at %d: %v", i, s.Err())
+		}
+		if got := s.Msg().GetSnapshot(); (got.GetWaitsFor() == "okta answers 503") != (i == 3) || (got.GetWaitsUntil() != nil) != (i == 3) {
+			t.Errorf("%d: waits for %q until %v", i, got.GetWaitsFor(), got.GetWaitsUntil())
 		}
 	}
 	last := s.Msg().GetSnapshot()

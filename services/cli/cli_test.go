@@ -132,13 +132,16 @@ func mode(ts *testscript.TestScript, args []string) {
 // over, and nothing that a name in the directory could do to it.
 func TestTerminal(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"snapshot", "diff latest live", "drift", "restore plan group:Finance", "connections acme"} {
-		t.Run(name, func(t *testing.T) {
+	for _, c := range []struct{ name, set string }{
+		{"snapshot", ""}, {"snapshot", "held"}, {"diff latest live", ""}, {"drift", ""}, {"restore plan group:Finance", ""}, {"connections acme", ""},
+	} {
+		name := c.name
+		t.Run(name+c.set, func(t *testing.T) {
 			t.Parallel()
 			f := newFake()
 			server := f.serve()
 			defer server.Close()
-			f.set["gaps"] = true
+			f.set["gaps"], f.set[c.set] = true, true
 			f.addConnection("acme", "ready")
 			f.finish(f.addSnapshot(id(10), "schedule"))
 			f.addFinding()
@@ -155,7 +158,7 @@ func TestTerminal(t *testing.T) {
 				Live: true, Color: true, Width: 60,
 			}
 			cli.Run(t.Context(), env, strings.Fields(name))
-			golden(t, filepath.Join("testdata", "screen", strings.NewReplacer(" ", "_", ":", "_").Replace(name)+".txt"), visible(out.String(), rest.String()))
+			golden(t, filepath.Join("testdata", "screen", strings.NewReplacer(" ", "_", ":", "_").Replace(strings.TrimSpace(name+" "+c.set))+".txt"), visible(out.String(), rest.String()))
 		})
 	}
 }

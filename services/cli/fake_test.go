@@ -373,6 +373,9 @@ func (f *fake) WatchSnapshot(_ context.Context, r *connect.Request[imagov1.Watch
 	if f.set["limited"] {
 		s.WaitsUntil = at(time.Minute)
 	}
+	if err := f.held(s, out); err != nil {
+		return err
+	}
 	if err := out.Send(&imagov1.WatchSnapshotResponse{Snapshot: s}); err != nil {
 		return err
 	}
@@ -381,6 +384,23 @@ func (f *fake) WatchSnapshot(_ context.Context, r *connect.Request[imagov1.Watch
 	}
 	f.finish(s)
 	return out.Send(&imagov1.WatchSnapshotResponse{Snapshot: s})
+}
+
+// held shows a snapshot that the org holds up, tried again in vain, if the script asked
+// for it.
+func (f *fake) held(s *imagov1.Snapshot, out *connect.ServerStream[imagov1.WatchSnapshotResponse]) error {
+	if !f.set["held"] {
+		return nil
+	}
+	s.WaitsFor = "list group: okta answers 503"
+	for _, until := range []*timestamppb.Timestamp{at(10 * time.Second), nil, at(15 * time.Second)} {
+		s.WaitsUntil = until
+		if err := out.Send(&imagov1.WatchSnapshotResponse{Snapshot: s}); err != nil {
+			return err
+		}
+	}
+	s.WaitsFor, s.WaitsUntil = "", nil
+	return nil
 }
 
 // groups are what every snapshot holds; one has a hostile name.

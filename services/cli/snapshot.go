@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -25,7 +27,7 @@ func (p *program) snapshotCommand() *cobra.Command {
 		Example: example(
 			"imago snapshot", "take one and watch it",
 			"imago snapshot acme --detach", "only start it",
-			"imago snapshot --json | jq .objects", "for a program"),
+			"imago snapshot --json | jq 'select(.type == \"snapshot\").objects'", "for a program"),
 		Args: maxArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return p.snapshot(cmd.Context(), args, detach) },
 	}
@@ -74,7 +76,7 @@ func (p *program) awaitSnapshot(ctx context.Context, api *api, s *imagov1.Snapsh
 		},
 		(*imagov1.WatchSnapshotResponse).GetSnapshot, snapshotEnded, progress.show)
 	progress.end()
-	if err != nil {
+	if err := errors.Join(err, progress.err); err != nil {
 		return nil, err
 	}
 	if last.GetState() == "failed" {
@@ -90,22 +92,53 @@ func snapshotEnded(s *imagov1.Snapshot) bool { return opens(s) || s.GetState() =
 type snapshotProgress struct {
 	live
 	told map[string]bool
+	err  error // in printing a line for programs
 }
 
+// rateLimit is what a snapshot waits for that names nothing else.
+const rateLimit = "the org's rate limit"
+
 func (sp *snapshotProgress) show(s *imagov1.Snapshot) {
+	sp.tellWait(s)
 	if sp.p.Live {
 		sp.draw(sp.block(s))
 		return
-	}
-	if waits := sp.waits(s); waits != "" && !sp.told[waits] {
-		sp.told[waits] = true
-		sp.p.notice("%s", waits)
 	}
 	for _, t := range s.GetTypes() {
 		if t.GetDone() && !sp.told[t.GetType()] {
 			sp.told[t.GetType()] = true
 			sp.p.notice("%s", typeLine(t))
 		}
+	}
+}
+
+// waitLine is a wait for programs.
+type waitLine struct {
+	Type       string `json:"type"` // "waiting"
+	SnapshotID string `json:"snapshot_id"`
+	WaitsFor   string `json:"waits_for"`
+	WaitsUntil string `json:"waits_until,omitempty"` // absent: it tries again now
+}
+
+// tellWait tells what a snapshot waits for where no block shows it: once for each thing
+// that holds it up, however often it is tried again in vain.
+func (sp *snapshotProgress) tellWait(s *imagov1.Snapshot) {
+	waits := sp.p.waits(s)
+	key := waits
+	if s.GetWaitsFor() != "" {
+		key = fmt.Sprint(s.GetWaitsFor(), s.GetCalls())
+	}
+	if waits == "" || sp.told[key] {
+		return
+	}
+	sp.told[key] = true
+	switch {
+	case sp.p.json:
+		line := waitLine{"waiting", s.GetId(), cmp.Or(s.GetWaitsFor(), rateLimit), moment(s.GetWaitsUntil())}
+		sp.end()
+		sp.err = errors.Join(sp.err, sp.p.emitValue(line))
+	case !sp.p.Live:
+		sp.p.notice("%s", waits)
 	}
 }
 
@@ -128,19 +161,25 @@ func (sp *snapshotProgress) block(s *imagov1.Snapshot) []string {
 	}
 	head := fmt.Sprintf("%s %d of %s, %s, %s", bar(done, len(s.GetTypes())), done,
 		count(int64(len(s.GetTypes())), "type"), count(s.GetObjects(), "object"), count(s.GetCalls(), "call"))
-	if waits := sp.waits(s); waits != "" { // on a line of its own, so that it is not cut
+	if waits := sp.p.waits(s); waits != "" { // on a line of its own, so that it is not cut
 		busy = append(busy, "  "+waits)
 	}
 	return append([]string{head}, busy...)
 }
 
-// waits tells until when a snapshot waits; "" if it does not.
-func (sp *snapshotProgress) waits(s *imagov1.Snapshot) string {
-	until := s.GetWaitsUntil()
-	if until == nil || !until.AsTime().After(sp.p.Now()) {
-		return ""
+// waits tells until when a snapshot waits, and for what; "" if it does not. The reason
+// comes last: it may be cut.
+func (p *program) waits(s *imagov1.Snapshot) string {
+	until, ahead := s.GetWaitsUntil(), s.GetWaitsUntil().AsTime().After(p.Now())
+	switch {
+	case s.GetWaitsFor() != "" && ahead:
+		return "trying again at " + until.AsTime().UTC().Format("15:04:05 UTC") + ": " + s.GetWaitsFor()
+	case s.GetWaitsFor() != "":
+		return "trying again now: " + s.GetWaitsFor()
+	case ahead:
+		return "waits for " + rateLimit + " until " + stamp(until)
 	}
-	return "waits for the org's rate limit until " + stamp(until)
+	return ""
 }
 
 // bar draws how much is done in twenty cells.

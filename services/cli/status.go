@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"google.golang.org/protobuf/types/known/timestamppb"
@@ -129,7 +130,7 @@ func (p *program) showStanding(s standing) error {
 	p.showProblem("problem", c.GetProblem())
 	say("last snapshot", p.lastSnapshot(s.last))
 	if s.newest != nil && s.newest != s.last {
-		say("newest", short(s.newest.GetId())+", "+s.newest.GetState())
+		say("newest", strings.TrimSuffix(short(s.newest.GetId())+", "+s.newest.GetState()+", "+p.waits(s.newest), ", "))
 	}
 	say("next snapshot", nextRun(c.GetSchedule()))
 	say("log read", p.ago(c.GetFollowedAt()))

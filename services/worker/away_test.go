@@ -47,6 +47,24 @@ func TestNeighboursAwayForAWhile(t *testing.T) {
 	}
 }
 
+// A snapshot that the org holds up says what it waits for, and no longer when it goes on.
+func TestHeldUpSnapshotSaysWhy(t *testing.T) {
+	t.Parallel()
+	w := worldtest.New(t, worldtest.Options{})
+	w.Org.Fault(oktasimtest.Fault{Method: http.MethodGet, Path: "/api/v1/groups*", Kind: "status", Status: 503, Count: 1_000_000})
+	work(t, w, worker.Config{}, deps(t, w))
+	id := w.Queue(t)
+	var s snapshots.Snapshot
+	worldtest.Until(t, "the snapshot waits", func() bool { s = w.Snapshot(t, id); return s.WaitsUntil != nil })
+	if s.WaitsFor != "list group: okta answers 503" || !s.WaitsUntil.After(*s.StartedAt) {
+		t.Errorf("waits for %q until %v, began %v", s.WaitsFor, s.WaitsUntil, s.StartedAt)
+	}
+	w.Org.ClearFaults()
+	if s = w.Taken(t, id); s.State != snapshots.Partial || s.WaitsFor != "" || s.WaitsUntil != nil {
+		t.Errorf("taken: %s", worldtest.JSON(t, s))
+	}
+}
+
 // The database is away in the middle of a restore: it goes on afterwards.
 func TestDatabaseAwayForAWhile(t *testing.T) {
 	t.Parallel()

@@ -246,9 +246,7 @@ func (t *taking) failed(ctx context.Context, err error) (work.End, error) {
 		return work.Again(0, outcome("stopped")), nil
 	}
 	if !final(err) && t.Now().Sub(t.mark.Moved) < t.config.Patience {
-		t.Log.WarnContext(ctx, "snapshot is held up", "job", t.unit.Job, "account", t.row.AccountID,
-			"connection", t.row.ConnectionID, "snapshot", t.row.ID, "error", err)
-		return work.Again(t.later(t.mark.Moved), outcome("held up")), nil
+		return t.hold(ctx, err), nil
 	}
 	ctx, cancel := aftermath(ctx)
 	defer cancel()
@@ -272,6 +270,20 @@ func (t *taking) failed(ctx context.Context, err error) (work.End, error) {
 	t.Log.ErrorContext(ctx, "snapshot failed", "job", t.unit.Job, "account", t.row.AccountID,
 		"connection", t.row.ConnectionID, "snapshot", t.row.ID, "error", err)
 	return work.Done(outcome("failed"), slog.String("problem", string(why.Kind))), nil
+}
+
+// hold leaves a snapshot that does not get on alone for a while, and shows why. That this
+// cannot be shown either, the database being away itself, changes nothing.
+func (t *taking) hold(ctx context.Context, cause error) work.End {
+	ctx, cancel := aftermath(ctx)
+	defer cancel()
+	wait := t.later(t.mark.Moved)
+	shown := t.DB.As(ctx, t.unit.Proof, func(tx *postgres.Tx) error {
+		return snapshots.Hold(ctx, tx, t.lease, t.Now().Add(wait), work.Problem(cause).What)
+	})
+	t.Log.WarnContext(ctx, "snapshot is held up", "job", t.unit.Job, "account", t.row.AccountID,
+		"connection", t.row.ConnectionID, "snapshot", t.row.ID, "error", errors.Join(cause, shown))
+	return work.Again(wait, outcome("held up"))
 }
 
 // hopeless reports whether a person has to do something before it can work: the org

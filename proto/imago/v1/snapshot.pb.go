@@ -45,8 +45,11 @@ type Snapshot struct {
 	// Where in the bucket it lies.
 	Location       string `protobuf:"bytes,14,opt,name=location,proto3" json:"location,omitempty"`
 	ManifestDigest string `protobuf:"bytes,15,opt,name=manifest_digest,json=manifestDigest,proto3" json:"manifest_digest,omitempty"`
-	// When a run that waits for the org's rate limit goes on.
-	WaitsUntil    *timestamppb.Timestamp `protobuf:"bytes,16,opt,name=waits_until,json=waitsUntil,proto3" json:"waits_until,omitempty"`
+	// When a run that waits goes on.
+	WaitsUntil *timestamppb.Timestamp `protobuf:"bytes,16,opt,name=waits_until,json=waitsUntil,proto3" json:"waits_until,omitempty"`
+	// What it waits for: the org's rate limit if empty, else what holds it up, such as an
+	// org that does not answer. It stays while the run tries again, until that works.
+	WaitsFor      string `protobuf:"bytes,17,opt,name=waits_for,json=waitsFor,proto3" json:"waits_for,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -191,6 +194,13 @@ func (x *Snapshot) GetWaitsUntil() *timestamppb.Timestamp {
 		return x.WaitsUntil
 	}
 	return nil
+}
+
+func (x *Snapshot) GetWaitsFor() string {
+	if x != nil {
+		return x.WaitsFor
+	}
+	return ""
 }
 
 // SnapshotType is what a snapshot holds, and lacks, of one type.
@@ -1463,7 +1473,7 @@ var File_imago_v1_snapshot_proto protoreflect.FileDescriptor
 
 const file_imago_v1_snapshot_proto_rawDesc = "" +
 	"\n" +
-	"\x17imago/v1/snapshot.proto\x12\bimago.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16imago/v1/problem.proto\"\xed\x04\n" +
+	"\x17imago/v1/snapshot.proto\x12\bimago.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16imago/v1/problem.proto\"\x8a\x05\n" +
 	"\bSnapshot\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12#\n" +
 	"\rconnection_id\x18\x02 \x01(\tR\fconnectionId\x12\x14\n" +
@@ -1485,7 +1495,8 @@ const file_imago_v1_snapshot_proto_rawDesc = "" +
 	"\blocation\x18\x0e \x01(\tR\blocation\x12'\n" +
 	"\x0fmanifest_digest\x18\x0f \x01(\tR\x0emanifestDigest\x12;\n" +
 	"\vwaits_until\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
-	"waitsUntil\"\xb7\x01\n" +
+	"waitsUntil\x12\x1b\n" +
+	"\twaits_for\x18\x11 \x01(\tR\bwaitsFor\"\xb7\x01\n" +
 	"\fSnapshotType\x12\x12\n" +
 	"\x04type\x18\x01 \x01(\tR\x04type\x12\x14\n" +
 	"\x05title\x18\x02 \x01(\tR\x05title\x12\x16\n" +
