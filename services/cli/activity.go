@@ -20,7 +20,7 @@ func (p *program) activityCommand() *cobra.Command {
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return p.activity(cmd.Context(), limit) },
 	}
-	cmd.Flags().IntVar(&limit, "limit", 50, "how many at most; 0 for all")
+	limitFlag(cmd, &limit, 50)
 	return cmd
 }
 

@@ -38,7 +38,7 @@ func (p *program) browseCommand() *cobra.Command {
 	flags.StringVar(&b.snapshot, "snapshot", "latest", "which snapshot: an ID, the beginning or end of one, or latest")
 	flags.StringVar(&b.search, "search", "", "only those whose name or ID contains this, whatever the case")
 	flags.StringVar(&b.parent, "parent", "", "only those below the parent with this ID")
-	flags.IntVar(&b.limit, "limit", 100, "how many at most; 0 for all")
+	limitFlag(cmd, &b.limit, 100)
 	return cmd
 }
 

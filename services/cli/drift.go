@@ -2,6 +2,8 @@ package cli
 
 import (
 	"context"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -32,7 +34,7 @@ func (p *program) driftCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error { return p.drift(cmd.Context(), args, d) },
 	}
 	cmd.Flags().BoolVar(&d.watch, "watch", false, "go on, and print each new finding as it is found")
-	cmd.Flags().IntVar(&d.limit, "limit", 50, "how many at most; 0 for all")
+	limitFlag(cmd, &d.limit, 50)
 	return cmd
 }
 
@@ -153,9 +155,32 @@ func (p *program) showFinding(f *imagov1.Finding) {
 	for _, c := range f.GetConsequences() {
 		p.print("  and %s\n", clean(c))
 	}
-	if f.GetChange().GetOp() == "delete" {
-		p.print("  %s imago restore plan %s\n", p.paint(faint, "undo"), clean(f.GetChange().GetKey()))
+	if command := p.undo(f); command != "" {
+		p.print("  %s %s\n", p.paint(faint, "undo"), command)
 	}
+}
+
+// shellSafe are the words that a shell takes as they stand, options apart.
+var shellSafe = regexp.MustCompile(`^[A-Za-z0-9_.~:/][A-Za-z0-9_.~:/-]*$`)
+
+// undo is the command that plans to put a resource back as the snapshot holds it that it
+// was compared with; "" if the snapshot cannot hold it, or the command not be pasted.
+func (p *program) undo(f *imagov1.Finding) string {
+	command := []string{"imago", "restore", "plan"}
+	if p.connection != "" {
+		command = append(command, "--connection", p.connection)
+	}
+	if f.GetSnapshotId() != "" {
+		command = append(command, "--snapshot", f.GetSnapshotId())
+	}
+	command = append(command, f.GetChange().GetKey())
+	op := f.GetChange().GetOp()
+	if op != "delete" && op != "update" || slices.ContainsFunc(command[3:], func(word string) bool {
+		return !shellSafe.MatchString(strings.TrimPrefix(word, "--"))
+	}) {
+		return ""
+	}
+	return strings.Join(command, " ")
 }
 
 func who(a *imagov1.Attribution) string {

@@ -304,7 +304,7 @@ func (p *program) snapshotsCommand() *cobra.Command {
 		Args: maxArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return p.snapshots(cmd.Context(), args, limit) },
 	}
-	cmd.Flags().IntVar(&limit, "limit", 50, "how many at most; 0 for all")
+	limitFlag(cmd, &limit, 50)
 	return cmd
 }
 
