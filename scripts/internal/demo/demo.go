@@ -12,6 +12,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"syscall"
 	"time"
 )
@@ -112,10 +113,19 @@ func reset(dir string) error {
 	return os.RemoveAll(dir)
 }
 
-// prepare makes the data folder.
+// prepare makes the data folder, or takes one that the demo made before. A folder
+// with anything else in it is refused: reset would delete that too.
 func prepare(dir string) error {
 	if err := os.MkdirAll(dir, 0o711); err != nil {
 		return err
+	}
+	has, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	made := slices.ContainsFunc(has, func(e os.DirEntry) bool { return e.Name() == marker })
+	if len(has) > 0 && !made {
+		return fmt.Errorf("%s is in use for something else: name a folder that does not exist yet by --data", dir)
 	}
 	return os.WriteFile(filepath.Join(dir, marker), nil, 0o600)
 }

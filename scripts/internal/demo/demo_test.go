@@ -63,6 +63,12 @@ func TestResetDeletesOnlyWhatTheDemoMade(t *testing.T) {
 	if _, err := os.Stat(theirs); err != nil {
 		t.Errorf("it is gone: %v", err)
 	}
+	if err := os.WriteFile(filepath.Join(theirs, "thesis"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := prepare(theirs); err == nil || !strings.Contains(err.Error(), "is in use for something else") {
+		t.Errorf("prepare takes somebody's folder: %v", err)
+	}
 }
 
 func TestQuoteAll(t *testing.T) {
