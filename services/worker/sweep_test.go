@@ -31,11 +31,14 @@ import (
 // sweepOrg is the org of BenchmarkSweep.
 const sweepOrg = `{"seed":1,"users":20000,"groups":500,"memberships":200000,"apps":300,"rules":20,"policies":20,"zones":10}`
 
+// mostMemory bounds a worker that takes a snapshot, in MiB.
+const mostMemory = 256
+
 // BenchmarkSweep measures what a full snapshot of a 20,000-user org costs the worker's
 // process, from its start to its end, beside the floor in the same run: a process that
 // downloads the same pages and does one canonicalisation, one zstd and one AES-256-GCM
 // pass over the same bytes. It reports CPU seconds (user and system), their ratio, and
-// the worker's peak memory.
+// the worker's peak memory, which must stay below mostMemory.
 //
 //	go test ./services/worker -run '^$' -bench Sweep -benchtime 3x
 func BenchmarkSweep(b *testing.B) {
@@ -53,6 +56,9 @@ func BenchmarkSweep(b *testing.B) {
 	b.ReportMetric(median(ratios), "worker/floor")
 	b.ReportMetric(slices.Max(peaks), "worker-peak-MiB")
 	b.ReportMetric(float64(len(pages.URLs)), "pages")
+	if peak := slices.Max(peaks); peak > mostMemory {
+		b.Errorf("the worker took %.0f MiB, more than %d", peak, mostMemory)
+	}
 }
 
 func median(of []float64) float64 {
