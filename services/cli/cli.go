@@ -95,7 +95,7 @@ func (p *program) root() *cobra.Command {
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage("%v", err) })
 	root.AddCommand(
 		p.loginCommand(), p.logoutCommand(), p.whoamiCommand(),
-		p.connectCommand(), p.connectionsCommand(), p.scheduleCommand(), p.statusCommand(),
+		p.connectCommand(), p.connectionsCommand(), p.disconnectCommand(), p.scheduleCommand(), p.statusCommand(),
 		p.snapshotCommand(), p.snapshotsCommand(), p.browseCommand(), p.diffCommand(),
 		p.driftCommand(), p.restoreCommand(), p.activityCommand(), p.versionCommand())
 	return root

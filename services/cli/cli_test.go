@@ -188,7 +188,7 @@ func golden(t *testing.T, path, got string) {
 func TestEveryHelp(t *testing.T) {
 	t.Parallel()
 	commands := []string{
-		"", "login", "logout", "whoami", "connect", "connections", "schedule", "status", "snapshot", "snapshots", "browse", "diff", "drift",
+		"", "login", "logout", "whoami", "connect", "connections", "disconnect", "schedule", "status", "snapshot", "snapshots", "browse", "diff", "drift",
 		"restore", "restore plan", "restore show", "restore list", "restore approve", "restore apply", "restore cancel", "activity", "version",
 	}
 	for _, name := range commands {

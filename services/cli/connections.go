@@ -239,7 +239,7 @@ func (p *program) showConnection(conn *imagov1.Connection) error {
 	}
 	p.print("%s  %s  %s\n", p.paint(bold, clean(conn.GetName())), clean(conn.GetOrgUrl()), p.state(conn.GetState()))
 	if conn.GetOrgId() != "" {
-		p.print("org %s, engine %s, checked %s\n", clean(conn.GetOrgId()), clean(conn.GetEngine()), stamp(conn.GetCheckedAt()))
+		p.print("org %s, engine %s, %s\n", clean(conn.GetOrgId()), clean(conn.GetEngine()), checked(conn))
 	}
 	p.showProblem("problem", conn.GetProblem())
 	p.showProblem("log problem", conn.GetFollowProblem())
@@ -251,6 +251,14 @@ func (p *program) showConnection(conn *imagov1.Connection) error {
 		p.notice("go on with: imago connect %s", conn.GetName())
 	}
 	return nil
+}
+
+// checked says when it was last tried what the connection can read.
+func checked(conn *imagov1.Connection) string {
+	if conn.GetCheckedAt() == nil {
+		return "not checked yet"
+	}
+	return "checked " + stamp(conn.GetCheckedAt())
 }
 
 // showProblem shows what is wrong and, below it, the way out; nothing if there is none.

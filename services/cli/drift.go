@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"regexp"
-	"slices"
 	"strings"
 	"time"
 
@@ -160,27 +159,28 @@ func (p *program) showFinding(f *imagov1.Finding) {
 	}
 }
 
-// shellSafe are the words that a shell takes as they stand, options apart.
-var shellSafe = regexp.MustCompile(`^[A-Za-z0-9_.~:/][A-Za-z0-9_.~:/-]*$`)
+// Words that a shell takes as they stand, and keys of which the same is true.
+var (
+	shellWord = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.:/-]*$`)
+	shellKey  = regexp.MustCompile(`^[a-z_]+(/[A-Za-z0-9_.~:-]+)+$`)
+)
 
 // undo is the command that plans to put a resource back as the snapshot holds it that it
-// was compared with; "" if the snapshot cannot hold it, or the command not be pasted.
+// was compared with, as the alert mails have it; "" if no snapshot holds it, or if the
+// command could not be pasted as it stands.
 func (p *program) undo(f *imagov1.Finding) string {
-	command := []string{"imago", "restore", "plan"}
-	if p.connection != "" {
-		command = append(command, "--connection", p.connection)
-	}
-	if f.GetSnapshotId() != "" {
-		command = append(command, "--snapshot", f.GetSnapshotId())
-	}
-	command = append(command, f.GetChange().GetKey())
-	op := f.GetChange().GetOp()
-	if op != "delete" && op != "update" || slices.ContainsFunc(command[3:], func(word string) bool {
-		return !shellSafe.MatchString(strings.TrimPrefix(word, "--"))
-	}) {
+	change := f.GetChange()
+	if op := change.GetOp(); op != "delete" && op != "update" || !shellKey.MatchString(change.GetKey()) {
 		return ""
 	}
-	return strings.Join(command, " ")
+	command := "imago restore plan"
+	if shellWord.MatchString(p.connection) {
+		command += " --connection " + p.connection
+	}
+	if shellWord.MatchString(f.GetSnapshotId()) {
+		command += " --snapshot " + f.GetSnapshotId()
+	}
+	return command + " " + change.GetKey()
 }
 
 func who(a *imagov1.Attribution) string {

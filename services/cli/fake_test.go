@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -208,8 +209,21 @@ func (f *fake) CreateConnection(_ context.Context, r *connect.Request[imagov1.Cr
 		name = strings.TrimSuffix(host, ".okta.com")
 	}
 	c := f.addConnection(name, "new")
+	c.OrgId, c.Engine = "00o1", "oie" // as it said without a credential
 	c.OrgUrl, c.FollowSeconds, c.RateShare = r.Msg.GetOrgUrl(), r.Msg.GetFollowSeconds(), r.Msg.GetRateShare()
 	return connect.NewResponse(&imagov1.CreateConnectionResponse{Connection: c}), nil
+}
+
+func (f *fake) DeleteConnection(_ context.Context, r *connect.Request[imagov1.DeleteConnectionRequest]) (*connect.Response[imagov1.DeleteConnectionResponse], error) {
+	c, err := f.connection(r.Msg.GetConnectionId())
+	if err != nil {
+		return nil, err
+	}
+	if slices.ContainsFunc(f.snapshots, func(s *imagov1.Snapshot) bool { return s.GetConnectionId() == c.GetId() }) {
+		return nil, problem(connect.CodeFailedPrecondition, "conflict", "", "the connection holds 1 snapshot", "switch its schedule off instead (imago schedule NAME --off)")
+	}
+	f.connections = slices.DeleteFunc(f.connections, func(other *imagov1.Connection) bool { return other == c })
+	return connect.NewResponse(&imagov1.DeleteConnectionResponse{}), nil
 }
 
 func (f *fake) SetCredential(_ context.Context, r *connect.Request[imagov1.SetCredentialRequest]) (*connect.Response[imagov1.SetCredentialResponse], error) {
@@ -486,7 +500,7 @@ func (f *fake) addFinding() {
 			Actor: "mallory@acme.example", ActorType: "User", ActorId: "00u9", Ip: "203.0.113.7", UserAgent: "curl/8", Place: "Lisbon, Portugal",
 			Event: "group.lifecycle.delete", EventId: "e1", Transaction: "t1", Time: at(-30 * time.Second), Certain: true,
 		},
-		FoundAt: at(-25 * time.Second), State: "open", Consequences: []string{"the rule Finance by department is invalid"},
+		FoundAt: at(-25 * time.Second), State: "open", Consequences: []string{"the rule Finance by department is invalid"}, SnapshotId: id(100),
 	}}, f.findings...)
 }
 
