@@ -17,12 +17,16 @@ const (
 	exitDone  = 0
 	exitError = 1
 	exitUsage = 2
+	// exitBelow says that replay missed a threshold.
+	exitBelow = 3
 )
 
 const usage = `oktasim is a simulated Okta org.
 
 Usage:
   oktasim serve [flags]   answer until SIGTERM or SIGINT
+  oktasim replay [flags] FILE…
+                          play recorded runs (JSON lines, plain or .zst) and compare
   oktasim help            show this text
 
 Flags of serve:
@@ -36,10 +40,19 @@ Flags of serve:
   --rate-multiplier N     scale every rate limit (1)
   --ready-file FILE       write the ready line there too, once ready
 
-When ready it prints one line on stdout:
+Flags of replay:
+  --only TEMPLATE         report only steps of these path templates (a beginning, or with
+                          * for anything; may be repeated); every step is still played
+  --failures N            show the N most frequent differences of every template (0)
+  --exclude FILE          rules of steps that prove nothing, instead of the built-in ones
+  --json                  the whole report as JSON
+  --min-status P, --min-codes P, --min-shape P, --min-values P, --min-runs P
+                          the least percentages (98, 85, 96, 95, 75)
+
+When ready serve prints one line on stdout:
   {"type":"ready","url":"http://127.0.0.1:PORT","control":"http://127.0.0.1:PORT"}
 
-Exit codes: 0 done, 1 error, 2 usage.
+Exit codes: 0 done, 1 error, 2 usage, 3 replay is below a threshold.
 `
 
 func main() {
@@ -59,18 +72,29 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprint(stdout, usage)
 		return exitDone
 	case "serve":
-	default:
-		fmt.Fprintf(stderr, "oktasim: unknown command %q; try oktasim help\n", args[0])
+		c, err := parseConfig(args[1:])
+		return finish(stderr, err, func() error { return serve(ctx, c, stdout, stderr) })
+	case "replay":
+		c, err := parseReplay(args[1:])
+		return finish(stderr, err, func() error { return replayRuns(c, stdout, stderr) })
+	}
+	fmt.Fprintf(stderr, "oktasim: unknown command %q; try oktasim help\n", args[0])
+	return exitUsage
+}
+
+// finish runs a command unless its flags were wrong, and says how it ended.
+func finish(stderr io.Writer, usageErr error, command func() error) int {
+	if usageErr != nil {
+		fmt.Fprintf(stderr, "oktasim: %v; try oktasim help\n", usageErr)
 		return exitUsage
 	}
-	c, err := parseConfig(args[1:])
-	if err != nil {
-		fmt.Fprintf(stderr, "oktasim: %v; try oktasim help\n", err)
-		return exitUsage
+	err := command()
+	switch {
+	case err == nil, errors.Is(err, context.Canceled):
+		return exitDone
+	case errors.Is(err, errBelow):
+		return exitBelow
 	}
-	if err := serve(ctx, c, stdout, stderr); err != nil && !errors.Is(err, context.Canceled) {
-		fmt.Fprintf(stderr, "oktasim: %v\n", err)
-		return exitError
-	}
-	return exitDone
+	fmt.Fprintf(stderr, "oktasim: %v\n", err)
+	return exitError
 }

@@ -1,0 +1,167 @@
+package org
+
+import (
+	"cmp"
+	"errors"
+	"slices"
+
+	"imago/services/oktasim/internal/doc"
+)
+
+func adoptApp(o *Org, ids []string, body doc.Doc) error {
+	now := o.info.Created
+	a := o.apps[ids[0]]
+	if a == nil {
+		a = &App{ID: ids[0], Users: map[string]*AppUser{}}
+	}
+	a.Name, a.Label = doc.String(body, "name"), cmp.Or(doc.String(body, "label"), ids[0])
+	a.Status, a.SignOnMode = cmp.Or(doc.String(body, "status"), Active), doc.String(body, "signOnMode")
+	a.Created, a.LastUpdated = stampIn(body, "created", now), stampIn(body, "lastUpdated", now)
+	a.AccessPolicy = lastPart(doc.String(body, "_links", "accessPolicy", "href"))
+	a.ProfileEnrollment = lastPart(doc.String(body, "_links", "profileEnrollment", "href"))
+	if links, ok := doc.Get(body, "_links", "appLinks").([]any); ok && len(links) > 0 {
+		if l, ok := links[0].(doc.Doc); ok {
+			a.Link = lastPart(doc.String(l, "href"))
+		}
+	}
+	a.Body = doc.Doc{}
+	for _, f := range []string{"accessibility", "visibility", "features", "credentials", "settings", "profile"} {
+		if v, there := body[f]; there {
+			a.Body[f] = v
+		}
+	}
+	o.apps[a.ID] = a
+	o.appOrder.add(a.ID)
+	return nil
+}
+
+// adoptAppUser takes assignments by name; those through a group follow from it.
+func adoptAppUser(o *Org, ids []string, body doc.Doc) error {
+	a, err := o.App(ids[0])
+	if err != nil {
+		return err
+	}
+	if doc.String(body, "scope") == "GROUP" {
+		return nil
+	}
+	if o.users[ids[1]] == nil {
+		if err := adoptUser(o, ids[1:], doc.Doc{"id": ids[1]}); err != nil {
+			return err
+		}
+	}
+	now := o.info.Created
+	d := &AppUser{
+		User: ids[1], Created: stampIn(body, "created", now), LastUpdated: stampIn(body, "lastUpdated", now),
+		StatusChanged: stampIn(body, "statusChanged", now), UserName: doc.String(body, "credentials", "userName"),
+		Profile: doc.Object(body, "profile"),
+	}
+	a.Users[ids[1]] = d
+	a.userOrder.add(ids[1])
+	return nil
+}
+
+func adoptAppGroup(o *Org, ids []string, body doc.Doc) error {
+	a, err := o.App(ids[0])
+	if err != nil {
+		return err
+	}
+	if o.groups[ids[1]] == nil {
+		if err := adoptGroup(o, ids[1:], doc.Doc{"id": ids[1]}); err != nil {
+			return err
+		}
+	}
+	l := &AppGroupLink{Group: ids[1], LastUpdated: stampIn(body, "lastUpdated", o.info.Created), Profile: doc.Object(body, "profile")}
+	priority, given := doc.Int(body, "priority")
+	if !given {
+		priority = a.nextPriority()
+	}
+	if l.Profile == nil {
+		l.Profile = doc.Doc{}
+	}
+	l.Priority = priority
+	a.Groups = slices.DeleteFunc(a.Groups, func(x *AppGroupLink) bool { return x.Group == ids[1] })
+	a.Groups = append(a.Groups, l)
+	slices.SortStableFunc(a.Groups, func(x, y *AppGroupLink) int { return cmp.Compare(x.Priority, y.Priority) })
+	return nil
+}
+
+func adoptAppSecret(o *Org, ids []string, body doc.Doc) error {
+	a, err := o.App(ids[0])
+	if err != nil {
+		return err
+	}
+	value := doc.String(body, "client_secret")
+	if value == "" {
+		return errors.New("adopt app secret: it has no value")
+	}
+	a.Secrets = slices.DeleteFunc(a.Secrets, func(s *Secret) bool { return s.ID == ids[1] })
+	a.Secrets = append(a.Secrets, &Secret{
+		ID: ids[1], Created: stampIn(body, "created", 0), LastUpdated: stampIn(body, "lastUpdated", 0),
+		Status: cmp.Or(doc.String(body, "status"), Active), Value: value, Hash: doc.String(body, "secret_hash"),
+	})
+	return nil
+}
+
+func adoptPolicy(o *Org, ids []string, body doc.Doc) error {
+	p := o.policies[ids[0]]
+	if p == nil {
+		p = o.systemTwin(body)
+	}
+	t := doc.String(body, "type")
+	if k, ok := kinds[t]; !ok || k.oie && !o.IsOIE() {
+		return ErrUnadoptable
+	}
+	if p == nil {
+		p = &Policy{}
+	}
+	if p.ID != "" && p.ID != ids[0] {
+		delete(o.policies, p.ID)
+		o.rename(p.ID, ids[0])
+	}
+	p.ID, p.Type, p.Name, p.Description = ids[0], t, doc.String(body, "name"), doc.String(body, "description")
+	p.Status, p.System = cmp.Or(doc.String(body, "status"), Active), doc.Bool(body, "system")
+	p.Created, p.LastUpdated = stampIn(body, "created", o.info.Created), stampIn(body, "lastUpdated", o.info.Created)
+	p.Conditions, p.Settings = doc.Object(body, "conditions"), doc.Object(body, "settings")
+	p.ResourceType = doc.String(body, "_embedded", "resourceType")
+	if n, given := doc.Int(body, "priority"); given {
+		p.Priority = n
+	}
+	o.policies[p.ID] = p
+	return nil
+}
+
+// systemTwin finds the policy that a fresh org has in the place of a recorded one: the
+// system policy of its type, or one of the same name.
+func (o *Org) systemTwin(body doc.Doc) *Policy {
+	for _, p := range o.Policies(doc.String(body, "type")) {
+		if doc.Bool(body, "system") && p.System || p.Created == o.info.Created && p.Name == doc.String(body, "name") {
+			return p
+		}
+	}
+	return nil
+}
+
+func adoptPolicyRule(o *Org, ids []string, body doc.Doc) error {
+	p, err := o.Policy(ids[0])
+	if err != nil {
+		return err
+	}
+	i := slices.IndexFunc(p.Rules, func(r *Rule) bool {
+		return r.ID == ids[1] || r.System && doc.Bool(body, "system")
+	})
+	r := &Rule{}
+	if i >= 0 {
+		r = p.Rules[i]
+	} else {
+		p.Rules = append(p.Rules, r)
+	}
+	r.ID, r.Name, r.Status = ids[1], doc.String(body, "name"), cmp.Or(doc.String(body, "status"), Active)
+	r.System = doc.Bool(body, "system")
+	r.Created, r.LastUpdated = stampIn(body, "created", o.info.Created), stampIn(body, "lastUpdated", o.info.Created)
+	r.Conditions, r.Actions = doc.Object(body, "conditions"), doc.Object(body, "actions")
+	if n, given := doc.Int(body, "priority"); given {
+		r.Priority = n
+	}
+	slices.SortStableFunc(p.Rules, func(x, y *Rule) int { return cmp.Compare(x.Priority, y.Priority) })
+	return nil
+}

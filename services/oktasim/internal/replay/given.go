@@ -1,0 +1,332 @@
+package replay
+
+import (
+	"cmp"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"imago/services/oktasim/internal/doc"
+)
+
+// given is something that was there before the run, or that came from elsewhere while
+// it ran: its own path and its body as Okta answered it.
+type given struct {
+	path string
+	body doc.Doc
+	// from is the index of the step before which it must be there.
+	from int
+}
+
+// survey finds out what a run takes for granted.
+type survey struct {
+	run   *Run
+	begin time.Time
+	hosts hosts
+	// made are ids that the run's own changes brought up; touched are paths that it
+	// wrote to.
+	made    map[string]bool
+	touched map[string]bool
+	// seen are all ids that came up so far; answered are those that first came up in
+	// the answer to a change, not in its request.
+	seen, answered map[string]bool
+	given   map[string]*given
+	// named are the ids that requests name.
+	named map[string]bool
+}
+
+// surveyOf scans the whole run.
+func surveyOf(r *Run, h hosts) *survey {
+	v := &survey{
+		run: r, begin: r.Steps[0].at.Add(-2 * time.Second), hosts: h, made: map[string]bool{}, touched: map[string]bool{},
+		given: map[string]*given{}, named: map[string]bool{}, seen: map[string]bool{}, answered: map[string]bool{},
+	}
+	for i, s := range r.Steps {
+		v.name(s)
+		collectIDs(s.sent, v.seen)
+		if s.changes() {
+			v.change(i, s)
+		} else if s.ok() {
+			v.read(i, s)
+		}
+		collectIDs(s.body, v.seen)
+	}
+	v.references()
+	return v
+}
+
+// name notes the ids in the request.
+func (v *survey) name(s *Step) {
+	for _, p := range partForm.FindAllString(s.Path+" "+s.Query, -1) {
+		if isRandom(p) {
+			v.named[p] = true
+		}
+	}
+	collectIDs(s.sent, v.named)
+}
+
+// collectIDs adds every id below x, whole or inside text.
+func collectIDs(x any, to map[string]bool) {
+	switch x := x.(type) {
+	case doc.Doc:
+		for _, e := range x {
+			collectIDs(e, to)
+		}
+	case []any:
+		for _, e := range x {
+			collectIDs(e, to)
+		}
+	case string:
+		if len(x) < idLength {
+			return
+		}
+		for _, p := range partForm.FindAllString(x, -1) {
+			if isRandom(p) {
+				to[p] = true
+			}
+		}
+	}
+}
+
+// change notes what a successful change made. An object that answers to its own id is
+// made by a POST to its collection; a change at its own path proves that it was there.
+func (v *survey) change(i int, s *Step) {
+	path := strings.TrimSuffix(s.Path, "/")
+	v.touched[path] = true
+	fresh := map[string]bool{}
+	collectIDs(s.body, fresh)
+	for id := range fresh {
+		if !v.seen[id] {
+			v.answered[id] = true
+		}
+	}
+	body, ok := s.body.(doc.Doc)
+	if !ok {
+		return
+	}
+	id := identity(body)
+	if id == "" {
+		return
+	}
+	if !strings.HasSuffix(path, "/"+id) {
+		if !v.seen[id] {
+			v.made[id] = true
+		}
+		return
+	}
+	if isID(id) && !v.made[id] && !linkPath(path) {
+		v.take(i, path, body)
+	}
+}
+
+// read notes what a successful read shows.
+func (v *survey) read(i int, s *Step) {
+	path := strings.TrimSuffix(s.Path, "/")
+	items, _ := elements(s)
+	if items == nil {
+		if body, ok := s.body.(doc.Doc); ok {
+			v.take(i, v.singlePath(path, body), body)
+		}
+		return
+	}
+	for _, e := range items {
+		body, ok := e.(doc.Doc)
+		if !ok {
+			continue
+		}
+		for _, own := range v.ownPaths(path, body) {
+			v.take(i, own, body)
+		}
+	}
+}
+
+// singlePath is where an object is known to live: users may be read by login or as
+// "me", but are one.
+func (v *survey) singlePath(path string, body doc.Doc) string {
+	parent, tail := path[:strings.LastIndex(path, "/")], path[strings.LastIndex(path, "/")+1:]
+	id := identity(body)
+	if parent == "/api/v1/users" && id != "" && tail != id {
+		return parent + "/" + id
+	}
+	return path
+}
+
+// take records a thing as given, unless the run made it or what hangs on it.
+func (v *survey) take(i int, path string, body doc.Doc) {
+	if v.given[path] != nil || v.ownWork(path, body) {
+		return
+	}
+	from := 0
+	if made, ok := createdAt(body); ok && !made.Before(v.begin) {
+		from = i
+	}
+	v.given[path] = &given{path: path, body: body, from: from}
+}
+
+// ownWork says whether the thing follows from what the run did: it hangs on something
+// made, mentions it, or was written before it was read, and is not older than the run.
+func (v *survey) ownWork(path string, body doc.Doc) bool {
+	for _, p := range strings.Split(path, "/") {
+		if v.made[p] {
+			return true
+		}
+	}
+	if made, ok := createdAt(body); ok && made.Before(v.begin) {
+		return false
+	}
+	tail := path[strings.LastIndex(path, "/")+1:]
+	return v.answered[tail] || v.touched[path] && !isID(tail) || v.mentionsMade(body)
+}
+
+func (v *survey) mentionsMade(body doc.Doc) bool {
+	ids := map[string]bool{}
+	collectIDs(body, ids)
+	for id := range ids {
+		if v.made[id] {
+			return true
+		}
+	}
+	return false
+}
+
+// createdAt is when the object says that it was made.
+func createdAt(body doc.Doc) (time.Time, bool) {
+	for _, field := range []string{"created", "createdDate", "createdAt"} {
+		if at, _, ok := moment(doc.String(body, field)); ok {
+			return at, true
+		}
+	}
+	return time.Time{}, false
+}
+
+// identity is the id by which the object is found at its path.
+func identity(body doc.Doc) string { return doc.String(body, "id") }
+
+// linkPath says whether a path names a link between two objects, which a PUT makes.
+func linkPath(path string) bool {
+	p := strings.Split(strings.Trim(path, "/"), "/")
+	if len(p) < 6 {
+		return false
+	}
+	switch p[2] + " " + p[4] {
+	case "groups users", "apps groups", "apps users", "apps policies":
+		return true
+	}
+	return false
+}
+
+// elements are the members of a list answer, bare or in an envelope, and the
+// envelope's field; nil for an answer that is no list.
+func elements(s *Step) (items []any, field string) {
+	switch b := s.body.(type) {
+	case []any:
+		return b, ""
+	case doc.Doc:
+		for k, e := range b {
+			list, ok := e.([]any)
+			if k == "_links" || k == "metadata" {
+				continue
+			}
+			if !ok || field != "" || !envelopes[k] {
+				return nil, ""
+			}
+			items, field = list, k
+		}
+	}
+	return items, field
+}
+
+// envelopes are the fields in which Okta wraps lists.
+var envelopes = map[string]bool{
+	"roles": true, "resource-sets": true, "resources": true, "permissions": true, "members": true, "value": true, "domains": true,
+	"email-servers": true, "data": true, "bindings": true, "profiles": true,
+}
+
+// ownPaths are the paths at which a list's element lives: its own and, in lists of
+// links, that of the link.
+func (v *survey) ownPaths(list string, body doc.Doc) []string {
+	id := identity(body)
+	p := strings.Split(strings.Trim(list, "/"), "/")
+	if len(p) >= 5 && p[1] == "v1" && id != "" {
+		switch p[2] + " " + strings.Join(p[4:], " ") {
+		case "users groups":
+			return []string{"/api/v1/groups/" + id, "/api/v1/groups/" + id + "/users/" + p[3]}
+		case "groups users":
+			return []string{"/api/v1/users/" + id, list + "/" + id}
+		case "groups apps":
+			return []string{"/api/v1/apps/" + id, "/api/v1/apps/" + id + "/groups/" + p[3]}
+		case "policies app":
+			return []string{"/api/v1/apps/" + id}
+		}
+	}
+	if self := v.selfPath(body); self != "" {
+		return []string{self}
+	}
+	if id == "" {
+		return nil
+	}
+	return []string{strings.TrimSuffix(list, "/") + "/" + url.PathEscape(id)}
+}
+
+// selfPath is the path of the object's self link, if that is its own.
+func (v *survey) selfPath(body doc.Doc) string {
+	u, err := url.Parse(v.hosts.normalise(doc.String(body, "_links", "self", "href")))
+	if err != nil || u.Host == "" || !strings.HasPrefix(v.hosts.base, "https://"+u.Host) {
+		return ""
+	}
+	if id := identity(body); id != "" && !strings.HasSuffix(u.Path, "/"+id) {
+		return ""
+	}
+	return u.Path
+}
+
+// families tell by an id's prefix where an object of which only the id is known lives.
+var families = map[string]string{
+	"00g": "/api/v1/groups/", "00u": "/api/v1/users/", "nzo": "/api/v1/zones/",
+}
+
+// references adds what is only ever named: by paths and bodies of requests that Okta
+// fulfilled.
+func (v *survey) references() {
+	for _, s := range v.run.Steps {
+		if !s.ok() {
+			continue
+		}
+		ids := map[string]bool{}
+		collectIDs(s.sent, ids)
+		collectIDs(s.Path, ids)
+		for id := range ids {
+			family, known := families[id[:min(3, len(id))]]
+			if !known || v.made[id] || v.answered[id] || v.given[family+id] != nil {
+				continue
+			}
+			v.given[family+id] = &given{path: family + id, body: doc.Doc{"id": id}}
+		}
+	}
+}
+
+// order lists what is given, parents before children.
+func (v *survey) order() []*given {
+	out := make([]*given, 0, len(v.given))
+	for _, g := range v.given {
+		out = append(out, g)
+	}
+	slices.SortFunc(out, func(a, b *given) int {
+		return cmp.Or(cmp.Compare(a.from, b.from), cmp.Compare(strings.Count(a.path, "/"), strings.Count(b.path, "/")),
+			cmp.Compare(rank(a.path), rank(b.path)), cmp.Compare(a.path, b.path))
+	})
+	return out
+}
+
+// ranks order families of equal depth: what others refer to comes first.
+var ranks = []string{"/api/v1/org", "/api/v1/meta/types", "/api/v1/meta/schemas", "/api/v1/zones/", "/api/v1/groups/", "/api/v1/users/", "/api/v1/apps/", "/api/v1/policies/"}
+
+func rank(path string) int {
+	for i, r := range ranks {
+		if strings.HasPrefix(path, r) {
+			return i
+		}
+	}
+	return len(ranks)
+}
