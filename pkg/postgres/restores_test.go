@@ -2,6 +2,7 @@ package postgres_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -174,28 +175,35 @@ func TestPlanStaysWhatWasApproved(t *testing.T) {
 	}
 }
 
+func (s surgery) cancel(t *testing.T) error {
+	t.Helper()
+	return s.api.As(t.Context(), s.acme.Proof, func(tx *postgres.Tx) error {
+		_, err := restores.Cancel(t.Context(), tx, s.restore.ID)
+		return err
+	})
+}
+
 func TestRestoreIsCancelledBeforeItWrites(t *testing.T) {
 	t.Parallel()
-	s := newSurgery(t)
-	s.plan(t)
-	cancel := func() error {
-		return s.api.As(t.Context(), s.acme.Proof, func(tx *postgres.Tx) error {
-			_, err := restores.Cancel(t.Context(), tx, s.restore.ID)
-			return err
-		})
-	}
-	if _, err := s.approve("sha256:1"); err != nil {
-		t.Fatal(err)
-	}
-	s.to(t, restores.Applying)
-	if err := cancel(); !problem.Is(err, problem.Stale) {
-		t.Errorf("cancelled while applying: %v", err)
+	for state, hint := range map[restores.State]string{
+		restores.Applying: "to stop it, deactivate the write app", restores.Waiting: "keep the write app deactivated",
+		restores.Closing: "deactivate the write app in the org, and it ends", restores.Stopped: "it has ended",
+	} {
+		s := newSurgery(t)
+		s.plan(t)
+		if _, err := s.approve("sha256:1"); err != nil {
+			t.Fatal(err)
+		}
+		s.to(t, restores.Applying)
+		if state != restores.Applying {
+			s.to(t, state)
+		}
+		if err := s.cancel(t); !problem.Is(err, problem.Stale) || !strings.Contains(problem.Of(err).Hint, hint) {
+			t.Errorf("cancelled while %s: %v", state, err)
+		}
 	}
 	other := newSurgery(t)
-	if err := other.api.As(t.Context(), other.acme.Proof, func(tx *postgres.Tx) error {
-		_, err := restores.Cancel(t.Context(), tx, other.restore.ID)
-		return err
-	}); err != nil {
+	if err := other.cancel(t); err != nil {
 		t.Error(err)
 	}
 	if got := other.get(t); got.State != restores.Cancelled || got.EndedAt == nil {

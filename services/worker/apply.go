@@ -257,8 +257,8 @@ func (r *restoring) storeReceipt(ctx context.Context, plan restore.Plan, entries
 	if receipt.Failed+receipt.Skipped > 0 {
 		to, action = restores.Closing, "stop_restore"
 	}
-	e := r.event(action, fmt.Sprintf("%d written, %d failed, %d skipped, %d differences",
-		receipt.Made, receipt.Failed, receipt.Skipped, len(report.Differences)))
+	e := r.event(action, fmt.Sprintf("%d written, %d failed, %d skipped, %s",
+		receipt.Made, receipt.Failed, receipt.Skipped, count(int64(len(report.Differences)), "difference")))
 	err = r.change(ctx, e, func(tx *postgres.Tx) error {
 		if err := restores.SetReceipt(ctx, tx, r.lease, shut); err != nil {
 			return err

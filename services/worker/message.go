@@ -304,7 +304,7 @@ func receiptText(place notify.Place, r restore.Receipt) notify.RestoreReceipt {
 	}
 	if r.Failed+r.Skipped > 0 {
 		out.Outcome = "stopped"
-		out.Problem = notify.Text(fmt.Sprintf("%d of %d writes were not made", r.Failed+r.Skipped, len(r.Lines)))
+		out.Problem = notify.Text(fmt.Sprintf("of %s, %d failed and %d skipped", count(int64(len(r.Lines)), "write"), r.Failed, r.Skipped))
 	}
 	return out
 }

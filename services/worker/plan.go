@@ -145,7 +145,7 @@ func (r *restoring) storePlan(ctx context.Context, plan restore.Plan) error {
 	if err != nil {
 		return err
 	}
-	e := r.event("plan_restore", fmt.Sprintf("%d steps, %d left out, %s", len(plan.Steps), len(plan.LeftOut), digest))
+	e := r.event("plan_restore", fmt.Sprintf("%s, %d left out, %s", count(int64(len(plan.Steps)), "step"), len(plan.LeftOut), digest))
 	return r.change(ctx, e, func(tx *postgres.Tx) error { return restores.SetPlan(ctx, tx, r.lease, shut, digest) })
 }
 

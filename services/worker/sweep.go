@@ -47,7 +47,7 @@ func (s *Service) sweepRepository(ctx context.Context, u work.Unit, a job.SweepR
 	swept, err := repo.Sweep(ctx, repository.SweepOptions{Before: s.Now().Add(-rubbishAfter), Keep: keep})
 	if swept.Objects > 0 {
 		e := work.Event{At: s.Now(), Action: "sweep_repository", TargetType: "connection", TargetID: a.ConnectionID,
-			Detail: fmt.Sprintf("%d objects that belonged to no snapshot, %d bytes", swept.Objects, swept.Bytes)}
+			Detail: count(swept.Objects, "object") + " that belonged to no snapshot, " + count(swept.Bytes, "byte")}
 		if told := s.tell(ctx, u, ring, e); told != nil {
 			return work.End{}, fmt.Errorf("note that %d objects were removed: %w", swept.Objects, told)
 		}

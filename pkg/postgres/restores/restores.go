@@ -133,7 +133,8 @@ func Approve(ctx context.Context, tx *postgres.Tx, id, digest string) (Restore, 
 			p.Field = "digest"
 			return p
 		}
-		return problem.New(problem.Stale, "the restore is %s, and only a planned one is approved", r.State)
+		return problem.New(problem.Stale, "the restore is %s, and only a planned one is approved", r.State).
+			WithHint("%s", r.State.onward())
 	}, digest)
 }
 
@@ -147,7 +148,7 @@ func Apply(ctx context.Context, tx *postgres.Tx, id string) (Restore, error) {
 		if r.State == Planning || r.State == Planned {
 			return problem.New(problem.Conflict, "the plan is not approved").WithHint("approve its digest first")
 		}
-		return problem.New(problem.Stale, "the restore is %s already", r.State)
+		return problem.New(problem.Stale, "the restore is %s already", r.State).WithHint("%s", r.State.onward())
 	})
 	if err != nil {
 		return r, err
@@ -161,8 +162,25 @@ func Cancel(ctx context.Context, tx *postgres.Tx, id string) (Restore, error) {
 		update restores set state = 'cancelled', ended_at = now()
 		where id = as_uuid($1) and state in ('planning', 'planned', 'approved', 'waiting') and window_opened_at is null
 		returning `+columns, func(r Restore) error {
-		return problem.New(problem.Stale, "the restore is %s, and cannot be cancelled any more", r.State)
+		return problem.New(problem.Stale, "the restore is %s, and cannot be cancelled any more", r.State).WithHint("%s", r.State.onward())
 	})
+}
+
+// onward is what a person can do who wanted something else of a restore in this state.
+func (s State) onward() string {
+	switch s {
+	case Planning:
+		return "wait until it is planned"
+	case Planned, Approved:
+		return "read its plan, then go on with it or cancel it"
+	case Waiting:
+		return "keep the write app deactivated: nothing more is written, and it ends by itself"
+	case Applying:
+		return "to stop it, deactivate the write app in the org: what was written stays, and nothing more is written"
+	case Verifying, Verified, Closing:
+		return "everything is written: deactivate the write app in the org, and it ends"
+	}
+	return "it has ended: see how, and plan another restore for what is still to be done"
 }
 
 // move runs an update that asks for a state; when it finds no row, why says what to
