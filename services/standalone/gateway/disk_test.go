@@ -138,17 +138,54 @@ func (c *client) wants(key, content string) {
 	c.look(key)
 }
 
-// operations are what a client does to the key, how it begins and how it must end.
-var operations = []struct {
+// operation is what a client does to the key, how it begins and how it must end.
+type operation struct {
 	name          string
 	before, after string // "": no object
 	do            func(*client) error
 	syncs         int // the least that it takes
-}{
-	// The file, its folders a, users, b, and the root; the file once more to settle.
+}
+
+var operations = []operation{
+	// The file; once it is named the file again, its folders a, users, b, and the root.
 	{"create", "", "new", func(c *client) error { return c.create(key, "new") }, 6},
 	{"replace", "old", "new", func(c *client) error { return c.replace(key, "new") }, 6},
 	{"delete", "old", "", func(c *client) error { return c.remove(key) }, 1},
+}
+
+// start gives a client of a store as the operation finds it.
+func (o operation) start(t *testing.T) *client {
+	t.Helper()
+	c := newClient(t)
+	if o.before != "" {
+		if err := c.create(key, o.before); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.wants(key, o.before)
+	return c
+}
+
+// fails makes the operation, which must not be told to be done.
+func (o operation) fails(c *client, broken func(step int) error) {
+	c.t.Helper()
+	c.platter.breaks(broken)
+	if err := o.do(c); done(err) {
+		c.t.Errorf("told that it is done: %v", err)
+	}
+}
+
+// finish makes the operation again, on a disk that works.
+func (o operation) finish(c *client) {
+	c.t.Helper()
+	c.platter.breaks(nil)
+	if err := o.do(c); !done(err) {
+		c.t.Fatalf("again: %v", err)
+	}
+	if last, _ := c.platter.lasts(key); last != o.after { // before a question makes it good
+		c.t.Errorf("told that it is done, and %q lasts; want %q", last, o.after)
+	}
+	c.wants(key, o.after)
 }
 
 // done is the answer to an operation that says that it is done; the second time, a
@@ -157,72 +194,69 @@ func done(err error) bool {
 	return err == nil || errors.Is(err, s3err.GetPreconditionFailedErr(s3err.ConditionIfNoneMatch))
 }
 
-// TestTellsOnlyWhatLasts lets each sync of each operation fail once, lets the process
-// be killed at each and the power be cut at each, and tries the operation again: who
-// is told something at any time, is told what lasts.
+// ways are how an operation fails at the sync of one step, and who goes on.
+var ways = []struct {
+	name string
+	fail func(o operation, c *client, step int) *client
+}{
+	{"fails", func(o operation, c *client, step int) *client {
+		o.fails(c, between(step, step))
+		return c
+	}},
+	{"stays broken", func(o operation, c *client, step int) *client {
+		for range 2 {
+			o.fails(c, between(step, forever))
+			c.look(key)
+		}
+		return c
+	}},
+	{"panics", func(o operation, c *client, step int) (same *client) {
+		same = c
+		defer func() {
+			if r := recover(); r != errPlatter {
+				c.t.Errorf("recovered %v", r)
+			}
+			c.platter.breaks(nil)
+			c.look(key)
+		}()
+		o.fails(c, func(at int) error {
+			if at == step {
+				panic(errPlatter)
+			}
+			return nil
+		})
+		return same
+	}},
+	{"killed", func(o operation, c *client, step int) *client {
+		o.fails(c, between(step, forever))
+		again := serve(c.t, c.disk.folder, c.platter)
+		again.look(key)
+		return again
+	}},
+	{"power cut", func(o operation, c *client, step int) *client {
+		o.fails(c, between(step, forever))
+		left := c.platter.cut()
+		again := serve(c.t, left, newPlatter(c.t, left.root()))
+		again.look(key)
+		return again
+	}},
+}
+
+// TestTellsOnlyWhatLasts lets each sync of each operation fail in each way, and makes
+// the operation again: who is told something at any time, is told what lasts.
 func TestTellsOnlyWhatLasts(t *testing.T) {
 	for _, o := range operations {
-		start := func(t *testing.T) *client {
-			t.Helper()
-			c := newClient(t)
-			if o.before != "" {
-				if err := c.create(key, o.before); err != nil {
-					t.Fatal(err)
-				}
-			}
-			c.wants(key, o.before)
-			return c
-		}
-		finish := func(t *testing.T, c *client) {
-			t.Helper()
-			c.look(key)
-			if err := o.do(c); !done(err) {
-				t.Fatalf("again: %v", err)
-			}
-			c.wants(key, o.after)
-		}
-		steps := count(t, start(t), o.do)
+		steps := count(t, o.start(t), o.do)
 		if steps < o.syncs {
 			t.Fatalf("%s takes %d syncs, want %d", o.name, steps, o.syncs)
 		}
 		for step := range steps {
-			t.Run(fmt.Sprintf("%s/%d/fails", o.name, step), func(t *testing.T) {
-				c := start(t)
-				c.platter.breaks(once(step))
-				if err := o.do(c); done(err) {
-					t.Error("told that it is done")
-				}
-				finish(t, c)
-			})
-			t.Run(fmt.Sprintf("%s/%d/stays broken", o.name, step), func(t *testing.T) {
-				c := start(t)
-				c.platter.breaks(from(step))
-				for range 2 {
-					if err := o.do(c); done(err) {
-						t.Error("told that it is done")
-					}
-					c.look(key)
-				}
-				c.platter.breaks(nil)
-				finish(t, c)
-			})
-			t.Run(fmt.Sprintf("%s/%d/killed", o.name, step), func(t *testing.T) {
-				c := start(t)
-				c.platter.breaks(from(step))
-				if err := o.do(c); done(err) {
-					t.Error("told that it is done")
-				}
-				finish(t, serve(t, c.disk.folder, c.platter))
-			})
-			t.Run(fmt.Sprintf("%s/%d/power cut", o.name, step), func(t *testing.T) {
-				c := start(t)
-				c.platter.breaks(from(step))
-				if err := o.do(c); done(err) {
-					t.Error("told that it is done")
-				}
-				left := c.platter.cut()
-				finish(t, serve(t, left, newPlatter(t, left.root())))
-			})
+			for _, w := range ways {
+				t.Run(fmt.Sprintf("%s/%d/%s", o.name, step, w.name), func(t *testing.T) {
+					c := o.start(t)
+					o.finish(w.fail(o, c, step))
+				})
+			}
 		}
 	}
 }
@@ -250,6 +284,9 @@ func TestRefusalSyncs(t *testing.T) {
 	if err := c.create("users/a", "ours"); !done(err) || err == nil {
 		t.Errorf("put over a copied object: %v", err)
 	}
+	if last, _ := c.platter.lasts("users/a"); last != "copied" {
+		t.Errorf("told that it stands, and %q lasts", last)
+	}
 	c.wants("users/a", "copied")
 }
 
@@ -267,26 +304,21 @@ func TestFailsOnTheWay(t *testing.T) {
 			return err
 		},
 		"sync": func(c *client) error {
-			c.platter.breaks(once(0))
+			c.platter.breaks(between(0, 0))
 			return c.create(key, "lost")
 		},
 		"name": func(c *client) error {
-			// In the moment before the file is named, its folder turns into a file.
-			parent := c.disk.path(bucket, "users/a")
-			c.platter.breaks(func(step int) error {
-				if step > 0 {
-					return nil
-				}
-				return errors.Join(os.Remove(parent), os.WriteFile(parent, nil, 0o600))
-			})
-			err := c.create(key, "lost")
-			return errors.Join(err, os.Remove(parent))
+			return c.spoilt(func(parent string) error { return os.WriteFile(parent, nil, 0o600) })
+		},
+		"name that the gateway takes for given": func(c *client) error {
+			return c.spoilt(func(parent string) error { return os.Symlink("nowhere", parent) })
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := newClient(t)
-			if err := fail(c); err == nil || done(err) {
-				t.Fatalf("told that it is done: %v", err)
+			err := fail(c)
+			if err == nil || done(err) || errors.Is(err, s3err.GetAPIError(s3err.ErrExistingObjectIsDirectory)) {
+				t.Fatalf("told %v", err)
 			}
 			c.platter.breaks(nil)
 			c.wants(key, "")
@@ -299,6 +331,23 @@ func TestFailsOnTheWay(t *testing.T) {
 			c.wants(key, "whole")
 		})
 	}
+}
+
+// spoilt puts the object, whose folder turns into something else in the moment before
+// the object gets its name.
+func (c *client) spoilt(by func(parent string) error) error {
+	parent := c.disk.path(bucket, "users/a")
+	c.platter.breaks(func(step int) error {
+		if step > 0 {
+			return nil
+		}
+		return errors.Join(os.Remove(parent), by(parent))
+	})
+	err := c.create(key, "lost")
+	if e := os.Remove(parent); e != nil {
+		c.t.Error(e)
+	}
+	return err
 }
 
 // TestWaitsForWhatIsUnderWay: an object whose folders are being synced can be seen,
@@ -419,7 +468,7 @@ func TestManyAtOnce(t *testing.T) {
 // TestDeletesAnObjectThatIsOwed: what is owed to an object ends with it.
 func TestDeletesAnObjectThatIsOwed(t *testing.T) {
 	c := newClient(t)
-	c.platter.breaks(once(2))
+	c.platter.breaks(between(2, 2))
 	if err := c.create(key, "new"); !errors.Is(err, errPlatter) {
 		t.Fatal(err)
 	}

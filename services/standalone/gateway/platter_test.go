@@ -41,11 +41,8 @@ func (p *platter) breaks(broken func(step int) error) {
 	p.steps, p.broken = 0, broken
 }
 
-// once breaks the sync of one step, from those of the step on.
-func once(at int) func(int) error { return between(at, at) }
-func from(at int) func(int) error { return between(at, 1<<30) }
-
-func between(first, last int) func(int) error {
+// between breaks the syncs from the first step to the last.
+func between(first, last int) func(step int) error {
 	return func(step int) error {
 		if step < first || step > last {
 			return nil
@@ -53,6 +50,9 @@ func between(first, last int) func(int) error {
 		return errPlatter
 	}
 }
+
+// forever is after the last step.
+const forever = 1 << 30
 
 func (p *platter) sync(f *os.File) error {
 	p.mu.Lock()
