@@ -114,9 +114,11 @@ func (b *branch) walk(parts []string) (*branch, []string) {
 // operations lists everything that the simulator offers.
 func operations() []operation {
 	var all []operation
+	// Hand-written operations come last: they stand before those of a kind on the same path.
 	for _, subject := range [][]operation{
+		kindOperations(),
 		userOperations(), groupOperations(), groupRuleOperations(), appOperations(), assignmentOperations(),
-		policyOperations(), collectionOperations(), roleOperations(), logOperations(), metaOperations(), oauthOperations(),
+		policyOperations(), roleOperations(), logOperations(), metaOperations(), oauthOperations(),
 	} {
 		all = append(all, subject...)
 	}

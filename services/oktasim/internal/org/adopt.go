@@ -42,7 +42,6 @@ func adopters() []adopter {
 		at("api/v1/apps/*/credentials/secrets/*", adoptAppSecret),
 		at("api/v1/policies/*", adoptPolicy),
 		at("api/v1/policies/*/rules/*", adoptPolicyRule),
-		at("api/v1/zones/*", adoptZone),
 	}
 }
 
@@ -57,6 +56,9 @@ func (o *Org) Adopt(path string, body doc.Doc) error {
 		if ids, ok := pathIDs(a.pattern, parts); ok {
 			return a.take(o, ids, doc.Clone(body))
 		}
+	}
+	if k, values := kindAt(path); k != nil {
+		return o.adoptKind(k, values, body)
 	}
 	return ErrUnadoptable
 }
@@ -107,6 +109,7 @@ func (o *Org) rename(from, to string) {
 		a.AccessPolicy = renamed(a.AccessPolicy, from, to)
 		a.ProfileEnrollment = renamed(a.ProfileEnrollment, from, to)
 	}
+	o.renameInKinds(from, to)
 }
 
 func renamed(id, from, to string) string {
@@ -297,24 +300,5 @@ func adoptRole(o *Org, ids []string, body doc.Doc) error {
 		return ErrUnadoptable
 	}
 	o.roles[ids[0]] = append(slices.DeleteFunc(o.roles[ids[0]], func(x *RoleAssignment) bool { return x.ID == r.ID }), r)
-	return nil
-}
-
-func adoptZone(o *Org, ids []string, body doc.Doc) error {
-	for id, x := range o.collections["zones"].Objects {
-		if x.System && doc.String(x.Body, "name") == doc.String(body, "name") {
-			delete(o.collections["zones"].Objects, id)
-			o.collections["zones"].order.remove(id)
-			o.rename(id, ids[0])
-		}
-	}
-	x := &Object{
-		ID: ids[0], Status: cmp.Or(doc.String(body, "status"), Active), System: doc.Bool(body, "system"),
-		Created: stampIn(body, "created", 0), LastUpdated: stampIn(body, "lastUpdated", 0), Body: body,
-	}
-	for _, f := range []string{"id", "status", "system", "created", "lastUpdated", "_links"} {
-		delete(body, f)
-	}
-	o.put(zones, x)
 	return nil
 }

@@ -53,29 +53,31 @@ type Info struct {
 	System    string `json:"systemPrincipalId"`
 	// SigningKid names the key that signs SAML assertions and id tokens.
 	SigningKid string `json:"signingKid"`
+	// Unlicensed are the features that the org lacks; a new org has all.
+	Unlicensed []string `json:"unlicensed,omitempty"`
 }
 
 // data is everything that is saved, restored and compared.
 type data struct {
-	ids         ident.Source
-	info        Info
-	users       map[string]*User
-	userOrder   index
-	logins      map[string]*User
-	groups      map[string]*Group
-	groupOrder  index
-	rules       map[string]*GroupRule
-	ruleOrder   index
-	apps        map[string]*App
-	appOrder    index
-	policies    map[string]*Policy
-	collections map[string]*Collection
-	roles       map[string][]*RoleAssignment
-	tokens      map[string]*Token
-	access      map[string]*AccessToken
-	assertions  map[string]Stamp
-	schemas     map[string]doc.Doc
-	log         []*Event
+	ids        ident.Source
+	info       Info
+	users      map[string]*User
+	userOrder  index
+	logins     map[string]*User
+	groups     map[string]*Group
+	groupOrder index
+	rules      map[string]*GroupRule
+	ruleOrder  index
+	apps       map[string]*App
+	appOrder   index
+	policies   map[string]*Policy
+	shelves    map[string]*shelf
+	roles      map[string][]*RoleAssignment
+	tokens     map[string]*Token
+	access     map[string]*AccessToken
+	assertions map[string]Stamp
+	schemas    map[string]doc.Doc
+	log        []*Event
 }
 
 // New makes an org as Okta hands it over: Everyone, the default user type, the system
@@ -117,19 +119,19 @@ func (o *Org) At(t time.Time, f func()) {
 
 func emptyData(seed uint64) data {
 	return data{
-		ids:         ident.Source{Seed: seed},
-		users:       map[string]*User{},
-		logins:      map[string]*User{},
-		groups:      map[string]*Group{},
-		rules:       map[string]*GroupRule{},
-		apps:        map[string]*App{},
-		policies:    map[string]*Policy{},
-		collections: map[string]*Collection{},
-		roles:       map[string][]*RoleAssignment{},
-		tokens:      map[string]*Token{},
-		access:      map[string]*AccessToken{},
-		assertions:  map[string]Stamp{},
-		schemas:     map[string]doc.Doc{},
+		ids:        ident.Source{Seed: seed},
+		users:      map[string]*User{},
+		logins:     map[string]*User{},
+		groups:     map[string]*Group{},
+		rules:      map[string]*GroupRule{},
+		apps:       map[string]*App{},
+		policies:   map[string]*Policy{},
+		shelves:    map[string]*shelf{},
+		roles:      map[string][]*RoleAssignment{},
+		tokens:     map[string]*Token{},
+		access:     map[string]*AccessToken{},
+		assertions: map[string]Stamp{},
+		schemas:    map[string]doc.Doc{},
 	}
 }
 
@@ -149,7 +151,7 @@ func (o *Org) bootstrap(opt Options) {
 	o.putGroup(everyone)
 	o.bootstrapSchemas(now)
 	o.bootstrapPolicies(now)
-	o.bootstrapZones(now)
+	o.seedKinds()
 }
 
 // View runs f while nobody changes the org.
@@ -225,8 +227,8 @@ func (o *Org) Counts() map[string]int {
 		n["app_groups"] += len(a.Groups)
 		n["app_users"] += len(a.Users)
 	}
-	for name, c := range o.collections {
-		n[name] = len(c.Objects)
+	for _, k := range Kinds() {
+		n[k.Name] = len(o.shelf(k).objects)
 	}
 	return n
 }

@@ -296,7 +296,7 @@ func (o *Org) checkRefs(conditions doc.Doc) error {
 }
 
 func (o *Org) knownZone(id string) bool {
-	return id == "ALL_ZONES" || o.collections["zones"].Objects[id] != nil
+	return id == "ALL_ZONES" || o.has("zones", id)
 }
 
 // rank puts p at the wanted place among the policies of its type, the last before the

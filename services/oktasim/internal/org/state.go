@@ -79,8 +79,8 @@ func (o *Org) objects() Objects {
 		}
 		x.Groups = append(x.Groups, g)
 	}
-	for name, c := range o.collections {
-		x.Collections[name] = ordered(c.Objects)
+	for _, k := range Kinds() {
+		x.Collections[k.Name] = ordered(o.shelf(k).objects)
 	}
 	return x
 }
@@ -149,12 +149,13 @@ func restore(s State) (data, error) {
 	for _, p := range x.Policies {
 		tmp.policies[p.ID] = p
 	}
-	for name := range Definitions() {
-		tmp.collections[name] = &Collection{Objects: map[string]*Object{}}
-	}
 	for name, objects := range x.Collections {
+		k := KindNamed(name)
+		if k == nil {
+			return data{}, fmt.Errorf("read state: there is no kind %s", name)
+		}
 		for _, obj := range objects {
-			tmp.put(Definition{Name: name}, obj)
+			tmp.putObject(k, obj)
 		}
 	}
 	if x.Roles != nil {

@@ -10,89 +10,104 @@ import (
 	"imago/services/oktasim/internal/failure"
 )
 
-// zones are the network zones.
-var zones = Definition{
-	Name: "zones", Prefix: "nzo", Class: "NetworkZone", Target: "NetworkZone", Event: "zone",
-	Max: 200, Default: 200, Fill: fillZone, Changed: zoneChanged,
+// zoneKinds are the network zones.
+func zoneKinds() []Kind {
+	inUse := failure.Invalid("status", "status: It is used in a policy and cannot be deactivated")
+	return []Kind{{
+		Name: "zones", Path: "/api/v1/zones/{zoneId}", Prefix: "nzo", Class: "NetworkZone",
+		Scope: "okta.networkZones", Area: AreaZones,
+		Verbs: crud(200), Operations: switches(200, TheObject),
+		Page:   Page{Default: 200, Max: 200, Filter: []string{"*"}},
+		Stamps: dated, LateStamp: true,
+		Fields: []Field{
+			{Path: "type", Required: true, Enum: []string{"IP", "DYNAMIC", "DYNAMIC_V2"}, Mode: Fixed, Keep: true},
+			{Path: "name", Required: true, Unique: InOrg, Max: 128},
+			{Path: "status", Enum: []string{Active, Inactive}, Default: Active, Keep: true},
+			{Path: "usage", Enum: []string{"POLICY", "BLOCKLIST"}, Default: "POLICY"},
+			{Path: "system", Type: Bool, Mode: ReadOnly, Default: false},
+			{Path: "gateways", Type: List, Null: true, When: is("type", "IP"), Example: []any{doc.Doc{"type": "CIDR", "value": "192.0.2.0/24"}}},
+			{Path: "proxies", Type: List, Null: true, When: is("type", "IP")},
+			{Path: "locations", Type: List, Null: true, When: is("type", "DYNAMIC")},
+			{Path: "proxyType", Null: true, When: is("type", "DYNAMIC")},
+			{Path: "asns", Type: List, When: is("type", "DYNAMIC")},
+			{Path: "locations", Type: Map, Default: bothSides, When: is("type", "DYNAMIC_V2")},
+			{Path: "ipServiceCategories", Type: Map, Default: bothSides, When: is("type", "DYNAMIC_V2")},
+			{Path: "asns", Type: Map, Default: bothSides, When: is("type", "DYNAMIC_V2")},
+		},
+		Links:  []Link{self("GET PUT DELETE")},
+		Events: present("zone"),
+		// Recordings always deactivate before they delete; the refusals are assumptions.
+		Refusals: []Refusal{
+			{On: []string{"deactivate"}, When: is("system", true), With: failure.Invalid("status", "status: A system object cannot be deactivated")},
+			{On: []string{remove}, When: is("system", true), With: failure.Invalid("id", "id: A system object cannot be deleted")},
+			{On: []string{remove}, When: is("status", Active), With: failure.Invalid("status", "status: It must be deactivated before it can be deleted")},
+		},
+		Seeds: []Seed{
+			{Body: doc.Doc{"type": "IP", "name": "LegacyIpZone", "system": true}},
+			{Body: doc.Doc{"type": "IP", "name": "BlockedIpZone", "usage": "BLOCKLIST", "system": true}},
+		},
+		Check: func(c *Change) error {
+			if (c.Verb == "deactivate" || c.Verb == remove) && c.Org.mentioned(c.Object.ID) {
+				return inUse
+			}
+			return nil
+		},
+		Fill: fillZone, After: zoneChanged,
+	}}
 }
 
-// bootstrapZones makes the two zones that every org has.
-func (o *Org) bootstrapZones(now Stamp) {
-	for _, z := range []struct{ name, usage string }{{"LegacyIpZone", "POLICY"}, {"BlockedIpZone", "BLOCKLIST"}} {
-		o.put(zones, &Object{
-			ID: o.ids.ID("nzo"), Status: Active, System: true, Created: now, LastUpdated: now,
-			Body: doc.Doc{"type": "IP", "name": z.name, "usage": z.usage, "gateways": nil, "proxies": nil},
-		})
-	}
-}
+func bothSides(*Change) any { return doc.Doc{"include": []any{}, "exclude": []any{}} }
 
-func zoneChanged(o *Org, by *Cause, d Definition, before doc.Doc, x *Object) {
-	was, is := doc.String(before, "usage"), doc.String(x.Body, "usage")
+func zoneChanged(c *Change) {
+	was, is := doc.String(c.Before, "usage"), doc.String(c.Body, "usage")
 	switch {
+	case c.Before == nil:
 	case was != "BLOCKLIST" && is == "BLOCKLIST":
-		o.Note(by, "zone.make_blacklist", nil, x.party(d))
+		c.Org.Note(c.By, "zone.make_blacklist", nil, c.Kind.party(c.Object))
 	case was == "BLOCKLIST" && is != "BLOCKLIST":
-		o.Note(by, "zone.remove_blacklist", nil, x.party(d))
+		c.Org.Note(c.By, "zone.remove_blacklist", nil, c.Kind.party(c.Object))
 	}
 }
 
-func fillZone(o *Org, old *Object, body doc.Doc) (doc.Doc, error) {
-	t := doc.String(body, "type")
-	if old != nil && t != "" && t != doc.String(old.Body, "type") {
-		return nil, failure.Invalid("type", "type: The type of a zone cannot be changed")
-	}
-	if old != nil && t == "" {
-		t = doc.String(old.Body, "type")
-	}
-	usage := doc.String(body, "usage")
-	if usage == "" {
-		usage = "POLICY"
-	}
-	if usage != "POLICY" && usage != "BLOCKLIST" {
-		return nil, failure.Invalid("usage", "usage: The field must be POLICY or BLOCKLIST")
-	}
-	z := doc.Doc{"type": t, "name": body["name"], "usage": usage}
-	switch t {
+// fillZone writes addresses and locations as Okta does.
+func fillZone(c *Change) error {
+	z := c.Body
+	switch doc.String(z, "type") {
 	case "IP":
-		return fillIPZone(z, body, old != nil && old.System)
+		return fillIPZone(c)
 	case "DYNAMIC":
-		z["locations"], z["proxyType"] = locations(body["locations"]), body["proxyType"]
-		if asns, ok := body["asns"].([]any); ok {
-			z["asns"] = doc.Clone(asns)
-		}
-		return z, nil
+		z["locations"] = locations(z["locations"])
 	case "DYNAMIC_V2":
 		for _, list := range []string{"locations", "ipServiceCategories", "asns"} {
-			z[list] = lists(doc.Object(body, list))
+			z[list] = lists(doc.Object(z, list))
 		}
-		return z, nil
-	case "":
-		return nil, failure.Missing("type")
 	}
-	return nil, failure.Invalid("type", "type: The field must be IP, DYNAMIC or DYNAMIC_V2")
+	return nil
 }
 
-func fillIPZone(z, body doc.Doc, system bool) (doc.Doc, error) {
+func fillIPZone(c *Change) error {
+	z := c.Body
+	if doc.Bool(c.Before, "system") {
+		z["name"], z["system"] = c.Before["name"], true
+	}
 	for _, list := range []string{"gateways", "proxies"} {
-		entries, ok := body[list].([]any)
-		z[list] = nil
+		entries, ok := z[list].([]any)
 		if !ok || len(entries) == 0 {
+			z[list] = nil
 			continue
 		}
-		out := make([]any, len(entries))
 		for i, e := range entries {
 			address, err := zoneAddress(list, e)
 			if err != nil {
-				return nil, err
+				return err
 			}
-			out[i] = address
+			entries[i] = address
 		}
-		z[list] = out
 	}
-	if z["gateways"] == nil && z["proxies"] == nil && !system {
-		return nil, failure.Invalid("gateways", "gateways: At least one gateway or proxy is required")
+	if z["gateways"] == nil && z["proxies"] == nil && !doc.Bool(z, "system") {
+		return failure.Invalid("gateways", "gateways: At least one gateway or proxy is required")
 	}
-	return z, nil
+	return nil
 }
 
 // zoneAddress checks one entry and writes a single address as a range (recorded).

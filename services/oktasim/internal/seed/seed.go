@@ -196,7 +196,7 @@ func (b *builder) app(body doc.Doc, groups ...string) *org.App {
 func (b *builder) zone(body doc.Doc) string {
 	var id string
 	b.step(func() error {
-		x, err := b.org.CreateObject(nil, org.Definitions()["zones"], body)
+		x, err := b.org.CreateObject(org.KindNamed("zones"), nil, org.Request{Given: body})
 		if err != nil {
 			return fmt.Errorf("make zone %s: %w", body["name"], err)
 		}

@@ -1,0 +1,305 @@
+package api
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+
+	"imago/services/oktasim/internal/doc"
+	"imago/services/oktasim/internal/filter"
+	"imago/services/oktasim/internal/org"
+)
+
+// kindOperations offers every kind under its paths.
+func kindOperations() []operation {
+	var all []operation
+	for _, k := range org.Kinds() {
+		all = append(all, operationsOf(k)...)
+	}
+	return all
+}
+
+func operationsOf(k *org.Kind) []operation {
+	var all []operation
+	add := func(offered bool, method, path string, write bool, run func(*call, *org.Kind) error) {
+		if !offered {
+			return
+		}
+		scope := k.Scope + ".read"
+		if write {
+			scope = k.Scope + ".manage"
+		}
+		all = append(all, operation{
+			method: method, path: path, scope: scope, area: k.Area, write: write,
+			run: func(c *call) error {
+				if err := c.org.Offers(k); err != nil {
+					return err
+				}
+				return run(c, k)
+			},
+		})
+	}
+	v := k.Verbs
+	add(v.List, "GET", k.Collection(), false, listObjects)
+	add(v.Create != 0, "POST", k.Collection(), true, createObject)
+	add(v.Get, "GET", k.Path, false, showObject)
+	add(v.Replace != "", v.Replace, k.Path, true, replaceObject)
+	add(v.Merge != "", v.Merge, k.Path, true, mergeObject)
+	add(v.Delete != 0, "DELETE", k.Path, true, deleteObject)
+	for i := range k.Operations {
+		op := &k.Operations[i]
+		method := op.Method
+		if method == "" {
+			method = "POST"
+		}
+		add(true, method, k.Path+"/"+op.Path, !op.Read, func(c *call, k *org.Kind) error { return operate(c, k, op) })
+	}
+	return all
+}
+
+// values are the values of the kind's path variables that the request has, in order.
+func (c *call) values(k *org.Kind) []string {
+	var out []string
+	for _, name := range k.Variables() {
+		if v, ok := c.params[name]; ok {
+			out = append(out, v)
+		}
+	}
+	return out
+}
+
+func (c *call) find(k *org.Kind) (*org.Object, error) { return c.org.FindObject(k, c.values(k)) }
+
+func (c *call) request() (org.Request, error) {
+	body, err := c.optional()
+	return org.Request{By: c.cause(), Given: body, Query: c.query}, err
+}
+
+// body is the answer for an object; late is the time of its update before this one.
+func (c *call) bodyOf(k *org.Kind, x *org.Object, late org.Stamp, inList bool) doc.Doc {
+	return c.org.Show(k, x, org.View{InList: inList, Query: c.query}, late)
+}
+
+func showObject(c *call, k *org.Kind) error {
+	x, err := c.find(k)
+	if err != nil {
+		return err
+	}
+	return c.show(c.bodyOf(k, x, 0, false), nil)
+}
+
+// required reads the request body, which must be there.
+func (c *call) required() (org.Request, error) {
+	body, err := c.object()
+	return org.Request{By: c.cause(), Given: body, Query: c.query}, err
+}
+
+func createObject(c *call, k *org.Kind) error {
+	r, err := c.required()
+	if err != nil {
+		return err
+	}
+	x, err := c.org.CreateObject(k, c.values(k), r)
+	if err != nil {
+		return err
+	}
+	return c.reply(k.Verbs.Create, c.bodyOf(k, x, 0, false))
+}
+
+func replaceObject(c *call, k *org.Kind) error {
+	r, err := c.required()
+	if err != nil {
+		return err
+	}
+	x, err := c.find(k)
+	if err != nil && k.Verbs.Upsert {
+		if x, err = c.org.MakeObject(k, c.values(k), r); err == nil {
+			return c.written(k, x, k.Verbs.ReplaceStatus, 0)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	late, err := c.org.ReplaceObject(k, x, r)
+	if err != nil {
+		return err
+	}
+	return c.written(k, x, k.Verbs.ReplaceStatus, late)
+}
+
+func mergeObject(c *call, k *org.Kind) error {
+	r, err := c.required()
+	if err != nil {
+		return err
+	}
+	x, err := c.find(k)
+	if err != nil {
+		return err
+	}
+	late, err := c.org.MergeObject(k, x, r)
+	if err != nil {
+		return err
+	}
+	return c.written(k, x, k.Verbs.MergeStatus, late)
+}
+
+// written answers an update with the object, or with nothing for 204.
+func (c *call) written(k *org.Kind, x *org.Object, status int, late org.Stamp) error {
+	switch status {
+	case 0:
+		status = http.StatusOK
+	case http.StatusNoContent:
+		return c.done(nil)
+	}
+	return c.reply(status, c.bodyOf(k, x, late, false))
+}
+
+func deleteObject(c *call, k *org.Kind) error {
+	x, err := c.find(k)
+	if err != nil {
+		return err
+	}
+	r, err := c.request()
+	if err != nil {
+		return err
+	}
+	if err := c.org.DeleteObject(k, x, r); err != nil {
+		return err
+	}
+	if k.Verbs.Delete == http.StatusNoContent {
+		return c.done(nil)
+	}
+	return c.reply(k.Verbs.Delete, doc.Doc{})
+}
+
+func operate(c *call, k *org.Kind, op *org.Operation) error {
+	x, err := c.find(k)
+	if err != nil {
+		return err
+	}
+	r, err := c.request()
+	if err != nil {
+		return err
+	}
+	if err := c.org.Operate(k, op, x, r); err != nil {
+		return err
+	}
+	switch {
+	case op.Status == http.StatusNoContent:
+		return c.done(nil)
+	case op.Answer == org.Nothing:
+		c.status = op.Status
+		return nil
+	case op.Answer == org.Braces:
+		return c.reply(op.Status, doc.Doc{})
+	}
+	return c.reply(op.Status, c.bodyOf(k, x, 0, false))
+}
+
+// listObjects answers a list, cut and enveloped as the kind's page says.
+func listObjects(c *call, k *org.Kind) error {
+	found, err := c.org.ListObjects(k, c.values(k))
+	if err != nil {
+		return err
+	}
+	found, err = c.chosen(k, found)
+	if err != nil {
+		return err
+	}
+	p := k.Page
+	if p.Max == 0 {
+		return c.envelope(k, c.bodies(k, found), "")
+	}
+	cut := pages{standard: p.Default, highest: p.Max, strict: p.Strict, silent: p.Silent}
+	n, err := c.limit(cut)
+	if err != nil {
+		return err
+	}
+	found = after(found, c.query.Get("after"))
+	next := ""
+	if len(found) > n {
+		found = found[:n]
+		next = found[n-1].ID
+	}
+	if !p.BodyLinks {
+		c.link(cut, n, next)
+	}
+	return c.envelope(k, c.bodies(k, found), next)
+}
+
+// after leaves out the objects up to the cursor. One that was deleted since leaves
+// those behind its id, as far as the list is in the order of ids.
+func after(list []*org.Object, cursor string) []*org.Object {
+	if cursor == "" {
+		return list
+	}
+	if i := slices.IndexFunc(list, func(x *org.Object) bool { return x.ID == cursor }); i >= 0 {
+		return list[i+1:]
+	}
+	return slices.DeleteFunc(list, func(x *org.Object) bool { return x.ID <= cursor })
+}
+
+func (c *call) bodies(k *org.Kind, list []*org.Object) []any {
+	out := []any{}
+	for _, x := range list {
+		out = append(out, c.bodyOf(k, x, 0, true))
+	}
+	return out
+}
+
+// envelope answers a page of bodies, bare or in the kind's field.
+func (c *call) envelope(k *org.Kind, bodies []any, next string) error {
+	p := k.Page
+	if p.Envelope == "" {
+		return c.array(bodies)
+	}
+	answer := doc.Doc{p.Envelope: bodies}
+	if p.BodyLinks {
+		links := doc.Doc{"self": doc.Doc{"href": c.org.Base() + c.r.URL.RequestURI()}}
+		if next != "" {
+			q := c.r.URL.Query()
+			q.Set("after", next)
+			links["next"] = doc.Doc{"href": c.org.Base() + c.r.URL.EscapedPath() + "?" + q.Encode()}
+		}
+		answer["_links"] = links
+	}
+	return c.show(answer, nil)
+}
+
+// chosen leaves the objects that satisfy the query.
+func (c *call) chosen(k *org.Kind, list []*org.Object) ([]*org.Object, error) {
+	p := k.Page
+	f, err := c.expression("filter", p.Filter)
+	if err != nil {
+		return nil, err
+	}
+	s, err := c.expression("search", p.Search)
+	if err != nil {
+		return nil, err
+	}
+	q := c.query.Get("q")
+	return slices.DeleteFunc(list, func(x *org.Object) bool {
+		get := k.Values(x)
+		return !f.Match(get) || !s.Match(get) || q != "" && len(p.Q) > 0 && !k.Matches(x, q) || !c.equal(p.Equal, get)
+	}), nil
+}
+
+func (c *call) equal(params map[string]string, get filter.Lookup) bool {
+	for name, path := range params {
+		if want := c.query.Get(name); want != "" && !slices.Contains(get(path), any(want)) {
+			return false
+		}
+	}
+	return true
+}
+
+// expression reads filter or search, which may name the attributes; a kind without any
+// ignores the parameter.
+func (c *call) expression(name string, attributes []string) (*filter.Filter, error) {
+	if len(attributes) == 0 {
+		return nil, nil
+	}
+	return c.filter(name, func(a string) bool {
+		return attributes[0] == "*" || slices.ContainsFunc(attributes, func(known string) bool { return strings.EqualFold(known, a) })
+	})
+}

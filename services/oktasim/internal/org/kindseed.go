@@ -1,0 +1,83 @@
+package org
+
+import (
+	"fmt"
+	"strings"
+
+	"imago/services/oktasim/internal/doc"
+)
+
+// seedKinds makes what a new org has of the kinds at the top and below other seeds.
+func (o *Org) seedKinds() {
+	for _, k := range Kinds() {
+		if k.parent == nil && k.anchor == nil {
+			o.seedHome(k, "")
+		}
+	}
+}
+
+// seedBelow makes what every new object of the kind has below it.
+func (o *Org) seedBelow(k *Kind, x *Object) {
+	for _, child := range Kinds() {
+		if child.parent == k {
+			o.seedHome(child, x.place())
+		}
+	}
+}
+
+// seedAnchor makes what every new user, group, app or policy has below it.
+func (o *Org) seedAnchor(name, id string) {
+	for _, k := range Kinds() {
+		if k.anchor != nil && k.anchor.name == name {
+			o.seedHome(k, id)
+		}
+	}
+}
+
+// seedHome makes the seeds of a kind in one home. Seeds are made whatever the licences
+// say, so that a licence can be granted later; only the engine decides.
+func (o *Org) seedHome(k *Kind, home string) {
+	if k.Engine != "" && k.Engine != o.info.Engine {
+		return
+	}
+	for _, s := range k.Seeds {
+		if s.Engine != "" && s.Engine != o.info.Engine {
+			continue
+		}
+		o.plant(k, home, s)
+	}
+}
+
+func (o *Org) plant(k *Kind, home string, s Seed) {
+	c := &Change{Org: o, Kind: k, Verb: create, Object: &Object{ID: s.ID, Home: home, Seed: true}}
+	if err := c.sow(s); err != nil {
+		panic(fmt.Sprintf("seed of %s: %v", k.Name, err))
+	}
+	o.install(c)
+}
+
+// sow makes the body of a seed. Unlike a request it may set every field, and nothing
+// is checked: a seed that cannot be is a fault of its entry, which the tests find.
+func (c *Change) sow(s Seed) error {
+	c.Given, c.Body = s.Body, doc.Clone(s.Body)
+	if c.Body == nil {
+		c.Body = doc.Doc{}
+	}
+	c.complete()
+	if err := c.name(); err != nil {
+		return err
+	}
+	return c.fill()
+}
+
+// complete adds the defaults of fields that the body lacks.
+func (c *Change) complete() {
+	for _, f := range c.Kind.Fields {
+		if strings.Contains(f.Path, "[]") || !f.When.Holds(c.Body) || get(c.Body, f.Path) != nil {
+			continue
+		}
+		if v := f.fallback(c); v != nil || f.Null {
+			put(c.Body, f.Path, v)
+		}
+	}
+}

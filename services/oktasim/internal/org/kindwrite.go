@@ -1,0 +1,290 @@
+package org
+
+import (
+	"slices"
+	"strings"
+
+	"imago/services/oktasim/internal/doc"
+	"imago/services/oktasim/internal/failure"
+)
+
+// Request is what a client sends to an object of a kind.
+type Request struct {
+	By    *Cause
+	Given doc.Doc
+	Query map[string][]string
+}
+
+// CreateObject makes an object; values lead to its parent.
+func (o *Org) CreateObject(k *Kind, values []string, r Request) (*Object, error) {
+	home, err := o.homeOf(k, values)
+	if err != nil {
+		return nil, err
+	}
+	x := &Object{Home: home}
+	c := o.change(k, x, create, r)
+	if err := c.prepare(); err != nil {
+		return nil, err
+	}
+	o.install(c)
+	return x, nil
+}
+
+// MakeObject makes the object to which all values lead, as a PUT that makes what is not
+// there; the last value is its id.
+func (o *Org) MakeObject(k *Kind, values []string, r Request) (*Object, error) {
+	home, err := o.homeOf(k, values)
+	if err != nil {
+		return nil, err
+	}
+	x := &Object{Home: home, ID: k.fixedID()}
+	if !k.Singleton() {
+		x.ID = values[len(values)-1]
+	}
+	c := o.change(k, x, create, r)
+	if err := c.prepare(); err != nil {
+		return nil, err
+	}
+	o.install(c)
+	return x, nil
+}
+
+// install puts a new object in its place, with what every new one has.
+func (o *Org) install(c *Change) {
+	x, now := c.Object, o.stamp()
+	if x.Created == 0 {
+		x.Created, x.LastUpdated = now, now
+	}
+	if c.By != nil && x.CreatedBy == "" {
+		x.CreatedBy, x.UpdatedBy = c.By.Actor.ID, c.By.Actor.ID
+	}
+	o.ids.Next++
+	x.Seq, x.Body = o.ids.Next, c.Body
+	o.putObject(c.Kind, x)
+	o.seedBelow(c.Kind, x)
+	c.finish()
+}
+
+func (o *Org) change(k *Kind, x *Object, verb string, r Request) *Change {
+	c := &Change{Org: o, By: r.By, Kind: k, Verb: verb, Given: r.Given, Query: r.Query, Object: x, Before: x.Body}
+	if c.Given == nil {
+		c.Given = doc.Doc{}
+	}
+	return c
+}
+
+// name gives a new object its id, which is free in its home.
+func (c *Change) name() error {
+	k, x := c.Kind, c.Object
+	switch {
+	case x.ID != "":
+	case k.Singleton():
+		x.ID = k.fixedID()
+	case k.Key != "":
+		x.ID = textOf(get(c.Body, k.Key))
+		if c.Org.look(k, x.Home, x.ID) != nil {
+			return failure.Taken(k.Key)
+		}
+	case k.MakeID != nil:
+		x.ID = k.MakeID(c.Org)
+	default:
+		x.ID = c.Org.ids.ID(k.Prefix)
+	}
+	return nil
+}
+
+// prepare checks a request and makes the body to store out of it.
+func (c *Change) prepare() error {
+	if err := c.refused(); err != nil {
+		return err
+	}
+	if err := c.take(); err != nil {
+		return err
+	}
+	if err := c.unique(); err != nil {
+		return err
+	}
+	if err := c.refer(); err != nil {
+		return err
+	}
+	if c.Kind.Check != nil {
+		if err := c.Kind.Check(c); err != nil {
+			return err
+		}
+	}
+	if c.Before == nil {
+		if err := c.name(); err != nil {
+			return err
+		}
+	}
+	return c.fill()
+}
+
+func (c *Change) fill() error {
+	if c.Kind.Fill == nil {
+		return nil
+	}
+	return c.Kind.Fill(c)
+}
+
+// refused finds the refusal that the object's state asks for.
+func (c *Change) refused() error {
+	for _, r := range c.Kind.Refusals {
+		if slices.Contains(r.On, c.Verb) && c.Before != nil && r.When.Holds(c.Before) {
+			return r.With
+		}
+	}
+	return nil
+}
+
+// unique refuses values that another object has.
+func (c *Change) unique() error {
+	for _, f := range c.Kind.Fields {
+		if f.Unique == Anywhere {
+			continue
+		}
+		v := get(c.Body, f.Path)
+		if v == nil {
+			continue
+		}
+		if c.taken(f, v) {
+			if f.Taken != nil {
+				return f.Taken
+			}
+			return failure.Taken(f.Path)
+		}
+	}
+	return nil
+}
+
+func (c *Change) taken(f Field, v any) bool {
+	s := c.Org.shelf(c.Kind)
+	for _, x := range s.objects {
+		if x == c.Object || f.Unique == InParent && x.Home != c.Object.Home {
+			continue
+		}
+		other := get(x.Body, f.Path)
+		if other == nil {
+			continue
+		}
+		if same(other, v) || !f.Exact && strings.EqualFold(textOf(other), textOf(v)) {
+			return true
+		}
+	}
+	return false
+}
+
+func textOf(v any) string {
+	if s, ok := v.(string); ok {
+		return s
+	}
+	return ""
+}
+
+// finish writes the log event and lets follow what follows.
+func (c *Change) finish() {
+	if event := c.Kind.Events[c.Verb]; event != "" {
+		c.Org.Note(c.By, event, nil, c.Kind.party(c.Object))
+	}
+	if c.Kind.After != nil {
+		c.Kind.After(c)
+	}
+}
+
+// ReplaceObject is PUT: what is not given gets its default. The old time of the last
+// update is returned for kinds that answer with it.
+func (o *Org) ReplaceObject(k *Kind, x *Object, r Request) (Stamp, error) {
+	return o.rewrite(k, x, replace, r)
+}
+
+// MergeObject is a partial update: what is not given stays.
+func (o *Org) MergeObject(k *Kind, x *Object, r Request) (Stamp, error) {
+	return o.rewrite(k, x, merge, r)
+}
+
+func (o *Org) rewrite(k *Kind, x *Object, verb string, r Request) (Stamp, error) {
+	c := o.change(k, x, verb, r)
+	if err := c.prepare(); err != nil {
+		return 0, err
+	}
+	before := x.LastUpdated
+	x.Body = c.Body
+	c.touch()
+	c.finish()
+	return before, nil
+}
+
+// touch moves the object's last update.
+func (c *Change) touch() {
+	c.Object.LastUpdated = c.Org.stamp()
+	if c.By != nil {
+		c.Object.UpdatedBy = c.By.Actor.ID
+	}
+}
+
+// DeleteObject removes the object and what lies below it. A singleton that every org
+// has goes back to how it was at first.
+func (o *Org) DeleteObject(k *Kind, x *Object, r Request) error {
+	c := o.change(k, x, remove, r)
+	c.Body = x.Body
+	if err := c.refused(); err != nil {
+		return err
+	}
+	if k.Check != nil {
+		if err := k.Check(c); err != nil {
+			return err
+		}
+	}
+	if err := o.held(k.Name, x.ID); err != nil {
+		return err
+	}
+	if k.Singleton() && len(k.Seeds) > 0 {
+		if err := c.sow(k.Seeds[0]); err != nil {
+			return err
+		}
+		x.Body = c.Body
+		c.touch()
+		c.finish()
+		return nil
+	}
+	o.shelf(k).take(x)
+	o.clearBelow(k, x.place())
+	c.finish()
+	o.gone(r.By, k.Name, x.ID)
+	return nil
+}
+
+// Operate runs an operation on the object.
+func (o *Org) Operate(k *Kind, op *Operation, x *Object, r Request) error {
+	c := o.change(k, x, op.Name, r)
+	c.Body = doc.Clone(x.Body)
+	if err := c.refused(); err != nil {
+		return err
+	}
+	if !op.When.Holds(x.Body) {
+		if op.Else != nil {
+			return op.Else
+		}
+		return nil
+	}
+	if k.Check != nil {
+		if err := k.Check(c); err != nil {
+			return err
+		}
+	}
+	for path, v := range op.Set {
+		put(c.Body, path, doc.Clone(v))
+	}
+	if op.Run != nil {
+		if err := op.Run(c); err != nil {
+			return err
+		}
+	}
+	if op.Read {
+		return nil
+	}
+	x.Body = c.Body
+	c.touch()
+	c.finish()
+	return nil
+}

@@ -1,0 +1,23 @@
+package org
+
+import "imago/services/oktasim/internal/doc"
+
+// originKinds are the trusted origins.
+func originKinds() []Kind {
+	return []Kind{{
+		Name: "trusted_origins", Path: "/api/v1/trustedOrigins/{trustedOriginId}", Prefix: "tos", Class: "TrustedOrigin",
+		Scope: "okta.trustedOrigins", Area: AreaZones,
+		Verbs: crud(200), Operations: switches(200, TheObject),
+		Page:   Page{Default: 20, Max: 200, Filter: []string{"*"}, Q: []string{"name", "origin"}},
+		Stamps: signed,
+		Fields: []Field{
+			{Path: "name", Required: true, Unique: InOrg, Max: 255},
+			{Path: "origin", Required: true, Unique: InOrg, Pattern: `https?://\S+|[a-z][a-z0-9+.-]*://\S*`, Example: "https://app%d.example.com"},
+			{Path: "scopes", Type: List, Required: true, Example: []any{doc.Doc{"type": "CORS"}}},
+			{Path: "scopes[].type", Required: true, Enum: []string{"CORS", "REDIRECT", "IFRAME_EMBED"}},
+			{Path: "status", Enum: []string{Active, Inactive}, Default: Active, Keep: true},
+		},
+		Links:  []Link{self("GET PUT DELETE")},
+		Events: present("security.trusted_origin"),
+	}}
+}
