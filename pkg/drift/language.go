@@ -30,7 +30,8 @@ import (
 //	longer(before, after, path)  a number or ISO 8601 period went up; 0 as a
 //	                             number is no limit
 //	wider(before, after)         two lists of an IP zone's gateways: the second
-//	                             holds addresses that the first does not
+//	                             holds addresses that the first does not, or may:
+//	                             they differ, and one of them cannot be read
 func language() (*cel.Env, error) {
 	return cel.NewEnv(
 		cel.Variable("change", cel.MapType(cel.StringType, cel.StringType)),
@@ -210,11 +211,14 @@ func period(s string) (time.Duration, bool) {
 func wider(a, b ref.Val) ref.Val {
 	was, okA := gateways(a)
 	is, okB := gateways(b)
-	return types.Bool(okA && okB && !was.covers(is))
+	if !okA || !okB {
+		return types.Bool(a.Equal(b) != types.True)
+	}
+	return types.Bool(!was.covers(is))
 }
 
 // gateways reads an IP zone's list of {type, value}; null is an empty one. It is
-// not ok if an address cannot be read: then nothing is said.
+// not ok if an address cannot be read.
 func gateways(v ref.Val) (addresses, bool) {
 	l, ok := v.(traits.Iterable)
 	if !ok {
