@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"imago/pkg/blob/fault"
 	"imago/pkg/blob/mem"
 	"imago/pkg/notify"
@@ -45,6 +47,88 @@ func TestNeighboursAwayForAWhile(t *testing.T) {
 		t.Errorf("%s with %d objects and %d gaps; undisturbed %s with %d and %d", taken.State, taken.Objects, taken.Gaps,
 			undisturbed.State, undisturbed.Objects, undisturbed.Gaps)
 	}
+}
+
+// The org answers 503 in the middle of a restore: to writes that it has not made, to
+// writes that it has made, and to whatever is read between them and to verify them. Each
+// time longer than the client's own patience, so that slices end by it. The restore ends
+// as the undisturbed one does, and has made nothing twice.
+func TestOrgFailsInTheMiddleOfARestore(t *testing.T) {
+	t.Parallel()
+	const members, reads = "/api/v1/groups/*/users/*", "/api/v1/*"
+	type disturbed struct {
+		*apart
+		planned restores.Restore
+	}
+	begin := func(faults ...oktasimtest.Fault) disturbed {
+		t.Helper()
+		w := worldtest.New(t, worldtest.Options{})
+		work(t, w, worker.Config{}, deps(t, w))
+		d := disturbed{&apart{World: w}, planned(t, w)}
+		w.Write.Activate()
+		for _, f := range faults {
+			w.Org.Fault(f)
+		}
+		w.Apply(t, d.planned)
+		return d
+	}
+	quiet := begin()
+	all := map[string]disturbed{}
+	for name, faults := range map[string][]oktasimtest.Fault{
+		"writes that were not made": {
+			{Method: http.MethodPost, Path: "/api/v1/groups", Kind: "status", Status: 503, Count: 2},
+			{Method: http.MethodPut, Path: members, Kind: "status", Status: 503, After: 4, Count: 7},
+			{Method: http.MethodPut, Path: "/api/v1/policies/*", Kind: "status", Status: 503, Count: 7},
+		},
+		"writes that were made": {
+			{Method: http.MethodPost, Path: "/api/v1/groups", Kind: "done_but_failed", Status: 503, Count: 1},
+			{Method: http.MethodPut, Path: members, Kind: "done_but_failed", Status: 503, After: 4, Count: 7},
+			{Method: http.MethodPut, Path: "/api/v1/apps/*/groups/*", Kind: "done_but_failed", Status: 503, Count: 7},
+			{Method: http.MethodPut, Path: "/api/v1/policies/*", Kind: "done_but_failed", Status: 503, Count: 7},
+		},
+		"what is read between them": {
+			{Method: http.MethodGet, Path: reads, Kind: "status", Status: 503, After: 8, Count: 7},
+			{Method: http.MethodPost, Path: "/api/v1/groups", Kind: "done_but_failed", Status: 503, Count: 1},
+			{Method: http.MethodGet, Path: reads, Kind: "status", Status: 503, After: 40, Count: 7},
+		},
+	} {
+		all[name] = begin(faults...)
+	}
+	want, made := quiet.outcome(t, quiet.planned), quiet.creations(t)
+	for name, d := range all {
+		t.Run(name, func(t *testing.T) {
+			got := d.outcome(t, d.planned)
+			for _, f := range d.Org.ClearFaults() {
+				if f.Fired != f.Count {
+					t.Errorf("fault %s %s %s fired %d of %d times", f.Kind, f.Method, f.Path, f.Fired, f.Count)
+				}
+			}
+			if got.receipt.Failed+got.receipt.Skipped+len(got.receipt.Report.Differences) > 0 || got.receipt.Made != want.receipt.Made {
+				t.Errorf("%d writes undisturbed; receipt: %s", want.receipt.Made, worldtest.JSON(t, got.receipt))
+			}
+			if diff := cmp.Diff(want.state, got.state); diff != "" {
+				t.Errorf("the org differs (-undisturbed +disturbed):\n%s", diff)
+			}
+			if diff := cmp.Diff(made, d.creations(t)); diff != "" {
+				t.Errorf("made twice (-undisturbed +disturbed):\n%s", diff)
+			}
+		})
+	}
+}
+
+// creations counts what the org's log says was made or added, by event. A PUT whose
+// answer was lost is sent again, and changes nothing: that is told of as an update.
+func (a *apart) creations(t *testing.T) map[string]int {
+	t.Helper()
+	var events []struct{ EventType string }
+	a.Org.Call(http.MethodGet, "/api/v1/logs?limit=1000", nil, &events)
+	out := map[string]int{}
+	for _, e := range events {
+		if strings.HasSuffix(e.EventType, ".create") || strings.HasSuffix(e.EventType, ".add") {
+			out[e.EventType]++
+		}
+	}
+	return out
 }
 
 // A snapshot that the org holds up says what it waits for, and no longer when it goes on.
