@@ -41,7 +41,7 @@ func (d *Draft) commit(ctx context.Context, facts snapshot.Manifest) (snapshot.M
 	if err := d.flush(ctx); err != nil {
 		return snapshot.Manifest{}, err
 	}
-	if err := d.single(ctx); err != nil {
+	if err := d.settle(ctx); err != nil {
 		return snapshot.Manifest{}, err
 	}
 	if err := d.present(ctx); err != nil {
@@ -67,18 +67,29 @@ func (d *Draft) committed(ctx context.Context, s *Snapshot) (snapshot.Manifest, 
 	return s.manifest, nil
 }
 
-// single sees to it that each key stands once. Only segments that overlap can
-// have one in common; those that do are written anew.
-func (d *Draft) single(ctx context.Context) error {
+// settle leaves no crumbs, and each key once.
+func (d *Draft) settle(ctx context.Context) error {
 	types := map[resource.Type]bool{}
 	for _, s := range d.facts.Segments {
 		types[s.Type] = true
 	}
 	for _, t := range sortedTypes(types) {
-		for _, group := range clusters(snapshot.Manifest{Segments: d.facts.Segments}.Of(t)) {
-			if err := d.singleGroup(ctx, t, group); err != nil {
-				return err
-			}
+		if err := d.fold(ctx, t, 2); err != nil {
+			return fmt.Errorf("fold %s: %w", t, err)
+		}
+		if err := d.single(ctx, t); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// single sees to it that each key of a type stands once. Only segments that overlap can
+// have one in common; those that do are written anew.
+func (d *Draft) single(ctx context.Context, t resource.Type) error {
+	for _, group := range clusters(snapshot.Manifest{Segments: d.facts.Segments}.Of(t)) {
+		if err := d.singleGroup(ctx, t, group); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -96,23 +107,6 @@ func (d *Draft) singleGroup(ctx context.Context, t resource.Type, group []ranked
 	}
 	d.replace(segments, fresh)
 	return nil
-}
-
-// rewrite makes segments in which each key stands once.
-func (d *Draft) rewrite(ctx context.Context, t resource.Type, segments []snapshot.Segment) (fresh []snapshot.Segment, err error) {
-	b := newBuffer(t, d.r.o, nil)
-	for res, err := range newest(d.r.merge(ctx, d.facts.Prefix, segments)) {
-		if err == nil {
-			err = b.add(res)
-		}
-		if err == nil && b.full() {
-			fresh, err = d.append(ctx, fresh, b)
-		}
-		if err != nil {
-			return nil, err
-		}
-	}
-	return d.append(ctx, fresh, b)
 }
 
 // twice reports whether a key stands in more than one of the segments.
@@ -141,13 +135,6 @@ func inOrder(group []ranked) []snapshot.Segment {
 		out[i] = s.Segment
 	}
 	return out
-}
-
-func (d *Draft) replace(old, fresh []snapshot.Segment) {
-	kept := slices.DeleteFunc(slices.Clone(d.facts.Segments), func(s snapshot.Segment) bool {
-		return slices.ContainsFunc(old, func(o snapshot.Segment) bool { return o.Name == s.Name })
-	})
-	d.facts.Segments = append(kept, fresh...)
 }
 
 // present makes sure that the store lists every segment before a manifest names it.

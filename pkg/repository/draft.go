@@ -172,6 +172,9 @@ func (d *Draft) flush(ctx context.Context) error {
 			return fmt.Errorf("flush %s: %w", t, err)
 		}
 		d.release(t) // types come one after the other: let go of the memory
+		if err := d.fold(ctx, t, crumbs); err != nil {
+			return fmt.Errorf("fold %s: %w", t, err)
+		}
 	}
 	return nil
 }

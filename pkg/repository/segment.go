@@ -128,6 +128,16 @@ func (b *buffer) reset(s snapshot.Segment, o Options) {
 	b.target = aim(float64(s.Plain)/float64(s.Bytes), o)
 }
 
+// expect aims at what these segments' records will compress to: together better than
+// they did, and never so badly as a handful does.
+func (b *buffer) expect(segments []snapshot.Segment, o Options) {
+	var plain, sealed int64
+	for _, s := range segments {
+		plain, sealed = plain+s.Plain, sealed+s.Bytes
+	}
+	b.target = max(b.target, aim(float64(plain)/float64(sealed), o))
+}
+
 // aim is how many bytes of records to gather for a segment. At least an eighth of
 // the most: a badly compressed one must not make crumbs of those that follow.
 func aim(ratio float64, o Options) int {

@@ -1,0 +1,157 @@
+package repository_test
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"testing"
+
+	"imago/pkg/blob/fault"
+	"imago/pkg/blob/mem"
+	"imago/pkg/repository"
+	"imago/pkg/resource"
+)
+
+// dripping adds resources a few at a time, each few flushed and the draft resumed, as
+// where a rate limit paces the reading. It tells the largest state that there was.
+func dripping(t *testing.T, r *repository.Repository, all []resource.Resource, few int) (d *repository.Draft, largest int) {
+	t.Helper()
+	d = begin(t, r)
+	for part := range slices.Chunk(all, few) {
+		addAll(t, d, part)
+		if err := d.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		state, err := d.State()
+		if err != nil {
+			t.Fatal(err)
+		}
+		largest = max(largest, bytes.Count(state, []byte(`"name":`)))
+		if d, err = r.Resume(state); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return d, largest
+}
+
+// TestCrumbsAreFolded: neither the draft's state nor the snapshot counts the flushes,
+// and what is read is what was added, in whatever order it came.
+func TestCrumbsAreFolded(t *testing.T) {
+	t.Parallel()
+	roomy := repository.Options{SegmentPlain: 16_000, SegmentSealed: 8_000, Chunk: 1_000, Keep: 64_000}
+	sorted := org(400)
+	slices.SortFunc(sorted, func(a, b resource.Resource) int { return a.Compare(b.Key) })
+	for name, all := range map[string][]resource.Resource{
+		"in order": sorted, "shuffled": shuffled(sorted, 3), "some twice": append(shuffled(sorted, 4), shuffled(sorted, 5)[:100]...),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			store := mem.New(mem.Options{})
+			r := repo(t, store, keyring(t, alice), conn, roomy)
+			d, largest := dripping(t, r, all, 2)
+			m := commit(t, d)
+			s, err := r.Open(t.Context(), d.Prefix())
+			if err != nil {
+				t.Fatal(err)
+			}
+			holds(t, s, org(400))
+			full := 1 + int(plain(all))/roomy.SegmentPlain
+			if most := 4 * full; len(m.Segments) > most {
+				t.Errorf("%d segments for what %d hold", len(m.Segments), full)
+			}
+			if most := 4*full + 3*16; largest > most {
+				t.Errorf("a state with %d segments, for what %d hold", largest, full)
+			}
+			if report := check(t, r); len(report.Damage) > 0 {
+				t.Errorf("%+v", report.Damage)
+			}
+		})
+	}
+}
+
+func plain(all []resource.Resource) (n int64) {
+	for _, r := range all {
+		n += int64(len(r.Body) + len(r.ID) + len(r.Parent) + 32)
+	}
+	return n
+}
+
+// TestFoldedCrumbsKeepTheirOrder: of a key that stands in a crumb and in a full segment
+// the record that was added last counts.
+func TestFoldedCrumbsKeepTheirOrder(t *testing.T) {
+	t.Parallel()
+	r := repo(t, mem.New(mem.Options{}), keyring(t, alice), conn, small)
+	d := begin(t, r)
+	flushed := func(all ...resource.Resource) {
+		t.Helper()
+		addAll(t, d, all)
+		if err := d.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var full, want []resource.Resource
+	for i := range 40 {
+		key := fmt.Sprintf("00u%06d", i)
+		full = append(full, res("user", "", key, fmt.Sprintf(`{"now":"full","name":"somebody with a long name %d"}`, i)))
+	}
+	for i := range 3 {
+		flushed(res("user", "", full[i].ID, `{"now":"before"}`))
+	}
+	flushed(full...)
+	want = slices.Clone(full)
+	for i := 20; i < 23; i++ {
+		want[i].Body = []byte(`{"now":"after"}`)
+		flushed(want[i])
+	}
+	commit(t, d)
+	s, err := r.Open(t.Context(), d.Prefix())
+	if err != nil {
+		t.Fatal(err)
+	}
+	holds(t, s, want)
+}
+
+// TestDeathWhileFolding: a writer that dies while it folds goes on from its last state,
+// whose segments are still there.
+func TestDeathWhileFolding(t *testing.T) {
+	t.Parallel()
+	all := org(40)
+	roomy := repository.Options{SegmentPlain: 16_000, SegmentSealed: 8_000, Chunk: 1_000, Keep: 64_000}
+	k := keyring(t, alice)
+	for n := range 45 {
+		t.Run(fmt.Sprint(n), func(t *testing.T) {
+			t.Parallel()
+			under := mem.New(mem.Options{})
+			store := fault.New(under)
+			d := begin(t, repo(t, store, k, conn, roomy))
+			var state []byte
+			added := 0
+			for part := range slices.Chunk(all, 2) {
+				if added == 30 {
+					deaths["after"](store, n)
+				}
+				addAll(t, d, part)
+				if d.Flush(t.Context()) != nil {
+					break
+				}
+				var err error
+				if state, err = d.State(); err != nil {
+					t.Fatal(err)
+				}
+				added += len(part)
+			}
+			r := repo(t, under, k, conn, roomy)
+			d, err := r.Resume(state)
+			if err != nil {
+				t.Fatal(err)
+			}
+			addAll(t, d, all[added:])
+			commit(t, d)
+			s, err := r.Open(t.Context(), d.Prefix())
+			if err != nil {
+				t.Fatal(err)
+			}
+			holds(t, s, all)
+		})
+	}
+}
