@@ -32,6 +32,8 @@ import (
 //	wider(before, after)         two lists of an IP zone's gateways: the second
 //	                             holds addresses that the first does not, or may:
 //	                             they differ, and one of them cannot be read
+//	lax(body)                    a sign-in rule that lets people in with one factor,
+//	                             whichever they choose, or with none
 func language() (*cel.Env, error) {
 	return cel.NewEnv(
 		cel.Variable("change", cel.MapType(cel.StringType, cel.StringType)),
@@ -47,6 +49,7 @@ func language() (*cel.Env, error) {
 		cel.Function("rose", cel.Overload("rose_path", pathTwice, cel.BoolType, cel.FunctionBinding(rose))),
 		cel.Function("longer", cel.Overload("longer_path", pathTwice, cel.BoolType, cel.FunctionBinding(longer))),
 		cel.Function("wider", cel.Overload("wider_gateways", []*cel.Type{cel.DynType, cel.DynType}, cel.BoolType, cel.BinaryBinding(wider))),
+		cel.Function("lax", cel.Overload("lax_rule", []*cel.Type{cel.DynType}, cel.BoolType, cel.UnaryBinding(lax))),
 	)
 }
 
@@ -206,6 +209,20 @@ func period(s string) (time.Duration, bool) {
 		sum, rest = sum+time.Duration(n*float64(units[rest[end]])), rest[end+1:]
 	}
 	return sum, true
+}
+
+// lax reads the actions of a rule of an app sign-in policy, or of a global session
+// policy. One factor is not lax where a constraint says which, as a passkey.
+//
+// https://developer.okta.com/docs/api/openapi/okta-management/management/tag/Policy/
+func lax(rule ref.Val) ref.Val {
+	is := func(path, want string) bool { return at(rule, types.String(path)).Equal(types.String(want)) == types.True }
+	some := func(path string) bool { return each(rule, types.String(path)).(traits.Sizer).Size() != types.IntZero }
+	if is("actions.appSignOn.access", "ALLOW") {
+		const method = "actions.appSignOn.verificationMethod."
+		return types.Bool(!is(method+"factorMode", "2FA") && !some(method+"constraints") && !some(method+"chains"))
+	}
+	return types.Bool(is("actions.signon.access", "ALLOW") && at(rule, types.String("actions.signon.requireFactor")) != types.True)
 }
 
 func wider(a, b ref.Val) ref.Val {
