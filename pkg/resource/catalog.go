@@ -47,6 +47,9 @@ type Info struct {
 	// filled by it), so that a restore updates what it may and creates nothing. nil: none.
 	System func(Resource) bool
 
+	// Limited reports whether the Limitation is about this object. nil: about every one.
+	Limited func(Resource) bool
+
 	// Left reports whether this is a person who has left the org: nothing that is
 	// restored gives them access again. nil: the type is no person.
 	Left func(Resource) bool

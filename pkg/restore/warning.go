@@ -125,7 +125,8 @@ func (p *planner) lost() (out []string) {
 			continue
 		}
 		out = append(out, fmt.Sprintf("%s “%s” gets a new ID in the place of %s", strings.ToLower(s.Title), s.Label, s.Key.ID))
-		if info.Restorable != "full" && info.Limitation != "" {
+		limited := info.Limited == nil || info.Limited(p.members[nameOf(s.Key)].Resource)
+		if info.Restorable != "full" && info.Limitation != "" && limited {
 			out = append(out, fmt.Sprintf("%s: %s", strings.ToLower(s.Title), info.Limitation))
 		}
 	}

@@ -78,7 +78,7 @@ func group() entry {
 			Volatile: times("lastMembershipUpdated", "_links", "_embedded"), ReadOnly: []resource.Path{"id", "objectClass", "type"},
 			Phase: 30, Restorable: "partial", Limitation: "groups that an app or a directory sends come back only from there",
 			ReadScopes: []string{"okta.groups.read"}, WriteScopes: []string{"okta.groups.manage"},
-			System: not(says("type", "OKTA_GROUP")),
+			System: not(says("type", "OKTA_GROUP")), Limited: not(says("type", "OKTA_GROUP")),
 		},
 		lists: []pass{{path: "/api/v1/groups?limit=200", limit: 200}},
 		get:   "/api/v1/groups/{id}",
