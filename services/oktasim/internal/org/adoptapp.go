@@ -131,12 +131,23 @@ func adoptPolicy(o *Org, ids []string, body doc.Doc) error {
 }
 
 // systemTwin finds the policy that a fresh org has in the place of a recorded one: the
-// system policy of its type, or one of the same name.
+// one of the same name or, where Okta has changed the name since, the only system
+// policy of its type.
 func (o *Org) systemTwin(body doc.Doc) *Policy {
+	var system []*Policy
 	for _, p := range o.Policies(doc.String(body, "type")) {
-		if doc.Bool(body, "system") && p.System || p.Created == o.info.Created && p.Name == doc.String(body, "name") {
+		if p.Created != StampOf(Founded) {
+			continue
+		}
+		if p.Name == doc.String(body, "name") {
 			return p
 		}
+		if p.System {
+			system = append(system, p)
+		}
+	}
+	if doc.Bool(body, "system") && !kinds[doc.String(body, "type")].ranked && len(system) == 1 {
+		return system[0]
 	}
 	return nil
 }

@@ -150,6 +150,8 @@ var (
 	contentHost = regexp.MustCompile(`https://[a-z0-9]+static[0-9]*\.oktacdn\.com`)
 )
 
+var partition = regexp.MustCompile(`^orn:okta[a-z-]*:`)
+
 const content = "https://op1static.oktacdn.com"
 
 // hostsOf finds the names of a run's org: the most frequent one in links becomes ours.
@@ -193,7 +195,12 @@ func most(n map[string]int) string {
 	return best
 }
 
+// normalise gives the org and Okta's content hosts one name each, and resource names
+// the same partition: which one an org is in, is not the run's doing.
 func (h hosts) normalise(s string) string {
+	if strings.HasPrefix(s, "orn:") {
+		return partition.ReplaceAllString(s, "orn:okta:")
+	}
 	if !strings.Contains(s, "https://") {
 		return s
 	}

@@ -2,8 +2,14 @@ package replay
 
 import (
 	"cmp"
+	"encoding/json"
+	"fmt"
+	"net/http"
 	"net/url"
+	"reflect"
+	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -17,6 +23,9 @@ type given struct {
 	body doc.Doc
 	// from is the index of the step before which it must be there.
 	from int
+	// latest is how a step showed it last, by the kind of step; last is that step.
+	latest map[string]doc.Doc
+	last   int
 }
 
 // survey finds out what a run takes for granted.
@@ -31,9 +40,22 @@ type survey struct {
 	// seen are all ids that came up so far; answered are those that first came up in
 	// the answer to a change, not in its request.
 	seen, answered map[string]bool
-	given   map[string]*given
+	given          map[string]*given
+	// posted are paths of which a change made the last part.
+	posted map[string]bool
 	// named are the ids that requests name.
 	named map[string]bool
+	// refreshed are given things that others changed, again.
+	refreshed []*given
+	changes   []change
+}
+
+// change is a successful change with the ids that its request names.
+type change struct {
+	at    int
+	time  time.Time
+	path  string
+	names map[string]bool
 }
 
 // surveyOf scans the whole run.
@@ -41,6 +63,7 @@ func surveyOf(r *Run, h hosts) *survey {
 	v := &survey{
 		run: r, begin: r.Steps[0].at.Add(-2 * time.Second), hosts: h, made: map[string]bool{}, touched: map[string]bool{},
 		given: map[string]*given{}, named: map[string]bool{}, seen: map[string]bool{}, answered: map[string]bool{},
+		posted: map[string]bool{},
 	}
 	for i, s := range r.Steps {
 		v.name(s)
@@ -53,6 +76,7 @@ func surveyOf(r *Run, h hosts) *survey {
 		collectIDs(s.body, v.seen)
 	}
 	v.references()
+	v.places()
 	return v
 }
 
@@ -94,6 +118,7 @@ func collectIDs(x any, to map[string]bool) {
 func (v *survey) change(i int, s *Step) {
 	path := strings.TrimSuffix(s.Path, "/")
 	v.touched[path] = true
+	v.note(i, path, s)
 	fresh := map[string]bool{}
 	collectIDs(s.body, fresh)
 	for id := range fresh {
@@ -120,6 +145,32 @@ func (v *survey) change(i int, s *Step) {
 	}
 }
 
+// note keeps the change and what it may have made below its path.
+func (v *survey) note(i int, path string, s *Step) {
+	c := change{at: i, time: s.at, path: path, names: map[string]bool{}}
+	collectIDs(s.Path, c.names)
+	collectIDs(s.sent, c.names)
+	v.changes = append(v.changes, c)
+	if s.Method == http.MethodPost {
+		v.post(path, s.sent, 2)
+		v.post(path, s.body, 2)
+	}
+}
+
+// post notes the texts of a body, to a depth, as possible ends of a path.
+func (v *survey) post(path string, x any, depth int) {
+	switch x := x.(type) {
+	case string:
+		v.posted[path+"/"+x] = true
+	case doc.Doc:
+		for k, e := range x {
+			if depth > 0 && k != "_links" {
+				v.post(path, e, depth-1)
+			}
+		}
+	}
+}
+
 // read notes what a successful read shows.
 func (v *survey) read(i int, s *Step) {
 	path := strings.TrimSuffix(s.Path, "/")
@@ -136,6 +187,9 @@ func (v *survey) read(i int, s *Step) {
 			continue
 		}
 		for _, own := range v.ownPaths(path, body) {
+			if strings.HasSuffix(own, anyRole) {
+				body = doc.Doc{"id": anyRole, "type": "REPORT_ADMIN"}
+			}
 			v.take(i, own, body)
 		}
 	}
@@ -154,14 +208,61 @@ func (v *survey) singlePath(path string, body doc.Doc) string {
 
 // take records a thing as given, unless the run made it or what hangs on it.
 func (v *survey) take(i int, path string, body doc.Doc) {
-	if v.given[path] != nil || v.ownWork(path, body) {
+	view := v.run.Steps[i].name()
+	if g := v.given[path]; g != nil {
+		v.refresh(g, i, view, body)
+		return
+	}
+	if v.ownWork(path, body) {
 		return
 	}
 	from := 0
 	if made, ok := createdAt(body); ok && !made.Before(v.begin) {
 		from = i
 	}
-	v.given[path] = &given{path: path, body: body, from: from}
+	v.given[path] = &given{path: path, body: body, from: from, latest: map[string]doc.Doc{view: body}, last: i}
+}
+
+// refresh follows what others do to a given thing while the run goes on: where the run
+// changed nothing since it was last seen, any difference is theirs; where it did not
+// touch the thing, stamps that lie apart from its changes are.
+func (v *survey) refresh(g *given, i int, view string, body doc.Doc) {
+	was, known := g.latest[view]
+	since := g.last
+	g.latest[view], g.last = body, i
+	if !known || reflect.DeepEqual(was, body) {
+		return
+	}
+	next := v.foreignPart(g, since, was, body)
+	if len(next) > 0 {
+		v.refreshed = append(v.refreshed, &given{path: g.path, body: doc.Merge(g.body, doc.Merge(was, next)), from: i})
+	}
+}
+
+func (v *survey) foreignPart(g *given, since int, was, body doc.Doc) doc.Doc {
+	later := v.changes[len(v.changes):]
+	for n, c := range v.changes {
+		if c.at > since {
+			later = v.changes[n:]
+			break
+		}
+	}
+	if len(later) == 0 {
+		return body
+	}
+	stamps := doc.Doc{}
+	id := identity(g.body)
+	if slices.ContainsFunc(later, func(c change) bool { return c.names[id] || strings.HasPrefix(c.path, g.path) }) {
+		return stamps
+	}
+	for k, e := range body {
+		text, isText := e.(string)
+		at, _, isStamp := moment(text)
+		if isText && isStamp && was[k] != e && !slices.ContainsFunc(later, func(c change) bool { return near(c.time, at) }) {
+			stamps[k] = e
+		}
+	}
+	return stamps
 }
 
 // ownWork says whether the thing follows from what the run did: it hangs on something
@@ -176,7 +277,7 @@ func (v *survey) ownWork(path string, body doc.Doc) bool {
 		return false
 	}
 	tail := path[strings.LastIndex(path, "/")+1:]
-	return v.answered[tail] || v.touched[path] && !isID(tail) || v.mentionsMade(body)
+	return v.posted[path] || v.answered[tail] || v.touched[path] && !isID(tail) || v.mentionsMade(body)
 }
 
 func (v *survey) mentionsMade(body doc.Doc) bool {
@@ -260,6 +361,9 @@ func (v *survey) ownPaths(list string, body doc.Doc) []string {
 			return []string{"/api/v1/apps/" + id}
 		}
 	}
+	if list == "/api/v1/iam/assignees/users" {
+		return []string{"/api/v1/users/" + id, "/api/v1/users/" + id + "/roles/" + anyRole}
+	}
 	if self := v.selfPath(body); self != "" {
 		return []string{self}
 	}
@@ -268,6 +372,10 @@ func (v *survey) ownPaths(list string, body doc.Doc) []string {
 	}
 	return []string{strings.TrimSuffix(list, "/") + "/" + url.PathEscape(id)}
 }
+
+// anyRole is the assignment of some role: that a user is among those with roles says not
+// which.
+const anyRole = "ra1AnyRole0000000000"
 
 // selfPath is the path of the object's self link, if that is its own.
 func (v *survey) selfPath(body doc.Doc) string {
@@ -283,7 +391,28 @@ func (v *survey) selfPath(body doc.Doc) string {
 
 // families tell by an id's prefix where an object of which only the id is known lives.
 var families = map[string]string{
-	"00g": "/api/v1/groups/", "00u": "/api/v1/users/", "nzo": "/api/v1/zones/",
+	"00g": "/api/v1/groups/", "00u": "/api/v1/users/", "nzo": "/api/v1/zones/", "00p": policyFamily, "rst": policyFamily,
+}
+
+const policyFamily = "/api/v1/policies/"
+
+// least is the body of a thing of which only the id is known. A policy is of the type
+// that its rules have.
+func (v *survey) least(id string) doc.Doc {
+	body := doc.Doc{"id": id}
+	for _, s := range v.run.Steps {
+		if !strings.HasPrefix(s.Path, policyFamily+id+"/rules") || !s.ok() {
+			continue
+		}
+		rule, _ := s.body.(doc.Doc)
+		if t := doc.String(rule, "type"); t != "" {
+			body["type"] = t
+			if t == "SIGN_ON" {
+				body["type"] = "OKTA_SIGN_ON"
+			}
+		}
+	}
+	return body
 }
 
 // references adds what is only ever named: by paths and bodies of requests that Okta
@@ -301,14 +430,58 @@ func (v *survey) references() {
 			if !known || v.made[id] || v.answered[id] || v.given[family+id] != nil {
 				continue
 			}
-			v.given[family+id] = &given{path: family + id, body: doc.Doc{"id": id}}
+			v.given[family+id] = &given{path: family + id, body: v.least(id)}
 		}
+	}
+}
+
+// ranked are the collections whose members have a place among all others.
+var ranked = regexp.MustCompile(`^/api/v1/policies(/[^/]+/rules)?$`)
+
+// places fills the places before the first member that the run adds to a ranked
+// collection without asking for one: whoever stood there was there before.
+func (v *survey) places() {
+	done := map[string]bool{}
+	for i, s := range v.run.Steps {
+		sent, _ := s.sent.(doc.Doc)
+		body, _ := s.body.(doc.Doc)
+		place, given := doc.Int(body, "priority")
+		kind := doc.String(body, "type")
+		if s.Method != http.MethodPost || !s.ok() || !given || !ranked.MatchString(s.Path) || done[s.Path+kind] {
+			continue
+		}
+		done[s.Path+kind] = true
+		if sent["priority"] == nil && !v.made[strings.Split(s.Path+"////", "/")[4]] {
+			v.fill(s.Path, kind, place-1-v.known(i, s.Path, kind))
+		}
+	}
+}
+
+// known counts the given members of a collection before step i that are not the
+// system's: those come last.
+func (v *survey) known(i int, path, kind string) int {
+	n := 0
+	for _, g := range v.given {
+		if g.from <= i && g.path[:strings.LastIndex(g.path, "/")] == path && g.body["type"] == kind && g.body["system"] != true {
+			n++
+		}
+	}
+	return n
+}
+
+func (v *survey) fill(path, kind string, n int) {
+	for i := range n {
+		id := fmt.Sprintf("00pUnseen%011d", len(v.given))
+		v.given[path+"/"+id] = &given{path: path + "/" + id, body: doc.Doc{
+			"id": id, "type": kind, "name": "Unseen " + id, "status": "ACTIVE", "system": false, "priority": json.Number(strconv.Itoa(i + 1)),
+			"conditions": doc.Doc{}, "actions": doc.Doc{},
+		}}
 	}
 }
 
 // order lists what is given, parents before children.
 func (v *survey) order() []*given {
-	out := make([]*given, 0, len(v.given))
+	out := slices.Clone(v.refreshed)
 	for _, g := range v.given {
 		out = append(out, g)
 	}

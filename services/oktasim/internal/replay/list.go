@@ -175,7 +175,7 @@ func (c *comparison) list(path string, theirs, ours []any) {
 			c.differ(Values, path, absent{}, e)
 		}
 	}
-	if ordered.MatchString(c.step.Path) && !slices.IsSortedFunc(byTheirs(p.pairs), func(a, b pair) int { return a.ours - b.ours }) {
+	if byPriority(theirs) && !slices.IsSortedFunc(byTheirs(p.pairs), func(a, b pair) int { return a.ours - b.ours }) {
 		c.differ(Values, path, "order", "another order")
 	}
 }
@@ -186,8 +186,23 @@ func byTheirs(pairs []pair) []pair {
 	return out
 }
 
-// ordered are the lists whose order Okta documents: by priority.
-var ordered = regexp.MustCompile(`^/api/v1/(policies|policies/[^/]+/rules|authorizationServers/[^/]+/policies|authorizationServers/[^/]+/policies/[^/]+/rules)$`)
+// byPriority says whether the order of a list is documented: it goes by priority, and no
+// two elements share one.
+func byPriority(list []any) bool {
+	last := -1
+	for _, e := range list {
+		d, ok := e.(doc.Doc)
+		if !ok {
+			return false
+		}
+		n, ok := doc.Int(d, "priority")
+		if !ok || n <= last {
+			return false
+		}
+		last = n
+	}
+	return len(list) > 0
+}
 
 // ownList says whether the list hangs on something that the run made.
 func (c *comparison) ownList() bool {

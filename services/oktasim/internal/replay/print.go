@@ -14,11 +14,11 @@ func (r *Report) Print(w io.Writer, failures int) error {
 	if failures > 0 {
 		r.printFailures(out, failures)
 	}
-	fmt.Fprintf(out, "%7s %8s %8s %8s %8s %7s %7s  %s\n", "steps", "status", "code", "shape", "values", "breaks", "alone", "template")
+	fmt.Fprintf(out, "%7s %8s %8s %8s %8s %7s %7s %7s  %s\n", "steps", "status", "code", "shape", "values", "breaks", "first", "alone", "template")
 	for _, l := range r.Templates {
-		fmt.Fprintf(out, "%s %7d %7d  %s\n", l.columns(), l.Breaks, l.Alone, l.Name)
+		fmt.Fprintf(out, "%s %7d %7d %7d  %s\n", l.columns(), l.Breaks, l.First, l.Alone, l.Name)
 	}
-	fmt.Fprintf(out, "%s %7s %7s  total\n", r.Total.columns(), "", "")
+	fmt.Fprintf(out, "%s %7s %7s %7s  total\n", r.Total.columns(), "", "", "")
 	r.printStuck(out)
 	fmt.Fprintf(out, "excluded steps: %d of %d\n", r.Excluded, r.Excluded+r.Total.Steps)
 	fmt.Fprintf(out, "whole runs: %d of %d, %.2f %%\n", r.Whole, r.Runs, percent(r.Whole, r.Runs))
@@ -41,7 +41,7 @@ func (r *Report) printFailures(w io.Writer, n int) {
 		if len(l.Causes) == 0 {
 			continue
 		}
-		fmt.Fprintf(w, "%s   breaks %d runs, %d alone\n", l.Name, l.Breaks, l.Alone)
+		fmt.Fprintf(w, "%s   breaks %d runs, %d first, %d alone\n", l.Name, l.Breaks, l.First, l.Alone)
 		for _, c := range l.Causes[:min(n, len(l.Causes))] {
 			fmt.Fprintf(w, "  %5d× %-6s %s   %s\n", c.Count, c.Aspect, c.what(), c.Example)
 		}

@@ -2,12 +2,15 @@ package replay
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"net/url"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -58,8 +61,8 @@ const (
 	Classic = "classic"
 )
 
-// maxLine bounds one recorded line; windowLog bounds the memory of unpacking, as the
-// program zstd's --long=27 does.
+// maxLine bounds one recorded line; maxWindow is what the program zstd needs --long=27
+// for.
 const (
 	maxLine   = 64 << 20
 	maxWindow = 1 << 27
@@ -198,19 +201,85 @@ func (g *grouping) sorted() []Run {
 	for i := range g.runs {
 		r := &g.runs[i]
 		slices.SortStableFunc(r.Steps, func(a, b *Step) int { return a.Seq - b.Seq })
+		r.settle()
 	}
 	return g.runs
 }
 
-// engine is the org's: what was recorded, or what the org said of itself, or oie.
-func (r *Run) engine() string {
-	if r.Engine == OIE || r.Engine == Classic {
-		return r.Engine
-	}
-	for _, s := range r.Steps {
-		if d, ok := s.body.(doc.Doc); ok && s.Path == "/.well-known/okta-organization" && d["pipeline"] == "v1" {
-			return Classic
+// settle moves reads behind the creation that they already show. Clients send requests
+// at the same time, and what was recorded first need not have happened first.
+func (r *Run) settle() {
+	for j := 0; j < len(r.Steps); j++ {
+		s := r.Steps[j]
+		id := s.creates()
+		if id == "" {
+			continue
+		}
+		for i := j - 1; i >= 0 && !r.Steps[i].changes() && s.at.Sub(r.Steps[i].at) <= overlap; i-- {
+			if read := r.Steps[i]; read.shows(id, s.Path) {
+				r.Steps = slices.Insert(slices.Delete(r.Steps, i, i+1), j, read)
+				j--
+			}
 		}
 	}
-	return OIE
 }
+
+// overlap is how long requests may run side by side.
+const overlap = 3 * time.Second
+
+// creates is the id of what a successful POST to a collection made, "" for other steps.
+func (s *Step) creates() string {
+	d, ok := s.body.(doc.Doc)
+	if !ok || s.Method != http.MethodPost || !s.ok() || strings.HasSuffix(s.Path, "/"+identity(d)) {
+		return ""
+	}
+	return identity(d)
+}
+
+// shows says whether a read lists the id, or mentions it if it is an id by its form.
+func (s *Step) shows(id, collection string) bool {
+	if !s.ok() {
+		return false
+	}
+	if isID(id) {
+		ids := map[string]bool{}
+		collectIDs(s.body, ids)
+		return ids[id]
+	}
+	items, _ := elements(s)
+	return s.Path == collection && slices.ContainsFunc(items, func(e any) bool {
+		d, ok := e.(doc.Doc)
+		return ok && identity(d) == id
+	})
+}
+
+// engine is the org's: what it said of itself, or what only Identity Engine answers, or
+// what the recording is labelled with, or oie. A label may be older than the org's
+// upgrade.
+func (r *Run) engine() string {
+	found := ""
+	for _, s := range r.Steps {
+		d, ok := s.body.(doc.Doc)
+		switch {
+		case ok && s.Path == organizationPath && s.ok():
+			if d["pipeline"] == "v1" {
+				return Classic
+			}
+			return OIE
+		case s.ok() && onlyOIE.Match(s.Response):
+			found = OIE
+		}
+	}
+	return cmp.Or(found, knownEngine(r.Engine), OIE)
+}
+
+var onlyOIE = regexp.MustCompile(`"accessPolicy":|"type":"ACCESS_POLICY"`)
+
+func knownEngine(label string) string {
+	if label == OIE || label == Classic {
+		return label
+	}
+	return ""
+}
+
+const organizationPath = "/.well-known/okta-organization"

@@ -6,6 +6,7 @@ package replay
 
 import (
 	"runtime"
+	"slices"
 	"sync"
 )
 
@@ -20,6 +21,10 @@ type Options struct {
 	Exclusions []Exclusion
 }
 
+func (o Options) excludes(s *Step, engine string) bool {
+	return slices.ContainsFunc(o.Exclusions, func(x Exclusion) bool { return x.matches(s, engine) })
+}
+
 // Play plays every run against an org of its own.
 func Play(runs []Run, o Options) *Report {
 	workers := o.Workers
@@ -32,7 +37,8 @@ func Play(runs []Run, o Options) *Report {
 	for range workers {
 		wg.Go(func() {
 			for i := range next {
-				outcomes[i] = play(runs[i])
+				engine := runs[i].engine()
+				outcomes[i] = play(runs[i], func(s *Step) bool { return o.excludes(s, engine) })
 			}
 		})
 	}

@@ -3,6 +3,7 @@ package replay
 import (
 	"cmp"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 )
@@ -34,8 +35,10 @@ type Line struct {
 	// Errors are the steps that Okta refused; Codes how many of them got its code.
 	Errors int `json:"errors"`
 	Codes  int `json:"codes"`
-	// Breaks is how many runs have a mismatch here; Alone how many have none elsewhere.
+	// Breaks is how many runs have a mismatch here; First how many have their first one
+	// here, so that others may follow from it; Alone how many have none elsewhere.
 	Breaks int      `json:"breaks,omitempty"`
+	First  int      `json:"first,omitempty"`
 	Alone  int      `json:"alone,omitempty"`
 	Causes []*Cause `json:"causes,omitempty"`
 }
@@ -74,19 +77,23 @@ func newReport(outcomes []outcome, o Options) *Report {
 }
 
 func (t *tally) run(o *outcome) {
+	engine := o.run.engine()
 	broken := map[string]bool{}
 	counted := false
 	for _, r := range o.results {
 		if !t.wanted(r.step) {
 			continue
 		}
-		if t.excluded(r.step, o.run.engine()) {
+		if t.opt.excludes(r.step, engine) {
 			t.Excluded++
 			continue
 		}
 		counted = true
 		t.step(o.run, r)
 		if len(r.mismatches) > 0 {
+			if len(broken) == 0 {
+				t.lines[r.step.name()].First++
+			}
 			broken[r.step.name()] = true
 		}
 	}
@@ -112,10 +119,6 @@ func (t *tally) wanted(s *Step) bool {
 	return len(t.opt.Only) == 0 || slices.ContainsFunc(t.opt.Only, func(p string) bool {
 		return glob(p, s.Template, true) || glob(p, s.name(), true)
 	})
-}
-
-func (t *tally) excluded(s *Step, engine string) bool {
-	return slices.ContainsFunc(t.opt.Exclusions, func(x Exclusion) bool { return x.matches(s, engine) })
 }
 
 func (t *tally) step(run *Run, r result) {
@@ -155,6 +158,11 @@ func (l *Line) add(r result) {
 	}
 }
 
+// hostForm is the host of an org, stampForm a timestamp: neither makes a cause of its own.
+var hostForm = regexp.MustCompile(`https://[A-Za-z0-9.-]+\.(?:okta|oktapreview|dne-okta)\.com/`)
+
+var stampForm = regexp.MustCompile(`\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[.0-9]*Z?|[A-Z][a-z]{2} [A-Z][a-z]{2} \d\d \d\d:\d\d:\d\d [A-Z]+ \d{4}`)
+
 // cause groups equal mismatches: those that differ in ids and numbers only.
 func (t *tally) cause(l *Line, run *Run, s *Step, m Mismatch) {
 	key := strings.Join([]string{l.Name, m.Aspect, m.Path, gist(m.Recorded), gist(m.Ours)}, "\x00")
@@ -171,7 +179,8 @@ func (t *tally) cause(l *Line, run *Run, s *Step, m Mismatch) {
 // and numbers folded, and only its beginning.
 func gist(s string) string {
 	const enough = 40
-	s = foldText(s)
+	s = hostForm.ReplaceAllString(s, "https://org/")
+	s = foldText(stampForm.ReplaceAllString(s, "time"))
 	if len(s) > enough {
 		s = s[:enough]
 	}
@@ -196,7 +205,7 @@ func (t *tally) finish() {
 		t.Templates = append(t.Templates, l)
 	}
 	slices.SortFunc(t.Templates, func(a, b *Line) int {
-		return cmp.Or(cmp.Compare(b.Breaks, a.Breaks), cmp.Compare(b.Steps, a.Steps), cmp.Compare(a.Name, b.Name))
+		return cmp.Or(cmp.Compare(b.First, a.First), cmp.Compare(b.Breaks, a.Breaks), cmp.Compare(b.Steps, a.Steps), cmp.Compare(a.Name, b.Name))
 	})
 	for k, n := range t.stuck {
 		k.Count = n

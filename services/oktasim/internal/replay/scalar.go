@@ -9,22 +9,26 @@ import (
 // idLength is Okta's: a prefix of three characters, then 17 letters and digits.
 const idLength = 20
 
+// isID asks for a digit, or for more capitals than words have.
 func isID(s string) bool {
 	if len(s) != idLength {
 		return false
 	}
-	var lower, digit bool
+	var lower, upper, digits int
 	for _, r := range s {
 		switch {
 		case r >= 'a' && r <= 'z':
-			lower = true
+			lower++
 		case r >= '0' && r <= '9':
-			digit = true
-		case r < 'A' || r > 'Z':
+			digits++
+		case r >= 'A' && r <= 'Z':
+			upper++
+		default:
 			return false
 		}
 	}
-	return lower && digit
+	const enough = 4
+	return lower > 0 && (digits > 0 || upper >= enough)
 }
 
 var (
