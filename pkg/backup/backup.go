@@ -38,7 +38,7 @@ type Draft interface {
 	Add(ctx context.Context, r resource.Resource) error
 	// Flush makes everything that was added durable, and State tell of it.
 	Flush(ctx context.Context) error
-	// State is what resumes the draft as it was at the last Flush.
+	// State is what resumes the draft as it was at the last Flush, as JSON.
 	State() ([]byte, error)
 	// Keys yields the keys of everything of the type that was flushed.
 	Keys(ctx context.Context, t resource.Type) iter.Seq2[resource.Key, error]
@@ -52,8 +52,8 @@ type Draft interface {
 type Journal interface {
 	// Load gives what was saved last; nil when nothing was.
 	Load(ctx context.Context) ([]byte, error)
-	// Save keeps state, which holds IDs of the org: it is stored sealed. The
-	// progress may be shown, and holds no directory data.
+	// Save keeps state, which is JSON and holds IDs of the org: it is stored sealed.
+	// The progress may be shown, and holds no directory data.
 	Save(ctx context.Context, state []byte, p Progress) error
 }
 

@@ -389,6 +389,18 @@ func TestCheckpointsOfOtherPrograms(t *testing.T) {
 	}
 }
 
+// TestCheckpointOfAnOlderProgram: its snapshot is begun again, and ends as any other.
+func TestCheckpointOfAnOlderProgram(t *testing.T) {
+	t.Parallel()
+	o := newOrg()
+	s := newStore(o.life)
+	s.journal = []byte(`{"version":1,"draft":"WyIwLTEiXQ==","org_id":"00o1","types":[{"type":"user","done":true},{"type":"group","objects":2,"cursor":"group@2"}]}`)
+	finish(t, o, s, backup.Options{Now: fixed})
+	if d := cmp.Diff(o.want(), sorted(s.records)); d != "" {
+		t.Errorf("records (-want +got):\n%s", d)
+	}
+}
+
 // TestTypesThatAppear: a program with a longer catalog takes a snapshot over.
 func TestTypesThatAppear(t *testing.T) {
 	t.Parallel()

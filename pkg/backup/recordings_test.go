@@ -213,7 +213,7 @@ func kindOf(list, parent string) string {
 // takeRecorded takes the snapshot, and opens it.
 func takeRecorded(t *testing.T, org *recordedOrg) *repository.Snapshot {
 	t.Helper()
-	repo := recordedRepository(t)
+	repo := testRepository(t)
 	in := backup.Input{
 		Facts:   snapshot.Manifest{ID: "s1", Account: "acc", Connection: "con", Provider: okta.Name, Org: org.start(t), Started: noon},
 		Catalog: okta.New(okta.Options{}).Catalog(), Reader: org.reader(t), Journal: newStore(&life{}),
@@ -231,7 +231,7 @@ func takeRecorded(t *testing.T, org *recordedOrg) *repository.Snapshot {
 	return s
 }
 
-func recordedRepository(t *testing.T) *repository.Repository {
+func testRepository(t *testing.T) *repository.Repository {
 	t.Helper()
 	service, err := local.Create(filepath.Join(t.TempDir(), "master"), noon)
 	if err != nil {

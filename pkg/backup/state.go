@@ -11,18 +11,18 @@ import (
 )
 
 // stateVersion is raised when an older program could not go on from a state.
-const stateVersion = 1
+const stateVersion = 2
 
 // state is all that a snapshot needs to go on.
 type state struct {
-	Version   int          `json:"version"`
-	Draft     []byte       `json:"draft"`
-	OrgID     string       `json:"org_id"`
-	Engine    string       `json:"engine"`
-	LogCursor string       `json:"log_cursor"`
-	Ended     time.Time    `json:"ended,omitzero"` // when reading was over; a second Commit says the same
-	Failures  int          `json:"failures,omitempty"`
-	Types     []*typeState `json:"types"`
+	Version   int             `json:"version"`
+	Draft     json.RawMessage `json:"draft,omitempty"`
+	OrgID     string          `json:"org_id"`
+	Engine    string          `json:"engine"`
+	LogCursor string          `json:"log_cursor"`
+	Ended     time.Time       `json:"ended,omitzero"` // when reading was over; a second Commit says the same
+	Failures  int             `json:"failures,omitempty"`
+	Types     []*typeState    `json:"types"`
 }
 
 // typeState is how far one type is read.
@@ -48,13 +48,18 @@ type typeState struct {
 	Begun  bool   `json:"begun,omitempty"`
 }
 
-// read restores a state; a type that it does not know is at its start.
+// read restores a state; a type that it does not know is at its start. What an older
+// program began and this one cannot go on from is begun again: no snapshot is lost by
+// an upgrade, only some reading.
 func read(raw []byte, catalog resource.Catalog) (*state, error) {
 	s := &state{Version: stateVersion}
 	if raw != nil {
 		if err := json.Unmarshal(raw, s); err != nil {
 			return nil, fmt.Errorf("read the snapshot's checkpoint: %w", err)
 		}
+	}
+	if s.Version < stateVersion {
+		s = &state{Version: stateVersion}
 	}
 	if s.Version != stateVersion {
 		return nil, fmt.Errorf("the snapshot's checkpoint has version %d, this program knows %d", s.Version, stateVersion)

@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -24,8 +25,9 @@ import (
 )
 
 const (
-	// checkpointEvery is how much reading a killed process costs.
-	checkpointEvery = time.Second
+	// checkpointEvery is how much reading a killed process costs, or a slice whose last
+	// call hangs until its time is over. Each checkpoint writes a segment.
+	checkpointEvery = 4 * time.Second
 	// giveUpPlace is after how many slices that failed at one list it becomes a gap.
 	giveUpPlace = 5
 	// busy is how long to stay away when another attempt holds the lease.
@@ -67,9 +69,9 @@ type taking struct {
 
 // mark is what a checkpoint holds.
 type mark struct {
-	State []byte    `json:"state"`           // backup's
-	Moved time.Time `json:"moved"`           // when the snapshot last got further
-	Reads int64     `json:"reads,omitempty"` // requests and objects by then
+	Backup json.RawMessage `json:"backup,omitempty"` // backup's state
+	Moved  time.Time       `json:"moved"`            // when the snapshot last got further
+	Reads  int64           `json:"reads,omitempty"`  // requests and objects by then
 }
 
 // beginSnapshot takes the lease and reads the checkpoint. The first slice of all writes
@@ -137,7 +139,7 @@ func (t *taking) input(ctx context.Context, org orgs.Org) (backup.Input, error) 
 	if err != nil {
 		return backup.Input{}, err
 	}
-	if t.mark.State == nil {
+	if t.mark.Backup == nil {
 		if err := repository.SaveKeyring(ctx, t.Store, t.ring); err != nil {
 			return backup.Input{}, err
 		}
@@ -162,11 +164,11 @@ func (t *taking) input(ctx context.Context, org orgs.Org) (backup.Input, error) 
 var _ backup.Journal = (*taking)(nil)
 
 // Load gives backup's state as it was at the slice's start.
-func (t *taking) Load(context.Context) ([]byte, error) { return t.mark.State, nil }
+func (t *taking) Load(context.Context) ([]byte, error) { return t.mark.Backup, nil }
 
 // Save stores a checkpoint under the lease.
 func (t *taking) Save(ctx context.Context, state []byte, p backup.Progress) error {
-	t.mark.State = state
+	t.mark.Backup = state
 	return t.save(ctx, p, time.Time{})
 }
 
