@@ -27,8 +27,11 @@ type Input struct {
 	Ours func(provider.Event) bool
 	// Wants limits the types that are looked at; nil: all. Rules.Wants is made for it.
 	Wants func(resource.Type) bool
-	Now   func() time.Time // nil: time.Now
-	Until time.Time        // stop with the first object after this; zero: never
+	// ParentHas lists, for a type, what a parent must have for the log to be told of what
+	// was made below it; nil: nothing is. Rules.ParentHas is made for it.
+	ParentHas func(resource.Type) []resource.Type
+	Now       func() time.Time // nil: time.Now
+	Until     time.Time        // stop with the first object after this; zero: never
 }
 
 // Snapshot is a snapshot to compare with. repository.Snapshot is one.
@@ -77,9 +80,11 @@ type Observation struct {
 	ParentLabel string      `json:"parent_label,omitempty"`
 	Attribution Attribution `json:"attribution"`
 	// LogOnly marks a change that the log tells of and the org does not show, because
-	// the credential may not read it, or the snapshot could not. Its key may lack the
-	// ID, and its bodies are nil.
+	// the credential may not read it, the snapshot could not, or it is not read (see
+	// ParentHas). Its key may lack the ID, and its bodies are nil.
 	LogOnly bool `json:"log_only,omitempty"`
+	// ParentHas is what the parent has that makes the change worth telling.
+	ParentHas resource.Type `json:"parent_has,omitempty"`
 	// Affected is what went, or stays behind, when the resource was deleted.
 	Affected []Affected `json:"affected,omitempty"`
 }

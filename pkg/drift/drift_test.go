@@ -69,7 +69,7 @@ func scenario(t *testing.T, file string, rules *drift.Rules, met chan<- string) 
 	}
 	before, after := readState(t, section["before"]), readState(t, section["after"])
 	forbid(t, section["forbidden"], before, after)
-	out, err := drift.Observe(t.Context(), drift.Input{Catalog: catalog, Reader: after, Snapshot: before, Seen: memory{}, Ours: ours, Wants: rules.Wants, Now: fixed}, readEvents(t, section["events"]))
+	out, err := drift.Observe(t.Context(), drift.Input{Catalog: catalog, Reader: after, Snapshot: before, Seen: memory{}, Ours: ours, Wants: rules.Wants, ParentHas: rules.ParentHas, Now: fixed}, readEvents(t, section["events"]))
 	if err != nil || !out.Complete {
 		t.Fatalf("observe: %v, complete %v", err, out.Complete)
 	}

@@ -48,7 +48,7 @@ func (r *Rules) Evaluate(f Facts, observed []Observation) ([]Finding, error) {
 func (r *Rules) matching(o Observation) (out []Rule, err error) {
 	var vars map[string]any
 	for _, c := range r.rules {
-		if !c.about(o.Change.Key.Type) {
+		if !c.about(o.Change.Key.Type) || c.ParentHas != o.ParentHas {
 			continue
 		}
 		if vars == nil {
@@ -95,7 +95,7 @@ func (f Finding) DedupKey() string {
 func what(catalog resource.Catalog, rule Rule, o Observation) string {
 	info, _ := catalog.Info(o.Change.Key.Type)
 	s := strings.NewReplacer("{label}", o.Label, "{parent}", o.ParentLabel, "{type}", strings.ToLower(info.Title)).Replace(rule.Sentence) + "."
-	if o.LogOnly {
+	if o.LogOnly && o.ParentHas == "" {
 		s += " It is known from the log alone: there is nothing to compare it with."
 	}
 	return s

@@ -216,7 +216,9 @@ func period(s string) (time.Duration, bool) {
 //
 // https://developer.okta.com/docs/api/openapi/okta-management/management/tag/Policy/
 func lax(rule ref.Val) ref.Val {
-	is := func(path, want string) bool { return at(rule, types.String(path)).Equal(types.String(want)) == types.True }
+	is := func(path, want string) bool {
+		return at(rule, types.String(path)).Equal(types.String(want)) == types.True
+	}
 	some := func(path string) bool { return each(rule, types.String(path)).(traits.Sizer).Size() != types.IntZero }
 	if is("actions.appSignOn.access", "ALLOW") {
 		const method = "actions.appSignOn.verificationMethod."

@@ -23,9 +23,13 @@ func Observe(ctx context.Context, in Input, events []provider.Event) (Observed, 
 	if in.Now == nil {
 		in.Now = time.Now
 	}
-	l := &look{Input: in, events: events, done: map[resource.Key]bool{}}
+	l := &look{Input: in, events: events, done: map[resource.Key]bool{}, lists: map[resource.Type]map[string][]string{}, holds: map[resource.Key]bool{}}
 	l.collect()
 	err := l.run(ctx)
+	if err == nil && l.out.Complete {
+		err = l.joined(ctx)
+		l.out.Complete = err == nil
+	}
 	l.explain()
 	return l.out, err
 }
@@ -93,6 +97,8 @@ type look struct {
 	events []provider.Event
 	queue  []task
 	done   map[resource.Key]bool
+	lists  map[resource.Type]map[string][]string // what the snapshot holds of a type, by parent, once it was asked for
+	holds  map[resource.Key]bool                 // whether a list holds anything, once that was asked
 	// earlier are deletions that a look which ended early has told already.
 	earlier []Observation
 	out     Observed
@@ -384,17 +390,23 @@ func (l *look) tell(ctx context.Context, info resource.Info, place resource.Key)
 		if e.Outcome != succeeded || !slices.ContainsFunc(e.Touched, made) {
 			continue
 		}
-		o := Observation{Change: diff.Change{Key: place, Op: diff.Create}, LogOnly: true,
-			Attribution: named(principals([]provider.Event{e}, l.events), l.events, true)}
-		o.Attribution.Expected = l.Ours != nil && l.Ours(*o.Attribution.Event)
-		var err error
-		if _, o.ParentLabel, err = l.labels(ctx, info, o.Change); err != nil {
+		o, err := l.told(ctx, info, place, e)
+		if err != nil {
 			return err
 		}
 		o.Label = words(o)[0]
 		l.out.Changes = append(l.out.Changes, o)
 	}
 	return nil
+}
+
+// told is what one event says was made.
+func (l *look) told(ctx context.Context, info resource.Info, k resource.Key, e provider.Event) (o Observation, err error) {
+	o = Observation{Change: diff.Change{Key: k, Op: diff.Create}, LogOnly: true,
+		Attribution: named(principals([]provider.Event{e}, l.events), l.events, true)}
+	o.Attribution.Expected = l.Ours != nil && l.Ours(*o.Attribution.Event)
+	o.Label, o.ParentLabel, err = l.labels(ctx, info, o.Change)
+	return o, err
 }
 
 // remember keeps the list as a sighting.
@@ -413,15 +425,24 @@ func (l *look) listed(ctx context.Context, place resource.Key, base known) (ids 
 		err := json.Unmarshal(base.Body, &ids)
 		return ids, err
 	}
-	for r, err := range l.Snapshot.Walk(ctx, place.Type) {
+	if l.lists[place.Type] == nil {
+		if l.lists[place.Type], err = l.byParent(ctx, place.Type); err != nil {
+			return nil, err
+		}
+	}
+	return l.lists[place.Type][place.Parent], nil
+}
+
+// byParent are the IDs that the snapshot holds of a type, by parent.
+func (l *look) byParent(ctx context.Context, t resource.Type) (map[string][]string, error) {
+	all := map[string][]string{}
+	for r, err := range l.Snapshot.Walk(ctx, t) {
 		if err != nil {
 			return nil, err
 		}
-		if r.Parent == place.Parent {
-			ids = append(ids, r.ID)
-		}
+		all[r.Parent] = append(all[r.Parent], r.ID)
 	}
-	return ids, nil
+	return all, nil
 }
 
 func (l *look) listNow(ctx context.Context, info resource.Info, place resource.Key) (map[string][]byte, error) {

@@ -23,18 +23,20 @@ type monitor struct {
 	org      *state
 	seen     memory
 	now      time.Time
+	rules    *drift.Rules
+	wants    func(resource.Type) bool
 	findings map[string]drift.Finding // by DedupKey, as the table holds them
 }
 
 func newMonitor(t *testing.T, before string) *monitor {
-	return &monitor{t: t, snap: readState(t, before), org: readState(t, before), seen: memory{}, now: noon, findings: map[string]drift.Finding{}}
+	return &monitor{t: t, snap: readState(t, before), org: readState(t, before), seen: memory{}, now: noon, rules: standard(t), findings: map[string]drift.Finding{}}
 }
 
 func (m *monitor) observe(events string) (drift.Observed, error) {
 	m.t.Helper()
 	m.now = m.now.Add(time.Minute)
 	return drift.Observe(m.t.Context(), drift.Input{Catalog: catalog, Reader: m.org, Snapshot: m.snap, Seen: m.seen,
-		Now: func() time.Time { return m.now }}, readEvents(m.t, events))
+		Wants: m.wants, ParentHas: m.rules.ParentHas, Now: func() time.Time { return m.now }}, readEvents(m.t, events))
 }
 
 // look observes, stores what was found, and gives the changes as lines.
@@ -53,7 +55,7 @@ func (m *monitor) look(events string) (out []string) {
 
 func (m *monitor) store(o drift.Observed) {
 	m.t.Helper()
-	found, err := standard(m.t).Evaluate(drift.Facts{Catalog: catalog}, o.Changes)
+	found, err := m.rules.Evaluate(drift.Facts{Catalog: catalog}, o.Changes)
 	if err != nil {
 		m.t.Fatal(err)
 	}
@@ -335,5 +337,32 @@ func TestTooManyReferrers(t *testing.T) {
 	seen, err := m.observe("e1 12:00:01 mallory SUCCESS tx1 group.lifecycle.delete delete group/00gFinance01\n")
 	if err != nil || len(seen.Unknown) != 1 || seen.Unknown[0].Type != "group_rule" || seen.Unknown[0].Reason != snapshot.Truncated {
 		t.Errorf("got unknown %v, %v; want to hear of the rules", seen.Unknown, err)
+	}
+}
+
+// TestJoinedAnAdminGroup: that a group has a role is known from an earlier look, too, and
+// that it has none any more; one who joins is told of once.
+func TestJoinedAnAdminGroup(t *testing.T) {
+	t.Parallel()
+	m := newMonitor(t, `group/00gIT {"profile":{"name":"IT"}}
+user/00uAda {"profile":{"login":"ada@acme.test"}}`)
+	m.wants = m.rules.Wants
+	join := func(id string) string {
+		return id + " 12:00:02 mallory SUCCESS t" + id + " group.user_membership.add create group_membership/00gIT/00uAda\n"
+	}
+	m.want("of no admins", m.look(join("e1")))
+	m.org.put(t, `group_role/00gIT/gra1 {"type":"ORG_ADMIN"}`)
+	m.want("a role", m.look("e2 12:00:03 ada SUCCESS tx2 group.privilege.grant create group_role/00gIT/\n"), "create group_role/00gIT/gra1 by id-ada e2")
+	m.want("of admins", m.look(join("e3")), "create group_membership/00gIT/00uAda by id-mallory e3")
+	findings := len(m.findings)
+	m.want("once more", m.look(join("e3")), "create group_membership/00gIT/00uAda by id-mallory e3")
+	if len(m.findings) != findings {
+		t.Errorf("got %d findings, want %d: one for the event", len(m.findings), findings)
+	}
+	m.org.delete(resource.Key{Type: "group_role", Parent: "00gIT", ID: "gra1"})
+	m.want("no role", m.look("e4 12:00:05 ada SUCCESS tx4 group.privilege.revoke delete group_role/00gIT/\n"), "delete group_role/00gIT/gra1 by id-ada e4")
+	m.want("of no admins any more", m.look(join("e5")))
+	if len(m.org.reads) != 2 {
+		t.Errorf("read %v, want the roles twice and no membership", m.org.reads)
 	}
 }

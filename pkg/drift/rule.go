@@ -21,6 +21,10 @@ type Rule struct {
 	Severity Severity `yaml:"severity"`
 	// Types are resource types, or patterns of them: "policy_*_rule".
 	Types []string `yaml:"types"`
+	// ParentHas limits the rule to what the log says was made below a parent that has
+	// something of this type, too: who joins a group with admin roles. Such things are
+	// not read, as there are many, and the log names them whole.
+	ParentHas resource.Type `yaml:"parent_has"`
 	// When is a CEL expression over change, before, after and fields; language.go
 	// has the functions. It must be a bool.
 	When string `yaml:"when"`
@@ -107,7 +111,17 @@ func compile(env *cel.Env, r Rule) (cel.Program, error) {
 
 // Wants reports whether any rule is about the type: others need not be read.
 func (r *Rules) Wants(t resource.Type) bool {
-	return slices.ContainsFunc(r.rules, func(c compiled) bool { return c.about(t) })
+	return slices.ContainsFunc(r.rules, func(c compiled) bool { return c.ParentHas == "" && c.about(t) })
+}
+
+// ParentHas lists what the rules about a type ask of the parents, see Rule.
+func (r *Rules) ParentHas(t resource.Type) (has []resource.Type) {
+	for _, c := range r.rules {
+		if c.ParentHas != "" && c.about(t) && !slices.Contains(has, c.ParentHas) {
+			has = append(has, c.ParentHas)
+		}
+	}
+	return has
 }
 
 // List gives the rules.

@@ -113,3 +113,15 @@ func TestDedupKey(t *testing.T) {
 		t.Error("two changes that no event explains are the same finding")
 	}
 }
+
+// TestParentHas: a rule about what is made below some parents makes nobody read all of it.
+func TestParentHas(t *testing.T) {
+	t.Parallel()
+	rules := standard(t)
+	if got := rules.ParentHas("group_membership"); len(got) != 1 || got[0] != "group_role" || rules.Wants("group_membership") {
+		t.Errorf("memberships: got %v, wanted %v", got, rules.Wants("group_membership"))
+	}
+	if got := rules.ParentHas("group"); got != nil {
+		t.Errorf("groups: got %v, want none", got)
+	}
+}

@@ -178,7 +178,7 @@ func (f *following) open(ctx context.Context, s snapshots.Snapshot) (*repository
 func (f *following) concerns(events []provider.Event) bool {
 	return slices.ContainsFunc(events, func(e provider.Event) bool {
 		return slices.ContainsFunc(e.Touched, func(t provider.Touch) bool {
-			return f.Rules.Wants(t.Key.Type) || slices.ContainsFunc(t.Children, f.Rules.Wants)
+			return f.Rules.Wants(t.Key.Type) || len(f.Rules.ParentHas(t.Key.Type)) > 0 || slices.ContainsFunc(t.Children, f.Rules.Wants)
 		})
 	})
 }
@@ -200,7 +200,8 @@ func (f *following) observe(ctx context.Context, org orgs.Org, events []provider
 	}
 	catalog := org.Provider.Catalog()
 	into.observed, into.later = drift.Observe(ctx, drift.Input{
-		Catalog: catalog, Reader: org.Reader, Snapshot: snap, Seen: seen{f}, Ours: f.ours, Wants: f.Rules.Wants, Now: f.Now, Until: f.unit.Until,
+		Catalog: catalog, Reader: org.Reader, Snapshot: snap, Seen: seen{f}, Ours: f.ours, 
+		Wants: f.Rules.Wants, ParentHas: f.Rules.ParentHas, Now: f.Now, Until: f.unit.Until,
 	}, events)
 	into.findings, err = f.Rules.Evaluate(drift.Facts{Catalog: catalog, Snapshot: into.base.ID, Found: f.Now().UTC()}, into.observed.Changes)
 	return err
