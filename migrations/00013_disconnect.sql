@@ -24,7 +24,7 @@ alter table sightings add constraint sightings_connection_fkey foreign key (acco
 
 -- +goose StatementBegin
 create function guard_connection() returns trigger
-language plpgsql set search_path = ''
+language plpgsql security definer set search_path = ''
 as $$
 begin
     if exists (select from public.snapshots s
@@ -36,6 +36,17 @@ end
 $$;
 -- +goose StatementEnd
 comment on function guard_connection() is 'no connection goes with a snapshot, whoever deletes it: a stolen session must not destroy backups';
+-- It must see the snapshots that whoever deletes does not.
+-- +goose StatementBegin
+do $$
+begin
+    execute 'grant create on schema public to imago_definer';
+    execute 'alter function public.guard_connection() owner to imago_definer';
+    execute 'revoke create on schema public from imago_definer';
+    execute 'revoke execute on function public.guard_connection() from public';
+end
+$$;
+-- +goose StatementEnd
 create trigger connections_guard before delete on connections for each row execute function guard_connection();
 
 grant delete on connections to imago_api;
