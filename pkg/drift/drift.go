@@ -83,6 +83,9 @@ type Observation struct {
 	// the credential may not read it, the snapshot could not, or it is not read (see
 	// ParentHas). Its key may lack the ID, and its bodies are nil.
 	LogOnly bool `json:"log_only,omitempty"`
+	// Fleeting marks a change of which nothing was left when it was looked for: an update
+	// that was changed back, or what was made and is gone, which the log alone tells of.
+	Fleeting bool `json:"fleeting,omitempty"`
 	// ParentHas is what the parent has that makes the change worth telling.
 	ParentHas resource.Type `json:"parent_has,omitempty"`
 	// Affected is what went, or stays behind, when the resource was deleted.

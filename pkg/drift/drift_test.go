@@ -122,7 +122,7 @@ func ours(e provider.Event) bool { return strings.HasPrefix(e.Transaction, "ours
 func shown(out drift.Observed, findings []drift.Finding) string {
 	var b strings.Builder
 	for _, o := range out.Changes {
-		fmt.Fprintf(&b, "%s %s “%s” of “%s”: %s\n", o.Change.Op, o.Change.Key, o.Label, o.ParentLabel, attributed(o.Attribution))
+		fmt.Fprintf(&b, "%s %s “%s” of “%s”: %s%s\n", o.Change.Op, o.Change.Key, o.Label, o.ParentLabel, attributed(o.Attribution), fleeting(o))
 		for _, f := range o.Change.Fields {
 			fmt.Fprintf(&b, "  %s: %s -> %s\n", f.Path, text(f.Before), text(f.After))
 		}
@@ -140,6 +140,13 @@ func shown(out drift.Observed, findings []drift.Finding) string {
 		}
 	}
 	return b.String()
+}
+
+func fleeting(o drift.Observation) string {
+	if o.Fleeting {
+		return " fleeting"
+	}
+	return ""
 }
 
 func attributed(a drift.Attribution) string {

@@ -95,7 +95,10 @@ func (f Finding) DedupKey() string {
 func what(catalog resource.Catalog, rule Rule, o Observation) string {
 	info, _ := catalog.Info(o.Change.Key.Type)
 	s := strings.NewReplacer("{label}", o.Label, "{parent}", o.ParentLabel, "{type}", strings.ToLower(info.Title)).Replace(rule.Sentence) + "."
-	if o.LogOnly && o.ParentHas == "" {
+	switch {
+	case o.LogOnly && o.Fleeting:
+		s += " It is gone again: the log alone tells of it."
+	case o.LogOnly && o.ParentHas == "":
 		s += " It is known from the log alone: there is nothing to compare it with."
 	}
 	return s
@@ -195,6 +198,9 @@ func happened(c diff.Change) string {
 		return "was created"
 	case diff.Delete:
 		return "was deleted"
+	}
+	if len(c.Fields) == 0 {
+		return "was changed and changed back"
 	}
 	const most = 3
 	var words []string

@@ -15,10 +15,11 @@ import (
 
 // language is what rules are written in: CEL with
 //
-//	change  {op, type}      before, after  the bodies, {} when absent
-//	fields  a list of {path, op, before, after}
-//	log     what the log says in words of a change that the org does not show, in
-//	        lower case letters; "" for all others
+//	change    {op, type}    before, after  the bodies, {} when absent
+//	fields    a list of {path, op, before, after}
+//	fleeting  nothing of the change was left when it was looked for
+//	log       what the log says in words of a change that the org does not show, in
+//	          lower case letters; "" for all others
 //
 // and functions that take a path of keys and dots, and find null where it leads
 // nowhere, so that no rule fails on a body that lacks a field:
@@ -40,6 +41,7 @@ func language() (*cel.Env, error) {
 		cel.Variable("before", cel.DynType),
 		cel.Variable("after", cel.DynType),
 		cel.Variable("fields", cel.ListType(cel.DynType)),
+		cel.Variable("fleeting", cel.BoolType),
 		cel.Variable("log", cel.StringType),
 		cel.Function("at", cel.Overload("at_path", []*cel.Type{cel.DynType, cel.StringType}, cel.DynType, cel.BinaryBinding(at))),
 		cel.Function("each", cel.Overload("each_path", []*cel.Type{cel.DynType, cel.StringType}, cel.ListType(cel.DynType), cel.BinaryBinding(each))),
@@ -80,7 +82,7 @@ func variables(o Observation) (map[string]any, error) {
 	}
 	return map[string]any{
 		"change": map[string]string{"op": string(c.Op), "type": string(c.Key.Type)},
-		"before": before, "after": after, "fields": fields, "log": strings.ToLower(strings.Join(words(o), "; ")),
+		"before": before, "after": after, "fields": fields, "fleeting": o.Fleeting, "log": strings.ToLower(strings.Join(words(o), "; ")),
 	}, nil
 }
 

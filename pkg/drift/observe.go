@@ -266,10 +266,10 @@ func (l *look) live(ctx context.Context, k resource.Key) ([]byte, error) {
 
 // compare tells what happened to one resource, and remembers how it stands.
 func (l *look) compare(ctx context.Context, info resource.Info, t task, base known, now []byte) error {
-	change := diff.Change{Key: t.key, Before: base.Body, After: now}
+	change, fleeting := diff.Change{Key: t.key, Before: base.Body, After: now}, false
 	switch {
 	case base.Body == nil && now == nil:
-		change.Op = l.attested(t.key, base)
+		change.Op, fleeting = l.attested(t.key, base)
 	case base.Body == nil && !base.gap, base.Body == nil && l.says(t.key, provider.Create):
 		change.Op = diff.Create
 	case base.Body == nil:
@@ -281,24 +281,31 @@ func (l *look) compare(ctx context.Context, info resource.Info, t task, base kno
 		if err != nil {
 			return err
 		}
-		if change.Fields = fields; len(fields) > 0 {
+		change.Fields, fleeting = fields, len(fields) == 0 && l.changedBack(t.key, l.since(base.Sighting))
+		if fleeting || len(fields) > 0 {
 			change.Op = diff.Update
 		}
 	}
 	l.out.Sightings = append(l.out.Sightings, Sighting{Key: t.key, Body: now, At: l.Now().UTC(), Event: t.event})
-	if change.Op == "" {
+	switch {
+	case change.Op == "":
 		return nil
+	case fleeting:
+		return l.fleeting(ctx, info, change, l.since(base.Sighting))
 	}
 	return l.observe(ctx, info, change)
 }
 
-// attested: what is neither known nor there was deleted if the log says so, and
-// does not say that it was made in the meantime.
-func (l *look) attested(k resource.Key, base known) diff.Op {
-	if base.At.IsZero() && !l.vague(k) && l.says(k, provider.Delete) && !l.says(k, provider.Create) {
-		return diff.Delete
+// attested: what is neither known nor there was deleted if the log says so; if it says
+// that it was made in the meantime, it came and went.
+func (l *look) attested(k resource.Key, base known) (op diff.Op, fleeting bool) {
+	switch {
+	case l.madeAndDeleted(k, l.since(base.Sighting)):
+		return diff.Create, true
+	case base.At.IsZero() && !l.vague(k) && l.says(k, provider.Delete) && !l.says(k, provider.Create):
+		return diff.Delete, false
 	}
-	return ""
+	return "", false
 }
 
 // vague reports whether an event names the resource and, under the same ID, others of
@@ -360,6 +367,8 @@ func (l *look) list(ctx context.Context, info resource.Info, t task) error {
 		if failed := l.tell(ctx, info, t.key); failed != nil {
 			return failed
 		}
+	} else if err == nil {
+		err = l.gone(ctx, info, t.key, base, was, now)
 	}
 	if err != nil {
 		return err

@@ -366,3 +366,26 @@ user/00uAda {"profile":{"login":"ada@acme.test"}}`)
 		t.Errorf("read %v, want the roles twice and no membership", m.org.reads)
 	}
 }
+
+// TestFleetingOnce: what came and went is told by the look that hears of it, and not by
+// one that is given the same events again beside new ones.
+func TestFleetingOnce(t *testing.T) {
+	t.Parallel()
+	m := newMonitor(t, zone+"\n"+`user/00uAda {"profile":{"login":"ada"}}`)
+	const zoneTwice = `e1 12:00:01 mallory SUCCESS tx1 zone.update update network_zone/nzoA
+e2 12:00:02 mallory SUCCESS tx2 zone.update update network_zone/nzoA
+`
+	const admin = `e3 12:00:03 mallory SUCCESS tx3 user.account.privilege.grant create user_role/00uAda/ says Grant: Super Administrator
+e4 12:00:04 mallory SUCCESS tx4 user.account.privilege.revoke delete user_role/00uAda/
+`
+	m.want("heard of", m.look(zoneTwice+admin), "update network_zone/nzoA by id-mallory e2", "create user_role/00uAda/ by id-mallory e3")
+	m.want("saved once more, asked for in vain", m.look(zoneTwice+admin+`e5 12:00:05 ada SUCCESS tx5 zone.update update network_zone/nzoA
+e6 12:00:06 ada SUCCESS tx6 user.account.privilege.revoke delete user_role/00uAda/
+`))
+	m.want("again", m.look(`e7 12:00:07 bob SUCCESS tx7 zone.update update network_zone/nzoA
+e8 12:00:08 bob SUCCESS tx8 zone.update update network_zone/nzoA
+`), "update network_zone/nzoA by id-bob e8")
+	if len(m.findings) != 3 {
+		t.Errorf("got %d findings, want 3", len(m.findings))
+	}
+}
