@@ -143,9 +143,19 @@ func (s *Server) run(c *call, hit *fault.Fault) error {
 		return err
 	}
 	if op.write || op.notes {
-		return c.org.Update(func() error { return op.run(c) })
+		return c.org.Update(c.perform)
 	}
-	return c.org.View(func() error { return op.run(c) })
+	return c.org.View(c.perform)
+}
+
+// perform runs the operation; its answer shows nothing that the org lacks.
+func (c *call) perform() error {
+	err := c.op.run(c)
+	if err != nil {
+		return err
+	}
+	c.response, err = c.org.Trim(c.op.path, c.response)
+	return err
 }
 
 // takeLimit counts the request against its bucket and sets the headers.

@@ -30,13 +30,10 @@ func showOrganization(c *call) error {
 	if c.org.IsOIE() {
 		pipeline = "idx"
 	}
+	info := c.org.Info()
 	return c.show(doc.Doc{
-		"id": c.org.Info().ID, "cell": "sim", "pipeline": pipeline,
+		"id": info.ID, "cell": info.Cell, "pipeline": pipeline, "settings": info.Traits,
 		"_links": doc.Doc{"organization": doc.Doc{"href": c.org.Base()}},
-		"settings": doc.Doc{
-			"analyticsCollectionEnabled": false, "bugReportingEnabled": true, "omEnabled": false, "pssoEnabled": false,
-			"desktopMFAEnabled": false, "itpEnabled": false,
-		},
 	}, nil)
 }
 

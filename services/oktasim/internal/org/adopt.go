@@ -26,6 +26,7 @@ func adopters() []adopter {
 		return adopter{strings.Split(path, "/"), take}
 	}
 	return []adopter{
+		at(".well-known/okta-organization", adoptOrganization),
 		at("api/v1/org", adoptOrg),
 		at("api/v1/meta/types/user/*", adoptUserType),
 		at("api/v1/meta/schemas/user/*", adoptUserSchema),
@@ -140,6 +141,17 @@ func adoptOrg(o *Org, _ []string, body doc.Doc) error {
 	o.info.Subdomain = cmp.Or(doc.String(body, "subdomain"), o.info.Subdomain)
 	o.info.Company = cmp.Or(doc.String(body, "companyName"), o.info.Company)
 	o.info.Created = stampIn(body, "created", o.info.Created)
+	return nil
+}
+
+// adoptOrganization takes over what the org says of itself to everybody; its engine is
+// what the org was made with.
+func adoptOrganization(o *Org, _ []string, body doc.Doc) error {
+	o.info.ID = cmp.Or(doc.String(body, "id"), o.info.ID)
+	o.info.Cell = cmp.Or(doc.String(body, "cell"), o.info.Cell)
+	if settings := doc.Object(body, "settings"); settings != nil {
+		o.info.Traits = settings
+	}
 	return nil
 }
 

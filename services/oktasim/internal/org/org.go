@@ -53,6 +53,10 @@ type Info struct {
 	System    string `json:"systemPrincipalId"`
 	// SigningKid names the key that signs SAML assertions and id tokens.
 	SigningKid string `json:"signingKid"`
+	// Cell is the part of Okta's service that the org is in; Traits are the settings by
+	// which the org describes itself to everybody.
+	Cell   string  `json:"cell"`
+	Traits doc.Doc `json:"traits"`
 	// Unlicensed are the features that the org lacks; a new org has all.
 	Unlicensed []string `json:"unlicensed,omitempty"`
 }
@@ -141,7 +145,7 @@ func (o *Org) bootstrap(opt Options) {
 	o.info = Info{
 		ID: o.ids.ID("00o"), Subdomain: opt.Subdomain, Company: opt.Company, Engine: opt.Engine, Created: now,
 		UserType: o.ids.ID("oty"), SchemaID: o.ids.ID("osc"), System: o.ids.ID("spr"),
-		SigningKid: o.ids.Secret(43),
+		SigningKid: o.ids.Secret(43), Cell: "sim", Traits: traits(),
 	}
 	everyone := &Group{
 		ID: o.ids.ID("00g"), Type: BuiltIn, Created: now, LastUpdated: now, LastMembershipUpdated: now,
@@ -152,6 +156,14 @@ func (o *Org) bootstrap(opt Options) {
 	o.bootstrapSchemas(now)
 	o.bootstrapPolicies(now)
 	o.seedKinds()
+}
+
+// traits are what a new org says of itself at its well-known address.
+func traits() doc.Doc {
+	return doc.Doc{
+		"analyticsCollectionEnabled": false, "bugReportingEnabled": true, "omEnabled": false, "pssoEnabled": false,
+		"desktopMFAEnabled": false, "itpEnabled": false,
+	}
 }
 
 // View runs f while nobody changes the org.

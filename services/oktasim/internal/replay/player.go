@@ -77,6 +77,9 @@ func newPlayer(r *Run) (*player, error) {
 	p.org = o
 	host := api.NewHost(o, limit.New(limit.Options{Multiplier: 1e6, Share: 1, Concurrency: 1000}))
 	p.server = api.New(host, slog.New(slog.DiscardHandler))
+	if err := p.org.Update(p.recognise); err != nil {
+		return nil, err
+	}
 	if err := p.org.Update(p.appoint); err != nil {
 		return nil, fmt.Errorf("appoint the administrator: %w", err)
 	}
@@ -84,6 +87,24 @@ func newPlayer(r *Run) (*player, error) {
 	p.arrive(0)
 	return p, nil
 }
+
+// recognise gives the org the features that the recorded one showed to have.
+func (p *player) recognise() error {
+	var e org.Evidence
+	for _, s := range p.run.Steps {
+		switch {
+		case s.ok():
+			e.Note(s.Template, s.body)
+		case s.Status == http.StatusUnauthorized && strings.Contains(string(s.Response), notLicensed):
+			e.NoteRefusal(s.Path)
+		}
+	}
+	p.org.Accept(&e)
+	return nil
+}
+
+// notLicensed is the code with which Okta refuses what an org lacks.
+const notLicensed = `"E0000015"`
 
 // appoint makes the super administrator whose token the run uses: whoever the recorded
 // org said it was. The org was founded with them.

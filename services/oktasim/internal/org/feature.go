@@ -1,0 +1,169 @@
+package org
+
+import (
+	"slices"
+	"strings"
+
+	"imago/services/oktasim/internal/doc"
+)
+
+// Feature is something that Okta brings to orgs one by one, or sells: fields that the
+// answers of other orgs lack. A new org has every feature; SetLicensed takes one away.
+// A kind's Feature is of the same namespace. A feature that changes more than fields is
+// asked for by Licensed where it matters.
+type Feature struct {
+	Name string
+	// In are the answers that show it: path templates with {} for any variable.
+	In []string
+	// Fields are there with the feature alone, as settings.emOptInStatus; [] stands for
+	// every element of a list.
+	Fields []string
+	// Of limits the feature to objects that have this field too; "" is all.
+	Of string
+}
+
+var (
+	inApps   = []string{"/api/v1/apps", "/api/v1/apps/{}"}
+	inGroups = []string{"/api/v1/groups", "/api/v1/groups/{}", "/api/v1/users/{}/groups"}
+	inUsers  = []string{"/api/v1/users", "/api/v1/users/{}", "/api/v1/groups/{}/users"}
+)
+
+// features are known by recordings: in each of them, either every object of the org has
+// the fields, or none has.
+func features() []Feature {
+	return []Feature{
+		{Name: "app_resource_names", In: inApps, Fields: []string{"orn"}},
+		{Name: "app_manual_provisioning", In: inApps, Fields: []string{"settings.manualProvisioning", "settings.implicitAssignment"}, Of: "settings"},
+		{Name: "app_opt_in", In: inApps, Fields: []string{"settings.emOptInStatus"}, Of: "settings"},
+		{Name: "universal_logout", In: inApps, Fields: []string{"universalLogout"}},
+		{Name: "oauth_single_logout", In: inApps, Fields: []string{"settings.oauthClient.participate_slo"}, Of: "settings.oauthClient"},
+		{Name: "dpop", In: inApps, Fields: []string{"settings.oauthClient.dpop_bound_access_tokens"}, Of: "settings.oauthClient"},
+		{Name: "oauth_consent", In: inApps, Fields: []string{"settings.oauthClient.consent_method"}, Of: "settings.oauthClient"},
+		{Name: "group_owners", In: inGroups, Fields: []string{"_links.owners"}, Of: "_links"},
+		{Name: "realms", In: inUsers, Fields: []string{"realmId"}},
+	}
+}
+
+// Trim takes out of an answer the fields of features that the org lacks. Template is the
+// operation's path. Most orgs lack none: the answer then stays as it is.
+func (o *Org) Trim(template string, answer []byte) ([]byte, error) {
+	if len(o.info.Unlicensed) == 0 || len(answer) == 0 {
+		return answer, nil
+	}
+	var fields []string
+	template = anonymous(template)
+	for _, f := range features() {
+		if !o.Licensed(f.Name) && slices.Contains(f.In, template) {
+			fields = append(fields, f.Fields...)
+		}
+	}
+	if len(fields) == 0 {
+		return answer, nil
+	}
+	v, err := doc.Parse(answer)
+	if err != nil {
+		return nil, err
+	}
+	for _, f := range fields {
+		dropField(v, strings.Split(f, "."))
+	}
+	return doc.Bytes(v)
+}
+
+// anonymous takes the names out of a template's variables.
+func anonymous(template string) string {
+	parts := strings.Split(template, "/")
+	for i, p := range parts {
+		if isVariable(p) {
+			parts[i] = "{}"
+		}
+	}
+	return strings.Join(parts, "/")
+}
+
+// dropField removes the field at a path, in every element of lists on the way.
+func dropField(v any, path []string) {
+	switch v := v.(type) {
+	case []any:
+		for _, e := range v {
+			dropField(e, path)
+		}
+	case doc.Doc:
+		if len(path) == 1 {
+			delete(v, path[0])
+			return
+		}
+		dropField(v[strings.TrimSuffix(path[0], "[]")], path[1:])
+	}
+}
+
+// Evidence is what the answers of an org say about its features.
+type Evidence struct{ shown, seen map[string]bool }
+
+// Note looks at one successful answer. Template is the path with variables in braces.
+func (e *Evidence) Note(template string, answer any) {
+	if e.seen == nil {
+		e.shown, e.seen = map[string]bool{}, map[string]bool{}
+	}
+	template = anonymous(template)
+	for _, f := range features() {
+		if slices.Contains(f.In, template) {
+			e.look(f, answer)
+		}
+	}
+}
+
+func (e *Evidence) look(f Feature, v any) {
+	if list, ok := v.([]any); ok {
+		for _, x := range list {
+			e.look(f, x)
+		}
+		return
+	}
+	if f.Of != "" && !hasField(v, strings.Split(f.Of, ".")) {
+		return
+	}
+	if _, isObject := v.(doc.Doc); !isObject {
+		return
+	}
+	e.seen[f.Name] = true
+	for _, field := range f.Fields {
+		if hasField(v, strings.Split(field, ".")) {
+			e.shown[f.Name] = true
+		}
+	}
+}
+
+// hasField says whether there is a field at a path, be it null; in a list, whether any
+// element has it.
+func hasField(v any, path []string) bool {
+	switch v := v.(type) {
+	case []any:
+		return slices.ContainsFunc(v, func(e any) bool { return hasField(e, path) })
+	case doc.Doc:
+		next, there := v[strings.TrimSuffix(path[0], "[]")]
+		return there && (len(path) == 1 || hasField(next, path[1:]))
+	}
+	return false
+}
+
+// NoteRefusal looks at an answer that says that the org lacks what stands at a path.
+func (e *Evidence) NoteRefusal(path string) {
+	if e.seen == nil {
+		e.shown, e.seen = map[string]bool{}, map[string]bool{}
+	}
+	for _, p := range []string{path, path + "/any"} {
+		if k, _ := kindAt(p); k != nil && k.Feature != "" {
+			e.seen[k.Feature] = true
+		}
+	}
+}
+
+// Accept gives the org the features that the evidence shows and takes away those that
+// should have shown and did not.
+func (o *Org) Accept(e *Evidence) {
+	for name := range e.seen {
+		o.SetLicensed(name, e.shown[name])
+	}
+	slices.Sort(o.info.Unlicensed)
+}
