@@ -112,25 +112,29 @@ $$;
 -- +goose StatementEnd
 comment on function claim_refusals(int) is 'refused sign-ins that nobody was told of, with the accounts that are to be; those of nobody are done with';
 
--- For imago_worker, with the running report_failure job of that refusal, of an account
--- that the address is a member of: once for each account.
+-- For imago_worker, with a running report_failure job about a refusal: all that the
+-- account was not told of, so that they stand in its log in their order, and each once.
 -- +goose StatementBegin
-create function take_refusal()
+create function take_refusals()
 returns table (id uuid, code_id uuid, email text, nth int, at timestamptz, box bytea)
 language sql volatile security definer set search_path = ''
 as $$
-    update public.sign_in_refusals f set told = f.told || public.current_account()
-    from public.sign_in_codes c, public.users u, public.members m
-    where f.id = (
-            select public.as_uuid(j.args ->> 'refusal_id') from river.river_job j
-            where j.id = public.current_job_id() and j.kind = 'report_failure')
-        and c.id = f.code_id and u.email = c.email and m.user_id = u.id
-        and m.account_id = public.current_account()
-        and not public.current_account() = any (f.told)
-    returning f.id, f.code_id, c.email, f.nth, f.at, f.box
+    with taken as (
+        update public.sign_in_refusals f set told = f.told || public.current_account()
+        from public.sign_in_codes c, public.users u, public.members m
+        where exists (
+                select from river.river_job j
+                where j.id = public.current_job_id() and j.kind = 'report_failure'
+                    and public.as_uuid(j.args ->> 'refusal_id') is not null)
+            and f.claimed_at is not null and not public.current_account() = any (f.told)
+            and c.id = f.code_id and u.email = c.email and m.user_id = u.id
+            and m.account_id = public.current_account()
+        returning f.id, f.code_id, c.email, f.nth, f.at, f.box
+    )
+    select t.id, t.code_id, t.email, t.nth, t.at, t.box from taken t order by t.at, t.nth, t.id
 $$;
 -- +goose StatementEnd
-comment on function take_refusal() is 'the refused sign-in that the running job is to tell its account of';
+comment on function take_refusals() is 'the refused sign-ins that the running job is to tell its account of';
 
 -- +goose StatementBegin
 do $$
@@ -143,7 +147,7 @@ begin
             ('note_refusal(uuid, uuid, bytea, bytea)', 'imago_api'),
             ('note_throttle(uuid, text, bytea)', 'imago_api'),
             ('claim_refusals(int)', 'imago_worker'),
-            ('take_refusal()', 'imago_worker')
+            ('take_refusals()', 'imago_worker')
         ) as t (signature, caller)
     loop
         execute format('alter function public.%s owner to imago_definer', f.signature);

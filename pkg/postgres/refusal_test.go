@@ -69,8 +69,8 @@ func TestWrongCodesAreNotedAlikeForAll(t *testing.T) {
 	}
 }
 
-// A refusal is told to each account of its address, once, by its own job alone.
-func TestRefusalIsTakenOnceByEachAccount(t *testing.T) {
+// Refusals are told to each account of their address, in their order, once.
+func TestRefusalsAreTakenOnceByEachAccount(t *testing.T) {
 	t.Parallel()
 	base := postgrestest.Fresh(t)
 	d := door{base, base.Open(t, "imago_api"), base.Open(t, "imago_worker")}
@@ -79,14 +79,16 @@ func TestRefusalIsTakenOnceByEachAccount(t *testing.T) {
 		t.Fatal(err)
 	}
 	attempt := d.begin(t, acme.Email, "client")
-	d.refuse(t, attempt.ID, "client")
+	for range 3 {
+		d.refuse(t, attempt.ID, "client")
+	}
 	d.refuse(t, d.begin(t, address(), "client").ID, "client")
 	if got := d.claim(t, base.Job(t, job.TakeSnapshot{AccountID: string(acme.ID)})); len(got) != 0 {
 		t.Errorf("a snapshot's job claims %v", got)
 	}
 	tick := base.Job(t, job.RunSchedules{})
 	got := d.claim(t, tick)
-	if len(got) != 2 || len(got[acme.ID]) != 1 || !cmp.Equal(got[acme.ID], got[second.ID]) {
+	if len(got) != 2 || len(got[acme.ID]) != 3 || !cmp.Equal(got[acme.ID], got[second.ID]) {
 		t.Fatalf("claimed: %v", got)
 	}
 	if again := d.claim(t, tick); len(again) != 0 {
@@ -95,12 +97,12 @@ func TestRefusalIsTakenOnceByEachAccount(t *testing.T) {
 	refusal := got[acme.ID][0]
 	take := func(args interface{ Kind() string }) (n int) {
 		in(t, d.worker, base.Job(t, args), func(tx *postgres.Tx) error {
-			r, ok, err := signin.TakeRefusal(t.Context(), tx)
-			if ok {
-				n++
-			}
-			if ok && (r.ID != refusal || r.CodeID != attempt.ID || r.Email != acme.Email || r.Nth != 1 || string(r.Box) != "box") {
-				t.Errorf("took %+v", r)
+			all, err := signin.TakeRefusals(t.Context(), tx)
+			n = len(all)
+			for i, r := range all {
+				if r.CodeID != attempt.ID || r.Email != acme.Email || r.Nth != i+1 || string(r.Box) != "box" {
+					t.Errorf("took %+v", r)
+				}
 			}
 			return err
 		})
@@ -114,9 +116,9 @@ func TestRefusalIsTakenOnceByEachAccount(t *testing.T) {
 		{"somebody else's account", job.ReportFailure{AccountID: string(stranger.ID), RefusalID: refusal}, 0},
 		{"a job of another kind", job.SendMessage{AccountID: string(acme.ID), MessageID: refusal}, 0},
 		{"a report of something else", job.ReportFailure{AccountID: string(acme.ID), SnapshotID: refusal}, 0},
-		{"the account", job.ReportFailure{AccountID: string(acme.ID), RefusalID: refusal}, 1},
+		{"the account", job.ReportFailure{AccountID: string(acme.ID), RefusalID: refusal}, 3},
 		{"the account again", job.ReportFailure{AccountID: string(acme.ID), RefusalID: refusal}, 0},
-		{"the other account", job.ReportFailure{AccountID: string(second.ID), RefusalID: refusal}, 1},
+		{"the other account", job.ReportFailure{AccountID: string(second.ID), RefusalID: refusal}, 3},
 	} {
 		if n := take(c.args); n != c.want {
 			t.Errorf("%s takes %d, want %d", c.name, n, c.want)

@@ -31,6 +31,11 @@ func withHint(err error, format string, args ...any) error {
 	return &hinted{err, fmt.Sprintf(format, args...)}
 }
 
+// refused is a sign-in that was refused, whatever the reason is called.
+type refused struct{ error }
+
+func (r *refused) Unwrap() error { return r.error }
+
 // failure is an error as it is shown.
 type failure struct {
 	Type  string `json:"type"` // "error"
@@ -75,7 +80,8 @@ func (p *program) failJSON(f failure) {
 // explain finds what to say of an error.
 func (p *program) explain(err error) failure {
 	f := failure{Type: "error", Kind: "error", What: err.Error(), code: exitError}
-	if h, ok := errors.AsType[*hinted](err); ok {
+	h, knows := errors.AsType[*hinted](err)
+	if knows {
 		f.Hint, f.What = h.hint, h.Error()
 	}
 	if _, ok := errors.AsType[*usageError](err); ok {
@@ -89,6 +95,12 @@ func (p *program) explain(err error) failure {
 	}
 	if c, ok := errors.AsType[*connect.Error](err); ok {
 		p.explainAnswer(&f, c)
+		if knows { // more of what was wanted than the server does
+			f.Hint = h.hint
+		}
+	}
+	if _, ok := errors.AsType[*refused](err); ok {
+		f.code = exitRefused
 	}
 	return f
 }

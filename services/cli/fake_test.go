@@ -141,8 +141,18 @@ func (f *fake) session() *imagov1.Session {
 }
 
 func (f *fake) ExchangeCode(_ context.Context, r *connect.Request[imagov1.ExchangeCodeRequest]) (*connect.Response[imagov1.ExchangeCodeResponse], error) {
-	if r.Msg.GetAttemptId() != id(1) || r.Msg.GetClientSecret() != "secret-1" || r.Msg.GetCode() != "123456" {
-		return nil, problem(connect.CodeUnauthenticated, "denied", "code", "the code is wrong, used or too old", "ask for a new one with imago login")
+	const again = "ask for a new code"
+	switch code := r.Msg.GetCode(); {
+	case r.Msg.GetAttemptId() != id(1) || r.Msg.GetClientSecret() != "secret-1" || code == "400000":
+		return nil, problem(connect.CodeInvalidArgument, "invalid", "attempt_id", "there is no such sign-in from this client", again)
+	case code == "412000":
+		return nil, problem(connect.CodeFailedPrecondition, "stale", "code", "it has expired", again)
+	case code == "429000":
+		return nil, problem(connect.CodeResourceExhausted, "over_limit", "", "the code was tried too often", again)
+	case code == "403000":
+		return nil, problem(connect.CodePermissionDenied, "denied", "", "nobody has invited this address to an account", "ask an owner")
+	case code != "123456":
+		return nil, problem(connect.CodeInvalidArgument, "invalid", "code", "it is not the code that was mailed", "4 tries are left")
 	}
 	return connect.NewResponse(&imagov1.ExchangeCodeResponse{Token: token, ExpiresAt: at(time.Hour), Session: f.session()}), nil
 }

@@ -140,21 +140,71 @@ func (p *program) input() *bufio.Reader {
 	return r
 }
 
-// exchange turns the code into a session and keeps its token.
+// exchange turns the code into a session and keeps its token. Whoever sits in front of
+// it may correct a code that was mistyped.
 func (p *program) exchange(ctx context.Context, server string, kept login, code string) error {
-	res, err := p.apiAs(server, "").signIn.ExchangeCode(ctx, connect.NewRequest(&imagov1.ExchangeCodeRequest{
-		AttemptId: kept.Attempt.ID, ClientSecret: kept.Attempt.Secret,
-		Code: strings.ReplaceAll(code, " ", ""),
-	}))
-	if err != nil {
-		return err
+	res, err := p.redeem(ctx, server, kept.Attempt, code)
+	for p.Prompt && mistyped(err) {
+		f := p.explain(err)
+		p.notice("%s; %s", f.What, f.Hint)
+		if code, err = p.ask("Code: "); err != nil {
+			return err
+		}
+		if code == "" {
+			p.notice("finish with imago login --code CODE")
+			return errIncomplete
+		}
+		res, err = p.redeem(ctx, server, kept.Attempt, code)
 	}
-	session := res.Msg.GetSession()
-	err = p.writeLogin(server, login{Email: session.GetEmail(), Token: res.Msg.GetToken(), Expires: res.Msg.GetExpiresAt().AsTime()})
+	if err != nil {
+		return p.notLetIn(server, kept, err)
+	}
+	session := res.GetSession()
+	err = p.writeLogin(server, login{Email: session.GetEmail(), Token: res.GetToken(), Expires: res.GetExpiresAt().AsTime()})
 	if err != nil {
 		return err
 	}
 	return p.showSession(server, session)
+}
+
+func (p *program) redeem(ctx context.Context, server string, a *attempt, code string) (*imagov1.ExchangeCodeResponse, error) {
+	res, err := p.apiAs(server, "").signIn.ExchangeCode(ctx, connect.NewRequest(&imagov1.ExchangeCodeRequest{
+		AttemptId: a.ID, ClientSecret: a.Secret, Code: strings.ReplaceAll(code, " ", ""),
+	}))
+	if err != nil {
+		return nil, err
+	}
+	return res.Msg, nil
+}
+
+// mistyped reports whether another code may still be right.
+func mistyped(err error) bool {
+	c, ok := errors.AsType[*connect.Error](err)
+	return ok && problemOf(c).GetKind() == "invalid" && problemOf(c).GetField() == "code"
+}
+
+// notLetIn says how to go on after a code that did not let in. One that never will is
+// forgotten, so that nobody goes on trying it.
+func (p *program) notLetIn(server string, kept login, err error) error {
+	c, ok := errors.AsType[*connect.Error](err)
+	if !ok {
+		return err
+	}
+	problem := problemOf(c)
+	if mistyped(err) {
+		return &refused{withHint(err, "%s: imago login --code CODE", problem.GetHint())}
+	}
+	switch problem.GetKind() {
+	case "stale", "over_limit", "invalid":
+	default: // no problem of the code
+		return err
+	}
+	again := "ask for a new one: imago login " + kept.Attempt.Email
+	if problem.GetField() == "attempt_id" { // which nobody has typed
+		err = errors.New("the code was asked for too long ago, or not from here")
+	}
+	kept.Attempt = nil
+	return errors.Join(&refused{withHint(err, "%s", again)}, p.writeLogin(server, kept))
 }
 
 func (p *program) showSession(server string, s *imagov1.Session) error {

@@ -36,29 +36,36 @@ func (s *Service) claimRefusals(ctx context.Context, u work.Unit) (n int, err er
 	return n, nil
 }
 
-// reportRefusal writes a refused sign-in into the account's activity log, once.
-func (s *Service) reportRefusal(ctx context.Context, u work.Unit, ring *envelope.Keyring) (work.End, error) {
+// reportRefusals writes refused sign-ins into the account's activity log, each once.
+func (s *Service) reportRefusals(ctx context.Context, u work.Unit, ring *envelope.Keyring) (work.End, error) {
 	err := s.DB.As(ctx, u.Proof, func(tx *postgres.Tx) error {
-		r, ok, err := signin.TakeRefusal(ctx, tx)
-		if err != nil || !ok {
-			return err
+		refused, err := signin.TakeRefusals(ctx, tx)
+		for _, r := range refused {
+			if err != nil {
+				break
+			}
+			err = s.reportRefusal(ctx, tx, u, ring, r)
 		}
-		from, err := s.origin(ctx, u, r)
-		if err != nil {
-			return err
-		}
-		e := audit.Entry{Time: r.At, Action: "refuse_code", TargetType: "sign_in", TargetID: r.CodeID, RequestID: from.RequestID}
-		e.Sealed, err = sealed.Activity(e).Seal(ring, audit.Who{Actor: "unknown", SourceIP: from.SourceIP, Detail: refusalText(r)})
-		if err != nil {
-			return err
-		}
-		_, err = activity.Append(ctx, tx, e)
 		return err
 	})
 	if err != nil {
-		return work.End{}, fmt.Errorf("report a refused sign-in: %w", err)
+		return work.End{}, fmt.Errorf("report refused sign-ins: %w", err)
 	}
 	return work.Done(), nil
+}
+
+func (s *Service) reportRefusal(ctx context.Context, tx *postgres.Tx, u work.Unit, ring *envelope.Keyring, r signin.Refused) error {
+	from, err := s.origin(ctx, u, r)
+	if err != nil {
+		return err
+	}
+	e := audit.Entry{Time: r.At, Action: "refuse_code", TargetType: "sign_in", TargetID: r.CodeID, RequestID: from.RequestID}
+	e.Sealed, err = sealed.Activity(e).Seal(ring, audit.Who{Actor: "unknown", SourceIP: from.SourceIP, Detail: refusalText(r)})
+	if err != nil {
+		return err
+	}
+	_, err = activity.Append(ctx, tx, e)
+	return err
 }
 
 // origin opens where a refused request came from. That the workers have another key by

@@ -22,7 +22,7 @@ func (s *Service) reportFailure(ctx context.Context, u work.Unit, a job.ReportFa
 		return work.End{}, err
 	}
 	if a.RefusalID != "" {
-		return s.reportRefusal(ctx, u, ring)
+		return s.reportRefusals(ctx, u, ring)
 	}
 	err = s.DB.As(ctx, u.Proof, func(tx *postgres.Tx) error {
 		e := work.Event{At: s.Now()}

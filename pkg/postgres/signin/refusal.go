@@ -61,9 +61,9 @@ type Refused struct {
 	Box    []byte
 }
 
-// TakeRefusal reads the refusal that the running report_failure job is about, once for
-// each account: ok is false when the transaction's has been told. Append the activity
-// row in the same transaction.
-func TakeRefusal(ctx context.Context, tx *postgres.Tx) (r Refused, ok bool, err error) {
-	return rows.Maybe[Refused](ctx, tx, `select id, code_id, email, nth, at, box from take_refusal()`)
+// TakeRefusals reads the refusals that the account was not told of, oldest first, each
+// once: for a running report_failure job about one of them. Append the activity rows in
+// the same transaction.
+func TakeRefusals(ctx context.Context, tx *postgres.Tx) ([]Refused, error) {
+	return rows.All[Refused](ctx, tx, `select id, code_id, email, nth, at, box from take_refusals()`)
 }

@@ -9,6 +9,7 @@ package signin
 import (
 	"context"
 	"crypto/sha256"
+	"fmt"
 	"strings"
 	"time"
 
@@ -97,28 +98,34 @@ func Check(ctx context.Context, tx *postgres.Tx, attemptID string, code, client 
 	return answer, nil
 }
 
-// wrong words an outcome of check_code; nil for the right code.
+// wrong words an outcome of check_code; nil for the right code. Only what is Invalid in
+// the field code may be tried again.
 func wrong(outcome string, left int) *problem.Problem {
-	const again = "ask for a new code"
-	switch outcome {
-	case "right":
-		return nil
-	case "wrong":
-		switch {
-		case left > 1:
-			return problem.InField("code", "it is not the code that was mailed").WithHint("%d tries are left", left)
-		case left == 1:
-			return problem.InField("code", "it is not the code that was mailed").WithHint("1 try is left")
-		}
-		return problem.InField("code", "it is not the code that was mailed, and no tries are left").WithHint(again)
-	case "exhausted":
-		return problem.New(problem.OverLimit, "the code was tried too often").WithHint(again)
-	case "expired":
-		return problem.InField("code", "it has expired").WithHint(again)
-	case "used":
-		return problem.InField("code", "it was used already").WithHint(again)
+	over := func(kind problem.Kind, field, what string) *problem.Problem {
+		return &problem.Problem{Kind: kind, Field: field, What: what, Hint: "ask for a new code"}
 	}
-	return problem.InField("attempt_id", "there is no such sign-in from this client").WithHint(again)
+	switch {
+	case outcome == "right":
+		return nil
+	case outcome == "wrong" && left > 0:
+		return problem.InField("code", "it is not the code that was mailed").WithHint("%s", triesLeft(left))
+	case outcome == "wrong":
+		return over(problem.OverLimit, "code", "it is not the code that was mailed, and no tries are left")
+	case outcome == "exhausted":
+		return over(problem.OverLimit, "", "the code was tried too often")
+	case outcome == "expired":
+		return over(problem.Stale, "code", "it has expired")
+	case outcome == "used":
+		return over(problem.Stale, "code", "it was used already")
+	}
+	return over(problem.Invalid, "attempt_id", "there is no such sign-in from this client")
+}
+
+func triesLeft(n int) string {
+	if n == 1 {
+		return "1 try is left"
+	}
+	return fmt.Sprintf("%d tries are left", n)
 }
 
 // Opening is a session to be opened with a code that Check found right.
