@@ -85,12 +85,11 @@ type Progress struct {
 
 // TypeProgress is what was read of one type so far.
 type TypeProgress struct {
-	Type     resource.Type `json:"type"`
-	Objects  int64         `json:"objects"`
-	Calls    int64         `json:"calls"` // requests to the provider
-	Bytes    int64         `json:"bytes"` // of canonical JSON
-	Done     bool          `json:"done"`
-	Vanished int64         `json:"vanished,omitempty"` // parents deleted while they were read
+	Type    resource.Type `json:"type"`
+	Objects int64         `json:"objects"`
+	Calls   int64         `json:"calls"` // requests to the provider
+	Bytes   int64         `json:"bytes"` // of canonical JSON
+	Done    bool          `json:"done"`
 	// Gaps name what could not be read; gaps of single parents come without
 	// the parent's ID here.
 	Gaps []snapshot.Gap `json:"gaps,omitempty"`

@@ -45,6 +45,7 @@ type org struct {
 	early map[string]bool                // lists that end without a last page
 	stale map[string]bool                // cursors that are not taken any more, once
 	twice map[string]bool                // lists that repeat the last of a page on the next
+	lacks map[string][]string            // parents that a swept list tells of as not read
 	down  error                          // of Org
 	calls int
 	life  *life
@@ -52,7 +53,7 @@ type org struct {
 
 func newOrg() *org {
 	o := &org{lists: map[string][]resource.Resource{}, size: 3, wrong: map[string][]error{}, gone: map[string]error{},
-		early: map[string]bool{}, stale: map[string]bool{}, twice: map[string]bool{}, life: &life{}}
+		early: map[string]bool{}, stale: map[string]bool{}, twice: map[string]bool{}, lacks: map[string][]string{}, life: &life{}}
 	o.put("org", "", "o1", `{"name":"acme"}`)
 	for i := range 8 {
 		o.put("user", "", fmt.Sprintf("u%d", 7-i), `{"n":9007199254740993}`)
@@ -144,6 +145,9 @@ func (o *org) page(at string, from int) (provider.Page, int, error) {
 	all := o.lists[at]
 	to := min(from+o.size, len(all))
 	page := provider.Page{Calls: 1}
+	for _, up := range o.lacks[at] {
+		page.Gaps = append(page.Gaps, provider.Gone(resource.Type(at), up))
+	}
 	if o.twice[at] && from > 0 {
 		page.Resources = append(page.Resources, all[from-1])
 	}

@@ -27,14 +27,13 @@ type state struct {
 
 // typeState is how far one type is read.
 type typeState struct {
-	Type     resource.Type  `json:"type"`
-	Objects  int64          `json:"objects,omitempty"`
-	Calls    int64          `json:"calls,omitempty"`
-	Bytes    int64          `json:"bytes,omitempty"`
-	Vanished int64          `json:"vanished,omitempty"`
-	Lists    int            `json:"lists,omitempty"` // below how many parents it was listed
-	Gaps     []snapshot.Gap `json:"gaps,omitempty"`
-	Done     bool           `json:"done,omitempty"`
+	Type    resource.Type  `json:"type"`
+	Objects int64          `json:"objects,omitempty"`
+	Calls   int64          `json:"calls,omitempty"`
+	Bytes   int64          `json:"bytes,omitempty"`
+	Lists   int            `json:"lists,omitempty"` // below how many parents it was listed
+	Gaps    []snapshot.Gap `json:"gaps,omitempty"`
+	Done    bool           `json:"done,omitempty"`
 
 	// Parents are those that the type can exist under, decided as they were read;
 	// only for types that do not exist under every parent. Gone when Done.
@@ -84,7 +83,7 @@ func (s *state) of(t resource.Type) *typeState {
 func (s *state) progress() Progress {
 	p := Progress{Types: make([]TypeProgress, 0, len(s.Types))}
 	for _, t := range s.Types {
-		p.Types = append(p.Types, TypeProgress{t.Type, t.Objects, t.Calls, t.Bytes, t.Done, t.Vanished, shown(t.Gaps)})
+		p.Types = append(p.Types, TypeProgress{t.Type, t.Objects, t.Calls, t.Bytes, t.Done, shown(t.Gaps)})
 	}
 	return p
 }
@@ -98,6 +97,13 @@ func shown(gaps []snapshot.Gap) (out []snapshot.Gap) {
 		}
 	}
 	return out
+}
+
+// miss notes a gap, once.
+func (t *typeState) miss(g snapshot.Gap) {
+	if !slices.Contains(t.Gaps, g) {
+		t.Gaps = append(t.Gaps, g)
+	}
 }
 
 // whole finds the gap that covers all of the type; nil when there is none.

@@ -159,7 +159,7 @@ func (t *taking) inherit(info resource.Info, at *typeState) {
 		parent, _ := t.Catalog.Info(info.Parent)
 		detail = fmt.Sprintf("what hangs on %s is not known, because not all of those could be read: %s", cmp.Or(strings.ToLower(parent.Title), string(parent.Type)), g.Detail)
 	}
-	at.Gaps = append(at.Gaps, snapshot.Gap{Type: info.Type, Reason: g.Reason, Detail: detail})
+	at.miss(snapshot.Gap{Type: info.Type, Reason: g.Reason, Detail: detail})
 }
 
 // readPlace reads one list to its end: a type, or what of it is below one parent.
@@ -173,14 +173,16 @@ func (t *taking) readPlace(ctx context.Context, info resource.Info, at *typeStat
 		switch {
 		case err == nil:
 		case isGap:
-			at.Gaps = append(at.Gaps, gap(unreadable.Gap, info, parent))
+			at.miss(gap(unreadable.Gap, info, parent))
 		case parent.ID != "" && problem.Is(err, problem.NotFound):
-			at.Vanished++ // deleted since it was listed: there is nothing to know
+			// Deleted since it was listed. It stands in the snapshot, so what it held must
+			// not look like nothing.
+			at.miss(provider.Gone(info.Type, idOf(parent)))
 		case problem.Is(err, problem.Stale) && at.Cursor != "" && restarts == 0:
 			at.Cursor = ""
 			continue
 		case t.givenUp(ctx, err):
-			at.Gaps = append(at.Gaps, gap(snapshot.Gap{Reason: snapshot.Failed,
+			at.miss(gap(snapshot.Gap{Reason: snapshot.Failed,
 				Detail: fmt.Sprintf("the provider failed %d times in a row", t.GiveUp)}, info, parent))
 		default:
 			return fmt.Errorf("list %s: %w", info.Type, err)
@@ -194,7 +196,7 @@ func (t *taking) readPlace(ctx context.Context, info resource.Info, at *typeStat
 // gap completes what the reader said of a place.
 func gap(g snapshot.Gap, info resource.Info, parent resource.Key) snapshot.Gap {
 	g.Type = info.Type
-	if g.Parent == "" && (g.Reason == snapshot.Truncated || g.Reason == snapshot.Failed) {
+	if parent.ID != "" && (g.Parent != "" || g.Reason == snapshot.Truncated || g.Reason == snapshot.Failed) {
 		g.Parent = idOf(parent) // what went wrong in one list says nothing about the others
 	}
 	return g
@@ -246,6 +248,9 @@ func (t *taking) add(ctx context.Context, info resource.Info, at *typeState, par
 		t.seen[id] = struct{}{}
 		at.Objects++
 		at.Bytes += int64(len(r.Body))
+	}
+	for _, g := range page.Gaps {
+		at.miss(gap(g, info, parent))
 	}
 	return nil
 }

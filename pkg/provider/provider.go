@@ -35,6 +35,9 @@ type Page struct {
 	Resources []resource.Resource
 	Cursor    string // continues after this page; "" when it was the last
 	Calls     int    // requests that this page cost, retries included
+	// Gaps are parents of a Swept type below which nothing could be read, while the
+	// list goes on. Any other list ends with an *Unreadable.
+	Gaps []snapshot.Gap
 }
 
 // Reader reads one org.
@@ -73,10 +76,18 @@ type OrgFacts struct {
 }
 
 // Unreadable is an error about a type (or one parent of it) in this org: reading
-// again will not help until somebody grants or licenses something.
+// again will not help until somebody grants or licenses something, or the provider
+// thinks better of refusing this one list.
 type Unreadable struct {
 	Gap snapshot.Gap
 	Err error
+}
+
+// Gone is the gap below a parent that the provider listed and, when it was asked for
+// what is below it, did not find any more.
+func Gone(t resource.Type, parent string) snapshot.Gap {
+	return snapshot.Gap{Type: t, Parent: parent, Reason: snapshot.Failed,
+		Detail: "it was not there any more when its turn came: what it held then is not known, an earlier snapshot may know it"}
 }
 
 // Error says what is missing.
