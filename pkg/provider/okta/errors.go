@@ -25,6 +25,7 @@ type refusal struct {
 	request string // X-Okta-Request-Id
 	scope   string // that the token lacks, when the answer names it
 	lacking bool   // the token lacks a scope, named or not
+	token   bool   // the token itself is not accepted
 
 	summary string   // Okta's words: may hold directory data, never part of Error
 	causes  []string // the same
@@ -70,7 +71,14 @@ func refused(status int, h http.Header, body []byte) *refusal {
 	if asked := h.Get("WWW-Authenticate"); strings.Contains(asked, "insufficient_scope") {
 		r.lacking, r.scope = true, strings.Join(scopeName.FindAllString(asked, -1), " ")
 	}
+	r.token = status == http.StatusUnauthorized && refusesToken(r.code, h)
 	return r
+}
+
+// refusesToken reports whether a 401 is about the token, in Okta's words or OAuth's
+// (RFC 6750, 3.1). One that is about a feature is no reason for a new token.
+func refusesToken(code string, h http.Header) bool {
+	return code == badToken || strings.Contains(h.Get("WWW-Authenticate"), "invalid_token")
 }
 
 // says reports whether Okta's words hold one of the texts, in any case.
@@ -96,6 +104,12 @@ func busy(code string) bool { return code == inReordering || code == userInMotio
 func (r *refusal) unlicensed() bool {
 	return r.code == noFeature || r.status == http.StatusNotImplemented || r.status == http.StatusMethodNotAllowed ||
 		r.status == http.StatusBadRequest && r.says("not available", "not enabled", "not supported", "invalid policy type", "policy type")
+}
+
+// lone: Okta refuses this one call, for a reason of its own. It would do so tomorrow, and
+// says nothing about what else there is.
+func (r *refusal) lone() bool {
+	return r.status >= 400 && r.status < 500 && r.status != http.StatusNotFound && !r.token && !busy(r.code)
 }
 
 // problem is the refusal for a person who asked to do something with a type.
@@ -151,6 +165,8 @@ func ofList(e *entry, parent resource.Key, err error) error {
 		if r.lacking {
 			gap.Parent = ""
 		}
+	case r.lone():
+		gap.Reason, gap.Detail = snapshot.Failed, fmt.Sprintf("%s: okta refuses the list (%s)", e.Title, cmp.Or(r.code, fmt.Sprint(r.status)))
 	default:
 		return r.problem("list "+string(e.Type), e.ReadScopes)
 	}

@@ -2,6 +2,7 @@ package okta
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"strconv"
@@ -10,6 +11,7 @@ import (
 	"imago/pkg/problem"
 	"imago/pkg/provider"
 	"imago/pkg/resource"
+	"imago/pkg/snapshot"
 )
 
 // listing is a List on its way. Its cursor is the pass's number and the path of
@@ -195,7 +197,9 @@ func (l *listing) sweep(ctx context.Context) (provider.Page, error) {
 	if len(l.waiting) > 0 {
 		parent := l.waiting[0]
 		found, err := l.below(ctx, parent)
-		if err != nil {
+		if gap := l.lone(parent, err); gap != nil {
+			page.Gaps = []snapshot.Gap{*gap}
+		} else if err != nil {
 			return page, err
 		}
 		page.Resources = l.fresh(found)
@@ -231,8 +235,21 @@ func (l *listing) assignees(ctx context.Context) error {
 	return nil
 }
 
-// below reads all resources of one parent of a Swept type. One that is gone
-// meanwhile has none.
+// lone is what an error below one parent of a Swept type says of that parent alone: it
+// went meanwhile, or Okta is odd about it; nil when it tells of the others too.
+func (l *listing) lone(parent string, err error) *snapshot.Gap {
+	err = ofList(l.entry, resource.Key{Type: l.entry.Parent, ID: parent}, err)
+	if problem.Is(err, problem.NotFound) {
+		gone := provider.Gone(l.entry.Type, parent)
+		return &gone
+	}
+	if u, ok := errors.AsType[*provider.Unreadable](err); ok && u.Gap.Reason == snapshot.Failed {
+		return &u.Gap
+	}
+	return nil
+}
+
+// below reads all resources of one parent of a Swept type.
 func (l *listing) below(ctx context.Context, parent string) (all []resource.Resource, err error) {
 	path, calls, err := l.reader.path(ctx, l.entry, l.entry.lists[0].path, resource.Key{Type: l.entry.Type, Parent: parent})
 	l.spent += calls
@@ -245,9 +262,6 @@ func (l *listing) below(ctx context.Context, parent string) (all []resource.Reso
 		if found, path, err = l.fetch(ctx, l.entry.lists[0], path, parent); err == nil {
 			all = append(all, found...)
 		}
-	}
-	if r := refusalOf(err); r != nil && r.status == 404 {
-		return nil, nil
 	}
 	return all, err
 }

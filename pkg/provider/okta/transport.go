@@ -190,18 +190,12 @@ func (t *transport) judge(req *http.Request, got *received, err error) verdict {
 		return verdict{again: harmless}
 	case got.status >= 300 && got.status < 400:
 		return verdict{err: problem.InField("org_url", "redirects elsewhere, which is not followed").WithHint("give the org's own address")}
-	case got.status == http.StatusUnauthorized && refusesToken(got):
+	case got.status == http.StatusUnauthorized && refusesToken(errorCode(got.body), got.header):
 		return verdict{token: true}
 	case got.status >= 400 && busy(errorCode(got.body)):
 		return verdict{again: true}
 	}
 	return verdict{}
-}
-
-// refusesToken reports whether a 401 is about the token, in Okta's words or OAuth's
-// (RFC 6750, 3.1). One that is about a feature is no reason for a new token.
-func refusesToken(got *received) bool {
-	return errorCode(got.body) == badToken || strings.Contains(got.header.Get("WWW-Authenticate"), "invalid_token")
 }
 
 // limited is the verdict on a 429, which did nothing. A reset close by, or none

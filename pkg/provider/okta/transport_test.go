@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"imago/pkg/account"
 	"imago/pkg/problem"
 	"imago/pkg/provider"
@@ -61,7 +63,6 @@ func TestListOnBadDays(t *testing.T) {
 		{"HTML with 200", []http.HandlerFunc{answer(200, "<html>", "Content-Type", "text/html")}, 1, "instead of JSON", problem.Unavailable},
 		{"link to elsewhere", []http.HandlerFunc{answer(200, twoGroups, "Link", `<https://evil.example/api/v1/groups?after=1>; rel="next"`)}, 1, next, problem.Unavailable},
 		{"malformed link", []http.HandlerFunc{answer(200, twoGroups, "Link", `<:%zz>; rel="next"`)}, 1, next, problem.Unavailable},
-		{"bad request", []http.HandlerFunc{answer(400, `{"errorCode":"E0000001","errorSummary":"secret name"}`)}, 1, "E0000001", problem.Invalid},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -108,12 +109,16 @@ func TestGaps(t *testing.T) {
 		{"no feature, as 401", answer(401, `{"errorCode":"E0000015"}`), snapshot.NotLicensed, "feature"},
 		{"no feature, as 400", answer(400, `{"errorCode":"E0000001","errorCauses":[{"errorSummary":"type: not a valid policy type"}]}`), snapshot.NotLicensed, "feature"},
 		{"no such list", answer(404, `{"errorCode":"E0000007"}`), snapshot.NotLicensed, "feature"},
+		{"a bad request", answer(400, `{"errorCode":"E0000001","errorSummary":"secret name"}`), snapshot.Failed, "E0000001"},
+		{"a conflict", answer(409, `{"errorCode":"E0000060","errorSummary":"secret name"}`), snapshot.Failed, "E0000060"},
+		{"401, and not about the token", answer(401, `{"errorCode":"E0000005"}`), snapshot.Failed, "E0000005"},
+		{"gone for good", answer(410, ``), snapshot.Failed, "410"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			_, err := readAll(t, newFakeOrg(t, c.answer), "group")
 			u, ok := errors.AsType[*provider.Unreadable](err)
-			if !ok || u.Gap.Type != "group" || u.Gap.Reason != c.reason || !strings.Contains(u.Gap.Detail, c.says) {
+			if !ok || u.Gap.Type != "group" || u.Gap.Reason != c.reason || !strings.Contains(u.Gap.Detail, c.says) || strings.Contains(err.Error(), "secret") {
 				t.Errorf("%v; want a gap: %s, %q", err, c.reason, c.says)
 			}
 		})
@@ -203,19 +208,64 @@ func TestSomebodyComesBackWhileListing(t *testing.T) {
 	}
 }
 
-// What one parent cannot have is a gap of that parent; a feature that the org
-// lacks is one of the type.
+// What one parent cannot have, or Okta refuses of it alone, is a gap of that parent; a
+// feature that the org lacks is one of the type.
 func TestGapsBelowAParent(t *testing.T) {
 	t.Parallel()
-	for code, parent := range map[string]string{"E0000001": "0oa1", "E0000015": ""} {
-		org := newFakeOrg(t, answer(400, `{"errorCode":"`+code+`","errorSummary":"not supported for this app"}`))
+	for _, c := range []struct {
+		code, says string
+		want       snapshot.Gap
+	}{
+		{"E0000001", "not supported for this app", snapshot.Gap{Parent: "0oa1", Reason: snapshot.NotLicensed}},
+		{"E0000015", "not supported for this app", snapshot.Gap{Reason: snapshot.NotLicensed}},
+		{"E0000001", "Api validation failed: app", snapshot.Gap{Parent: "0oa1", Reason: snapshot.Failed}},
+	} {
+		org := newFakeOrg(t, answer(400, `{"errorCode":"`+c.code+`","errorSummary":"`+c.says+`"}`))
 		r := testReader(t, org.URL, org.clock.options())
 		for _, err := range r.List(t.Context(), "app_group", resource.Key{Type: "app", ID: "0oa1"}, "") {
 			u, ok := errors.AsType[*provider.Unreadable](err)
-			if !ok || u.Gap.Parent != parent || u.Gap.Reason != snapshot.NotLicensed {
-				t.Errorf("%s: %v", code, err)
+			if !ok || u.Gap.Parent != c.want.Parent || u.Gap.Reason != c.want.Reason {
+				t.Errorf("%s %s: %v", c.code, c.says, err)
 			}
 		}
+	}
+}
+
+// An admin who is deleted while the roles are read, or whose roles Okta is odd about, is
+// a gap, and the other admins' roles are read; a role that may read nobody's is told of
+// the type.
+func TestGapsOfASweep(t *testing.T) {
+	t.Parallel()
+	admins := answer(200, `{"value":[{"id":"00u1"},{"id":"00u2"},{"id":"00u3"}]}`)
+	role := answer(200, `[{"id":"ra1","type":"SUPER_ADMIN","assignmentType":"USER"}]`)
+	for name, c := range map[string]struct {
+		odd  http.HandlerFunc
+		gaps []snapshot.Gap
+		held int
+	}{
+		"deleted":   {answer(404, `{"errorCode":"E0000007"}`), []snapshot.Gap{provider.Gone("user_role", "00u2")}, 2},
+		"odd":       {answer(400, `{"errorCode":"E0000001"}`), []snapshot.Gap{{Type: "user_role", Parent: "00u2", Reason: snapshot.Failed, Detail: "User admin role: okta refuses the list (E0000001)"}}, 2},
+		"forbidden": {answer(403, `{"errorCode":"E0000006"}`), nil, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			org := newFakeOrg(t, admins, role, c.odd, role)
+			r := testReader(t, org.URL, org.clock.options())
+			var gaps []snapshot.Gap
+			held := 0
+			var last error
+			for page, err := range r.List(t.Context(), "user_role", resource.Key{}, "") {
+				gaps, last = append(gaps, page.Gaps...), err
+				held += len(page.Resources)
+			}
+			u, _ := errors.AsType[*provider.Unreadable](last)
+			if refused := u != nil && u.Gap.Parent == "" && u.Gap.Reason == snapshot.Forbidden; refused != (c.gaps == nil) || last != nil && u == nil {
+				t.Errorf("ended with %v", last)
+			}
+			if d := cmp.Diff(c.gaps, gaps); d != "" || held != c.held {
+				t.Errorf("%d roles and gaps (-want +got):\n%s", held, d)
+			}
+		})
 	}
 }
 
