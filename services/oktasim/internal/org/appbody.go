@@ -236,9 +236,9 @@ func (o *Org) universalLogout(a *App) any {
 func (o *Org) appLinks(a *App) doc.Doc {
 	self := o.base + "/api/v1/apps/" + a.ID
 	href := func(url string) doc.Doc { return doc.Doc{"href": url} }
-	logo := "default.png"
+	logo := "default"
 	if a.SignOnMode == Bookmark {
-		logo = "bookmark-app.png"
+		logo = "bookmark-app"
 	}
 	l := doc.Doc{
 		"uploadLogo": doc.Doc{"href": self + "/logo", "hints": doc.Doc{"allow": doc.Array("POST")}},
@@ -246,7 +246,7 @@ func (o *Org) appLinks(a *App) doc.Doc {
 			"name": a.linkName(), "href": o.base + "/home/" + a.Name + "/" + a.ID + "/" + a.Link, "type": "text/html",
 		}},
 		"groups": href(self + "/groups"), "users": href(self + "/users"),
-		"logo": []any{doc.Doc{"name": "medium", "href": staticHost + "/assets/img/logos/" + logo, "type": "image/png"}},
+		"logo": []any{doc.Doc{"name": "medium", "href": image(logo), "type": "image/png"}},
 	}
 	if a.Status == Active {
 		l["deactivate"] = href(self + "/lifecycle/deactivate")

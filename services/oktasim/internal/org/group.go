@@ -80,12 +80,9 @@ func (o *Org) GroupBody(g *Group) any {
 }
 
 var groupLogo = []any{
-	doc.Doc{"name": "medium", "href": staticHost + "/assets/img/logos/groups/odyssey/okta-medium.png", "type": "image/png"},
-	doc.Doc{"name": "large", "href": staticHost + "/assets/img/logos/groups/odyssey/okta-large.png", "type": "image/png"},
+	doc.Doc{"name": "medium", "href": image("groups/odyssey/okta-medium"), "type": "image/png"},
+	doc.Doc{"name": "large", "href": image("groups/odyssey/okta-large"), "type": "image/png"},
 }
-
-// staticHost stands for Okta's content delivery network.
-const staticHost = "https://static.oktacdn.example"
 
 // Group finds a group.
 func (o *Org) Group(id string) (*Group, error) {
