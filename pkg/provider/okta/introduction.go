@@ -140,6 +140,9 @@ func host(location string) string {
 // misaddressed tells what an error says about the address; nil for what may be another
 // thing in a minute.
 func misaddressed(err error, org *url.URL) error {
+	if op, ok := errors.AsType[*net.OpError](err); ok && op.Op == "proxyconnect" {
+		return nil // it is about our own proxy
+	}
 	if dns, ok := errors.AsType[*net.DNSError](err); ok && dns.IsNotFound {
 		return noOrg("there is no host " + org.Hostname()).Because(err)
 	}

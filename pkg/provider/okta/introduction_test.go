@@ -115,6 +115,8 @@ func TestNoSuchHost(t *testing.T) {
 	}
 	_, err = r.Org(t.Context())
 	wantsNo(t, err, problem.Unavailable, "cannot be reached")
+	_, err = failing(&net.OpError{Op: "proxyconnect", Net: "tcp", Err: gone}).Org(t.Context(), org)
+	wantsNo(t, err, problem.Unavailable, "cannot be reached")
 	busy := &net.OpError{Op: "dial", Net: "tcp", Err: &net.DNSError{Err: "server misbehaving", Name: "nobody.okta.com", IsTemporary: true}}
 	_, err = failing(busy).Org(t.Context(), org)
 	wantsNo(t, err, problem.Unavailable, "cannot be reached")
