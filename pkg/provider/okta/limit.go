@@ -92,7 +92,7 @@ func (l *limiter) reserve(limit int) int { return int((1 - l.share) * float64(li
 // learn takes in what an answer says about its bucket. Answers arrive in any
 // order, so within a window only the least remainder counts.
 func (l *limiter) learn(name string, h http.Header) {
-	limit, remaining, reset, ok := limits(h)
+	limit, remaining, reset, ok := limits(h, l.clock)
 	if !ok || limit <= 0 {
 		return // no headers, or the limit on calls at one time, which says nothing of the bucket
 	}
@@ -110,10 +110,19 @@ func (l *limiter) learn(name string, h http.Header) {
 	}
 }
 
+// longestWait bounds what an answer can make us wait. Okta's windows are of a minute: a
+// reset that is far off is a mistake, such as milliseconds for seconds, and must not
+// hold an org up for good.
+const longestWait = 10 * time.Minute
+
 // limits reads the rate limit headers; reset is in the org's clock.
-func limits(h http.Header) (limit, remaining int, reset time.Time, ok bool) {
+func limits(h http.Header, c *clock) (limit, remaining int, reset time.Time, ok bool) {
 	limit, err1 := strconv.Atoi(h.Get("X-Rate-Limit-Limit"))
 	remaining, err2 := strconv.Atoi(h.Get("X-Rate-Limit-Remaining"))
 	epoch, err3 := strconv.ParseInt(h.Get("X-Rate-Limit-Reset"), 10, 64)
-	return limit, remaining, time.Unix(epoch, 0), err1 == nil && err2 == nil && err3 == nil
+	reset = time.Unix(epoch, 0)
+	if last := c.there().Add(longestWait); reset.After(last) {
+		reset = last
+	}
+	return limit, remaining, reset, err1 == nil && err2 == nil && err3 == nil
 }

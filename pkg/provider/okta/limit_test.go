@@ -124,6 +124,25 @@ func TestLimiterIgnoresTheLimitOnCallsAtOneTime(t *testing.T) {
 	}
 }
 
+// A reset in milliseconds, or one that nobody can wait for, does not close a bucket for
+// good.
+func TestLimiterWaitsNoLongerThanItMust(t *testing.T) {
+	t.Parallel()
+	l, c := testLimiter(1)
+	passes(l, 1)
+	h := told(c, 10, 0, 60)
+	h.Set("X-Rate-Limit-Reset", strconv.FormatInt(c.now().UnixMilli(), 10))
+	l.learn("b", h)
+	until, ok := l.take("b")
+	if want := c.now().Add(longestWait); ok || !until.Equal(want) {
+		t.Errorf("wait until %v, want %v", until, want)
+	}
+	c.advance(longestWait)
+	if n := passes(l, 10); n != 10 {
+		t.Errorf("%d calls pass afterwards, want 10", n)
+	}
+}
+
 func TestLimiterUsesTheOrgsClock(t *testing.T) {
 	t.Parallel()
 	l, c := testLimiter(1)

@@ -211,12 +211,12 @@ func (t *transport) limited(h http.Header) verdict {
 // https://developer.okta.com/docs/reference/rl2-concurrency/
 func tooMany(c *clock, h http.Header, reason string) *provider.Wait {
 	const soon = time.Second
-	limit, _, reset, ok := limits(h)
+	limit, _, reset, ok := limits(h, c)
 	until := c.now().Add(soon)
 	if ok && limit > 0 {
 		until = c.here(reset)
 	} else if seconds, err := strconv.Atoi(h.Get("Retry-After")); err == nil {
-		until = c.now().Add(time.Duration(seconds) * time.Second)
+		until = c.now().Add(time.Duration(min(seconds, int(longestWait/time.Second))) * time.Second)
 	}
 	return &provider.Wait{Until: until, Reason: reason}
 }

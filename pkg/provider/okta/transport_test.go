@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -315,6 +316,11 @@ func TestWaitIsTold(t *testing.T) {
 			}
 		}, 45 * time.Second},
 		{"429 with Retry-After", func(*fakeOrg) http.HandlerFunc { return answer(429, "", "Retry-After", "30") }, 30 * time.Second},
+		{"429 with Retry-After of a year", func(*fakeOrg) http.HandlerFunc { return answer(429, "", "Retry-After", "31536000") }, longestWait},
+		{"429 with a Retry-After that overflows", func(*fakeOrg) http.HandlerFunc { return answer(429, "", "Retry-After", "9223372036854775807") }, longestWait},
+		{"429 with a reset in milliseconds", func(o *fakeOrg) http.HandlerFunc {
+			return answer(429, "", "X-Rate-Limit-Limit", "100", "X-Rate-Limit-Remaining", "0", "X-Rate-Limit-Reset", strconv.FormatInt(o.clock.now().UnixMilli(), 10))
+		}, longestWait},
 		{"used up before", func(o *fakeOrg) http.HandlerFunc {
 			return func(w http.ResponseWriter, _ *http.Request) {
 				for k, v := range told(o.clock, 100, 0, 20) {
