@@ -57,7 +57,8 @@ type Sighting struct {
 	Key   resource.Key `json:"key"`
 	Body  []byte       `json:"body"` // nil: it was absent
 	At    time.Time    `json:"at"`
-	Event string       `json:"event"` // ID of the last event that had been looked into
+	Event string       `json:"event"`          // ID of the last event that had been looked into
+	Wake  *Wake        `json:"wake,omitempty"` // of what was deleted, once it is known
 }
 
 // Observed is what a look found.
@@ -90,6 +91,8 @@ type Observation struct {
 	ParentHas resource.Type `json:"parent_has,omitempty"`
 	// Affected is what went, or stays behind, when the resource was deleted.
 	Affected []Affected `json:"affected,omitempty"`
+	// Uncounted is set when time was over before all of that was counted.
+	Uncounted bool `json:"uncounted,omitempty"`
 }
 
 // Affected counts what hung on a deleted resource, of one type.

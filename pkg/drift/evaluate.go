@@ -37,7 +37,7 @@ func (r *Rules) Evaluate(f Facts, observed []Observation) ([]Finding, error) {
 			what := what(f.Catalog, rule, o)
 			out = append(out, Finding{
 				Rule: rule.Name, Severity: rule.Severity, Title: rule.Title, What: what,
-				Sentence:    what + who(o.Attribution) + wake(o.Affected),
+				Sentence:    what + who(o.Attribution) + wake(o.Affected, o.Uncounted),
 				Observation: o, Consequences: consequences(f.Catalog, observed, i), Snapshot: f.Snapshot, Found: f.Found,
 			})
 		}
@@ -143,7 +143,7 @@ func called(a provider.Actor) string {
 }
 
 // wake tells what hung on what was deleted.
-func wake(affected []Affected) string {
+func wake(affected []Affected, uncounted bool) string {
 	var gone, named []string
 	for _, a := range affected {
 		n := fmt.Sprintf("%d × %s", a.Count, strings.ToLower(a.Title))
@@ -159,6 +159,9 @@ func wake(affected []Affected) string {
 	}
 	if len(named) > 0 {
 		s += " It was named by " + strings.Join(named, ", ") + "."
+	}
+	if uncounted {
+		s += " What else hung on it was not counted."
 	}
 	return s
 }

@@ -31,12 +31,14 @@ type state struct {
 	gaps   []snapshot.Gap
 	broken map[resource.Key]error // reads that fail
 	reads  []string
+	walks  []resource.Type
+	takes  func(resource.Type) // called when something of the type is read
 }
 
 // readState reads lines "type/parent/id {body}".
 func readState(t *testing.T, text string) *state {
 	t.Helper()
-	s := &state{broken: map[resource.Key]error{}}
+	s := &state{broken: map[resource.Key]error{}, takes: func(resource.Type) {}}
 	for line := range strings.Lines(text) {
 		if line = strings.TrimSpace(line); line == "" {
 			continue
@@ -78,6 +80,7 @@ func (s *state) Manifest() snapshot.Manifest {
 
 func (s *state) Get(_ context.Context, k resource.Key) (resource.Resource, error) {
 	s.reads = append(s.reads, k.String())
+	s.takes(k.Type)
 	if err := s.broken[k]; err != nil {
 		return resource.Resource{}, err
 	}
@@ -90,9 +93,14 @@ func (s *state) Get(_ context.Context, k resource.Key) (resource.Resource, error
 }
 
 func (s *state) Walk(_ context.Context, t resource.Type) iter.Seq2[resource.Resource, error] {
+	s.walks = append(s.walks, t)
 	return func(yield func(resource.Resource, error) bool) {
 		for _, r := range s.all {
-			if r.Type == t && !yield(r, nil) {
+			if r.Type != t {
+				continue
+			}
+			s.takes(t)
+			if !yield(r, nil) {
 				return
 			}
 		}

@@ -92,9 +92,9 @@ func (l *look) grants(place resource.Key, events []provider.Event) (out []grant)
 	return out
 }
 
-// gone observes what the log says was made in a list, and the list does not hold. A
+// granted observes what the log says was made in a list, and the list does not hold. A
 // name that the log spells in another way stands for one of what is new in the list.
-func (l *look) gone(ctx context.Context, info resource.Info, place resource.Key, base known, was []string, now map[string][]byte) error {
+func (l *look) granted(ctx context.Context, info resource.Info, place resource.Key, base known, was []string, now map[string][]byte) error {
 	grants, fresh := l.grants(place, l.since(base.Sighting)), 0
 	for id, body := range now {
 		label, err := resource.Label(info, body)

@@ -25,38 +25,51 @@ func Observe(ctx context.Context, in Input, events []provider.Event) (Observed, 
 	}
 	l := &look{Input: in, events: events, done: map[resource.Key]bool{}, lists: map[resource.Type]map[string][]string{}, holds: map[resource.Key]bool{}}
 	l.collect()
-	err := l.run(ctx)
-	if err == nil && l.out.Complete {
-		err = l.joined(ctx)
-		l.out.Complete = err == nil
-	}
+	err := l.work(ctx)
 	l.explain()
 	return l.out, err
 }
 
-// run works the queue off, until it is empty or time is over.
-func (l *look) run(ctx context.Context) error {
+// work looks at what was touched, then at what names what went, until there is nothing
+// left to look at, or time is over.
+func (l *look) work(ctx context.Context) error {
+	for len(l.queue)+len(l.gone) > 0 {
+		held, err := l.run(ctx)
+		awake, failed := l.wake(ctx) // held or not: what is told is told whole if there is time
+		if err = errors.Join(err, failed); err != nil || held || !awake {
+			return err
+		}
+	}
+	err := l.joined(ctx)
+	l.out.Complete = err == nil
+	return err
+}
+
+// over reports whether the time for the look is.
+func (l *look) over() bool { return !l.Until.IsZero() && !l.Now().Before(l.Until) }
+
+// run works the queue off. It is held up when time is over, or the org asks to wait.
+func (l *look) run(ctx context.Context) (held bool, err error) {
 	for len(l.queue) > 0 {
 		next := l.queue[0]
-		if !l.Until.IsZero() && !l.Now().Before(l.Until) {
-			return nil
+		if l.over() {
+			return true, nil
 		}
 		err := l.take(ctx, next)
 		if wait := provider.WaitOf(err); wait != nil {
 			l.out.Wait = wait.Until
-			return nil
+			return true, nil
 		}
 		if gap, ok := l.unreadable(ctx, err); ok {
 			l.unknown(next.key, gap)
 			err = nil
 		}
 		if err != nil {
-			return fmt.Errorf("look at a %s: %w", next.key.Type, err)
+			return false, fmt.Errorf("look at a %s: %w", next.key.Type, err)
 		}
 		l.queue = l.queue[1:]
 	}
-	l.out.Complete = true
-	return nil
+	return false, nil
 }
 
 // unreadable reports whether an error is about one place, so that the look goes on
@@ -99,6 +112,7 @@ type look struct {
 	done   map[resource.Key]bool
 	lists  map[resource.Type]map[string][]string // what the snapshot holds of a type, by parent, once it was asked for
 	holds  map[resource.Key]bool                 // whether a list holds anything, once that was asked
+	gone   []*deletion
 	// earlier are deletions that a look which ended early has told already.
 	earlier []Observation
 	out     Observed
@@ -109,6 +123,7 @@ type look struct {
 type task struct {
 	key   resource.Key
 	event string // the last that names it
+	again bool   // it names what was deleted: once for all events is enough
 }
 
 // collect lists what the events touched, once each, in their order.
@@ -163,7 +178,7 @@ func (l *look) take(ctx context.Context, t task) error {
 	if err != nil {
 		return err
 	}
-	if base.Event != "" && base.Event == t.event {
+	if l.looked(t, base) {
 		return l.lookedInto(ctx, base)
 	}
 	now, err := l.live(ctx, t.key)
@@ -172,6 +187,14 @@ func (l *look) take(ctx context.Context, t task) error {
 	}
 	l.done[t.key] = true
 	return l.compare(ctx, info, t, base, now)
+}
+
+// looked reports whether an earlier look saw what the events led to.
+func (l *look) looked(t task, base known) bool {
+	if t.again {
+		return slices.ContainsFunc(l.events, func(e provider.Event) bool { return e.ID == base.Event })
+	}
+	return base.Event != "" && base.Event == t.event
 }
 
 // lookedInto goes on after a look that ended early: what names something that was
@@ -188,10 +211,13 @@ func (l *look) lookedInto(ctx context.Context, s known) error {
 		return fmt.Errorf("read the snapshot: %w", err)
 	}
 	change := diff.Change{Key: s.Key, Op: diff.Delete, Before: slices.Clone(was.Body)}
-	o := Observation{Change: change, Attribution: l.attribute(change)}
-	l.earlier = append(l.earlier, o)
-	_, err = l.affected(ctx, s.Key, o.Attribution)
-	return err
+	l.earlier = append(l.earlier, Observation{Change: change, Attribution: l.attribute(change)})
+	if s.Wake != nil {
+		l.follow(*s.Wake, s.Event)
+	} else {
+		l.gone = append(l.gone, &deletion{key: s.Key, event: s.Event, change: -1})
+	}
+	return nil
 }
 
 // parentOf finds what a child is a part of, when the log does not say.
@@ -293,7 +319,7 @@ func (l *look) compare(ctx context.Context, info resource.Info, t task, base kno
 	case fleeting:
 		return l.fleeting(ctx, info, change, l.since(base.Sighting))
 	}
-	return l.observe(ctx, info, change)
+	return l.observe(ctx, info, t, change)
 }
 
 // attested: what is neither known nor there was deleted if the log says so; if it says
@@ -325,17 +351,15 @@ func (l *look) says(k resource.Key, op provider.Op) bool {
 	})
 }
 
-// observe completes a change: its names, who did it, what it led to.
-func (l *look) observe(ctx context.Context, info resource.Info, change diff.Change) error {
+// observe completes a change: its names, who did it; what it led to is for later.
+func (l *look) observe(ctx context.Context, info resource.Info, t task, change diff.Change) error {
 	o := Observation{Change: change, Attribution: l.attribute(change)}
 	var err error
 	if o.Label, o.ParentLabel, err = l.labels(ctx, info, change); err != nil {
 		return err
 	}
 	if change.Op == diff.Delete {
-		if o.Affected, err = l.affected(ctx, change.Key, o.Attribution); err != nil {
-			return err
-		}
+		l.gone = append(l.gone, &deletion{key: change.Key, event: t.event, change: len(l.out.Changes)})
 	}
 	l.out.Changes = append(l.out.Changes, o)
 	return nil
@@ -368,7 +392,7 @@ func (l *look) list(ctx context.Context, info resource.Info, t task) error {
 			return failed
 		}
 	} else if err == nil {
-		err = l.gone(ctx, info, t.key, base, was, now)
+		err = l.granted(ctx, info, t.key, base, was, now)
 	}
 	if err != nil {
 		return err

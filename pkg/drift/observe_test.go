@@ -25,6 +25,7 @@ type monitor struct {
 	now      time.Time
 	rules    *drift.Rules
 	wants    func(resource.Type) bool
+	slice    time.Duration            // of each look; zero: without end
 	findings map[string]drift.Finding // by DedupKey, as the table holds them
 }
 
@@ -35,8 +36,12 @@ func newMonitor(t *testing.T, before string) *monitor {
 func (m *monitor) observe(events string) (drift.Observed, error) {
 	m.t.Helper()
 	m.now = m.now.Add(time.Minute)
+	var until time.Time
+	if m.slice > 0 {
+		until = m.now.Add(m.slice)
+	}
 	return drift.Observe(m.t.Context(), drift.Input{Catalog: catalog, Reader: m.org, Snapshot: m.snap, Seen: m.seen,
-		Wants: m.wants, ParentHas: m.rules.ParentHas, Now: func() time.Time { return m.now }}, readEvents(m.t, events))
+		Wants: m.wants, ParentHas: m.rules.ParentHas, Now: func() time.Time { return m.now }, Until: until}, readEvents(m.t, events))
 }
 
 // look observes, stores what was found, and gives the changes as lines.
