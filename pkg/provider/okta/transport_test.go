@@ -475,12 +475,15 @@ func TestTooLongAnswer(t *testing.T) {
 	}
 }
 
-// The SDK must not see what it takes for a reason to ask again without end.
+// The SDK must not see what it takes for a reason to ask again without end, nor a 429.
 func TestNoEndlessRetry(t *testing.T) {
 	t.Parallel()
-	org := newFakeOrg(t, hangUp)
-	r := testReader(t, org.URL, org.clock.options())
-	if _, err := r.client.do(t.Context(), http.MethodGet, "/api/v1/groups", nil); err == nil || org.count() != tries {
-		t.Errorf("%v after %d calls, want %d", err, org.count(), tries)
+	for name, bad := range map[string]http.HandlerFunc{"hung up": hangUp, "429": answer(429, `{"errorCode":"E0000047"}`)} {
+		org := newFakeOrg(t, bad)
+		r := testReader(t, org.URL, org.clock.options())
+		_, err := r.client.do(t.Context(), http.MethodGet, "/api/v1/groups", nil)
+		if waits := provider.WaitOf(err) != nil; err == nil || waits != (name == "429") || refusalOf(err) != nil || org.count() != tries {
+			t.Errorf("%s: %v after %d calls, want %d", name, err, org.count(), tries)
+		}
 	}
 }
