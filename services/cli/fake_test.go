@@ -633,12 +633,19 @@ func (f *fake) WatchRestore(_ context.Context, r *connect.Request[imagov1.WatchR
 	if err := errors.Join(signedIn(r.Header()), err); err != nil {
 		return err
 	}
+	if f.set["held"] && restore.GetState() == "applying" { // two tries in vain
+		restore.Problem = &imagov1.Problem{Kind: "unavailable", What: "create group_membership: okta answers 503", Hint: "try again later"}
+		if err := out.Send(&imagov1.WatchRestoreResponse{Restore: restore}); err != nil {
+			return err
+		}
+	}
 	if err := out.Send(&imagov1.WatchRestoreResponse{Restore: restore}); err != nil {
 		return err
 	}
 	if err := f.broken(); err != nil {
 		return err
 	}
+	restore.Problem = nil
 	f.advance(restore)
 	return out.Send(&imagov1.WatchRestoreResponse{Restore: restore})
 }

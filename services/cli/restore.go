@@ -334,6 +334,7 @@ type restoreProgress struct {
 	conn  *imagov1.Connection
 	state string
 	told  map[int32]string
+	held  string // what was last told to hold it up
 }
 
 func (rp *restoreProgress) show(r *imagov1.Restore) {
@@ -352,10 +353,23 @@ func (rp *restoreProgress) show(r *imagov1.Restore) {
 		rp.state = r.GetState()
 		rp.turn()
 	}
+	rp.tellHold(r)
 	if steps := len(r.GetPlan().GetSteps()); rp.p.Live && r.GetState() == "applying" {
 		done := int(r.GetStepsDone())
 		rp.draw([]string{fmt.Sprintf("%s %d of %s", bar(done, steps), done, count(int64(steps), "step"))})
 	}
+}
+
+// tellHold tells what holds up a restore that is under way: once, until it gets on.
+func (rp *restoreProgress) tellHold(r *imagov1.Restore) {
+	held := ""
+	if r.GetState() == "applying" || r.GetState() == "verifying" {
+		held = r.GetProblem().GetWhat()
+	}
+	if held != "" && held != rp.held {
+		rp.p.notice("trying again: %s", held)
+	}
+	rp.held = held
 }
 
 func (rp *restoreProgress) end() {

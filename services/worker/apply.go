@@ -93,12 +93,7 @@ func (r *restoring) wait(ctx context.Context) (work.End, error) {
 	}
 	if refused == nil {
 		e := r.event("open_window", "the write app is active: the approved plan is applied")
-		err := r.change(ctx, e, func(tx *postgres.Tx) error {
-			if err := restores.SetProblem(ctx, tx, r.lease, nil); err != nil {
-				return err
-			}
-			return restores.Move(ctx, tx, r.lease, restores.Applying)
-		})
+		err := r.change(ctx, e, func(tx *postgres.Tx) error { return restores.Move(ctx, tx, r.lease, restores.Applying) })
 		return work.Again(0, outcome("window open")), err
 	}
 	if r.Now().Sub(at(r.row.ApplyRequestedAt)) > r.config.Window {
@@ -418,11 +413,20 @@ func (r *restoring) applyFailed(ctx context.Context, err error) (work.End, error
 		moved = at(r.row.ApplyRequestedAt)
 	}
 	if r.afterwards() || !final(err) && !problem.Is(err, problem.Stale) && r.Now().Sub(moved) < r.config.Patience {
-		r.Log.WarnContext(ctx, "restore is held up", "job", r.unit.Job, "account", r.row.AccountID,
-			"connection", r.row.ConnectionID, "restore", r.row.ID, "state", r.row.State, "error", err)
-		return work.Again(r.later(moved), outcome("held up")), nil
+		return r.heldUp(ctx, r.later(moved), err), nil
 	}
 	return r.end(ctx, r.lost(), err)
+}
+
+// heldUp leaves a restore that does not get on alone for a while, and shows why. That
+// this cannot be shown either, the database being away itself, changes nothing.
+func (r *restoring) heldUp(ctx context.Context, wait time.Duration, cause error) work.End {
+	shown := r.change(ctx, work.Event{}, func(tx *postgres.Tx) error {
+		return restores.SetProblem(ctx, tx, r.lease, work.Problem(cause))
+	})
+	r.Log.WarnContext(ctx, "restore is held up", "job", r.unit.Job, "account", r.row.AccountID,
+		"connection", r.row.ConnectionID, "restore", r.row.ID, "state", r.row.State, "error", errors.Join(cause, shown))
+	return work.Again(wait, outcome("held up"))
 }
 
 // afterwards reports whether all is written, verified and told, and only the window is
@@ -467,7 +471,16 @@ func (j journal) End(ctx context.Context, s restore.Step, e restore.Entry) error
 	if err != nil {
 		return err
 	}
-	return j.r.change(ctx, work.Event{}, func(tx *postgres.Tx) error {
+	err = j.r.change(ctx, work.Event{}, func(tx *postgres.Tx) error {
+		if j.r.row.Problem != nil { // it gets on again
+			if err := restores.SetProblem(ctx, tx, j.r.lease, nil); err != nil {
+				return err
+			}
+		}
 		return restores.EndStep(ctx, tx, j.r.lease, s.N, restores.StepState(e.State), shut)
 	})
+	if err == nil {
+		j.r.row.Problem = nil
+	}
+	return err
 }

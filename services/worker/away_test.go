@@ -116,6 +116,30 @@ func TestOrgFailsInTheMiddleOfARestore(t *testing.T) {
 	}
 }
 
+// A restore that the org holds up says so, and no longer when it goes on.
+func TestHeldUpRestoreSaysWhy(t *testing.T) {
+	t.Parallel()
+	w := worldtest.New(t, worldtest.Options{})
+	work(t, w, worker.Config{}, deps(t, w))
+	r := planned(t, w)
+	w.Write.Activate()
+	w.Org.Fault(oktasimtest.Fault{Method: http.MethodPut, Path: "/api/v1/groups/*/users/*", Kind: "status", Status: 503, After: 2, Count: 1_000_000})
+	w.Apply(t, r)
+	worldtest.Until(t, "the restore says what holds it up", func() bool {
+		r = w.Restored(t, r.ID, restores.Approved, restores.Waiting, restores.Applying)
+		return r.State == restores.Applying && r.Problem != nil
+	})
+	if r.Problem.Kind != problem.Unavailable || r.Problem.What != "create group_membership: okta answers 503" {
+		t.Errorf("held up by %v", r.Problem)
+	}
+	w.Org.ClearFaults()
+	w.Restored(t, r.ID, restores.Closing)
+	w.Write.Deactivate()
+	if r = w.Restored(t, r.ID, restores.Closed); r.Problem != nil {
+		t.Errorf("closed with %v", r.Problem)
+	}
+}
+
 // creations counts what the org's log says was made or added, by event. A PUT whose
 // answer was lost is sent again, and changes nothing: that is told of as an update.
 func (a *apart) creations(t *testing.T) map[string]int {

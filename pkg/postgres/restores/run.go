@@ -48,10 +48,11 @@ func SetPlan(ctx context.Context, tx *postgres.Tx, l Lease, planSealed []byte, d
 
 // Move brings a restore to its next state; the database refuses one that does not
 // follow (Stale). To Applying opens the window; to an ended state ends the restore, and
-// the window with it: what the write app does from then on is not ours.
+// the window with it: what the write app does from then on is not ours. What hindered it
+// in the state that it leaves does so no longer.
 func Move(ctx context.Context, tx *postgres.Tx, l Lease, to State) error {
 	return rows.Must(ctx, tx, l.lost(), `
-		update restores set state = $3,
+		update restores set state = $3, problem = case when $4 then problem end,
 			window_opened_at = case when $3 = 'applying' then coalesce(window_opened_at, now()) else window_opened_at end,
 			window_closed_at = case when $4 and window_opened_at is not null then now() else window_closed_at end,
 			ended_at = case when $4 then now() end
@@ -64,7 +65,7 @@ func SetReceipt(ctx context.Context, tx *postgres.Tx, l Lease, receiptSealed []b
 		where id = as_uuid($1) and lease = $2 and ended_at is null`, l.Restore, l.Number, receiptSealed)
 }
 
-// SetProblem stores what hinders a restore that goes on (Waiting, Closing); nil: nothing.
+// SetProblem stores what hinders a restore that goes on; nil: nothing.
 func SetProblem(ctx context.Context, tx *postgres.Tx, l Lease, why *problem.Problem) error {
 	reason, err := rows.ProblemJSON(why)
 	if err != nil {
