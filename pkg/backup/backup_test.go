@@ -91,6 +91,9 @@ func TestSlices(t *testing.T) {
 	if o.calls > slices {
 		t.Errorf("%d calls in %d slices: something was listed twice", o.calls, slices)
 	}
+	if o.anew != 1 {
+		t.Errorf("the rights were asked for anew %d times in %d slices, want once at the start", o.anew, slices)
+	}
 }
 
 func TestCheckpointsAreSpaced(t *testing.T) {

@@ -48,6 +48,7 @@ type org struct {
 	lacks map[string][]string            // parents that a swept list tells of as not read
 	down  error                          // of Org
 	calls int
+	anew  int // how often its rights were asked for anew
 	life  *life
 }
 
@@ -179,7 +180,12 @@ func (o *org) Follow(_ context.Context, cursor string) (provider.Events, error) 
 	return provider.Events{Cursor: "log@0"}, o.gone["log"]
 }
 
-var _ provider.Follower = (*org)(nil)
+func (o *org) Renew() { o.anew++ }
+
+var (
+	_ provider.Follower = (*org)(nil)
+	_ provider.Renewer  = (*org)(nil)
+)
 
 // life ends a process: at its step'th step everything fails, and goes on failing.
 type life struct{ steps, end int }

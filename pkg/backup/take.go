@@ -80,6 +80,9 @@ func (t *taking) begin(ctx context.Context) error {
 }
 
 func (t *taking) start(ctx context.Context, s *state) error {
+	if renewer, ok := t.Reader.(provider.Renewer); ok {
+		renewer.Renew() // somebody may have filled the last snapshot's gaps
+	}
 	facts, err := t.Reader.Org(ctx)
 	if err != nil {
 		return fmt.Errorf("ask the org what it is: %w", err)

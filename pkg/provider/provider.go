@@ -191,6 +191,12 @@ type Prober interface {
 	Probe(ctx context.Context) iter.Seq2[Access, error]
 }
 
+// Renewer is a Reader that remembers what its credential may read. Renew makes it find
+// out again with the next call, so that what was granted since counts from there on.
+type Renewer interface {
+	Renew()
+}
+
 // Follower is a Reader that can tell what happened in the org, and who did it.
 type Follower interface {
 	// Follow reads events after the cursor, oldest first by arrival. An empty

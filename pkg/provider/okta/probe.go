@@ -14,9 +14,11 @@ import (
 
 // Probe tells what the credential may read, by one small call a type: its smallest
 // list or, for a type below a parent, the first page below one parent that may have
-// it. Where there is no such parent, the scope alone decides.
+// it. Where there is no such parent, the scope alone decides. Whoever asks may just have
+// granted something, so it is found out anew.
 func (r *Reader) Probe(ctx context.Context) iter.Seq2[provider.Access, error] {
 	return func(yield func(provider.Access, error) bool) {
+		r.Renew()
 		if _, err := r.tokens.get(ctx); err != nil {
 			yield(provider.Access{}, err)
 			return

@@ -21,6 +21,7 @@ var (
 	_ provider.Reader   = (*Reader)(nil)
 	_ provider.Prober   = (*Reader)(nil)
 	_ provider.Follower = (*Reader)(nil)
+	_ provider.Renewer  = (*Reader)(nil)
 )
 
 // List yields every page of a type; see provider.Reader.
@@ -214,8 +215,8 @@ func keyed(e *entry, all []resource.Resource, want string) (found []resource.Res
 }
 
 // Org describes the org: first without signing in, so that a wrong address is told
-// from a wrong key. A token that lacks scopes is asked for anew: what begins with
-// Org, a check or a snapshot, finds what the app was granted since.
+// from a wrong key. A token that lacks scopes is asked for anew if it is some minutes
+// old, so that what goes on for long finds what the app was granted since.
 //
 // https://developer.okta.com/docs/api/openapi/okta-management/management/tag/OrgSettingMetadata/
 func (r *Reader) Org(ctx context.Context) (provider.OrgFacts, error) {
@@ -223,10 +224,13 @@ func (r *Reader) Org(ctx context.Context) (provider.OrgFacts, error) {
 	if err != nil {
 		return facts, err
 	}
-	r.tokens.forgetNarrow()
+	r.tokens.forgetNarrow(narrowLife)
 	if _, err := r.tokens.get(ctx); err != nil {
 		return facts, err
 	}
 	facts.Skew = r.client.clock.offset()
 	return facts, nil
 }
+
+// Renew drops a token that lacks scopes.
+func (r *Reader) Renew() { r.tokens.forgetNarrow(0) }

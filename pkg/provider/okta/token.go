@@ -59,7 +59,8 @@ type tokens struct {
 	mu      sync.Mutex
 	granted []string
 	token   string
-	ends    time.Time // in our clock
+	began   time.Time // in our clock
+	ends    time.Time // the same
 	spent   []grant   // not to be used again, and not given back yet
 }
 
@@ -177,12 +178,17 @@ func (t *tokens) forget(token string) {
 	}
 }
 
-// forgetNarrow drops a token that lacks scopes, so that the next has those that the
-// app was granted since.
-func (t *tokens) forgetNarrow() {
+// narrowLife is for how long a token that lacks scopes is good enough for work that
+// nobody waits for: to find out which ones the app has takes a sign-in for each.
+const narrowLife = 5 * time.Minute
+
+// forgetNarrow drops a token that lacks scopes and has some age, so that the next has
+// those that the app was granted since.
+func (t *tokens) forgetNarrow(age time.Duration) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.token != "" && slices.ContainsFunc(t.scopes, func(s string) bool { return !slices.Contains(t.granted, s) }) {
+	lacks := slices.ContainsFunc(t.scopes, func(s string) bool { return !slices.Contains(t.granted, s) })
+	if t.token != "" && lacks && t.clock.now().Sub(t.began) >= age {
 		t.spent = append(t.spent, grant{t.token, t.granted, t.ends})
 		t.token = ""
 	}
@@ -192,7 +198,7 @@ func (t *tokens) forgetNarrow() {
 func (t *tokens) keep(g grant) string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.token, t.granted, t.ends = g.token, g.scopes, g.ends
+	t.token, t.granted, t.began, t.ends = g.token, g.scopes, t.clock.now(), g.ends
 	return g.token
 }
 

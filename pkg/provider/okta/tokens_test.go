@@ -37,6 +37,9 @@ func (o *tokenOrg) RoundTrip(r *http.Request) (*http.Response, error) {
 		o.revoked = append(o.revoked, r.Form.Get("token"))
 		return plain(r, 200, ""), nil
 	}
+	if r.URL.Path == introductionPath {
+		return plain(r, 200, `{"id":"00o1","pipeline":"idx"}`), nil
+	}
 	scope := r.Form.Get("scope")
 	o.asked = append(o.asked, scope)
 	if o.during != nil {
@@ -98,25 +101,60 @@ func TestNarrowTokenIsNotLeft(t *testing.T) {
 	}
 }
 
-// A scope that is granted later counts from the next check or snapshot on, not from
-// the end of the token that lacks it; a token that lacks none is kept.
+// A scope that is granted later counts from the next check or snapshot on, and for what
+// goes on for long some minutes later: not only from the end of the token that lacks it,
+// and not with a dozen sign-ins for every question whether the org is there. A token
+// that lacks none is kept.
 func TestNarrowTokenIsRenewed(t *testing.T) {
 	t.Parallel()
-	org := &tokenOrg{granted: []string{"okta.groups.read"}}
-	tok := tokensOf(t, org)
-	tok.scopes = []string{"okta.groups.read", "okta.apps.read"}
-	for _, want := range []string{"for okta.groups.read", "for okta.groups.read okta.apps.read", "for okta.groups.read okta.apps.read"} {
-		tok.forgetNarrow()
-		if got, err := tok.get(t.Context()); err != nil || got != want {
-			t.Errorf("%q, %v; want %q", got, err, want)
-		}
-		org.granted = []string{"okta.groups.read", "okta.apps.read"}
+	const few, all = "for okta.groups.read", "for okta.groups.read okta.apps.read"
+	for name, c := range map[string]struct {
+		later func(*testClock)
+		ask   func(*testing.T, *Reader)
+		want  string // the token afterwards
+		asked int    // sign-ins for it
+	}{
+		"Org, at once":            {func(*testClock) {}, asksOrg, few, 0},
+		"Org, some minutes later": {func(c *testClock) { c.advance(narrowLife) }, asksOrg, all, 1},
+		"a check, at once": {func(*testClock) {}, func(t *testing.T, r *Reader) {
+			for range r.Probe(t.Context()) {
+				break
+			}
+		}, all, 1},
+		"a snapshot, at once": {func(*testClock) {}, func(_ *testing.T, r *Reader) { r.Renew() }, all, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			org, clock := &tokenOrg{granted: []string{"okta.groups.read"}}, newTestClock()
+			o := clock.options()
+			o.Transport = org
+			r := testReader(t, "https://acme.okta.example", o)
+			r.tokens.scopes = []string{"okta.groups.read", "okta.apps.read"}
+			get := func(want string) {
+				t.Helper()
+				if got, err := r.tokens.get(t.Context()); err != nil || got != want {
+					t.Errorf("%q, %v; want %q", got, err, want)
+				}
+			}
+			get(few)
+			first := len(org.asked)
+			org.granted = []string{"okta.groups.read", "okta.apps.read"}
+			c.later(clock)
+			for range 5 {
+				c.ask(t, r)
+			}
+			get(c.want)
+			if n := len(org.asked) - first; n != c.asked {
+				t.Errorf("signed in %d times more, want %d: %q", n, c.asked, org.asked)
+			}
+		})
 	}
-	if want := 5; len(org.asked) != want {
-		t.Errorf("signed in %d times, want %d: %q", len(org.asked), want, org.asked)
-	}
-	if lacks := tok.lacks(tok.scopes); len(lacks) > 0 {
-		t.Errorf("lacks %v", lacks)
+}
+
+func asksOrg(t *testing.T, r *Reader) {
+	t.Helper()
+	if _, err := r.Org(t.Context()); err != nil {
+		t.Error(err)
 	}
 }
 
