@@ -25,6 +25,9 @@ import (
 )
 
 const (
+	// lookFor bounds a look, so that what it led to can be stored before the slice is over:
+	// an org or a store that hangs must not keep it from being told.
+	lookFor = postgres.SliceTimeout - 4*time.Second
 	// busy is how long to stay away when another attempt has read on.
 	busy = 5 * time.Second
 	// around is how far an org's clock may be off when it says that something happened
@@ -56,7 +59,9 @@ func (s *Service) followLog(ctx context.Context, u work.Unit, a job.FollowLog) (
 		// the log stood when the first snapshot was begun.
 		return work.Again(f.interval()), nil
 	}
-	found, err := f.look(ctx)
+	looking, cancel := context.WithTimeout(ctx, lookFor)
+	defer cancel()
+	found, err := f.look(looking)
 	if err != nil {
 		return f.failed(ctx, err)
 	}
