@@ -340,3 +340,51 @@ func TestDisconnectedOrgIsLeftAlone(t *testing.T) {
 		t.Errorf("%d jobs failed", n)
 	}
 }
+
+// An org that hangs in the middle of a look is told of, and what was found before is kept.
+func TestHangingOrgIsTold(t *testing.T) {
+	t.Parallel()
+	w := worldtest.New(t, worldtest.Options{})
+	take(t, w)
+	stuck, _ := w.Group(t, "Support")
+	w.Org.Fault(oktasimtest.Fault{Method: http.MethodGet, Path: "/api/v1/groups/" + stuck, Kind: "delay", Delay: "1h", Count: 1_000_000})
+	remove(t, w, "Marketing")
+	remove(t, w, "Support")
+	watch(t, w)
+	cursor(t, w, "the connection says that its org hangs", func(c cursors.Cursor) bool { return c.Problem != nil })
+	if diff := cmp.Diff([]string{"Marketing"}, deletions(found(t, w))); diff != "" {
+		t.Errorf("findings (-want +got):\n%s", diff)
+	}
+	w.Org.ClearFaults()
+	worldtest.Until(t, "the other finding", func() bool { return len(deletions(found(t, w))) == 2 })
+}
+
+// A log that is not kept for as long as the monitor was away is followed from now on,
+// and that there is a hole is told: when nobody has followed it before, too.
+func TestForgottenLogIsFollowedAnew(t *testing.T) {
+	t.Parallel()
+	w := worldtest.New(t, worldtest.Options{})
+	take(t, w)
+	restarts := func() (n int) {
+		for _, a := range w.Actions(t) {
+			if a == "restart_log" {
+				n++
+			}
+		}
+		return n
+	}
+	for n, group := range []string{"Marketing", "Support"} {
+		for range 10 {
+			w.Org.AdvanceClock(20 * 24 * time.Hour)
+			w.Group(t, group) // the administrator's token lives for as long as it is used
+		}
+		stop := watch(t, w)
+		polled(t, w)
+		remove(t, w, group)
+		worldtest.Until(t, "the deletion is found", func() bool { return len(deletions(found(t, w))) == n+1 })
+		if got := restarts(); got != n+1 {
+			t.Errorf("told %d times that the log begins anew, want %d: %v", got, n+1, w.Actions(t))
+		}
+		stop()
+	}
+}

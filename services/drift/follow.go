@@ -116,6 +116,7 @@ type found struct {
 	newest   time.Time
 	cursor   string // to go on from
 	more     bool
+	anew     bool // the log could not be read on, and is read from where it stands
 	// later is why not everything was looked at; the cursor stays.
 	later error
 }
@@ -135,6 +136,9 @@ func (f *following) look(ctx context.Context) (found, error) {
 		return found{}, err
 	}
 	events, err := follower.Follow(ctx, from)
+	if problem.Is(err, problem.Stale) {
+		return anew(ctx, follower)
+	}
 	if err != nil {
 		return found{}, err
 	}
@@ -150,6 +154,14 @@ func (f *following) look(ctx context.Context) (found, error) {
 		return out, nil
 	}
 	return out, f.observe(ctx, org, events.Events, &out)
+}
+
+// anew begins where the log stands now, because the provider takes the cursor no
+// longer: what happened in between shows only in the next snapshot, and the activity log
+// says so.
+func anew(ctx context.Context, follower provider.Follower) (found, error) {
+	events, err := follower.Follow(ctx, "")
+	return found{anew: true, cursor: events.Cursor, observed: drift.Observed{Complete: true}}, err
 }
 
 // from is the stored cursor; at first where the log stood when the oldest snapshot that
@@ -234,9 +246,6 @@ func (f *following) failed(ctx context.Context, err error) (work.End, error) {
 	if ctx.Err() != nil && !errors.Is(ctx.Err(), context.DeadlineExceeded) {
 		return work.Again(0), nil // the program ends; the next one goes on
 	}
-	if problem.Is(err, problem.Stale) && f.cursor.Cursor != "" {
-		return f.restart(ctx, err)
-	}
 	f.metrics.polls.WithLabelValues("held_up").Inc()
 	f.Log.WarnContext(ctx, "log cannot be followed", "job", f.unit.Job, "account", f.connection.AccountID, "connection", f.id, "error", err)
 	next := f.cursor
@@ -269,20 +278,6 @@ func (f *following) retry() time.Duration {
 		last = *f.cursor.PolledAt
 	}
 	return min(max(f.Now().Sub(last)/8, time.Second), time.Minute)
-}
-
-// restart begins anew where the log stands now, because the provider takes the cursor
-// no longer: what happened in between shows only in the next snapshot, and the activity
-// log says so.
-func (f *following) restart(ctx context.Context, cause error) (work.End, error) {
-	next := cursors.Cursor{Cursor: "", Problem: publicProblem(cause)}
-	err := f.advance(ctx, next, func(tx *postgres.Tx) error {
-		return f.tell(ctx, tx, "restart_log", "the org's log could not be followed without a gap: take a snapshot and compare")
-	})
-	if err != nil {
-		return f.unstored(err)
-	}
-	return work.Again(0, slog.String("result", "begins anew")), nil
 }
 
 // tell writes a row of activity about the connection.

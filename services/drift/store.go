@@ -44,6 +44,9 @@ func (f *following) store(ctx context.Context, o found) (work.End, error) {
 		return f.unstored(err)
 	}
 	f.count(ctx, o, added)
+	if o.anew {
+		return work.Again(after, slog.String("result", "begins anew")), nil
+	}
 	if n := total(added); n > 0 {
 		return work.Again(after, slog.Int("events", o.events), slog.Int("findings", n)), nil
 	}
@@ -83,7 +86,7 @@ func (f *following) next(o found, after time.Duration) cursors.Cursor {
 }
 
 // tellAll writes what the activity log is to hear: that the log is lost or found again,
-// that findings were stored, and that something the log names could not be looked into.
+// or has a gap, that findings were stored, and that something the log names could not be looked into.
 func (f *following) tellAll(ctx context.Context, tx *postgres.Tx, o found, next cursors.Cursor, findings int) error {
 	read := o.later == nil && o.observed.Complete
 	for _, e := range []struct {
@@ -92,6 +95,7 @@ func (f *following) tellAll(ctx context.Context, tx *postgres.Tx, o found, next 
 	}{
 		{f.cursor.Problem == nil && next.Problem != nil, "lose_log", "what the org's log names cannot be read: " + words(next.Problem)},
 		{f.cursor.Problem != nil && next.Problem == nil, "regain_log", "the org's log is followed again, from where it was left"},
+		{o.anew, "restart_log", "the org's log could not be followed without a gap: take a snapshot and compare"},
 		{findings > 0, "find_drift", fmt.Sprintf("%d findings in %d events", findings, o.events)},
 		{read && len(o.observed.Unknown) > 0, "miss_changes", missed(o.observed.Unknown)},
 	} {
