@@ -8,14 +8,13 @@ import (
 	"time"
 )
 
-// limiter keeps our calls within our share of the org's rate limits. What it
-// knows it learned from the X-Rate-Limit headers of the org's answers; before the
-// first answer of a bucket it lets calls pass.
+// limiter keeps our calls within our share of an org's rate limits, whichever of its
+// service apps makes them. What it knows it learned from the X-Rate-Limit headers of the
+// org's answers; before the first answer of a bucket it lets calls pass.
 //
 // https://developer.okta.com/docs/reference/rate-limits/
 type limiter struct {
 	clock *clock
-	share float64 // of each bucket, over 0 up to 1
 
 	mu      sync.Mutex
 	buckets map[string]*bucket
@@ -28,6 +27,9 @@ type bucket struct {
 	used      int       // by us
 	reset     time.Time // in the org's clock; zero: not known
 }
+
+// logBucket is that of the System Log.
+const logBucket = "/api/v1/logs"
 
 // bucketOf names the quota that a call counts against. Okta's own names are the
 // path patterns; the sizes come with the answers. An ID alone has a bucket of its
@@ -48,7 +50,7 @@ func bucketOf(method, path string) string {
 		}
 		return name + "/{id}"
 	}
-	for _, own := range [...]string{"/api/v1/logs", "/api/v1/iam", "/api/v1/devices", "/oauth2/v1/clients"} {
+	for _, own := range [...]string{logBucket, "/api/v1/iam", "/api/v1/devices", "/oauth2/v1/clients"} {
 		if path == own || strings.HasPrefix(path, own+"/") {
 			return own
 		}
@@ -57,15 +59,15 @@ func bucketOf(method, path string) string {
 }
 
 // take counts a call against its bucket, or says until when (in our clock) our
-// share is used up. ok means: send it.
-func (l *limiter) take(name string) (until time.Time, ok bool) {
+// share of it, over 0 up to 1, is used up. ok means: send it.
+func (l *limiter) take(name string, share float64) (until time.Time, ok bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	b := l.bucket(name)
 	if !b.reset.IsZero() && !l.clock.there().Before(b.reset) {
 		b.used, b.remaining, b.reset = 0, b.limit, time.Time{}
 	}
-	if b.reset.IsZero() || b.used < l.allowance(b.limit) && b.remaining > l.reserve(b.limit) {
+	if b.reset.IsZero() || b.used < allowance(b.limit, share) && b.remaining > reserve(b.limit, share) {
 		b.used++
 		b.remaining--
 		return time.Time{}, true
@@ -83,11 +85,11 @@ func (l *limiter) bucket(name string) *bucket {
 }
 
 // allowance is how many calls of a window are ours.
-func (l *limiter) allowance(limit int) int { return max(1, int(l.share*float64(limit))) }
+func allowance(limit int, share float64) int { return max(1, int(share*float64(limit))) }
 
 // reserve is what we leave untouched even of our own share, so that the org's
 // other programs never find the bucket empty because of us.
-func (l *limiter) reserve(limit int) int { return int((1 - l.share) * float64(limit) / 5) }
+func reserve(limit int, share float64) int { return int((1 - share) * float64(limit) / 5) }
 
 // learn takes in what an answer says about its bucket. Answers arrive in any
 // order, so within a window only the least remainder counts.

@@ -5,6 +5,9 @@ import (
 	"strconv"
 	"testing"
 	"time"
+
+	"imago/pkg/account"
+	"imago/pkg/provider"
 )
 
 func TestBucketOf(t *testing.T) {
@@ -52,13 +55,21 @@ func told(c *testClock, limit, remaining, reset int) http.Header {
 	return h
 }
 
-func testLimiter(share float64) (*limiter, *testClock) {
+// sharing is a limiter and one who calls.
+type sharing struct {
+	*limiter
+	share float64
+}
+
+func (s sharing) take(bucket string) (time.Time, bool) { return s.limiter.take(bucket, s.share) }
+
+func testLimiter(share float64) (sharing, *testClock) {
 	c := newTestClock()
-	return &limiter{clock: &clock{now: c.now, sleep: c.sleep}, share: share, buckets: map[string]*bucket{}}, c
+	return sharing{&limiter{clock: &clock{now: c.now, sleep: c.sleep}, buckets: map[string]*bucket{}}, share}, c
 }
 
 // passes counts the calls that are let through at once, up to most.
-func passes(l *limiter, most int) int {
+func passes(l sharing, most int) int {
 	for n := range most {
 		if _, ok := l.take("b"); !ok {
 			return n
@@ -121,6 +132,52 @@ func TestLimiterIgnoresTheLimitOnCallsAtOneTime(t *testing.T) {
 	l.learn("b", http.Header{})
 	if n := passes(l, 100); n != 100 {
 		t.Errorf("%d calls pass, want all", n)
+	}
+}
+
+// What one service app uses of an org's limits, the other cannot use again; a program
+// that reads beside others takes its part only, but of the log, which it alone follows.
+func TestOneShareOfAnOrg(t *testing.T) {
+	t.Parallel()
+	limited := func(w http.ResponseWriter, r *http.Request) {
+		for k, v := range told(newTestClock(), 100, 99, 60) {
+			w.Header()[k] = v
+		}
+		write(w, `[]`)
+	}
+	for name, c := range map[string]struct {
+		part   float64
+		path   string
+		groups int
+	}{
+		"all of the share":    {0, "/api/v1/groups", 50},
+		"a fifth of it":       {0.2, "/api/v1/groups", 10},
+		"a fifth, of the log": {0.2, "/api/v1/logs", 50},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			org := newFakeOrg(t, limited)
+			o := org.clock.options()
+			o.Part = c.part
+			p := New(o)
+			at := account.Org{URL: org.URL, Share: 0.5}
+			r, err := p.Reader(t.Context(), at, testCredential(t, account.Read))
+			if err != nil {
+				t.Fatal(err)
+			}
+			w, err := p.Writer(t.Context(), at, testCredential(t, account.Write))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var last error
+			for n := 0; n < 100 && last == nil; n++ {
+				by := []*client{r.(*Reader).client, w.(*Writer).client}[n%2]
+				_, last = by.do(t.Context(), http.MethodGet, c.path, nil)
+			}
+			if provider.WaitOf(last) == nil || org.count() != c.groups {
+				t.Errorf("%d calls were made, then %v; want %d and to wait", org.count(), last, c.groups)
+			}
+		})
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"sync"
@@ -37,17 +38,22 @@ type Options struct {
 	Public bool
 	// MaxBody bounds one answer, in bytes; zero: 64 MiB.
 	MaxBody int64
+	// Part of an org's share is this program's, where others read the same orgs beside
+	// it, over 0 up to 1; zero: all of it. What is learned of a rate limit stays in one
+	// process, so several keep to the share together only by parting it.
+	Part float64
 }
 
-// Provider reads and writes Okta orgs. It remembers, for each org and credential,
-// the token and what was learned of the rate limits, so that readers may be made
-// as often as is convenient. It is safe for use by many goroutines.
+// Provider reads and writes Okta orgs. It remembers the token of each org and
+// credential, and what was learned of each org's clock and rate limits, so that readers
+// may be made as often as is convenient. It is safe for use by many goroutines.
 type Provider struct {
 	options  Options
 	registry registry
 
 	mu       sync.Mutex
 	sessions map[[sha256.Size]byte]*session
+	limits   map[string]*limiter // by the org's URL; as long as there is a session with it
 }
 
 var _ provider.Provider = (*Provider)(nil)
@@ -70,10 +76,13 @@ func New(o Options) *Provider {
 	if o.MaxBody == 0 {
 		o.MaxBody = 64 << 20
 	}
+	if o.Part == 0 {
+		o.Part = 1
+	}
 	if o.Transport == nil {
 		o.Transport = newTransport(o.Public)
 	}
-	return &Provider{options: o, registry: newRegistry(), sessions: map[[sha256.Size]byte]*session{}}
+	return &Provider{options: o, registry: newRegistry(), sessions: map[[sha256.Size]byte]*session{}, limits: map[string]*limiter{}}
 }
 
 // address reads an org's URL, and refuses one that this provider may not reach.
@@ -134,13 +143,27 @@ func (p *Provider) session(ctx context.Context, org account.Org, c account.Crede
 }
 
 // forgetIdle drops sessions that nobody asked for in an hour: by then the token
-// has ended too.
+// has ended too, and every window of a rate limit.
 func (p *Provider) forgetIdle() {
+	live := map[string]bool{}
 	for id, s := range p.sessions {
 		if p.options.Now().Sub(s.used) > time.Hour {
 			delete(p.sessions, id)
+		} else {
+			live[s.client.org.String()] = true
 		}
 	}
+	maps.DeleteFunc(p.limits, func(org string, _ *limiter) bool { return !live[org] })
+}
+
+// limiter is the one of an org, which all of its sessions share.
+func (p *Provider) limiter(org *url.URL) *limiter {
+	l := p.limits[org.String()]
+	if l == nil {
+		l = &limiter{clock: &clock{now: p.options.Now, sleep: p.options.Sleep}, buckets: map[string]*bucket{}}
+		p.limits[org.String()] = l
+	}
+	return l
 }
 
 func (p *Provider) open(ctx context.Context, org account.Org, c account.Credential) (*session, error) {
@@ -151,14 +174,14 @@ func (p *Provider) open(ctx context.Context, org account.Org, c account.Credenti
 	if org.Share == 0 {
 		org.Share = defaultShare
 	}
-	clock := &clock{now: p.options.Now, sleep: p.options.Sleep}
-	tokens, err := newTokens(p.options.Transport, clock, u, c)
+	limits := p.limiter(u)
+	tokens, err := newTokens(p.options.Transport, limits.clock, u, c)
 	if err != nil {
 		return nil, err
 	}
 	client, err := newClient(ctx, &transport{
-		base: p.options.Transport, org: u, clock: clock, tokens: tokens, maxBody: p.options.MaxBody,
-		limits: &limiter{clock: clock, share: org.Share, buckets: map[string]*bucket{}},
+		base: p.options.Transport, org: u, clock: limits.clock, tokens: tokens, maxBody: p.options.MaxBody,
+		limits: limits, share: org.Share, part: p.options.Part,
 	})
 	if err != nil {
 		return nil, err

@@ -38,6 +38,8 @@ type transport struct {
 	clock   *clock
 	tokens  *tokens
 	limits  *limiter
+	share   float64 // of the org's limits that is ours
+	part    float64 // of that which is this program's
 	maxBody int64
 }
 
@@ -51,11 +53,11 @@ func (t *transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	bucket := bucketOf(req.Method, req.URL.Path)
 	fresh := false // a token was asked for again already
 	for n := 1; ; n++ {
-		if err := t.pass(req.Context(), bucket); err != nil {
-			return nil, err
-		}
 		token, err := t.tokens.get(req.Context())
 		if err != nil {
+			return nil, err
+		}
+		if err := t.pass(req.Context(), bucket); err != nil {
 			return nil, err
 		}
 		got, err := t.send(req, body, token, bucket)
@@ -88,8 +90,12 @@ func bodyOf(req *http.Request) ([]byte, error) {
 
 // pass waits for the bucket, or tells how long that would take.
 func (t *transport) pass(ctx context.Context, bucket string) error {
+	share := t.share * t.part
+	if bucket == logBucket {
+		share = t.share // one program follows the log, the others ask it once in a while
+	}
 	for {
-		until, ok := t.limits.take(bucket)
+		until, ok := t.limits.take(bucket, share)
 		if ok {
 			return nil
 		}

@@ -42,7 +42,8 @@ func main() {
 }
 
 func setup(ctx context.Context, c config, p *boot.Process) error {
-	deps := drift.Deps{Providers: []provider.Provider{okta.New(okta.Options{Public: !c.AllowLoopbackOrgs})}, Log: p.Log, Metrics: p.Metrics}
+	org := okta.New(okta.Options{Public: !c.AllowLoopbackOrgs, Part: 0.2}) // the rest is the worker's
+	deps := drift.Deps{Providers: []provider.Provider{org}, Log: p.Log, Metrics: p.Metrics}
 	var err error
 	if deps.Keys, err = local.Open(c.MasterKeys); err != nil {
 		return err

@@ -74,7 +74,8 @@ func main() {
 }
 
 func setup(ctx context.Context, c config, p *boot.Process) error {
-	deps := worker.Deps{Providers: []provider.Provider{okta.New(okta.Options{Public: !c.AllowLoopbackOrgs})}, Software: "imago " + p.Version, Log: p.Log, Metrics: p.Metrics}
+	org := okta.New(okta.Options{Public: !c.AllowLoopbackOrgs, Part: 0.8}) // the rest is the drift monitor's
+	deps := worker.Deps{Providers: []provider.Provider{org}, Software: "imago " + p.Version, Log: p.Log, Metrics: p.Metrics}
 	var err error
 	if deps.Keys, err = local.Open(c.MasterKeys); err != nil {
 		return err
