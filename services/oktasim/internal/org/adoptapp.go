@@ -118,7 +118,12 @@ func adoptPolicy(o *Org, ids []string, body doc.Doc) error {
 		delete(o.policies, p.ID)
 		o.rename(p.ID, ids[0])
 	}
-	p.ID, p.Type, p.Name, p.Description = ids[0], t, doc.String(body, "name"), doc.String(body, "description")
+	p.ID = ids[0]
+	o.policies[p.ID] = p
+	if p.Type == t && doc.String(body, "name") == "" {
+		return nil
+	}
+	p.Type, p.Name, p.Description = t, cmp.Or(doc.String(body, "name"), ids[0]), doc.String(body, "description")
 	p.Status, p.System = cmp.Or(doc.String(body, "status"), Active), doc.Bool(body, "system")
 	p.Created, p.LastUpdated = stampIn(body, "created", o.info.Created), stampIn(body, "lastUpdated", o.info.Created)
 	p.Conditions, p.Settings = doc.Object(body, "conditions"), doc.Object(body, "settings")
@@ -126,8 +131,18 @@ func adoptPolicy(o *Org, ids []string, body doc.Doc) error {
 	if n, given := doc.Int(body, "priority"); given {
 		p.Priority = n
 	}
-	o.policies[p.ID] = p
+	o.recogniseEveryone(p)
 	return nil
+}
+
+// recogniseEveryone learns the id of Everyone from a system policy, which is for them.
+func (o *Org) recogniseEveryone(p *Policy) {
+	ids := doc.Strings(p.Conditions, "people", "groups", "include")
+	if p.System && len(ids) == 1 && o.groups[ids[0]] == nil {
+		everyone := *o.groups[o.info.Everyone]
+		everyone.ID = ids[0]
+		o.adoptEveryone(&everyone)
+	}
 }
 
 // systemTwin finds the policy that a fresh org has in the place of a recorded one: the

@@ -1,6 +1,7 @@
 package replay
 
 import (
+	"cmp"
 	"net/url"
 	"regexp"
 	"strings"
@@ -38,6 +39,18 @@ func (b *binding) bind(theirs, ours string) bool {
 	}
 	b.ours[theirs], b.theirs[ours] = ours, theirs
 	return true
+}
+
+// keep learns that the ids in a text stand for themselves.
+func (b *binding) keep(s string) {
+	if len(s) < idLength {
+		return
+	}
+	for _, w := range partForm.FindAllString(s, -1) {
+		if isID(w) && b.free(w) {
+			b.bind(w, w)
+		}
+	}
 }
 
 // free says whether a recorded value is still without a partner.
@@ -83,6 +96,9 @@ func (b *binding) translate(s string) string {
 		if ours, ok := b.ours[w]; ok {
 			return ours
 		}
+		if name, is := strings.CutSuffix(w, linkSuffix); is && b.ours[name] != "" {
+			return b.ours[name] + linkSuffix
+		}
 		if len(w) <= idLength {
 			return w
 		}
@@ -120,8 +136,14 @@ func (b *binding) key(k string) string {
 	if ours, ok := b.ours[k]; ok {
 		return ours
 	}
+	if strings.HasSuffix(k, linkSuffix) {
+		return b.translate(k)
+	}
 	return k
 }
+
+// linkSuffix ends the names of an app's links, which begin with the app's.
+const linkSuffix = "_link"
 
 // query translates the values of a query.
 func (b *binding) query(raw string) (string, error) {
@@ -144,32 +166,48 @@ type hosts struct {
 	own       *regexp.Regexp
 }
 
-var (
-	orgHost = regexp.MustCompile(`https://([A-Za-z0-9-]+?)(-admin)?((?:\.[A-Za-z0-9-]+)*\.(?:okta|oktapreview|okta-emea|okta-gov|dne-okta)\.com)?/(?:api|oauth2|governance|home|app|idp|sso|login|bc|\.well-known)/`)
-	// Okta's content hosts are named after the org's cell.
-	contentHost = regexp.MustCompile(`https://[a-z0-9]+static[0-9]*\.oktacdn\.com`)
+const (
+	hostName = `[A-Za-z0-9_-]+?`
+	oktaHost = `(?:\.[A-Za-z0-9-]+)*\.(?:okta|oktapreview|okta-emea|okta-gov|dne-okta)\.com`
 )
 
-var partition = regexp.MustCompile(`^orn:okta[a-z-]*:`)
+var (
+	// apiHost is a host that answers Okta's API, by whatever name the recording calls it;
+	// bareHost is one of Okta's.
+	apiHost  = regexp.MustCompile(`https://(` + hostName + `)(-admin)?(` + oktaHost + `)?/(?:api|oauth2|governance|home|app|idp|sso|login|bc|\.well-known)/`)
+	bareHost = regexp.MustCompile(`https://(` + hostName + `)(` + oktaHost + `)"`)
+	// Okta's content hosts are named after the org's cell.
+	contentHost = regexp.MustCompile(`https://[a-z0-9]+static[0-9]*\.oktacdn\.com`)
+	partition   = regexp.MustCompile(`^orn:okta[a-z-]*:`)
+)
 
 const content = "https://op1static.oktacdn.com"
 
 // hostsOf finds the names of a run's org: the most frequent one in links becomes ours.
 func hostsOf(r *Run) hosts {
-	seen := map[string]int{}
-	full := map[string]int{}
+	seen, full, bare := map[string]int{}, map[string]int{}, map[string]int{}
 	for _, s := range r.Steps {
-		for _, m := range orgHost.FindAllStringSubmatch(string(s.Response), -1) {
-			seen[m[1]]++
-			if m[3] != "" && m[2] == "" {
-				full[m[1]+m[3]]++
+		for _, m := range apiHost.FindAllSubmatch(s.Response, -1) {
+			seen[string(m[1])]++
+			if len(m[3]) > 0 && len(m[2]) == 0 {
+				full[string(m[1])+string(m[3])]++
 			}
 		}
+		for _, m := range bareHost.FindAllSubmatch(s.Response, -1) {
+			bare[string(m[1])+string(m[2])]++
+		}
 	}
-	sub, name := most(seen), most(full)
-	if sub == "" {
-		sub = "example-00"
+	if len(seen) == 0 && len(bare) > 0 {
+		full = bare
+		sub, _, _ := strings.Cut(most(bare), ".")
+		seen[sub] = 1
 	}
+	return hostsNamed(seen, most(full))
+}
+
+func hostsNamed(seen map[string]int, name string) hosts {
+	sub := cmp.Or(most(seen), "example-00")
+	seen[sub]++
 	if !strings.HasPrefix(name, sub+".") {
 		name = sub + ".okta.com"
 	}
@@ -177,10 +215,9 @@ func hostsOf(r *Run) hosts {
 	for s := range seen {
 		names = append(names, regexp.QuoteMeta(s))
 	}
-	names = append(names, regexp.QuoteMeta(sub))
 	return hosts{
 		base: "https://" + name, subdomain: sub,
-		own: regexp.MustCompile(`https://(?:` + strings.Join(names, "|") + `)(?:-admin)?(?:(?:\.[A-Za-z0-9-]+)*\.(?:okta|oktapreview|okta-emea|okta-gov|dne-okta)\.com)?(?:/|$)`),
+		own: regexp.MustCompile(`https://(?:` + strings.Join(names, "|") + `)(?:-admin)?(?:` + oktaHost + `)?(?:/|$)`),
 	}
 }
 

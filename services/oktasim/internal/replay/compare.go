@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -226,13 +227,10 @@ func (c *comparison) object(path string, theirs, ours doc.Doc) {
 	}
 }
 
-// randomKey finds the field of ours that an id as field name stands for.
+// randomKey finds the field of ours that stands for one whose name the server chose.
 func (c *comparison) randomKey(k string, ours doc.Doc, matched map[string]bool) string {
-	if !isRandom(k) || !c.binding.free(k) {
-		return ""
-	}
 	for _, mine := range sortedKeys(ours) {
-		if !matched[mine] && sameForm(k, mine) && c.binding.bind(k, mine) {
+		if !matched[mine] && c.learnable(k, mine) && c.binding.bind(k, mine) {
 			return mine
 		}
 	}
@@ -260,9 +258,9 @@ func sortedKeys(d doc.Doc) []string {
 
 // text says whether our text is what the recorded one determines.
 func (c *comparison) text(key, theirs, ours string) bool {
-	want := c.binding.translate(theirs)
 	mine := c.binding.hosts.normalise(ours)
-	if want == mine {
+	if c.binding.translate(theirs) == mine {
+		c.binding.keep(theirs)
 		return true
 	}
 	if at, layout, ok := moment(theirs); ok {
@@ -271,7 +269,7 @@ func (c *comparison) text(key, theirs, ours string) bool {
 	if secretKeys[key] || redacted.MatchString(theirs) {
 		return c.binding.free(theirs) && secretForm(key, theirs, ours) && c.binding.bind(theirs, ours)
 	}
-	return c.words(want, mine)
+	return c.words(c.binding.hosts.normalise(theirs), mine)
 }
 
 // moment accepts a stamp near the recorded one, and one that both repeat.
@@ -288,42 +286,63 @@ func (c *comparison) moment(theirs, ours string, at time.Time, layout int) bool 
 	return false
 }
 
-// words compares texts that differ in random words only, and learns those.
-func (c *comparison) words(want, mine string) bool {
-	a, b := partForm.FindAllStringIndex(want, -1), partForm.FindAllStringIndex(mine, -1)
-	if len(a) != len(b) {
-		return c.whole(want, mine)
+// words compares texts that differ in words which the server chose, and learns those.
+func (c *comparison) words(theirs, mine string) bool {
+	if c.learnable(theirs, mine) {
+		return c.binding.bind(theirs, mine)
 	}
-	var pairs [][2]string
-	i, j := 0, 0
-	for n := range a {
-		if want[i:a[n][0]] != mine[j:b[n][0]] {
-			return c.whole(want, mine)
-		}
-		x, y := want[a[n][0]:a[n][1]], mine[b[n][0]:b[n][1]]
-		i, j = a[n][1], b[n][1]
-		if x == y {
-			continue
-		}
-		if !isRandom(x) || !sameForm(x, y) || !c.binding.free(x) {
-			return c.whole(want, mine)
-		}
-		pairs = append(pairs, [2]string{x, y})
-	}
-	if want[i:] != mine[j:] {
-		return false
-	}
+	pairs, ok := c.aligned(wordForm, theirs, mine)
 	for _, p := range pairs {
-		if !c.binding.bind(p[0], p[1]) {
-			return false
-		}
+		ok = ok && c.binding.bind(p[0], p[1])
 	}
-	return true
+	return ok
 }
 
-// whole compares values that are random as a whole, as UUIDs.
-func (c *comparison) whole(want, mine string) bool {
-	return isRandom(want) && sameForm(want, mine) && c.binding.free(want) && c.binding.bind(want, mine)
+// aligned cuts two texts into words and returns those pairs that may stand for each
+// other; it fails if anything else differs.
+func (c *comparison) aligned(form *regexp.Regexp, theirs, mine string) (pairs [][2]string, ok bool) {
+	a, b := form.FindAllStringIndex(theirs, -1), form.FindAllStringIndex(mine, -1)
+	if len(a) != len(b) {
+		return nil, false
+	}
+	i, j := 0, 0
+	for n := range a {
+		if theirs[i:a[n][0]] != mine[j:b[n][0]] {
+			return nil, false
+		}
+		x, y := theirs[a[n][0]:a[n][1]], mine[b[n][0]:b[n][1]]
+		i, j = a[n][1], b[n][1]
+		inner, ok := c.word(form, x, y)
+		if !ok {
+			return nil, false
+		}
+		pairs = append(pairs, inner...)
+	}
+	return pairs, theirs[i:] == mine[j:]
+}
+
+// word compares one word, and its parts.
+func (c *comparison) word(form *regexp.Regexp, theirs, mine string) ([][2]string, bool) {
+	switch {
+	case c.binding.translate(theirs) == mine:
+		return nil, true
+	case c.binding.ours[theirs] != "":
+		return nil, false
+	case c.learnable(theirs, mine):
+		return [][2]string{{theirs, mine}}, true
+	case form == partForm:
+		return nil, false
+	}
+	return c.aligned(partForm, theirs, mine)
+}
+
+// learnable says whether ours may stand for the recorded word: both are by chance, and
+// of the same form.
+func (c *comparison) learnable(theirs, ours string) bool {
+	if !c.binding.free(theirs) {
+		return false
+	}
+	return isRandom(theirs) && sameForm(theirs, ours) || sameStem(theirs, ours)
 }
 
 // number compares numbers; milliseconds since 1970 are stamps.

@@ -72,6 +72,9 @@ func flatten(text string) ([]node, error) {
 			path = path[:len(path)-1]
 		case xml.CharData:
 			if s := strings.TrimSpace(string(t)); s != "" {
+				if len(path) == 0 {
+					return nil, errors.New("no XML")
+				}
 				out = append(out, node{strings.Join(path, "/"), s})
 			}
 		}

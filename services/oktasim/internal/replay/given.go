@@ -76,6 +76,7 @@ func surveyOf(r *Run, h hosts) *survey {
 		collectIDs(s.body, v.seen)
 	}
 	v.references()
+	v.defaults()
 	v.places()
 	return v
 }
@@ -431,6 +432,24 @@ func (v *survey) references() {
 				continue
 			}
 			v.given[family+id] = &given{path: family + id, body: v.least(id)}
+		}
+	}
+}
+
+// defaults finds the policies that new apps get without asking: those of the org, of
+// which a run often shows no more than the id.
+func (v *survey) defaults() {
+	for _, s := range v.run.Steps {
+		if s.Method != http.MethodPost || s.Path != "/api/v1/apps" || !s.ok() {
+			continue
+		}
+		body, _ := s.body.(doc.Doc)
+		for link, kind := range map[string]string{"accessPolicy": "ACCESS_POLICY", "profileEnrollment": "PROFILE_ENROLLMENT"} {
+			href := doc.String(body, "_links", link, "href")
+			path := policyFamily + href[strings.LastIndex(href, "/")+1:]
+			if id := strings.TrimPrefix(path, policyFamily); id != "" && !v.made[id] && v.given[path] == nil {
+				v.given[path] = &given{path: path, body: doc.Doc{"id": id, "type": kind, "system": true}}
+			}
 		}
 	}
 }

@@ -96,7 +96,7 @@ func (p *player) recognise() error {
 		case s.ok():
 			e.Note(s.Template, s.body)
 		case s.Status == http.StatusUnauthorized && strings.Contains(string(s.Response), notLicensed):
-			e.NoteRefusal(s.Path)
+			e.NoteRefusal(s.Path, s.sent)
 		}
 	}
 	p.org.Accept(&e)

@@ -230,7 +230,7 @@ const overlap = 3 * time.Second
 // creates is the id of what a successful POST to a collection made, "" for other steps.
 func (s *Step) creates() string {
 	d, ok := s.body.(doc.Doc)
-	if !ok || s.Method != http.MethodPost || !s.ok() || strings.HasSuffix(s.Path, "/"+identity(d)) {
+	if !ok || s.Method != http.MethodPost || !s.ok() || strings.Contains(s.Path+"/", "/"+identity(d)+"/") {
 		return ""
 	}
 	return identity(d)

@@ -61,6 +61,16 @@ func sameForm(theirs, ours string) bool {
 	return uuidForm.MatchString(theirs) == uuidForm.MatchString(ours) && hexForm.MatchString(theirs) == hexForm.MatchString(ours)
 }
 
+// stemForm is the name that Okta makes for an app of the org's own: subdomain, label and
+// how many of that name the org has had.
+var stemForm = regexp.MustCompile(`^[a-z0-9-]+_([a-z0-9-]+)_[0-9]+$`)
+
+// sameStem says whether two such names are of the same label.
+func sameStem(theirs, ours string) bool {
+	a, b := stemForm.FindStringSubmatch(theirs), stemForm.FindStringSubmatch(ours)
+	return a != nil && b != nil && a[1] == b[1]
+}
+
 // secretKeys are fields whose values Okta makes by chance: keys, secrets and what is
 // computed from them.
 var secretKeys = map[string]bool{

@@ -1,0 +1,302 @@
+package replay
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"os"
+	"reflect"
+	"strings"
+	"testing"
+
+	"imago/services/oktasim/internal/doc"
+)
+
+var update = flag.Bool("update", false, "rewrite golden files")
+
+func load(t *testing.T, name string) []Run {
+	t.Helper()
+	runs, err := Load("testdata/" + name + ".jsonl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return runs
+}
+
+func never(*Step) bool { return false }
+
+// edit changes a step of a loaded run as if it had been recorded so.
+func edit(t *testing.T, s *Step, change func(body doc.Doc)) {
+	t.Helper()
+	body, ok := s.body.(doc.Doc)
+	if !ok {
+		t.Fatalf("step %d has no object for an answer", s.Seq)
+	}
+	change(body)
+	raw, err := doc.Bytes(body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Response = raw
+}
+
+// found lists the mismatches of an outcome as "seq aspect path".
+func found(o outcome) []string {
+	out := []string{}
+	for _, r := range o.results {
+		for _, m := range r.mismatches {
+			out = append(out, strings.TrimSpace(strings.Join([]string{string(rune('0' + r.step.Seq)), m.Aspect, m.Path}, " ")))
+		}
+	}
+	return out
+}
+
+func TestRunsThatMatch(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"life", "given", "parallel", "order"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			runs := load(t, name)
+			o := play(runs[0], never)
+			for _, r := range o.results {
+				for _, m := range r.mismatches {
+					t.Errorf("step %d: %+v", r.step.Seq, m)
+				}
+			}
+			if len(o.stuck) > 0 {
+				t.Errorf("stuck: %v", o.stuck)
+			}
+		})
+	}
+}
+
+// TestEveryDifferenceShows spoils a matching run in one place at a time.
+func TestEveryDifferenceShows(t *testing.T) {
+	t.Parallel()
+	set := func(i int, path []string, v any) func(*testing.T, []*Step) {
+		return func(t *testing.T, steps []*Step) {
+			edit(t, steps[i], func(d doc.Doc) { doc.Ensure(d, path[:len(path)-1]...)[path[len(path)-1]] = v })
+		}
+	}
+	for _, c := range []struct {
+		name, file string
+		spoil      func(*testing.T, []*Step)
+		want       []string
+	}{
+		{"status", "life", func(_ *testing.T, s []*Step) { s[4].Status = 200 }, []string{"4 status"}},
+		{"error code", "life", set(5, []string{"errorCode"}, "E0000006"), []string{"5 code errorCode", "5 values errorCode"}},
+		{"field that we lack", "life", set(1, []string{"realm"}, "x"), []string{"1 shape realm"}},
+		{"field that is too much", "life", func(t *testing.T, s []*Step) {
+			edit(t, s[1], func(d doc.Doc) { delete(d, "type") })
+		}, []string{"1 shape type"}},
+		{"type of a field", "life", set(1, []string{"objectClass"}, "okta:user_group"), []string{"1 shape objectClass"}},
+		{"value", "life", set(2, []string{"profile", "description"}, "Elsewhere"), []string{"2 values profile.description"}},
+		{"another object", "life", set(1, []string{"id"}, "00gSomebody00000000a"), []string{"1 values id"}},
+		{"timestamp of another format", "life", set(0, []string{"created"}, "2031-05-06T07:08:09Z"), []string{"0 values created"}},
+		{"timestamp too far away", "life", set(2, []string{"lastUpdated"}, "2031-05-06T07:08:32.000Z"), []string{"2 values lastUpdated"}},
+		{"self link", "life", func(_ *testing.T, s []*Step) {
+			s[1].Link = []string{`<https://fleet-00.okta.com/api/v1/groups>; rel="self"`}
+		}, []string{"1 values Link"}},
+		{"given thing", "given", set(4, []string{"profile", "name"}, "Port"), []string{"4 values profile.name"}},
+		{"given thing that is not named", "given", set(3, []string{"actions", "assignUserToGroups", "groupIds"}, []any{"00gHarbor00000000a1z"}),
+			[]string{"3 values actions.assignUserToGroups.groupIds[]"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			runs := load(t, c.file)
+			c.spoil(t, runs[0].Steps)
+			if got := found(play(runs[0], never)); !reflect.DeepEqual(got, c.want) {
+				t.Errorf("got %q, want %q", got, c.want)
+			}
+		})
+	}
+}
+
+// TestForeignObjects shows what the run must find in a list, and what it need not.
+func TestForeignObjects(t *testing.T) {
+	t.Parallel()
+	group := func(t *testing.T, s *Step, name string) doc.Doc {
+		t.Helper()
+		for _, e := range s.body.([]any) {
+			if d := e.(doc.Doc); doc.String(d, "profile", "name") == name {
+				return d
+			}
+		}
+		t.Fatalf("no group %s", name)
+		return nil
+	}
+	t.Run("the run's own is missing", func(t *testing.T) {
+		t.Parallel()
+		runs := load(t, "parallel")
+		runs[0].Steps[2].body = []any{group(t, runs[0].Steps[2], "Stranger")}
+		if got, want := found(play(runs[0], never)), []string{"2 values []"}; !reflect.DeepEqual(got, want) {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	})
+	t.Run("a search lists what it should not", func(t *testing.T) {
+		t.Parallel()
+		runs := load(t, "order")
+		for _, s := range runs[0].Steps {
+			if s.Method == "GET" {
+				s.body = []any{}
+			}
+		}
+		if got, want := found(play(runs[0], never)), []string{"0 values []"}; !reflect.DeepEqual(got, want) {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	})
+	t.Run("others change what the run has changed", func(t *testing.T) {
+		t.Parallel()
+		runs := load(t, "parallel")
+		s := runs[0].Steps
+		s[5].Path, s[5].Method, s[5].Status = "/api/v1/groups/00gHarbor00000000a1z", "DELETE", 204
+		if got := found(play(runs[0], never)); len(got) != 1 || got[0] != "6 status" {
+			t.Errorf("got %q, want a difference in step 6: the run deleted it", got)
+		}
+	})
+}
+
+func TestSurvey(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		file string
+		want map[string]int
+	}{
+		{"life", map[string]int{}},
+		{"given", map[string]int{
+			"/api/v1/groups/00gHarbor00000000a1z": 0, "/api/v1/groups/00gEveryone000000a1z": 0, "/api/v1/groups/00gPilots00000000a1z": 0,
+			"/api/v1/users/00uMona0000000000a1z": 0, "/api/v1/groups/00gHarbor00000000a1z/users/00uMona0000000000a1z": 0,
+		}},
+		{"parallel", map[string]int{
+			"/api/v1/groups/00gForeign0000000a1z": 1, "/api/v1/groups/00gStranger000000a1z": 2, "/api/v1/groups/00gHarbor00000000a1z": 0,
+		}},
+	} {
+		runs := load(t, c.file)
+		got := map[string]int{}
+		for path, g := range surveyOf(&runs[0], hostsOf(&runs[0])).given {
+			got[path] = g.from
+		}
+		if !reflect.DeepEqual(got, c.want) {
+			t.Errorf("%s: got %v, want %v", c.file, got, c.want)
+		}
+	}
+}
+
+func TestPlacesBeforeAreFilled(t *testing.T) {
+	t.Parallel()
+	lines := `{"test":"P","run":0,"engine":"oie","seq":0,"method":"POST","path":"/api/v1/policies","status":200,"request":{"type":"PASSWORD","name":"Mine"},"response":{"id":"00pMine0000000000a1z","type":"PASSWORD","name":"Mine","priority":3},"date":"Tue, 06 May 2031 07:08:09 GMT"}`
+	g := grouping{at: map[string]int{}}
+	if err := Read(strings.NewReader(lines), g.add); err != nil {
+		t.Fatal(err)
+	}
+	run := g.sorted()[0]
+	v := surveyOf(&run, hostsOf(&run))
+	if len(v.given) != 2 {
+		t.Errorf("%d policies stand before the third place", len(v.given))
+	}
+	for _, r := range play(run, never).results {
+		for _, m := range r.mismatches {
+			if m.Path == "priority" {
+				t.Errorf("%+v", m)
+			}
+		}
+	}
+}
+
+func TestExcludedRefusalsAreNotSent(t *testing.T) {
+	t.Parallel()
+	runs := load(t, "life")
+	s := runs[0].Steps
+	s[1].Method, s[1].Path, s[1].Status = "DELETE", "/api/v1/groups/00gCrew0000000000a1z", 423
+	o := play(runs[0], func(s *Step) bool { return s.Status == 423 })
+	if got := found(o); len(got) != 0 {
+		t.Errorf("got %q: the excluded step was sent and deleted the group", got)
+	}
+}
+
+func TestReport(t *testing.T) {
+	t.Parallel()
+	exclusions, err := ReadExclusions(strings.NewReader("* * status=500 — a fault of the recorded org"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	report := Play(load(t, "two"), Options{Exclusions: exclusions})
+	var out bytes.Buffer
+	if err := report.Print(&out, 5); err != nil {
+		t.Fatal(err)
+	}
+	golden(t, "two.txt", out.Bytes())
+	b, err := json.Marshal(report)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{`"whole":1`, `"runs":2`, `"excluded":1`, `"example":"Broken#1/classic:1"`} {
+		if !strings.Contains(string(b), want) {
+			t.Errorf("the JSON report lacks %s", want)
+		}
+	}
+}
+
+func golden(t *testing.T, name string, got []byte) {
+	t.Helper()
+	file := "testdata/" + name
+	if *update {
+		if err := os.WriteFile(file, got, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+func TestOnly(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		only               []string
+		steps, runs, whole int
+	}{
+		{nil, 4, 2, 1},
+		{[]string{"/api/v1/groups/{"}, 1, 1, 0},
+		{[]string{"/api/v1/none"}, 1, 1, 0},
+		{[]string{"POST /api/v1/gr"}, 2, 2, 1},
+		{[]string{"/api/*/none", "/api/v1/groups/{groupId}"}, 2, 1, 0},
+		{[]string{"/oauth2"}, 0, 0, 0},
+	} {
+		r := Play(load(t, "two"), Options{Only: c.only})
+		if r.Total.Steps != c.steps || r.Runs != c.runs || r.Whole != c.whole {
+			t.Errorf("%q: got %d steps, %d of %d runs; want %d, %d of %d", c.only, r.Total.Steps, r.Whole, r.Runs, c.steps, c.whole, c.runs)
+		}
+	}
+}
+
+func TestThresholds(t *testing.T) {
+	t.Parallel()
+	full := Thresholds{100, 100, 100, 100, 100}
+	good := Report{Total: Line{Steps: 200, Status: 200, Shape: 200, Values: 200, Errors: 2, Codes: 2}, Runs: 4, Whole: 4}
+	for _, c := range []struct {
+		name  string
+		spoil func(*Report)
+		want  []string
+	}{
+		{"all", func(*Report) {}, nil},
+		{"status", func(r *Report) { r.Total.Status-- }, []string{"status 99.50 % is below 100 %"}},
+		{"codes", func(r *Report) { r.Total.Codes-- }, []string{"error codes 50.00 % is below 100 %"}},
+		{"shape", func(r *Report) { r.Total.Shape -= 2 }, []string{"shape 99.00 % is below 100 %"}},
+		{"values", func(r *Report) { r.Total.Values -= 100 }, []string{"values 50.00 % is below 100 %"}},
+		{"runs", func(r *Report) { r.Whole-- }, []string{"whole runs 75.00 % is below 100 %"}},
+		{"just enough excluded", func(r *Report) { r.Excluded = 10 }, nil},
+		{"too much excluded", func(r *Report) { r.Excluded = 11 }, []string{"11 of 211 steps are excluded, more than 5 %"}},
+		{"nothing to count", func(r *Report) { *r = Report{} }, nil},
+	} {
+		r := good
+		c.spoil(&r)
+		if got := r.Check(full); !reflect.DeepEqual(got, c.want) {
+			t.Errorf("%s: got %q, want %q", c.name, got, c.want)
+		}
+	}
+}
