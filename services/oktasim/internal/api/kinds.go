@@ -75,9 +75,9 @@ func (c *call) request() (org.Request, error) {
 	return org.Request{By: c.cause(), Given: body, Query: c.query}, err
 }
 
-// body is the answer for an object; late is the time of its update before this one.
-func (c *call) bodyOf(k *org.Kind, x *org.Object, late org.Stamp, inList bool) doc.Doc {
-	return c.org.Show(k, x, org.View{InList: inList, Query: c.query}, late)
+// bodyOf is the answer for an object; r is the write that it answers.
+func (c *call) bodyOf(k *org.Kind, x *org.Object, r org.Request, late org.Stamp) doc.Doc {
+	return c.org.Show(k, x, org.View{Query: c.query, Given: r.Given}, late)
 }
 
 func showObject(c *call, k *org.Kind) error {
@@ -85,7 +85,7 @@ func showObject(c *call, k *org.Kind) error {
 	if err != nil {
 		return err
 	}
-	return c.show(c.bodyOf(k, x, 0, false), nil)
+	return c.show(c.bodyOf(k, x, org.Request{}, 0), nil)
 }
 
 // required reads the request body, which must be there.
@@ -103,7 +103,7 @@ func createObject(c *call, k *org.Kind) error {
 	if err != nil {
 		return err
 	}
-	return c.reply(k.Verbs.Create, c.bodyOf(k, x, 0, false))
+	return c.reply(k.Verbs.Create, c.bodyOf(k, x, r, 0))
 }
 
 func replaceObject(c *call, k *org.Kind) error {
@@ -114,7 +114,7 @@ func replaceObject(c *call, k *org.Kind) error {
 	x, err := c.find(k)
 	if err != nil && k.Verbs.Upsert {
 		if x, err = c.org.MakeObject(k, c.values(k), r); err == nil {
-			return c.written(k, x, k.Verbs.ReplaceStatus, 0)
+			return c.written(k, x, r, k.Verbs.ReplaceStatus, 0)
 		}
 	}
 	if err != nil {
@@ -124,7 +124,7 @@ func replaceObject(c *call, k *org.Kind) error {
 	if err != nil {
 		return err
 	}
-	return c.written(k, x, k.Verbs.ReplaceStatus, late)
+	return c.written(k, x, r, k.Verbs.ReplaceStatus, late)
 }
 
 func mergeObject(c *call, k *org.Kind) error {
@@ -140,18 +140,18 @@ func mergeObject(c *call, k *org.Kind) error {
 	if err != nil {
 		return err
 	}
-	return c.written(k, x, k.Verbs.MergeStatus, late)
+	return c.written(k, x, r, k.Verbs.MergeStatus, late)
 }
 
 // written answers an update with the object, or with nothing for 204.
-func (c *call) written(k *org.Kind, x *org.Object, status int, late org.Stamp) error {
+func (c *call) written(k *org.Kind, x *org.Object, r org.Request, status int, late org.Stamp) error {
 	switch status {
 	case 0:
 		status = http.StatusOK
 	case http.StatusNoContent:
 		return c.done(nil)
 	}
-	return c.reply(status, c.bodyOf(k, x, late, false))
+	return c.reply(status, c.bodyOf(k, x, r, late))
 }
 
 func deleteObject(c *call, k *org.Kind) error {
@@ -193,7 +193,7 @@ func operate(c *call, k *org.Kind, op *org.Operation) error {
 	case op.Answer == org.Braces:
 		return c.reply(op.Status, doc.Doc{})
 	}
-	return c.reply(op.Status, c.bodyOf(k, x, 0, false))
+	return c.reply(op.Status, c.bodyOf(k, x, r, 0))
 }
 
 // listObjects answers a list, cut and enveloped as the kind's page says.
@@ -242,7 +242,7 @@ func after(list []*org.Object, cursor string) []*org.Object {
 func (c *call) bodies(k *org.Kind, list []*org.Object) []any {
 	out := []any{}
 	for _, x := range list {
-		out = append(out, c.bodyOf(k, x, 0, true))
+		out = append(out, c.org.Show(k, x, org.View{InList: true, Query: c.query}, 0))
 	}
 	return out
 }

@@ -154,7 +154,6 @@ func TestZones(t *testing.T) {
 	s.refused(400, "E0000001", "gateways: Invalid address 300.0.0.1/8", "POST", "/api/v1/zones",
 		doc.Doc{"type": "IP", "name": "Bad", "gateways": []any{doc.Doc{"type": "CIDR", "value": "300.0.0.1/8"}}})
 	s.refused(400, "E0000001", "name: An object", "POST", "/api/v1/zones", doc.Doc{"type": "DYNAMIC", "name": "lab"})
-	s.refused(400, "E0000001", "deactivated", "DELETE", path, nil)
 	z["usage"] = "BLOCKLIST"
 	s.want(200, "PUT", path, z)
 	if got := s.want(200, "POST", path+"/lifecycle/deactivate", nil).object(t); got["status"] != "INACTIVE" {

@@ -106,7 +106,7 @@ func (e *Evidence) Note(template string, answer any) {
 		e.shown, e.seen = map[string]bool{}, map[string]bool{}
 	}
 	template = anonymous(template)
-	for _, f := range features() {
+	for _, f := range slices.Concat(features(), kindFeatures()) {
 		if slices.Contains(f.In, template) {
 			e.look(f, answer)
 		}
@@ -147,15 +147,14 @@ func hasField(v any, path []string) bool {
 	return false
 }
 
-// NoteRefusal looks at an answer that says that the org lacks what stands at a path.
-func (e *Evidence) NoteRefusal(path string) {
+// NoteRefusal looks at an answer that says that the org lacks what a request asked for.
+func (e *Evidence) NoteRefusal(path string, sent any) {
 	if e.seen == nil {
 		e.shown, e.seen = map[string]bool{}, map[string]bool{}
 	}
-	for _, p := range []string{path, path + "/any"} {
-		if k, _ := kindAt(p); k != nil && k.Feature != "" {
-			e.seen[k.Feature] = true
-		}
+	body, _ := sent.(doc.Doc)
+	if name := featureAt(path, body); name != "" {
+		e.seen[name] = true
 	}
 }
 

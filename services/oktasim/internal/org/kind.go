@@ -2,6 +2,7 @@ package org
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -38,8 +39,10 @@ type Kind struct {
 	Scope string
 	Area  Area
 	// Engine is "oie" or "classic" for types of one engine alone, Feature the licence
-	// that an org needs: without it every request answers E0000015.
+	// that an org needs: without it every request answers E0000015. Licences are for
+	// objects of a certain form.
 	Engine, Feature string
+	Licences        []Licence
 	// Verbs are what the paths offer, Operations what lies below an object.
 	Verbs      Verbs
 	Operations []Operation
@@ -54,6 +57,8 @@ type Kind struct {
 	// Natural are the paths that tell objects apart for people; the first is the name in
 	// the log. {"name"} if nil.
 	Natural []string
+	// Distinct forbids two objects of one parent with the same natural key.
+	Distinct bool
 	// Alias are paths whose value may stand for the id in a request.
 	Alias []string
 	// Slug is what stands for the id in links and may in requests; nil is the id.
@@ -63,6 +68,9 @@ type Kind struct {
 	// LateStamp marks kinds whose PUT answers with the time of the update before
 	// (recorded); the next read shows the new one.
 	LateStamp bool
+	// Quiet kinds keep the time of the last update when a PUT changes nothing (recorded).
+	Quiet bool
+	// Links, if not nil, are _links beside those of the operations that the state allows.
 	Links     []Link
 	LinkStyle LinkStyle
 	// Events are log event types by verb or operation; what is not named leaves no trace.
@@ -113,8 +121,8 @@ func crud(created int) Verbs {
 type Operation struct {
 	Name, Path string
 	Method     string
-	// When says in which state it does something; elsewhere it answers Else, or success
-	// without a change if Else is nil.
+	// When says in which state it is offered. Elsewhere it answers Else, or does it again
+	// without an event if Else is nil (recorded: only the time moves).
 	When Condition
 	Else *failure.Failure
 	// Set are the fields that it changes; Run does what data cannot say.
@@ -210,6 +218,19 @@ func same(a, b any) bool {
 	return fmt.Sprint(a) == fmt.Sprint(b)
 }
 
+// equal compares JSON values; numbers by what they say.
+func equal(a, b any) bool {
+	switch a := a.(type) {
+	case doc.Doc:
+		b, ok := b.(doc.Doc)
+		return ok && maps.EqualFunc(a, b, equal)
+	case []any:
+		b, ok := b.([]any)
+		return ok && slices.EqualFunc(a, b, equal)
+	}
+	return same(a, b)
+}
+
 func get(body doc.Doc, path string) any { return doc.Get(body, strings.Split(path, ".")...) }
 
 // Stamps names the fields of an answer that hold the object's times and people; ""
@@ -235,6 +256,8 @@ type Link struct {
 	Allow string
 	// When says which objects have it.
 	When Condition
+	// Feature is the licence without which the link is not there; "" is none.
+	Feature string
 }
 
 // LinkStyle is how a kind writes links.
@@ -265,6 +288,8 @@ type Seed struct {
 	Body   doc.Doc
 	// ID is for kinds whose ids are names.
 	ID string
+	// Below says which parents have it.
+	Below Condition
 }
 
 // Change is one verb or operation on one object, as the hooks see it.
@@ -294,6 +319,8 @@ type View struct {
 	Self   string
 	InList bool
 	Query  map[string][]string
+	// Given is the request body of a write, nil at reads.
+	Given doc.Doc
 }
 
 // present are events named stem.create, stem.update and so on.

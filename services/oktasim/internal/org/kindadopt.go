@@ -129,9 +129,7 @@ func (o *Org) standIn(k *Kind, home, id string, given doc.Doc) *Object {
 		return x
 	}
 	for _, x := range o.objectsIn(k, home) {
-		if x.Seed && slices.EqualFunc(k.natural(), k.natural(), func(path, _ string) bool {
-			return get(x.Body, path) != nil && same(get(x.Body, path), get(given, path))
-		}) {
+		if x.Seed && k.alike(x.Body, given) {
 			return x
 		}
 	}

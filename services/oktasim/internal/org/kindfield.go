@@ -44,8 +44,10 @@ type Field struct {
 	Literals []string
 	// Gone says what the deletion of the object that Ref names does.
 	Gone Gone
-	// When limits the field to objects that satisfy it.
-	When Condition
+	// When limits the field to objects that satisfy it, Feature to answers of orgs that
+	// have it.
+	When    Condition
+	Feature string
 	// Example is a valid value for generated bodies; %d in a text becomes a number.
 	Example any
 }
@@ -68,12 +70,14 @@ type Mode int
 
 // Fields are writable; ReadOnly ones are ignored in requests; Immutable ones keep the
 // value of creation; Fixed ones keep it too, and a request that changes it is refused;
+// Late ones have their default at creation, whatever was given, and are writable later;
 // WriteOnly ones are stored and never shown.
 const (
 	Writable Mode = iota
 	ReadOnly
 	Immutable
 	Fixed
+	Late
 	WriteOnly
 )
 
@@ -117,8 +121,11 @@ func (t *intake) refuse(f Field, cause string) {
 func (c *Change) take() error {
 	t := &intake{c: c}
 	c.Body = doc.Doc{}
-	if c.Kind.Unknown == Kept {
+	switch c.Kind.Unknown {
+	case Kept:
 		c.keepUnknown()
+	default:
+		c.keepForeign()
 	}
 	for _, f := range c.Kind.Fields {
 		if list, rest, nested := strings.Cut(f.Path, "[]."); nested {
@@ -152,7 +159,7 @@ func (c *Change) notField(name string) bool {
 	return slices.Contains(notFields, name) || name != "" && slices.Contains([]string{s.Created, s.Updated, s.CreatedBy, s.UpdatedBy}, name)
 }
 
-// keepUnknown starts the body from everything that was given.
+// keepUnknown starts the body from everything that was given and is not described.
 func (c *Change) keepUnknown() {
 	if c.Verb == merge {
 		c.Body = doc.Clone(c.Before)
@@ -162,13 +169,32 @@ func (c *Change) keepUnknown() {
 			c.Body[name] = doc.Clone(v)
 		}
 	}
+	for _, f := range c.Kind.Fields {
+		if !strings.Contains(f.Path, "[]") {
+			drop(c.Body, f.Path)
+		}
+	}
+}
+
+// keepForeign keeps fields that came with an adopted object and are not described.
+func (c *Change) keepForeign() {
+	for name, v := range c.Before {
+		if !slices.ContainsFunc(c.Kind.Fields, func(f Field) bool { return f.top() == name }) {
+			c.Body[name] = doc.Clone(v)
+		}
+	}
+}
+
+// top is the first part of the field's path.
+func (f Field) top() string {
+	first, _, _ := strings.Cut(f.Path, ".")
+	return strings.TrimSuffix(first, "[]")
 }
 
 func (t *intake) refuseUnknown() {
 	known := map[string]bool{}
 	for _, f := range t.c.Kind.Fields {
-		first, _, _ := strings.Cut(strings.ReplaceAll(f.Path, "[]", ""), ".")
-		known[first] = true
+		known[f.top()] = true
 	}
 	for _, name := range sortedKeys(t.c.Given) {
 		if !known[name] && !t.c.notField(name) {
@@ -181,29 +207,36 @@ func (t *intake) refuseUnknown() {
 // Okta cannot even read.
 func (t *intake) takeField(f Field) error {
 	c := t.c
-	if !f.When.Holds(c.Body) {
-		drop(c.Body, f.Path)
+	if !f.When.Holds(c.Body) || c.Kind.lacksAbove(c.Body, f.Path) {
 		return nil
 	}
 	v, err := t.given(f)
 	if err != nil {
 		return err
 	}
-	v = t.settle(f, v)
-	if v == nil {
-		drop(c.Body, f.Path)
-		if f.Null {
-			put(c.Body, f.Path, nil)
-		}
-		return nil
+	if v = t.settle(f, v); v != nil || f.Null {
+		put(c.Body, f.Path, doc.Clone(v))
 	}
-	put(c.Body, f.Path, doc.Clone(v))
 	return nil
+}
+
+// lacksAbove says whether a described object above the path has no value.
+func (k *Kind) lacksAbove(body doc.Doc, path string) bool {
+	for i := range path {
+		if path[i] == '.' && k.describes(path[:i]) && get(body, path[:i]) == nil {
+			return true
+		}
+	}
+	return false
+}
+
+func (k *Kind) describes(path string) bool {
+	return slices.ContainsFunc(k.Fields, func(f Field) bool { return f.Path == path })
 }
 
 // given reads the value of the request; nil if there is none that counts.
 func (t *intake) given(f Field) (any, error) {
-	if f.Mode == ReadOnly {
+	if f.Mode == ReadOnly || f.Mode == Late && t.c.Before == nil {
 		return nil, nil
 	}
 	v := get(t.c.Given, f.Path)

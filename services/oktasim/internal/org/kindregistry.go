@@ -16,7 +16,8 @@ type registry struct {
 // allKinds lists every kind.
 func allKinds() []Kind {
 	return slices.Concat(
-		zoneKinds(), originKinds(),
+		zoneKinds(), originKinds(), logStreamKinds(), inlineHookKinds(), realmKinds(), captchaKinds(), orgSettingKinds(),
+		authServerKinds(),
 	)
 }
 

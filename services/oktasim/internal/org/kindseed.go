@@ -41,7 +41,7 @@ func (o *Org) seedHome(k *Kind, home string) {
 		return
 	}
 	for _, s := range k.Seeds {
-		if s.Engine != "" && s.Engine != o.info.Engine {
+		if s.Engine != "" && s.Engine != o.info.Engine || s.Below.Path != "" && !s.Below.Holds(o.shelf(k.parent).objects[home].Body) {
 			continue
 		}
 		o.plant(k, home, s)
@@ -73,7 +73,7 @@ func (c *Change) sow(s Seed) error {
 // complete adds the defaults of fields that the body lacks.
 func (c *Change) complete() {
 	for _, f := range c.Kind.Fields {
-		if strings.Contains(f.Path, "[]") || !f.When.Holds(c.Body) || get(c.Body, f.Path) != nil {
+		if strings.Contains(f.Path, "[]") || !f.When.Holds(c.Body) || c.Kind.lacksAbove(c.Body, f.Path) || get(c.Body, f.Path) != nil {
 			continue
 		}
 		if v := f.fallback(c); v != nil || f.Null {

@@ -53,7 +53,7 @@ func (l Layout) read(v any) Stamp {
 func (o *Org) Show(k *Kind, x *Object, v View, late Stamp) doc.Doc {
 	body := doc.Clone(x.Body)
 	for _, f := range k.Fields {
-		if f.Mode == WriteOnly {
+		if f.Mode == WriteOnly || !o.Licensed(f.Feature) {
 			hide(body, f.Path)
 		}
 	}
@@ -149,13 +149,13 @@ func (c *Change) Parent() *Object {
 // links are the entry's links and those of the operations that the state allows.
 func (v *View) links() doc.Doc {
 	out := doc.Doc{}
+	if v.Kind.Links == nil {
+		return out
+	}
 	for _, l := range v.Kind.Links {
-		if l.When.Holds(v.Object.Body) {
+		if l.When.Holds(v.Object.Body) && v.Org.Licensed(l.Feature) {
 			out[l.Name] = v.Kind.LinkStyle.write(l.Name, v.target(l.To), strings.Fields(l.Allow))
 		}
-	}
-	if len(v.Kind.Links) == 0 {
-		return out
 	}
 	for _, op := range v.Kind.Operations {
 		name := op.Link

@@ -101,6 +101,9 @@ func (c *Change) prepare() error {
 	if err := c.take(); err != nil {
 		return err
 	}
+	if err := c.licensed(); err != nil {
+		return err
+	}
 	if err := c.unique(); err != nil {
 		return err
 	}
@@ -137,6 +140,16 @@ func (c *Change) refused() error {
 	return nil
 }
 
+// licensed refuses forms for which the org has no licence.
+func (c *Change) licensed() error {
+	for _, l := range c.Kind.Licences {
+		if l.When.Holds(c.Body) && !c.Org.Licensed(l.Feature) {
+			return failure.NotLicensed()
+		}
+	}
+	return nil
+}
+
 // unique refuses values that another object has.
 func (c *Change) unique() error {
 	for _, f := range c.Kind.Fields {
@@ -154,7 +167,24 @@ func (c *Change) unique() error {
 			return failure.Taken(f.Path)
 		}
 	}
+	if c.Kind.Distinct {
+		for _, x := range c.Org.objectsIn(c.Kind, c.Object.Home) {
+			if x != c.Object && c.Kind.alike(x.Body, c.Body) {
+				return failure.Taken(c.Kind.natural()[0])
+			}
+		}
+	}
 	return nil
+}
+
+// alike says whether two bodies have the same natural key.
+func (k *Kind) alike(a, b doc.Doc) bool {
+	for _, path := range k.natural() {
+		if v := get(a, path); v == nil || !same(v, get(b, path)) {
+			return false
+		}
+	}
+	return true
 }
 
 func (c *Change) taken(f Field, v any) bool {
@@ -208,6 +238,9 @@ func (o *Org) rewrite(k *Kind, x *Object, verb string, r Request) (Stamp, error)
 		return 0, err
 	}
 	before := x.LastUpdated
+	if k.Quiet && equal(x.Body, c.Body) {
+		return before, nil
+	}
 	x.Body = c.Body
 	c.touch()
 	c.finish()
@@ -261,11 +294,9 @@ func (o *Org) Operate(k *Kind, op *Operation, x *Object, r Request) error {
 	if err := c.refused(); err != nil {
 		return err
 	}
-	if !op.When.Holds(x.Body) {
-		if op.Else != nil {
-			return op.Else
-		}
-		return nil
+	offered := op.When.Holds(x.Body)
+	if !offered && op.Else != nil {
+		return op.Else
 	}
 	if k.Check != nil {
 		if err := k.Check(c); err != nil {
@@ -285,6 +316,8 @@ func (o *Org) Operate(k *Kind, op *Operation, x *Object, r Request) error {
 	}
 	x.Body = c.Body
 	c.touch()
-	c.finish()
+	if offered {
+		c.finish()
+	}
 	return nil
 }

@@ -18,11 +18,12 @@ func zoneKinds() []Kind {
 		Scope: "okta.networkZones", Area: AreaZones,
 		Verbs: crud(200), Operations: switches(200, TheObject),
 		Page:   Page{Default: 200, Max: 200, Filter: []string{"*"}},
-		Stamps: dated, LateStamp: true,
+		Stamps: dated, LateStamp: true, Quiet: true,
+		Licences: []Licence{{Feature: "dynamic_zones", When: is("type", "DYNAMIC", "DYNAMIC_V2")}},
 		Fields: []Field{
 			{Path: "type", Required: true, Enum: []string{"IP", "DYNAMIC", "DYNAMIC_V2"}, Mode: Fixed, Keep: true},
 			{Path: "name", Required: true, Unique: InOrg, Max: 128},
-			{Path: "status", Enum: []string{Active, Inactive}, Default: Active, Keep: true},
+			{Path: "status", Enum: []string{Active, Inactive}, Default: Active, Keep: true, Mode: Late},
 			{Path: "usage", Enum: []string{"POLICY", "BLOCKLIST"}, Default: "POLICY"},
 			{Path: "system", Type: Bool, Mode: ReadOnly, Default: false},
 			{Path: "gateways", Type: List, Null: true, When: is("type", "IP"), Example: []any{doc.Doc{"type": "CIDR", "value": "192.0.2.0/24"}}},
@@ -36,15 +37,15 @@ func zoneKinds() []Kind {
 		},
 		Links:  []Link{self("GET PUT DELETE")},
 		Events: present("zone"),
-		// Recordings always deactivate before they delete; the refusals are assumptions.
+		// An active zone can be deleted (recorded); the refusals are assumptions.
 		Refusals: []Refusal{
 			{On: []string{"deactivate"}, When: is("system", true), With: failure.Invalid("status", "status: A system object cannot be deactivated")},
 			{On: []string{remove}, When: is("system", true), With: failure.Invalid("id", "id: A system object cannot be deleted")},
-			{On: []string{remove}, When: is("status", Active), With: failure.Invalid("status", "status: It must be deactivated before it can be deleted")},
 		},
 		Seeds: []Seed{
 			{Body: doc.Doc{"type": "IP", "name": "LegacyIpZone", "system": true}},
 			{Body: doc.Doc{"type": "IP", "name": "BlockedIpZone", "usage": "BLOCKLIST", "system": true}},
+			{Body: doc.Doc{"type": "IP", "name": exemptZone, "system": true}},
 		},
 		Check: func(c *Change) error {
 			if (c.Verb == "deactivate" || c.Verb == remove) && c.Org.mentioned(c.Object.ID) {
@@ -52,8 +53,18 @@ func zoneKinds() []Kind {
 			}
 			return nil
 		},
-		Fill: fillZone, After: zoneChanged,
+		Fill: fillZone, After: zoneChanged, Show: showZone,
 	}}
+}
+
+// exemptZone is the system zone whose addresses ThreatInsight lets pass.
+const exemptZone = "DefaultExemptIpZone"
+
+// showZone adds what only the answer to an update of the exempt zone says (recorded).
+func showZone(v *View) {
+	if exempt, given := v.Given["useAsExemptList"].(bool); given && v.Body["name"] == exemptZone {
+		v.Body["useAsExemptList"], v.Body["useAsBlackList"] = exempt, false
+	}
 }
 
 func bothSides(*Change) any { return doc.Doc{"include": []any{}, "exclude": []any{}} }

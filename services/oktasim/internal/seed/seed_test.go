@@ -59,7 +59,7 @@ func TestBulkCounts(t *testing.T) {
 		t.Fatal(err)
 	}
 	// Everyone adds one group with all users, the org its own zones and policies.
-	for name, want := range map[string]int{"users": 200, "groups": 11, "memberships": 977, "apps": 8, "zones": 7, "policies": 8} {
+	for name, want := range map[string]int{"users": 200, "groups": 11, "memberships": 977, "apps": 8, "zones": 8, "policies": 8} {
 		if made.Counts[name] != want {
 			t.Errorf("%s: got %d, want %d", name, made.Counts[name], want)
 		}
