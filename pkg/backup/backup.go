@@ -4,7 +4,8 @@
 //
 // A snapshot is taken by calling Slice until it is done. All that has to be
 // remembered between the calls is in the Journal; what was read and not yet
-// checkpointed is read again, and nothing stands in the snapshot twice.
+// checkpointed is read again, and nothing stands in the snapshot twice. Memory and
+// checkpoints grow with the number of lists to be read, not with what is in them.
 package backup
 
 import (
@@ -34,14 +35,15 @@ type Input struct {
 // Draft is a snapshot that is being written. repository.Draft is one.
 type Draft interface {
 	// Add takes a resource in; it may keep it in memory. Resources of one type
-	// come one after another.
+	// come one after another. One whose key was added before takes its place, by the
+	// Commit at the latest.
 	Add(ctx context.Context, r resource.Resource) error
 	// Flush makes everything that was added durable, and State tell of it.
 	Flush(ctx context.Context) error
 	// State is what resumes the draft as it was at the last Flush, as JSON.
 	State() ([]byte, error)
-	// Keys yields the keys of everything of the type that was flushed.
-	Keys(ctx context.Context, t resource.Type) iter.Seq2[resource.Key, error]
+	// Walk yields everything of the type that was flushed.
+	Walk(ctx context.Context, t resource.Type) iter.Seq2[resource.Resource, error]
 	// Commit makes the snapshot exist. Committing again what was committed already
 	// answers the manifest that exists.
 	Commit(ctx context.Context, m snapshot.Manifest) (snapshot.Manifest, error)
@@ -83,7 +85,8 @@ type Progress struct {
 	Types []TypeProgress `json:"types"`
 }
 
-// TypeProgress is what was read of one type so far.
+// TypeProgress is what was read of one type so far. Until the snapshot is done, an
+// object that the provider gave twice counts twice.
 type TypeProgress struct {
 	Type    resource.Type `json:"type"`
 	Objects int64         `json:"objects"`

@@ -330,7 +330,10 @@ func TestDuplicatesStandOnce(t *testing.T) {
 		o := newOrg()
 		s := newStore(o.life)
 		o.twice["user"], o.twice["group_membership/g3"] = true, true
-		finish(t, o, s, backup.Options{Now: fixed, Until: until})
+		out := finish(t, o, s, backup.Options{Now: fixed, Until: until})
+		if objects, _, _, _ := out.Progress.Sum(); objects != int64(len(o.want())) {
+			t.Errorf("until %v: %d objects are told of, of %d", until, objects, len(o.want()))
+		}
 		if d := cmp.Diff(o.want(), sorted(s.records)); d != "" {
 			t.Errorf("until %v: records (-want +got):\n%s", until, d)
 		}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -149,10 +150,11 @@ func (o *org) page(at string, from int) (provider.Page, int, error) {
 	for _, up := range o.lacks[at] {
 		page.Gaps = append(page.Gaps, provider.Gone(resource.Type(at), up))
 	}
+	first := from
 	if o.twice[at] && from > 0 {
-		page.Resources = append(page.Resources, all[from-1])
+		first--
 	}
-	for _, r := range all[from:to] { // bodies are the reader's own: they are overwritten below
+	for _, r := range all[first:to] { // bodies are the reader's own: they are overwritten below
 		page.Resources = append(page.Resources, resource.Resource{Key: r.Key, Body: slices.Clone(r.Body)})
 	}
 	if to < len(all) || o.early[at] {
@@ -279,11 +281,11 @@ func (d *draft) Flush(context.Context) error {
 
 func (d *draft) State() ([]byte, error) { return json.Marshal(d.Named) }
 
-func (d *draft) Keys(_ context.Context, t resource.Type) iter.Seq2[resource.Key, error] {
-	return func(yield func(resource.Key, error) bool) {
+func (d *draft) Walk(_ context.Context, t resource.Type) iter.Seq2[resource.Resource, error] {
+	return func(yield func(resource.Resource, error) bool) {
 		for _, name := range d.Named {
 			for _, r := range d.store.segments[name] {
-				if r.Type == t && !yield(r.Key, nil) {
+				if r.Type == t && !yield(r, nil) {
 					return
 				}
 			}
@@ -298,9 +300,7 @@ func (d *draft) Commit(_ context.Context, m snapshot.Manifest) (snapshot.Manifes
 		}
 		if d.store.manifest == nil {
 			d.store.manifest = &m
-			for _, name := range d.Named {
-				d.store.records = append(d.store.records, d.store.segments[name]...)
-			}
+			d.settle()
 		}
 		return nil
 	})
@@ -308,6 +308,25 @@ func (d *draft) Commit(_ context.Context, m snapshot.Manifest) (snapshot.Manifes
 		return snapshot.Manifest{}, err
 	}
 	return *d.store.manifest, nil
+}
+
+// settle makes each key single, the last one counts, and counts the types.
+func (d *draft) settle() {
+	last := map[resource.Key]resource.Resource{}
+	for _, name := range d.Named {
+		for _, r := range d.store.segments[name] {
+			last[r.Key] = r
+		}
+	}
+	d.store.records = slices.Collect(maps.Values(last))
+	for i, status := range d.store.manifest.Types {
+		d.store.manifest.Types[i].Objects = 0
+		for key := range last {
+			if key.Type == status.Type {
+				d.store.manifest.Types[i].Objects++
+			}
+		}
+	}
 }
 
 // want is everything that the lists hold, less what types cannot hold.

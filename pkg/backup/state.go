@@ -35,16 +35,11 @@ type typeState struct {
 	Gaps    []snapshot.Gap `json:"gaps,omitempty"`
 	Done    bool           `json:"done,omitempty"`
 
-	// Parents are those that the type can exist under, decided as they were read;
-	// only for types that do not exist under every parent. Gone when Done.
-	Parents []string `json:"parents,omitempty"`
 	// Parent is the last one that was listed to its end, Any whether there is one.
 	Parent string `json:"parent,omitempty"`
 	Any    bool   `json:"any,omitempty"`
-	// Cursor goes on in the list below the next parent; Begun says that the draft
-	// holds some of it already.
+	// Cursor goes on in the list below the next parent.
 	Cursor string `json:"cursor,omitempty"`
-	Begun  bool   `json:"begun,omitempty"`
 }
 
 // read restores a state; a type that it does not know is at its start. What an older
@@ -140,12 +135,12 @@ func (t *typeState) generalise() bool {
 // finish ends the type.
 func (t *typeState) finish() {
 	t.Done = true
-	t.Parents, t.Parent, t.Any, t.Cursor, t.Begun = nil, "", false, "", false
+	t.Parent, t.Any, t.Cursor = "", false, ""
 }
 
 // next steps behind a parent's list.
 func (t *typeState) next(parent string) {
-	t.Parent, t.Any, t.Cursor, t.Begun = parent, true, "", false
+	t.Parent, t.Any, t.Cursor = parent, true, ""
 	t.Lists++
 }
 

@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -46,10 +45,6 @@ type taking struct {
 	s     *state
 	draft Draft
 	saved time.Time // the last checkpoint
-	// seen is what the draft holds of the list that is being read, by ID, or by parent
-	// and ID for a type that is listed for all parents at once. It is all that grows
-	// with the org.
-	seen map[string]struct{}
 }
 
 // begin goes on from the journal, or starts: the log's cursor is taken before
@@ -126,7 +121,7 @@ func (t *taking) readType(ctx context.Context, info resource.Info, at *typeState
 		return t.readPlace(ctx, info, at, resource.Key{})
 	}
 	t.inherit(info, at)
-	parents, err := t.parents(ctx, info, at)
+	parents, err := t.parents(ctx, info)
 	if err != nil {
 		return err
 	}
@@ -150,11 +145,8 @@ func (t *taking) readType(ctx context.Context, info resource.Info, at *typeState
 
 // inherit notes that the children of what could not be listed are unknown, too.
 func (t *taking) inherit(info resource.Info, at *typeState) {
-	if at.Any || at.Begun || at.whole() != nil {
-		return
-	}
 	g := t.s.of(info.Parent).whole()
-	if g == nil {
+	if g == nil || at.whole() != nil {
 		return
 	}
 	detail := g.Detail // a feature that the org does not have lacks all of its parts alike
@@ -167,9 +159,6 @@ func (t *taking) inherit(info resource.Info, at *typeState) {
 
 // readPlace reads one list to its end: a type, or what of it is below one parent.
 func (t *taking) readPlace(ctx context.Context, info resource.Info, at *typeState, parent resource.Key) error {
-	if err := t.remember(ctx, info, at, parent); err != nil {
-		return err
-	}
 	for restarts := 0; ; restarts++ {
 		err := t.readPages(ctx, info, at, parent)
 		unreadable, isGap := errors.AsType[*provider.Unreadable](err)
@@ -232,45 +221,27 @@ type listError struct{ err error }
 func (e *listError) Error() string { return e.err.Error() }
 func (e *listError) Unwrap() error { return e.err }
 
+// add takes a page in. What an earlier page gave already, as lists move while they are
+// read, is the draft's to make single.
 func (t *taking) add(ctx context.Context, info resource.Info, at *typeState, parent resource.Key, page provider.Page) error {
-	at.Calls += int64(page.Calls)
-	at.Begun, t.s.Failures = true, 0
-	below := t.chosenBelow(info.Type)
 	for _, r := range page.Resources {
 		if r.Type != info.Type || parent.ID != "" && r.Parent != idOf(parent) {
 			return &listError{fmt.Errorf("the list holds a %s of another place", r.Type)}
 		}
-		id := within(parent, r.Key)
-		if _, known := t.seen[id]; known {
-			continue
-		}
-		t.choose(below, r) // the body is the draft's from here on
+	}
+	for _, r := range page.Resources {
 		if err := t.draft.Add(ctx, r); err != nil {
 			return fmt.Errorf("keep a %s: %w", info.Type, err)
 		}
-		t.seen[id] = struct{}{}
 		at.Objects++
 		at.Bytes += int64(len(r.Body))
 	}
 	for _, g := range page.Gaps {
 		at.miss(gap(g, info, parent))
 	}
+	at.Calls += int64(page.Calls)
+	t.s.Failures = 0
 	return nil
-}
-
-// chosenBelow are the types that can exist only under some resources of a type.
-func (t *taking) chosenBelow(parent resource.Type) []resource.Info {
-	return slices.DeleteFunc(t.Catalog.Children(parent), func(child resource.Info) bool { return child.Within == nil || child.Swept })
-}
-
-// choose decides which types can exist under a resource, while its body is at hand.
-func (t *taking) choose(below []resource.Info, r resource.Resource) {
-	for _, child := range below {
-		if child.Within(r) {
-			at := t.s.of(child.Type)
-			at.Parents = append(at.Parents, idOf(r.Key))
-		}
-	}
 }
 
 // givenUp counts a failure, and tells whether the place is left at that. An org
@@ -363,6 +334,11 @@ func (t *taking) commit(ctx context.Context) (snapshot.Manifest, error) {
 	m, err := t.draft.Commit(ctx, m)
 	if err != nil {
 		return snapshot.Manifest{}, fmt.Errorf("commit the snapshot: %w", err)
+	}
+	for _, status := range m.Types {
+		if at := t.s.of(status.Type); at != nil {
+			at.Objects = status.Objects // each once, by now
+		}
 	}
 	return m, nil
 }
