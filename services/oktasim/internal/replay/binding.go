@@ -43,14 +43,11 @@ func (b *binding) bind(theirs, ours string) bool {
 
 // keep learns that the ids in a text stand for themselves.
 func (b *binding) keep(s string) {
-	if len(s) < idLength {
-		return
-	}
-	for _, w := range partForm.FindAllString(s, -1) {
+	plain.each(s, idLength, func(w string) {
 		if isID(w) && b.free(w) {
 			b.bind(w, w)
 		}
-	}
+	})
 }
 
 // free says whether a recorded value is still without a partner.
@@ -79,11 +76,11 @@ func (b *binding) askText(s string) {
 	if _, bound := b.ours[s]; !bound && len(s) > 7 {
 		b.asked[s] = true
 	}
-	for _, w := range wordForm.FindAllString(s, -1) {
+	joined.each(s, idLength, func(w string) {
 		if _, bound := b.ours[w]; !bound && isRandom(w) {
 			b.asked[w] = true
 		}
-	}
+	})
 }
 
 // translate turns recorded text into what we should say: hosts, then whole values,
@@ -92,7 +89,7 @@ func (b *binding) translate(s string) string {
 	if ours, ok := b.ours[s]; ok {
 		return ours
 	}
-	return wordForm.ReplaceAllStringFunc(b.hosts.normalise(s), func(w string) string {
+	return joined.replace(b.hosts.normalise(s), func(w string) string {
 		if ours, ok := b.ours[w]; ok {
 			return ours
 		}
@@ -102,7 +99,7 @@ func (b *binding) translate(s string) string {
 		if len(w) <= idLength {
 			return w
 		}
-		return partForm.ReplaceAllStringFunc(w, func(p string) string {
+		return plain.replace(w, func(p string) string {
 			if ours, ok := b.ours[p]; ok {
 				return ours
 			}

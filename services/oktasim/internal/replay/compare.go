@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -291,7 +290,7 @@ func (c *comparison) words(theirs, mine string) bool {
 	if c.learnable(theirs, mine) {
 		return c.binding.bind(theirs, mine)
 	}
-	pairs, ok := c.aligned(wordForm, theirs, mine)
+	pairs, ok := c.aligned(joined, theirs, mine)
 	for _, p := range pairs {
 		ok = ok && c.binding.bind(p[0], p[1])
 	}
@@ -300,8 +299,8 @@ func (c *comparison) words(theirs, mine string) bool {
 
 // aligned cuts two texts into words and returns those pairs that may stand for each
 // other; it fails if anything else differs.
-func (c *comparison) aligned(form *regexp.Regexp, theirs, mine string) (pairs [][2]string, ok bool) {
-	a, b := form.FindAllStringIndex(theirs, -1), form.FindAllStringIndex(mine, -1)
+func (c *comparison) aligned(form wordKind, theirs, mine string) (pairs [][2]string, ok bool) {
+	a, b := form.spans(theirs), form.spans(mine)
 	if len(a) != len(b) {
 		return nil, false
 	}
@@ -322,7 +321,7 @@ func (c *comparison) aligned(form *regexp.Regexp, theirs, mine string) (pairs []
 }
 
 // word compares one word, and its parts.
-func (c *comparison) word(form *regexp.Regexp, theirs, mine string) ([][2]string, bool) {
+func (c *comparison) word(form wordKind, theirs, mine string) ([][2]string, bool) {
 	switch {
 	case c.binding.translate(theirs) == mine:
 		return nil, true
@@ -330,10 +329,10 @@ func (c *comparison) word(form *regexp.Regexp, theirs, mine string) ([][2]string
 		return nil, false
 	case c.learnable(theirs, mine):
 		return [][2]string{{theirs, mine}}, true
-	case form == partForm:
+	case form == plain:
 		return nil, false
 	}
-	return c.aligned(partForm, theirs, mine)
+	return c.aligned(plain, theirs, mine)
 }
 
 // learnable says whether ours may stand for the recorded word: both are by chance, and

@@ -83,11 +83,8 @@ func surveyOf(r *Run, h hosts) *survey {
 
 // name notes the ids in the request.
 func (v *survey) name(s *Step) {
-	for _, p := range partForm.FindAllString(s.Path+" "+s.Query, -1) {
-		if isRandom(p) {
-			v.named[p] = true
-		}
-	}
+	collectIDs(s.Path, v.named)
+	collectIDs(s.Query, v.named)
 	collectIDs(s.sent, v.named)
 }
 
@@ -103,14 +100,11 @@ func collectIDs(x any, to map[string]bool) {
 			collectIDs(e, to)
 		}
 	case string:
-		if len(x) < idLength {
-			return
-		}
-		for _, p := range partForm.FindAllString(x, -1) {
-			if isRandom(p) {
-				to[p] = true
+		plain.each(x, idLength, func(w string) {
+			if isRandom(w) {
+				to[w] = true
 			}
-		}
+		})
 	}
 }
 

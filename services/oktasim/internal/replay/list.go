@@ -206,12 +206,9 @@ func byPriority(list []any) bool {
 
 // ownList says whether the list hangs on something that the run made.
 func (c *comparison) ownList() bool {
-	for _, w := range partForm.FindAllString(c.step.Path+" "+c.step.Query, -1) {
-		if c.survey.made[w] {
-			return true
-		}
-	}
-	return false
+	own := false
+	plain.each(c.step.Path+" "+c.step.Query, idLength, func(w string) { own = own || c.survey.made[w] })
+	return own
 }
 
 // owned says whether a recorded element must be in our list: the run made it or names

@@ -43,9 +43,9 @@ const adminLogin = "replay.admin@example.com"
 
 // play plays a run from its first step to its last. An excluded step that Okta refused
 // is not sent: it changed nothing there and might here.
-func play(r Run, excluded func(*Step) bool) outcome {
-	out := outcome{run: &r}
-	p, err := newPlayer(&r)
+func play(r Run, opt Options) outcome {
+	out := outcome{run: &r, engine: r.engine()}
+	p, err := newPlayer(&r, out.engine)
 	if err != nil {
 		out.stuck = []Stuck{{Path: "/", Reason: err.Error()}}
 		for _, s := range r.Steps {
@@ -55,7 +55,7 @@ func play(r Run, excluded func(*Step) bool) outcome {
 	}
 	for i, s := range r.Steps {
 		p.arrive(i)
-		if !s.ok() && excluded(s) {
+		if !s.ok() && opt.excludes(s, out.engine) {
 			out.results = append(out.results, result{step: s})
 			continue
 		}
@@ -65,11 +65,11 @@ func play(r Run, excluded func(*Step) bool) outcome {
 	return out
 }
 
-func newPlayer(r *Run) (*player, error) {
+func newPlayer(r *Run, engine string) (*player, error) {
 	h := hostsOf(r)
 	p := &player{run: r, survey: surveyOf(r, h), binding: newBinding(h), held: map[string]bool{}, now: r.Steps[0].at.Add(-time.Minute)}
 	c := clock.New(func() time.Time { return p.now })
-	o, err := org.New(c, org.Options{Engine: r.engine(), Seed: 1, Subdomain: h.subdomain, Company: h.subdomain})
+	o, err := org.New(c, org.Options{Engine: engine, Seed: 1, Subdomain: h.subdomain, Company: h.subdomain})
 	if err != nil {
 		return nil, err
 	}

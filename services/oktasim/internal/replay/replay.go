@@ -37,8 +37,7 @@ func Play(runs []Run, o Options) *Report {
 	for range workers {
 		wg.Go(func() {
 			for i := range next {
-				engine := runs[i].engine()
-				outcomes[i] = play(runs[i], func(s *Step) bool { return o.excludes(s, engine) })
+				outcomes[i] = play(runs[i], o)
 			}
 		})
 	}
@@ -53,6 +52,7 @@ func Play(runs []Run, o Options) *Report {
 // outcome is what playing a run gave.
 type outcome struct {
 	run     *Run
+	engine  string
 	results []result
 	// stuck are the paths of things that were there before and that the simulator
 	// does not know how to hold, with the reason.

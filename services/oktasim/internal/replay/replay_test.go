@@ -23,8 +23,6 @@ func load(t *testing.T, name string) []Run {
 	return runs
 }
 
-func never(*Step) bool { return false }
-
 // edit changes a step of a loaded run as if it had been recorded so.
 func edit(t *testing.T, s *Step, change func(body doc.Doc)) {
 	t.Helper()
@@ -57,7 +55,7 @@ func TestRunsThatMatch(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			runs := load(t, name)
-			o := play(runs[0], never)
+			o := play(runs[0], Options{})
 			for _, r := range o.results {
 				for _, m := range r.mismatches {
 					t.Errorf("step %d: %+v", r.step.Seq, m)
@@ -105,7 +103,7 @@ func TestEveryDifferenceShows(t *testing.T) {
 			t.Parallel()
 			runs := load(t, c.file)
 			c.spoil(t, runs[0].Steps)
-			if got := found(play(runs[0], never)); !reflect.DeepEqual(got, c.want) {
+			if got := found(play(runs[0], Options{})); !reflect.DeepEqual(got, c.want) {
 				t.Errorf("got %q, want %q", got, c.want)
 			}
 		})
@@ -129,7 +127,7 @@ func TestForeignObjects(t *testing.T) {
 		t.Parallel()
 		runs := load(t, "parallel")
 		runs[0].Steps[2].body = []any{group(t, runs[0].Steps[2], "Stranger")}
-		if got, want := found(play(runs[0], never)), []string{"2 values []"}; !reflect.DeepEqual(got, want) {
+		if got, want := found(play(runs[0], Options{})), []string{"2 values []"}; !reflect.DeepEqual(got, want) {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	})
@@ -141,7 +139,7 @@ func TestForeignObjects(t *testing.T) {
 				s.body = []any{}
 			}
 		}
-		if got, want := found(play(runs[0], never)), []string{"0 values []"}; !reflect.DeepEqual(got, want) {
+		if got, want := found(play(runs[0], Options{})), []string{"0 values []"}; !reflect.DeepEqual(got, want) {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	})
@@ -150,7 +148,7 @@ func TestForeignObjects(t *testing.T) {
 		runs := load(t, "parallel")
 		s := runs[0].Steps
 		s[5].Path, s[5].Method, s[5].Status = "/api/v1/groups/00gHarbor00000000a1z", "DELETE", 204
-		if got := found(play(runs[0], never)); len(got) != 1 || got[0] != "6 status" {
+		if got := found(play(runs[0], Options{})); len(got) != 1 || got[0] != "6 status" {
 			t.Errorf("got %q, want a difference in step 6: the run deleted it", got)
 		}
 	})
@@ -194,7 +192,7 @@ func TestPlacesBeforeAreFilled(t *testing.T) {
 	if len(v.given) != 2 {
 		t.Errorf("%d policies stand before the third place", len(v.given))
 	}
-	for _, r := range play(run, never).results {
+	for _, r := range play(run, Options{}).results {
 		for _, m := range r.mismatches {
 			if m.Path == "priority" {
 				t.Errorf("%+v", m)
@@ -208,7 +206,7 @@ func TestExcludedRefusalsAreNotSent(t *testing.T) {
 	runs := load(t, "life")
 	s := runs[0].Steps
 	s[1].Method, s[1].Path, s[1].Status = "DELETE", "/api/v1/groups/00gCrew0000000000a1z", 423
-	o := play(runs[0], func(s *Step) bool { return s.Status == 423 })
+	o := play(runs[0], Options{Exclusions: []Exclusion{{Method: "*", Template: "*", conditions: []condition{{field: "status", value: "423"}}}}})
 	if got := found(o); len(got) != 0 {
 		t.Errorf("got %q: the excluded step was sent and deleted the group", got)
 	}

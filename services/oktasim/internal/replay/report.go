@@ -77,14 +77,13 @@ func newReport(outcomes []outcome, o Options) *Report {
 }
 
 func (t *tally) run(o *outcome) {
-	engine := o.run.engine()
 	broken := map[string]bool{}
 	counted := false
 	for _, r := range o.results {
 		if !t.wanted(r.step) {
 			continue
 		}
-		if t.opt.excludes(r.step, engine) {
+		if t.opt.excludes(r.step, o.engine) {
 			t.Excluded++
 			continue
 		}
@@ -188,7 +187,7 @@ func gist(s string) string {
 }
 
 func foldText(s string) string {
-	return partForm.ReplaceAllStringFunc(s, func(w string) string {
+	return plain.replace(s, func(w string) string {
 		switch {
 		case isRandom(w):
 			return w[:3] + "…"

@@ -34,8 +34,6 @@ func isID(s string) bool {
 var (
 	uuidForm = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
 	hexForm  = regexp.MustCompile(`^[0-9a-f]+$`)
-	wordForm = regexp.MustCompile(`[A-Za-z0-9_-]+`)
-	partForm = regexp.MustCompile(`[A-Za-z0-9]+`)
 	// redacted values carry a fingerprint, so that equal ones stay equal.
 	redacted = regexp.MustCompile(`^REDACTED-[a-z_]+-[0-9a-f]{12}$|^<REDACTED>$`)
 )
