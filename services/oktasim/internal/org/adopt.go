@@ -55,7 +55,11 @@ func (o *Org) Adopt(path string, body doc.Doc) error {
 	parts := strings.Split(strings.Trim(path, "/"), "/")
 	for _, a := range adopters() {
 		if ids, ok := pathIDs(a.pattern, parts); ok {
-			return a.take(o, ids, doc.Clone(body))
+			err := a.take(o, ids, doc.Clone(body))
+			if err == nil {
+				o.seedAnchorAt(path)
+			}
+			return err
 		}
 	}
 	if k, values := kindAt(path); k != nil {

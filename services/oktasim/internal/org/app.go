@@ -140,6 +140,7 @@ func (o *Org) CreateApp(by *Cause, body doc.Doc, activate bool) (*App, error) {
 	o.apps[a.ID] = a
 	o.appOrder.add(a.ID)
 	o.noteApp(by, a, "create", nil)
+	o.seedAnchor("app", a.ID)
 	return a, nil
 }
 
@@ -292,6 +293,9 @@ func (o *Org) DeleteApp(by *Cause, a *App) error {
 	if a.Status == Active {
 		return failure.DeleteAppForbidden()
 	}
+	if err := o.held("app", a.ID); err != nil {
+		return err
+	}
 	for _, r := range slices.Clone(o.roles[a.ClientID()]) {
 		o.dropRole(by, a.ClientID(), r)
 	}
@@ -299,6 +303,7 @@ func (o *Org) DeleteApp(by *Cause, a *App) error {
 	delete(o.apps, a.ID)
 	o.appOrder.remove(a.ID)
 	o.noteApp(by, a, "delete", nil)
+	o.gone(by, "app", a.ID)
 	return nil
 }
 

@@ -143,6 +143,7 @@ func (o *Org) CreateGroup(by *Cause, body doc.Doc) (*Group, error) {
 	g := &Group{ID: o.ids.ID("00g"), Type: OktaGroup, Created: now, LastUpdated: now, LastMembershipUpdated: now, Profile: profile}
 	o.putGroup(g)
 	o.Note(by, "group.lifecycle.create", nil, g.Party())
+	o.seedAnchor("group", g.ID)
 	return g, nil
 }
 
@@ -166,6 +167,9 @@ func (o *Org) DeleteGroup(by *Cause, g *Group) error {
 	if g.Type == BuiltIn {
 		return failure.Unsupported()
 	}
+	if err := o.held("group", g.ID); err != nil {
+		return err
+	}
 	for _, id := range o.appOrder {
 		o.unassignGroup(by, o.apps[id], g)
 	}
@@ -181,6 +185,7 @@ func (o *Org) DeleteGroup(by *Cause, g *Group) error {
 	delete(o.groups, g.ID)
 	o.groupOrder.remove(g.ID)
 	o.Note(by, "group.lifecycle.delete", nil, g.Party())
+	o.gone(by, "group", g.ID)
 	o.invalidateRules(by, g.ID, now)
 	// Assumption: Okta takes the id out of the conditions and leaves the rest, so a
 	// condition may end with an empty list. Recordings never show it.

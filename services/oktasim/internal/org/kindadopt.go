@@ -15,7 +15,7 @@ func kindAt(path string) (*Kind, []string) {
 	parts := segments(path)
 	var best *Kind
 	for _, k := range Kinds() {
-		if k.leadsTo(parts) && (best == nil || len(k.Variables()) < len(best.Variables())) {
+		if leadsTo(k.parts, parts) && (best == nil || len(k.Variables()) < len(best.Variables())) {
 			best = k
 		}
 	}
@@ -36,8 +36,9 @@ func kindAt(path string) (*Kind, []string) {
 	return best, values
 }
 
-func (k *Kind) leadsTo(parts []string) bool {
-	return slices.EqualFunc(k.parts, parts, func(have, want string) bool { return have == want || isVariable(have) && want != "" })
+// leadsTo says whether a path's segments are those of a template.
+func leadsTo(template, parts []string) bool {
+	return slices.EqualFunc(template, parts, func(have, want string) bool { return have == want || isVariable(have) && want != "" })
 }
 
 // adoptKind puts an object in as Okta answered it: with its id, times, people, status

@@ -11,6 +11,8 @@ import (
 type registry struct {
 	list   []*Kind
 	byName map[string]*Kind
+	// seeded are the kinds of which every new object of an anchor has some.
+	seeded map[string][]*Kind
 }
 
 // allKinds lists every kind.
@@ -40,7 +42,7 @@ func Kinds() []*Kind { return kindTable().list }
 func KindNamed(name string) *Kind { return kindTable().byName[name] }
 
 func newRegistry(list []Kind) registry {
-	r := registry{byName: map[string]*Kind{}}
+	r := registry{byName: map[string]*Kind{}, seeded: map[string][]*Kind{}}
 	for i := range list {
 		k := &list[i]
 		k.parts = segments(k.Path)
@@ -54,6 +56,9 @@ func newRegistry(list []Kind) registry {
 		}
 		if k.parent != nil {
 			k.anchor = nil
+		}
+		if k.anchor != nil && len(k.Seeds) > 0 {
+			r.seeded[k.anchor.name] = append(r.seeded[k.anchor.name], k)
 		}
 	}
 	return r

@@ -27,9 +27,19 @@ func (o *Org) seedBelow(k *Kind, x *Object) {
 
 // seedAnchor makes what every new user, group, app or policy has below it.
 func (o *Org) seedAnchor(name, id string) {
-	for _, k := range Kinds() {
-		if k.anchor != nil && k.anchor.name == name {
+	for _, k := range kindTable().seeded[name] {
+		if len(o.objectsIn(k, id)) == 0 {
 			o.seedHome(k, id)
+		}
+	}
+}
+
+// seedAnchorAt does so for what was adopted at a path, if it is an anchor's.
+func (o *Org) seedAnchorAt(path string) {
+	parts := segments(path)
+	for _, a := range anchors() {
+		if leadsTo(a.parts, parts) {
+			o.seedAnchor(a.name, parts[len(parts)-1])
 		}
 	}
 }

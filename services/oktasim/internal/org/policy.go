@@ -227,6 +227,7 @@ func (o *Org) CreatePolicy(by *Cause, body doc.Doc, activate bool) (*Policy, err
 		p.Rules = []*Rule{o.systemRule("Catch-all Rule", 99, "rul", nil, catchAll())}
 	}
 	o.Note(by, "policy.lifecycle.create", nil, p.Party())
+	o.seedAnchor("policy", p.ID)
 	return p, nil
 }
 
@@ -376,6 +377,7 @@ func (o *Org) DeletePolicy(by *Cause, p *Policy) error {
 		return failure.Invalid("policy", "A system policy cannot be deleted")
 	}
 	delete(o.policies, p.ID)
+	o.gone(by, "policy", p.ID)
 	for _, a := range o.apps {
 		if a.AccessPolicy == p.ID {
 			a.AccessPolicy = o.systemPolicy("ACCESS_POLICY")

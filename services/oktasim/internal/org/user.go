@@ -179,6 +179,7 @@ func (o *Org) CreateUser(by *Cause, n NewUser) (*User, error) {
 	u.credentials(doc.Object(n.Body, "credentials"), now)
 	o.putUser(u)
 	o.Note(by, "user.lifecycle.create", nil, u.Party())
+	o.seedAnchor("user", u.ID)
 	o.join(nil, o.groups[o.info.Everyone], u, now)
 	o.appsGained(by, o.groups[o.info.Everyone], u)
 	if n.Activate {
@@ -385,6 +386,7 @@ func (o *Org) DeleteUser(by *Cause, u *User) error {
 	delete(o.users, u.ID)
 	o.userOrder.remove(u.ID)
 	o.Note(by, "user.lifecycle.delete.completed", nil, party)
+	o.gone(by, "user", u.ID)
 	return nil
 }
 
