@@ -180,7 +180,7 @@ func (s State) onward() string {
 	case Verifying, Verified, Closing:
 		return "everything is written: deactivate the write app in the org, and it ends"
 	}
-	return "it has ended: see how, and plan another restore for what is still to be done"
+	return "it has ended: show it to see how, and plan another restore for what is still to be done"
 }
 
 // move runs an update that asks for a state; when it finds no row, why says what to
