@@ -13,6 +13,12 @@ import (
 	"time"
 )
 
+// Small recordings of our own: one that the simulator matches and one that it does not.
+const (
+	recorded      = "internal/replay/testdata/life.jsonl"
+	recordedBadly = "internal/replay/testdata/two.jsonl"
+)
+
 func TestUsage(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
@@ -29,6 +35,17 @@ func TestUsage(t *testing.T) {
 		{[]string{"serve", "now"}, exitUsage, "", "now"},
 		{[]string{"serve", "--seed", "/does/not/exist"}, exitError, "", "seed plan"},
 		{[]string{"serve", "--listen", "256.0.0.1:0"}, exitError, "", "listen for the org"},
+		{[]string{"replay"}, exitUsage, "", "needs a file"},
+		{[]string{"replay", "x", "--min-runs", "101"}, exitUsage, "", "--min-runs 101"},
+		{[]string{"replay", "x", "--failures", "-1"}, exitUsage, "", "--failures"},
+		{[]string{"replay", "/does/not/exist"}, exitError, "", "/does/not/exist"},
+		{[]string{"replay", recorded, "--exclude", "main.go"}, exitError, "", "main.go: line 1"},
+		{[]string{"replay", recorded}, exitDone, "whole runs: 1 of 1, 100.00 %", ""},
+		{[]string{"replay", "--json", recorded}, exitDone, `"whole":1`, ""},
+		{[]string{"replay", "--only", "/api/v1/groups/{", recorded}, exitDone, "excluded steps: 0 of 5", ""},
+		{[]string{"replay", "--failures", "3", recordedBadly}, exitBelow, "Nobody wrote this", "whole runs 50.00 % is below 75 %"},
+		{[]string{"replay", "--min-runs", "50", "--min-shape", "1", "--min-values", "1", "--min-status", "1", "--min-codes", "0", "--exclude", os.DevNull, recordedBadly},
+			exitDone, "whole runs: 1 of 2", ""},
 	} {
 		var out, errs bytes.Buffer
 		if code := run(t.Context(), c.args, &out, &errs); code != c.code {

@@ -1,12 +1,8 @@
 package api_test
 
 import (
-	"bufio"
-	"encoding/json"
 	"fmt"
-	"io"
 	"os"
-	"os/exec"
 	"regexp"
 	"slices"
 	"strings"
@@ -14,6 +10,7 @@ import (
 	"time"
 
 	"imago/services/oktasim/internal/doc"
+	"imago/services/oktasim/internal/replay"
 )
 
 // TestShapesAgainstRecordings compares the fields of our bodies with those of real
@@ -101,44 +98,17 @@ func (r recorded) recent() bool {
 
 func readRecordings(t *testing.T, file string, visit func(recorded)) {
 	t.Helper()
-	var in io.Reader
-	if strings.HasSuffix(file, ".zst") {
-		cmd := exec.Command("zstd", "-dc", "--long=27", file)
-		out, err := cmd.StdoutPipe()
+	err := replay.ReadFile(file, func(s *replay.Step) {
+		if len(s.Response) == 0 {
+			return
+		}
+		body, err := doc.Parse(s.Response)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := cmd.Start(); err != nil {
-			t.Skipf("zstd is needed to read %s: %v", file, err)
-		}
-		defer func() {
-			if err := cmd.Wait(); err != nil {
-				t.Errorf("zstd: %v", err)
-			}
-		}()
-		in = out
-	} else {
-		f, err := os.Open(file)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer func() {
-			if err := f.Close(); err != nil {
-				t.Error(err)
-			}
-		}()
-		in = f
-	}
-	lines := bufio.NewScanner(in)
-	lines.Buffer(nil, 64<<20)
-	for lines.Scan() {
-		var r recorded
-		if err := json.Unmarshal(lines.Bytes(), &r); err != nil {
-			t.Fatal(err)
-		}
-		visit(r)
-	}
-	if err := lines.Err(); err != nil {
+		visit(recorded{s.Method, s.Template, s.Date, s.Status, body})
+	})
+	if err != nil {
 		t.Fatal(err)
 	}
 }

@@ -72,14 +72,20 @@ const (
 func Load(files ...string) ([]Run, error) {
 	g := grouping{at: map[string]int{}}
 	for _, name := range files {
-		if err := readFile(name, g.add); err != nil {
-			return nil, fmt.Errorf("read %s: %w", name, err)
+		if err := ReadFile(name, g.add); err != nil {
+			return nil, err
 		}
 	}
 	return g.sorted(), nil
 }
 
-func readFile(name string, visit func(*Step)) (err error) {
+// ReadFile visits the steps of one file of recordings.
+func ReadFile(name string, visit func(*Step)) (err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("read %s: %w", name, err)
+		}
+	}()
 	f, err := os.Open(name)
 	if err != nil {
 		return err
