@@ -89,6 +89,7 @@ func TestWhatRunsOftenHasAnIndex(t *testing.T) {
 		{"", "sign_in_refusals_claim_idx", `select from sign_in_refusals where claimed_at is null order by at limit 50`},
 		{"", "sign_in_refusals_once_key", `delete from sign_in_refusals where code_id = ` + id},
 		{"", "idempotency_keys_created_idx", `delete from idempotency_keys where created_at < now() - interval '1 day'`},
+		{"", "sessions_place_idx", `select from sessions where user_id = ` + id + ` and ip_hash = 'x'`},
 		{"", "sessions_expires_idx", `delete from sessions where expires_at < now() - interval '30 days'`},
 		{"", "schedules_due_idx", `select from schedules where enabled and next_run_at <= now() order by next_run_at limit 50`},
 		{"", "schedules_alarm_idx", `select from schedules where enabled and (alarm_at is null or alarm_at <= now())`},

@@ -27,7 +27,7 @@ var programs = []string{"imago_api", "imago_worker", "imago_drift"}
 // table is one that holds accounts' rows.
 type table struct {
 	schema, name string
-	column       string // the column that names the account; "" for users, sign_in_codes, sign_in_refusals
+	column       string // the column that names the account; "" for those that are no account's
 	columns      []column
 }
 
@@ -98,7 +98,7 @@ func unforced(ctx context.Context, owner *pgxpool.Pool) ([]string, error) {
 		where c.relkind in ('r', 'p') and n.nspname not in ('pg_catalog', 'information_schema')
 			and not n.nspname || '.' || c.relname = any ($1)
 			and (not c.relrowsecurity or not c.relforcerowsecurity or (
-				c.relname not in ('users', 'sign_in_codes', 'sign_in_refusals') and not exists (
+				c.relname not in ('users', 'sign_in_codes', 'sign_in_refusals', 'installation_keys') and not exists (
 					select from pg_policy p where p.polrelid = c.oid
 						and pg_get_expr(coalesce(p.polqual, p.polwithcheck), c.oid) like '%current_account()%')))
 		order by 1`, keys(unprotected))
@@ -285,6 +285,9 @@ func (tb table) ours(n int, id account.ID) string {
 	case "args":
 		return fmt.Sprintf("args ->> 'account_id' = '%s'", id)
 	case "":
+		if tb.name == "installation_keys" {
+			return fmt.Sprintf("purpose = 'text %d'", n)
+		}
 		return fmt.Sprintf("id = md5('%d')::uuid", n)
 	}
 	return fmt.Sprintf("%s = '%s'", tb.column, id)

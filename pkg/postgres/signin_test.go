@@ -216,37 +216,89 @@ func TestOnlyItsOwnJobSetsACode(t *testing.T) {
 	}
 }
 
+// asks asks for codes from a place, and stops at the first that is refused.
+func (d door) asks(t *testing.T, times int, email string, place signin.Hash) (err error) {
+	t.Helper()
+	for range times {
+		err = d.api.As(t.Context(), postgres.Nobody, func(tx *postgres.Tx) error {
+			_, err := signin.Begin(t.Context(), tx, email, hash("client"), place)
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func TestSignInIsThrottled(t *testing.T) {
 	t.Parallel()
 	d := newDoor(t)
-	email, ip := address(), hash(rand.Text())
-	begin := func(email string, ip signin.Hash) error {
-		return d.api.As(t.Context(), postgres.Nobody, func(tx *postgres.Tx) error {
-			_, err := signin.Begin(t.Context(), tx, email, hash("client"), ip)
-			return err
-		})
-	}
-	for range 5 {
-		if err := begin(email, ip); err != nil {
-			t.Fatal(err)
+	email, place := address(), hash(rand.Text())
+	may := func(what string, times int, email string, place signin.Hash) {
+		t.Helper()
+		if err := d.asks(t, times, email, place); err != nil {
+			t.Errorf("%s: %v", what, err)
 		}
 	}
-	if err := begin(email, hash("elsewhere")); !problem.Is(err, problem.OverLimit) {
-		t.Errorf("a sixth code for an address: %v", err)
+	mayNot := func(what, email string, place signin.Hash) {
+		t.Helper()
+		if err := d.asks(t, 1, email, place); !problem.Is(err, problem.OverLimit) {
+			t.Errorf("%s: %v", what, err)
+		}
 	}
+	may("an address from a place", 5, email, place)
+	mayNot("a sixth time", email, place)
+	may("from elsewhere", 1, email, hash(rand.Text()))
 	for range 15 {
-		if err := begin(address(), ip); err != nil {
-			t.Fatal(err)
-		}
+		may("other addresses from the place", 1, address(), place)
 	}
-	if err := begin(address(), ip); !problem.Is(err, problem.OverLimit) {
-		t.Errorf("a 21st code from one place: %v", err)
-	}
-	if _, err := d.base.Owner().Exec(t.Context(), `update sign_in_codes set created_at = now() - interval '61 minutes' where ip_hash = $1`, ip[:]); err != nil {
+	mayNot("a 21st code from one place", address(), place)
+	if _, err := d.base.Owner().Exec(t.Context(), `update sign_in_codes set created_at = now() - interval '61 minutes' where ip_hash = $1`, place[:]); err != nil {
 		t.Fatal(err)
 	}
-	if err := begin(email, ip); err != nil {
-		t.Errorf("an hour later: %v", err)
+	may("an hour later", 1, email, place)
+}
+
+// Whoever asks for codes in somebody's name keeps them from signing in neither where
+// they have signed in before nor, for long, anywhere else.
+func TestAskingForCodesLocksNobodyOut(t *testing.T) {
+	t.Parallel()
+	d := newDoor(t)
+	email, home := address(), hash(rand.Text())
+	attempt, client := signin.Attempt{}, hash("client")
+	in(t, d.api, postgres.Nobody, func(tx *postgres.Tx) (err error) {
+		attempt, err = signin.Begin(t.Context(), tx, email, client, home)
+		return err
+	})
+	if _, err := d.send(t, attempt, "123456"); err != nil {
+		t.Fatal(err)
+	}
+	d.check(t, attempt.ID, "123456", "client")
+	o := signin.Opening{AttemptID: attempt.ID, Client: client, Account: newID(t, d.base), Name: "Acme", Wrapped: []byte("keys"), Token: hash(rand.Text())}
+	if _, err := d.open(t, o); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.asks(t, 3, email, home); err != nil {
+		t.Fatal(err)
+	}
+	for n := range 4 { // 20 codes; those from home do not count among them
+		if err := d.asks(t, 5, email, hash(rand.Text())); err != nil {
+			t.Fatalf("place %d: %v", n+1, err)
+		}
+	}
+	err := d.asks(t, 1, email, hash(rand.Text()))
+	if p := problem.Of(err); p == nil || p.Kind != problem.OverLimit || !strings.Contains(p.Hint, "a network that you have signed in from") {
+		t.Errorf("a fifth place: %v", err)
+	}
+	if err := d.asks(t, 1, address(), hash(rand.Text())); err != nil {
+		t.Errorf("another address: %v", err)
+	}
+	if err := d.asks(t, 1, email, home); err != nil {
+		t.Errorf("from home: %v", err)
+	}
+	if err := d.asks(t, 1, email, home); !problem.Is(err, problem.OverLimit) {
+		t.Errorf("from home, a sixth time: %v", err)
 	}
 }
 

@@ -44,15 +44,20 @@ func secret() string {
 
 func hash(text string) signin.Hash { return sha256.Sum256([]byte(text)) }
 
-// hashIP hashes a client's network address for counting; of IPv6 the network, since a
-// client may choose among all addresses of its own.
-func hashIP(ip string) signin.Hash {
+// place is a digest of a client's network address, for counting and for knowing it again;
+// of IPv6 the network, since a client may choose among all addresses of its own. It is
+// keyed: of the few addresses that there are, a hash alone would soon be found.
+func (s signIn) place(ctx context.Context, ip string) (signin.Hash, error) {
 	if a, err := netip.ParseAddr(ip); err == nil && a.Is6() {
 		if p, err := a.Prefix(64); err == nil {
 			ip = p.String()
 		}
 	}
-	return hash("imago client address/" + ip)
+	ring, err := s.keyrings.SignIn(ctx)
+	if err != nil {
+		return signin.Hash{}, err
+	}
+	return signin.Hash(ring.Digest("client address", []byte(ip))), nil
 }
 
 func (s signIn) RequestCode(ctx context.Context, r *connect.Request[imagov1.RequestCodeRequest]) (*connect.Response[imagov1.RequestCodeResponse], error) {
@@ -60,10 +65,14 @@ func (s signIn) RequestCode(ctx context.Context, r *connect.Request[imagov1.Requ
 	if err != nil {
 		return nil, err
 	}
+	place, err := s.place(ctx, requestOf(ctx).ip)
+	if err != nil {
+		return nil, err
+	}
 	client := secret()
 	var attempt signin.Attempt
 	err = s.DB.As(ctx, postgres.Nobody, func(tx *postgres.Tx) (err error) {
-		attempt, err = signin.Begin(ctx, tx, email, hash(client), hashIP(requestOf(ctx).ip))
+		attempt, err = signin.Begin(ctx, tx, email, hash(client), place)
 		return err
 	})
 	if problem.Is(err, problem.OverLimit) {
@@ -170,7 +179,7 @@ func (s signIn) open(ctx context.Context, a attempt, of []signin.Membership, tok
 		AttemptID: a.id, Client: hash(a.client), Token: hash(token),
 		Kind: "cli", Idle: s.config.SessionIdle, Life: s.config.SessionLife,
 	}
-	if err := s.place(ctx, &o, of); err != nil {
+	if err := s.enter(ctx, &o, of); err != nil {
 		return signin.Session{}, err
 	}
 	err := s.DB.As(ctx, postgres.Nobody, func(tx *postgres.Tx) error {
@@ -186,8 +195,8 @@ func (s signIn) open(ctx context.Context, a attempt, of []signin.Membership, tok
 	return s.welcome(ctx, o)
 }
 
-// place decides which account is entered: the person's oldest, or a new one.
-func (s signIn) place(ctx context.Context, o *signin.Opening, of []signin.Membership) error {
+// enter decides which account is entered: the person's oldest, or a new one.
+func (s signIn) enter(ctx context.Context, o *signin.Opening, of []signin.Membership) error {
 	if len(of) > 0 {
 		o.Account = of[0].Account
 		return nil

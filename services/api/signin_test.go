@@ -347,6 +347,33 @@ func TestAskingForCodesIsThrottled(t *testing.T) {
 	}
 }
 
+// Where a client is is known again, here and nowhere else: without this installation's
+// key the few addresses that there are cannot be tried.
+func TestPlacesAreKeyed(t *testing.T) {
+	t.Parallel()
+	var places []string
+	for range 2 {
+		w := worldOn(t, postgrestest.Fresh(t), Config{SignUp: SignUpOpen})
+		w.ip = "10.0.0.1"
+		w.requestCode("ann@acme.test")
+		a := w.requestCode("bob@acme.test")
+		w.mail(a.GetAttemptId(), "918273")
+		if _, err := w.exchange(a, "918273"); err != nil {
+			t.Fatal(err)
+		}
+		var place string
+		err := w.db.Owner().QueryRow(t.Context(), `select encode(s.ip_hash, 'hex') from sessions s
+			where (select count(*) from sign_in_codes c where c.ip_hash = s.ip_hash) = 2`).Scan(&place)
+		if err != nil {
+			t.Fatalf("one client is not in one place: %v", err)
+		}
+		places = append(places, place)
+	}
+	if places[0] == places[1] {
+		t.Errorf("two installations tell a client's place alike: %s", places[0])
+	}
+}
+
 func TestUseKeepsASessionFromEndingForIdleness(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, Config{SessionIdle: time.Hour})

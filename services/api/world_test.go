@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -88,6 +89,17 @@ func (l *logBook) String() string {
 	return l.text.String()
 }
 
+// master is the key service of all who share the package's database, as those of one
+// installation do.
+var master = sync.OnceValues(func() (envelope.KeyService, error) {
+	dir, err := os.MkdirTemp("", "imago-api-test-")
+	if err != nil {
+		return nil, err
+	}
+	keys, err := local.Create(dir+"/master.keys", time.Now())
+	return keys, errors.Join(err, os.RemoveAll(dir))
+})
+
 func newWorld(t testing.TB, c Config) *world {
 	t.Helper()
 	return worldOn(t, postgrestest.New(t), c)
@@ -97,7 +109,7 @@ func worldOn(t testing.TB, db *postgrestest.Database, c Config) *world {
 	t.Helper()
 	w := &world{t: t, db: db, worker: db.Open(t, "imago_worker"), store: mem.New(mem.Options{}), log: new(logBook), clock: &clock{at: time.Now()}}
 	var err error
-	if w.keys, err = local.Create(t.TempDir()+"/master.keys", time.Now()); err != nil {
+	if w.keys, err = master(); err != nil {
 		t.Fatal(err)
 	}
 	if w.box, err = envelope.NewBoxKey(); err != nil {

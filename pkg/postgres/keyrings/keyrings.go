@@ -30,6 +30,9 @@ type Keyrings struct {
 
 	mu   sync.Mutex
 	open map[account.ID]kept
+
+	opening sync.Mutex // held while signIn is opened
+	signIn  *envelope.Keyring
 }
 
 type kept struct {

@@ -3,6 +3,7 @@ package keyrings
 import (
 	"context"
 	"errors"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -11,6 +12,7 @@ import (
 	"imago/pkg/envelope"
 	"imago/pkg/envelope/local"
 	"imago/pkg/postgres/postgrestest"
+	"imago/pkg/problem"
 )
 
 func TestMain(m *testing.M) { postgrestest.Main(m) }
@@ -72,5 +74,53 @@ func TestKeyringsAreOpenedOnceInAWhile(t *testing.T) {
 	ks.err = errors.New("the key service is away")
 	if _, err := k.Of(t.Context(), a.Proof, a.ID); !errors.Is(err, ks.err) {
 		t.Errorf("Of = %v; want the key service's error", err)
+	}
+}
+
+// Every api of an installation, and the one after it, takes the same digests; another
+// installation, with a master key of its own, takes others.
+func TestSignInKeyringIsTheInstallations(t *testing.T) {
+	t.Parallel()
+	base := postgrestest.Fresh(t)
+	master, err := local.Create(t.TempDir()+"/master.keys", time.Unix(0, 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	ks, db := &counting{KeyService: master}, base.Open(t, "imago_api")
+	apis := []*Keyrings{New(db, ks, Options{}), New(db, ks, Options{}), New(postgrestest.Fresh(t).Open(t, "imago_api"), ks, Options{})}
+	digests := make([]string, len(apis))
+	var all sync.WaitGroup
+	for i, k := range apis {
+		all.Go(func() {
+			for range 2 {
+				ring, err := k.SignIn(t.Context())
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				digests[i] = string(ring.Digest("x", []byte("192.0.2.1")))
+			}
+		})
+	}
+	all.Wait()
+	if digests[0] != digests[1] || digests[0] == digests[2] {
+		t.Errorf("digests %x", digests)
+	}
+	if asked := ks.asked.Load(); asked != 3 {
+		t.Errorf("the key service was asked %d times for 3 keyrings", asked)
+	}
+	other := New(db, ks, Options{})
+	ks.err = errors.New("the key service is away")
+	if _, err := other.SignIn(t.Context()); !errors.Is(err, ks.err) {
+		t.Errorf("SignIn = %v; want the key service's error", err)
+	}
+	ks.err = nil
+	if ring, err := other.SignIn(t.Context()); err != nil || string(ring.Digest("x", []byte("192.0.2.1"))) != digests[0] {
+		t.Errorf("when it is back: %v", err)
+	}
+	for _, role := range []string{"imago_worker", "imago_drift"} {
+		if _, err := New(base.Open(t, role), ks, Options{}).SignIn(t.Context()); !problem.Is(err, problem.Denied) {
+			t.Errorf("%s: %v", role, err)
+		}
 	}
 }

@@ -2,8 +2,9 @@
 // called as postgres.Nobody, by the api; SetCodeHash by the send_code job; the rest
 // with the session itself.
 //
-// Codes, client secrets, addresses of clients and tokens come here as SHA-256 hashes
-// only; hash a code together with its attempt's ID, since six digits are soon tried.
+// Codes, client secrets and tokens come here as SHA-256 hashes only; hash a code together
+// with its attempt's ID, since six digits are soon tried. A client's place is a keyed
+// digest of its network address (keyrings.SignIn), since those are soon tried too.
 package signin
 
 import (
@@ -30,11 +31,12 @@ type Attempt struct {
 }
 
 // Begin begins a sign-in and enqueues the mail with its code; the answer is the same
-// whether anybody knows the address. More than 5 an hour for an address, or 20 for a
-// client's network address, is a problem of kind OverLimit.
-func Begin(ctx context.Context, tx *postgres.Tx, email string, client, ip Hash) (Attempt, error) {
+// whether anybody knows the address. A problem of kind OverLimit is, in an hour, more
+// than 5 codes for an address from one place, 20 from one place, or 20 for an address
+// from places where nobody has signed in with it in the last weeks.
+func Begin(ctx context.Context, tx *postgres.Tx, email string, client, place Hash) (Attempt, error) {
 	attempt, err := rows.One[Attempt](ctx, tx, "attempt",
-		`select id, expires_at from begin_sign_in($1, $2, $3)`, strings.ToLower(email), client[:], ip[:])
+		`select id, expires_at from begin_sign_in($1, $2, $3)`, strings.ToLower(email), client[:], place[:])
 	if err != nil {
 		return attempt, err
 	}

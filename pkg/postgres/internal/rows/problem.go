@@ -1,6 +1,7 @@
 package rows
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"io"
@@ -50,11 +51,11 @@ func fromServer(pg *pgconn.PgError, err error) error {
 	case pg.Code == "42501":
 		return problem.New(problem.Denied, "that is not yours to see or change").Because(err)
 	case pg.Code == raisedTooOften:
-		return problem.New(problem.OverLimit, "%s", pg.Message).WithHint("try again in an hour").Because(err)
+		return problem.New(problem.OverLimit, "%s", pg.Message).WithHint("%s", cmp.Or(pg.Hint, "try again in an hour")).Because(err)
 	case pg.Code == raisedRefused:
-		return problem.New(problem.Denied, "%s", pg.Message).Because(err)
+		return problem.New(problem.Denied, "%s", pg.Message).WithHint("%s", pg.Hint).Because(err)
 	case pg.Code == raisedMoved:
-		return problem.New(problem.Stale, "%s", pg.Message).WithHint("look again").Because(err)
+		return problem.New(problem.Stale, "%s", pg.Message).WithHint("%s", cmp.Or(pg.Hint, "look again")).Because(err)
 	case goingAway(pg.Code):
 		return problem.New(problem.Unavailable, "the database is busy or going away").WithHint("try again in a minute").Because(err)
 	}
