@@ -2,7 +2,8 @@
 // imago-migrate after River's own migrations.
 //
 // Each file leaves the previous release working. The functions that reach across
-// accounts stand in one file, …_functions.sql, for the auditor.
+// accounts stand in 00012_functions.sql, for the auditor; later files that add to them
+// say so.
 package migrations
 
 import (

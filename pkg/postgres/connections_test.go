@@ -127,7 +127,7 @@ func TestWriteCredentialIsForApplyingAlone(t *testing.T) {
 		{"imago_worker", base.Job(t, job.TakeSnapshot{AccountID: id, SnapshotID: "x"}), account.Read, ""},
 		{"imago_worker", base.Job(t, job.TakeSnapshot{AccountID: id, SnapshotID: "y"}), account.Write, problem.NotFound},
 		{"imago_worker", base.Job(t, job.PlanRestore{AccountID: id}), account.Write, problem.NotFound},
-		{"imago_worker", base.Job(t, job.ApplyRestore{AccountID: id}), account.Write, ""},
+		{"imago_worker", base.Job(t, job.ApplyRestore{AccountID: id}), account.Write, problem.NotFound}, // of no restore
 		{"imago_drift", base.Job(t, job.FollowLog{AccountID: id}), account.Read, ""},
 		{"imago_drift", base.Job(t, job.FollowLog{AccountID: id}), account.Write, problem.NotFound},
 		{"imago_api", acme.Proof, account.Read, problem.Denied},

@@ -11,6 +11,7 @@ import (
 	"imago/pkg/postgres/postgrestest"
 	"imago/pkg/postgres/schedules"
 	"imago/pkg/postgres/signin"
+	"imago/pkg/problem"
 )
 
 // refuse tries a wrong code and notes it, as the api does.
@@ -95,6 +96,14 @@ func TestRefusalsAreTakenOnceByEachAccount(t *testing.T) {
 		t.Errorf("claimed again: %v", again)
 	}
 	refusal := got[acme.ID][0]
+	for id, may := range map[account.ID]bool{acme.ID: true, second.ID: true, stranger.ID: false} {
+		err := d.worker.As(t.Context(), tick, func(tx *postgres.Tx) error {
+			return tx.Enqueue(t.Context(), job.ReportFailure{AccountID: string(id), RefusalID: refusal})
+		})
+		if may && err != nil || !may && !problem.Is(err, problem.Denied) {
+			t.Errorf("the tick has it told to an account of the address (%v): %v", may, err)
+		}
+	}
 	take := func(args interface{ Kind() string }) (n int) {
 		in(t, d.worker, base.Job(t, args), func(tx *postgres.Tx) error {
 			all, err := signin.TakeRefusals(t.Context(), tx)
