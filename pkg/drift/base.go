@@ -6,10 +6,11 @@ import (
 	"imago/pkg/provider"
 )
 
-// Base picks the snapshot to compare events with, by when the snapshots were ended
-// (the org's clock, as the events' times are): the newest that was ended before the
-// first of the events, so that no change is in it already; the oldest when none
-// was. It gives its index, or -1 when there are no snapshots.
+// Base picks the snapshot to compare events with, by when the snapshots were ended: the
+// newest that was ended before the first of the events, so that no change is in it
+// already; the oldest when none was. It gives its index, or -1 when there are no
+// snapshots. The events' times are by the org's clock: where another tells those of the
+// snapshots, and both are near, pass the one before as Input.Earlier.
 func Base(ended []time.Time, events []provider.Event) int {
 	var first time.Time
 	for _, e := range events {

@@ -20,6 +20,9 @@ type Input struct {
 	Reader  provider.Reader
 	// Snapshot is what changes are told against: see Base for which one it must be.
 	Snapshot Snapshot
+	// Earlier is the snapshot before it, when it is in doubt whether Snapshot holds
+	// already what the events did, as two clocks tell which came first; nil: it is not.
+	Earlier Snapshot
 	// Seen is what earlier looks saw. nil: nothing.
 	Seen Seen
 	// Ours reports whether an event is our own write (a restore), by its
@@ -93,6 +96,8 @@ type Observation struct {
 	Affected []Affected `json:"affected,omitempty"`
 	// Uncounted is set when time was over before all of that was counted.
 	Uncounted bool `json:"uncounted,omitempty"`
+
+	snapshot string // ID of the one that it was compared with; "": Input.Snapshot
 }
 
 // Affected counts what hung on a deleted resource, of one type.

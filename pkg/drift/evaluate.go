@@ -38,7 +38,7 @@ func (r *Rules) Evaluate(f Facts, observed []Observation) ([]Finding, error) {
 			out = append(out, Finding{
 				Rule: rule.Name, Severity: rule.Severity, Title: rule.Title, What: what,
 				Sentence:    what + who(o.Attribution) + wake(o.Affected, o.Uncounted),
-				Observation: o, Consequences: consequences(f.Catalog, observed, i), Snapshot: f.Snapshot, Found: f.Found,
+				Observation: o, Consequences: consequences(f.Catalog, observed, i), Snapshot: cmp.Or(o.snapshot, f.Snapshot), Found: f.Found,
 			})
 		}
 	}

@@ -27,6 +27,8 @@ func fixed() time.Time { return noon }
 
 // state is an org, or a snapshot of it, in memory.
 type state struct {
+	id     string
+	age    time.Duration       // of a snapshot, besides an hour
 	all    []resource.Resource // in key order
 	gaps   []snapshot.Gap
 	broken map[resource.Key]error // reads that fail
@@ -38,7 +40,7 @@ type state struct {
 // readState reads lines "type/parent/id {body}".
 func readState(t *testing.T, text string) *state {
 	t.Helper()
-	s := &state{broken: map[resource.Key]error{}, takes: func(resource.Type) {}}
+	s := &state{id: "snap1", broken: map[resource.Key]error{}, takes: func(resource.Type) {}}
 	for line := range strings.Lines(text) {
 		if line = strings.TrimSpace(line); line == "" {
 			continue
@@ -74,8 +76,17 @@ func (s *state) delete(k resource.Key) {
 	s.all = slices.DeleteFunc(s.all, func(r resource.Resource) bool { return r.Key == k })
 }
 
+func (s *state) body(t *testing.T, k resource.Key) []byte {
+	t.Helper()
+	r, err := s.Get(t.Context(), k)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r.Body
+}
+
 func (s *state) Manifest() snapshot.Manifest {
-	return snapshot.Manifest{ID: "snap1", Started: noon.Add(-time.Hour), Ended: noon.Add(-50 * time.Minute), Types: []snapshot.TypeStatus{{Gaps: s.gaps}}}
+	return snapshot.Manifest{ID: s.id, Started: noon.Add(-time.Hour - s.age), Ended: noon.Add(-50*time.Minute - s.age), Types: []snapshot.TypeStatus{{Gaps: s.gaps}}}
 }
 
 func (s *state) Get(_ context.Context, k resource.Key) (resource.Resource, error) {

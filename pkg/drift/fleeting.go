@@ -94,7 +94,7 @@ func (l *look) grants(place resource.Key, events []provider.Event) (out []grant)
 
 // granted observes what the log says was made in a list, and the list does not hold. A
 // name that the log spells in another way stands for one of what is new in the list.
-func (l *look) granted(ctx context.Context, info resource.Info, place resource.Key, base known, was []string, now map[string][]byte) error {
+func (l *look) granted(ctx context.Context, info resource.Info, place resource.Key, base known, now map[string][]byte) error {
 	grants, fresh := l.grants(place, l.since(base.Sighting)), 0
 	for id, body := range now {
 		label, err := resource.Label(info, body)
@@ -103,7 +103,7 @@ func (l *look) granted(ctx context.Context, info resource.Info, place resource.K
 		}
 		told := len(grants)
 		grants = slices.DeleteFunc(grants, func(g grant) bool { return label != "" && g.said == strings.ToLower(label) })
-		if told == len(grants) && !slices.Contains(was, id) {
+		if told == len(grants) && l.created(resource.Key{Type: info.Type, Parent: place.Parent, ID: id}) {
 			fresh++
 		}
 	}
@@ -121,4 +121,9 @@ func (l *look) granted(ctx context.Context, info resource.Info, place resource.K
 		l.out.Changes = append(l.out.Changes, o)
 	}
 	return nil
+}
+
+// created reports whether this look found that something was made.
+func (l *look) created(k resource.Key) bool {
+	return slices.ContainsFunc(l.out.Changes, func(o Observation) bool { return o.Change.Key == k && o.Change.Op == diff.Create })
 }

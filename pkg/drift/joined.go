@@ -64,7 +64,7 @@ func (l *look) has(ctx context.Context, place resource.Key) (bool, error) {
 	} else if base, err = l.base(ctx, place); err != nil {
 		return false, err
 	}
-	ids, err := l.listed(ctx, place, base)
+	ids, err := l.listed(ctx, l.Snapshot, place, base)
 	l.holds[place] = len(ids) > 0
 	return len(ids) > 0, err
 }

@@ -1,6 +1,7 @@
 package drift
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -23,7 +24,7 @@ func Observe(ctx context.Context, in Input, events []provider.Event) (Observed, 
 	if in.Now == nil {
 		in.Now = time.Now
 	}
-	l := &look{Input: in, events: events, done: map[resource.Key]bool{}, lists: map[resource.Type]map[string][]string{}, holds: map[resource.Key]bool{}}
+	l := &look{Input: in, events: events, done: map[resource.Key]bool{}, lists: map[listing]map[string][]string{}, holds: map[resource.Key]bool{}}
 	l.collect()
 	err := l.work(ctx)
 	l.explain()
@@ -110,8 +111,8 @@ type look struct {
 	events []provider.Event
 	queue  []task
 	done   map[resource.Key]bool
-	lists  map[resource.Type]map[string][]string // what the snapshot holds of a type, by parent, once it was asked for
-	holds  map[resource.Key]bool                 // whether a list holds anything, once that was asked
+	lists  map[listing]map[string][]string // IDs by parent, once they were asked for
+	holds  map[resource.Key]bool           // whether a list holds anything, once that was asked
 	gone   []*deletion
 	// earlier are deletions that a look which ended early has told already.
 	earlier []Observation
@@ -182,6 +183,9 @@ func (l *look) take(ctx context.Context, t task) error {
 		return l.lookedInto(ctx, base)
 	}
 	now, err := l.live(ctx, t.key)
+	if err == nil {
+		base, err = l.doubt(ctx, base, now)
+	}
 	if err != nil {
 		return err
 	}
@@ -236,25 +240,44 @@ func (l *look) parentOf(ctx context.Context, info resource.Info, id string) (str
 // known is what was known of a resource before this look.
 type known struct {
 	Sighting
-	gap bool // the snapshot has a gap there: nothing was known
+	gap      bool   // the snapshot has a gap there: nothing was known
+	snapshot string // ID of the one that it was compared with; "": of the look's
 }
 
-// base is the last sighting, if it is newer than the snapshot, else the snapshot's.
+// doubt takes the state before the snapshot's, where the snapshot may hold already what
+// the events did: if nothing is to be seen of it, not even in what each write changes.
+func (l *look) doubt(ctx context.Context, base known, now []byte) (known, error) {
+	if l.Earlier == nil || !base.At.IsZero() || !bytes.Equal(base.Body, now) {
+		return base, nil
+	}
+	before, err := l.baseIn(ctx, l.Earlier, base.Key)
+	if err != nil || before.gap {
+		return base, err
+	}
+	before.snapshot = l.Earlier.Manifest().ID
+	return before, nil
+}
+
 func (l *look) base(ctx context.Context, k resource.Key) (known, error) {
+	return l.baseIn(ctx, l.Snapshot, k)
+}
+
+// baseIn is the last sighting, if it is newer than the snapshot, else the snapshot's.
+func (l *look) baseIn(ctx context.Context, in Snapshot, k resource.Key) (known, error) {
 	if l.Seen != nil {
 		s, ok, err := l.Seen.Last(ctx, k)
 		if err != nil {
 			return known{}, fmt.Errorf("read what was seen last: %w", err)
 		}
-		if ok && s.At.After(l.Snapshot.Manifest().Started) {
+		if ok && s.At.After(in.Manifest().Started) {
 			return known{Sighting: s}, nil
 		}
 	}
-	out := known{Sighting: Sighting{Key: k}, gap: l.gap(k)}
+	out := known{Sighting: Sighting{Key: k}, gap: l.gap(in, k)}
 	if k.ID == "" {
 		return out, nil
 	}
-	r, err := l.Snapshot.Get(ctx, k)
+	r, err := in.Get(ctx, k)
 	if problem.Is(err, problem.NotFound) {
 		return out, nil
 	}
@@ -265,9 +288,9 @@ func (l *look) base(ctx context.Context, k resource.Key) (known, error) {
 	return out, nil
 }
 
-// gap reports whether the snapshot does not know a place, or what it is below.
-func (l *look) gap(k resource.Key) bool {
-	gaps := l.Snapshot.Manifest().Gaps()
+// gap reports whether a snapshot does not know a place, or what it is below.
+func (l *look) gap(in Snapshot, k resource.Key) bool {
+	gaps := in.Manifest().Gaps()
 	for t, parent := k.Type, k.Parent; t != ""; {
 		if slices.ContainsFunc(gaps, func(g snapshot.Gap) bool { return g.Covers(t, parent) }) {
 			return true
@@ -319,7 +342,7 @@ func (l *look) compare(ctx context.Context, info resource.Info, t task, base kno
 	case fleeting:
 		return l.fleeting(ctx, info, change, l.since(base.Sighting))
 	}
-	return l.observe(ctx, info, t, change)
+	return l.observe(ctx, info, t, change, base.snapshot)
 }
 
 // attested: what is neither known nor there was deleted if the log says so; if it says
@@ -352,8 +375,8 @@ func (l *look) says(k resource.Key, op provider.Op) bool {
 }
 
 // observe completes a change: its names, who did it; what it led to is for later.
-func (l *look) observe(ctx context.Context, info resource.Info, t task, change diff.Change) error {
-	o := Observation{Change: change, Attribution: l.attribute(change)}
+func (l *look) observe(ctx context.Context, info resource.Info, t task, change diff.Change, snapshot string) error {
+	o := Observation{Change: change, Attribution: l.attribute(change), snapshot: snapshot}
 	var err error
 	if o.Label, o.ParentLabel, err = l.labels(ctx, info, change); err != nil {
 		return err
@@ -381,18 +404,17 @@ func (l *look) list(ctx context.Context, info resource.Info, t task) error {
 	if err != nil || base.Event != "" && base.Event == t.event {
 		return err
 	}
-	was, err := l.listed(ctx, t.key, base)
+	was, err := l.listedBefore(ctx, t.key, base)
 	if err != nil {
 		return err
 	}
 	now, err := l.listNow(ctx, info, t.key)
 	_, unreadable := errors.AsType[*provider.Unreadable](err)
-	if unreadable || err == nil && base.gap && base.Body == nil {
+	log := unreadable || err == nil && base.gap && base.Body == nil
+	if log {
 		if failed := l.tell(ctx, info, t.key); failed != nil {
 			return failed
 		}
-	} else if err == nil {
-		err = l.granted(ctx, info, t.key, base, was, now)
 	}
 	if err != nil {
 		return err
@@ -403,12 +425,20 @@ func (l *look) list(ctx context.Context, info resource.Info, t task) error {
 			continue
 		}
 		before, err := l.base(ctx, key)
+		if err == nil {
+			before, err = l.doubt(ctx, before, now[id])
+		}
 		if err != nil {
 			return err
 		}
 		before.gap = before.gap && base.Body == nil // of a list that was seen, what was not in it was not there
 		l.done[key] = true
 		if err := l.compare(ctx, info, task{key: key, event: t.event}, before, now[id]); err != nil {
+			return err
+		}
+	}
+	if !log {
+		if err := l.granted(ctx, info, t.key, base, now); err != nil {
 			return err
 		}
 	}
@@ -452,24 +482,45 @@ func (l *look) remember(t task, now map[string][]byte) error {
 	return nil
 }
 
-// listed are the IDs of a list as it was known.
-func (l *look) listed(ctx context.Context, place resource.Key, base known) (ids []string, err error) {
+// listedBefore are the IDs of a list as it was known, and in doubt those from before.
+func (l *look) listedBefore(ctx context.Context, place resource.Key, base known) ([]string, error) {
+	was, err := l.listed(ctx, l.Snapshot, place, base)
+	if err != nil || l.Earlier == nil || base.Body != nil {
+		return was, err
+	}
+	before, err := l.baseIn(ctx, l.Earlier, place)
+	if err != nil {
+		return nil, err
+	}
+	more, err := l.listed(ctx, l.Earlier, place, before)
+	return slices.Concat(was, more), err
+}
+
+// listed are the IDs of a list as it was seen, or as it is in a snapshot.
+func (l *look) listed(ctx context.Context, in Snapshot, place resource.Key, base known) (ids []string, err error) {
 	if base.Body != nil {
 		err := json.Unmarshal(base.Body, &ids)
 		return ids, err
 	}
-	if l.lists[place.Type] == nil {
-		if l.lists[place.Type], err = l.byParent(ctx, place.Type); err != nil {
+	of := listing{in, place.Type}
+	if l.lists[of] == nil {
+		if l.lists[of], err = byParent(ctx, in, place.Type); err != nil {
 			return nil, err
 		}
 	}
-	return l.lists[place.Type][place.Parent], nil
+	return l.lists[of][place.Parent], nil
 }
 
-// byParent are the IDs that the snapshot holds of a type, by parent.
-func (l *look) byParent(ctx context.Context, t resource.Type) (map[string][]string, error) {
+// listing is what a snapshot holds of a type.
+type listing struct {
+	in Snapshot
+	of resource.Type
+}
+
+// byParent are the IDs that a snapshot holds of a type, by parent.
+func byParent(ctx context.Context, in Snapshot, t resource.Type) (map[string][]string, error) {
 	all := map[string][]string{}
-	for r, err := range l.Snapshot.Walk(ctx, t) {
+	for r, err := range in.Walk(ctx, t) {
 		if err != nil {
 			return nil, err
 		}

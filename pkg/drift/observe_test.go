@@ -20,6 +20,7 @@ import (
 type monitor struct {
 	t        *testing.T
 	snap     *state
+	earlier  drift.Snapshot // nil: no doubt about snap
 	org      *state
 	seen     memory
 	now      time.Time
@@ -40,7 +41,7 @@ func (m *monitor) observe(events string) (drift.Observed, error) {
 	if m.slice > 0 {
 		until = m.now.Add(m.slice)
 	}
-	return drift.Observe(m.t.Context(), drift.Input{Catalog: catalog, Reader: m.org, Snapshot: m.snap, Seen: m.seen,
+	return drift.Observe(m.t.Context(), drift.Input{Catalog: catalog, Reader: m.org, Snapshot: m.snap, Earlier: m.earlier, Seen: m.seen,
 		Wants: m.wants, ParentHas: m.rules.ParentHas, Now: func() time.Time { return m.now }, Until: until}, readEvents(m.t, events))
 }
 
@@ -60,7 +61,7 @@ func (m *monitor) look(events string) (out []string) {
 
 func (m *monitor) store(o drift.Observed) {
 	m.t.Helper()
-	found, err := m.rules.Evaluate(drift.Facts{Catalog: catalog}, o.Changes)
+	found, err := m.rules.Evaluate(drift.Facts{Catalog: catalog, Snapshot: "snap1"}, o.Changes)
 	if err != nil {
 		m.t.Fatal(err)
 	}
@@ -393,4 +394,39 @@ e8 12:00:08 bob SUCCESS tx8 zone.update update network_zone/nzoA
 	if len(m.findings) != 3 {
 		t.Errorf("got %d findings, want 3", len(m.findings))
 	}
+}
+
+// TestInTheSnapshotAlready: where clocks leave it in doubt whether the snapshot was taken
+// before the events, what it holds already is compared with the one before; what an
+// earlier look told then is not told again.
+func TestInTheSnapshotAlready(t *testing.T) {
+	t.Parallel()
+	other := strings.ReplaceAll(zone, "nzoA", "nzoB")
+	before := zone + "\n" + other + `
+group/00gGone0001 {"profile":{"name":"Gone"}}
+user/00uAda {"profile":{"login":"ada"}}
+user_role/00uAda/ra1 {"type":"ORG_ADMIN"}`
+	after := strings.Replace(zone, "/24", "/8", 1) + "\n" + strings.Replace(other, "/24", "/8", 1) + `
+user/00uAda {"profile":{"login":"ada"}}
+user_role/00uAda/ra2 {"type":"SUPER_ADMIN"}`
+	events := `e1 12:00:01 mallory SUCCESS tx1 zone.update update network_zone/nzoA
+e2 12:00:02 mallory SUCCESS tx2 group.lifecycle.delete delete group/00gGone0001
+e3 12:00:03 mallory SUCCESS tx3 user.account.privilege.revoke delete user_role/00uAda/
+e4 12:00:04 mallory SUCCESS tx4 user.account.privilege.grant create user_role/00uAda/
+e5 12:00:05 ada SUCCESS tx5 zone.update update network_zone/nzoB
+`
+	m := newMonitor(t, after)
+	b, _ := resource.ParseKey("network_zone/nzoB")
+	m.seen[b] = drift.Sighting{Key: b, Body: m.org.body(t, b), At: noon.Add(-time.Hour - time.Minute), Event: "e0"}
+	earlier := readState(t, before)
+	earlier.id, earlier.age = "snap0", time.Hour
+	m.earlier = earlier
+	m.want("what came before", m.look(events), "update network_zone/nzoA by id-mallory e1", "delete group/00gGone0001 by id-mallory e2",
+		"delete user_role/00uAda/ra1 by id-mallory e3", "create user_role/00uAda/ra2 by id-mallory e4")
+	for _, f := range m.findings {
+		if f.Snapshot != "snap0" {
+			t.Errorf("%s: finding of snapshot %q, want the one with which it was compared", f.Rule, f.Snapshot)
+		}
+	}
+	m.want("once more", m.look(events))
 }

@@ -388,3 +388,25 @@ func TestForgottenLogIsFollowedAnew(t *testing.T) {
 		stop()
 	}
 }
+
+// A change that the newest snapshot holds already, although by the database's clock that
+// was ended before, is told all the same.
+func TestClocksApartHideNothing(t *testing.T) {
+	t.Parallel()
+	w := worldtest.New(t, worldtest.Options{})
+	first := take(t, w)
+	before := time.Now()
+	var apps []struct{ ID, Label string }
+	w.Org.Call(http.MethodGet, "/api/v1/apps?limit=1", nil, &apps)
+	w.Org.Call(http.MethodPost, "/api/v1/apps/"+apps[0].ID+"/lifecycle/deactivate", nil, nil)
+	second := take(t, w)
+	w.Exec(t, `alter table snapshots disable trigger snapshots_guard`)
+	w.Exec(t, `update snapshots set ended_at = $2 where id = $1`, second.ID, before)
+	watch(t, w)
+	worldtest.Until(t, "a finding", func() bool { return len(found(t, w)) > 0 })
+	for _, f := range found(t, w) {
+		if f.Rule != "app_deactivated" || f.Change.Key.ID != apps[0].ID || f.Snapshot != first.ID {
+			t.Errorf("found %s", worldtest.JSON(t, f))
+		}
+	}
+}

@@ -30,9 +30,9 @@ const (
 	lookFor = postgres.SliceTimeout - 4*time.Second
 	// busy is how long to stay away when another attempt has read on.
 	busy = 5 * time.Second
-	// around is how far an org's clock may be off when it says that something happened
-	// in a restore's window.
-	around = 30 * time.Second
+	// around is how far an org's clock may be off, where what it says is held against ours:
+	// whether something happened in a restore's window, or after a snapshot.
+	around = 5 * time.Minute
 	// mostSnapshots bounds how far back the state that events are compared with is sought.
 	mostSnapshots = 50
 )
@@ -112,6 +112,7 @@ type found struct {
 	observed drift.Observed
 	findings []drift.Finding
 	base     snapshots.Snapshot
+	since    *time.Time // what was seen before is of no use any more
 	events   int
 	newest   time.Time
 	cursor   string // to go on from
@@ -210,18 +211,32 @@ func (f *following) observe(ctx context.Context, org orgs.Org, events []provider
 	if i < 0 {
 		return errors.New("there is no snapshot to compare with")
 	}
-	into.base = f.snapshots[i]
+	into.base, into.since = f.snapshots[i], f.snapshots[min(i+1, len(f.snapshots)-1)].StartedAt
 	snap, err := f.open(ctx, into.base)
+	if err != nil {
+		return err
+	}
+	earlier, err := f.earlier(ctx, i, events)
 	if err != nil {
 		return err
 	}
 	catalog := org.Provider.Catalog()
 	into.observed, into.later = drift.Observe(ctx, drift.Input{
-		Catalog: catalog, Reader: org.Reader, Snapshot: snap, Seen: seen{f}, Ours: f.ours, 
+		Catalog: catalog, Reader: org.Reader, Snapshot: snap, Earlier: earlier, Seen: seen{f}, Ours: f.ours,
 		Wants: f.Rules.Wants, ParentHas: f.Rules.ParentHas, Now: f.Now, Until: f.unit.Until,
 	}, events)
 	into.findings, err = f.Rules.Evaluate(drift.Facts{Catalog: catalog, Snapshot: into.base.ID, Found: f.Now().UTC()}, into.observed.Changes)
 	return err
+}
+
+// earlier opens the snapshot before the ith, if an event came so soon after that one that
+// clocks which differ leave it in doubt which was first; nil: it is in no doubt.
+func (f *following) earlier(ctx context.Context, i int, events []provider.Event) (drift.Snapshot, error) {
+	soon := func(e provider.Event) bool { return e.Time.Before(f.snapshots[i].EndedAt.Add(around)) }
+	if i+1 == len(f.snapshots) || !slices.ContainsFunc(events, soon) {
+		return nil, nil
+	}
+	return f.open(ctx, f.snapshots[i+1])
 }
 
 // ours reports whether an event belongs to a restore: by the write app, or switching

@@ -185,8 +185,8 @@ func (f *following) name(k resource.Key) string {
 
 // put stores everything; those findings that are new go into one mail.
 func (s shut) put(ctx context.Context, tx *postgres.Tx, f *following, o found, added map[string]int) error {
-	if o.base.StartedAt != nil {
-		if err := sightings.Forget(ctx, tx, f.id, *o.base.StartedAt); err != nil {
+	if o.since != nil {
+		if err := sightings.Forget(ctx, tx, f.id, *o.since); err != nil {
 			return err
 		}
 	}
