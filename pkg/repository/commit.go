@@ -10,7 +10,6 @@ import (
 
 	"imago/pkg/blob"
 	"imago/pkg/problem"
-	"imago/pkg/resource"
 	"imago/pkg/snapshot"
 )
 
@@ -65,76 +64,6 @@ func (d *Draft) committed(ctx context.Context, s *Snapshot) (snapshot.Manifest, 
 	}
 	d.digest = s.Digest()
 	return s.manifest, nil
-}
-
-// settle leaves no crumbs, and each key once.
-func (d *Draft) settle(ctx context.Context) error {
-	types := map[resource.Type]bool{}
-	for _, s := range d.facts.Segments {
-		types[s.Type] = true
-	}
-	for _, t := range sortedTypes(types) {
-		if err := d.fold(ctx, t, 2); err != nil {
-			return fmt.Errorf("fold %s: %w", t, err)
-		}
-		if err := d.single(ctx, t); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// single sees to it that each key of a type stands once. Only segments that overlap can
-// have one in common; those that do are written anew.
-func (d *Draft) single(ctx context.Context, t resource.Type) error {
-	for _, group := range clusters(snapshot.Manifest{Segments: d.facts.Segments}.Of(t)) {
-		if err := d.singleGroup(ctx, t, group); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (d *Draft) singleGroup(ctx context.Context, t resource.Type, group []ranked) error {
-	segments := inOrder(group)
-	twice, err := d.twice(ctx, segments)
-	if err != nil || !twice {
-		return err
-	}
-	fresh, err := d.rewrite(ctx, t, segments)
-	if err != nil {
-		return err
-	}
-	d.replace(segments, fresh)
-	return nil
-}
-
-// twice reports whether a key stands in more than one of the segments.
-func (d *Draft) twice(ctx context.Context, segments []snapshot.Segment) (bool, error) {
-	if len(segments) < 2 {
-		return false, nil
-	}
-	var last resource.Key
-	for res, err := range d.r.merge(ctx, d.facts.Prefix, segments) {
-		if err != nil {
-			return false, err
-		}
-		if res.Key == last {
-			return true, nil
-		}
-		last = res.Key
-	}
-	return false, nil
-}
-
-// inOrder gives a group's segments as they stood in the list.
-func inOrder(group []ranked) []snapshot.Segment {
-	slices.SortFunc(group, func(a, b ranked) int { return a.rank - b.rank })
-	out := make([]snapshot.Segment, len(group))
-	for i, s := range group {
-		out[i] = s.Segment
-	}
-	return out
 }
 
 // present makes sure that the store lists every segment before a manifest names it.

@@ -2,6 +2,7 @@ package repository
 
 import (
 	"context"
+	"iter"
 	"slices"
 
 	"imago/pkg/resource"
@@ -21,7 +22,7 @@ const crumbs = 16
 // The old segments become rubbish; a state that was taken before goes on from them.
 func (d *Draft) fold(ctx context.Context, t resource.Type, least int) error {
 	for _, run := range d.small(t, least) {
-		fresh, err := d.rewrite(ctx, t, run)
+		fresh, err := d.pack(ctx, t, run, newest(d.r.merge(ctx, d.facts.Prefix, run)))
 		if err != nil {
 			return err
 		}
@@ -50,13 +51,13 @@ func (d *Draft) small(t resource.Type, least int) (runs [][]snapshot.Segment) {
 	return runs
 }
 
-// rewrite makes segments in which each key stands once.
-func (d *Draft) rewrite(ctx context.Context, t resource.Type, segments []snapshot.Segment) (fresh []snapshot.Segment, err error) {
+// pack makes segments of records that stood in others.
+func (d *Draft) pack(ctx context.Context, t resource.Type, old []snapshot.Segment, records iter.Seq2[resource.Resource, error]) (fresh []snapshot.Segment, err error) {
 	b := newBuffer(t, d.r.o, d.spare)
-	b.expect(segments, d.r.o)
+	b.expect(old, d.r.o)
 	d.spare = nil
 	defer func() { d.spare = b }()
-	for res, err := range newest(d.r.merge(ctx, d.facts.Prefix, segments)) {
+	for res, err := range records {
 		if err == nil {
 			err = b.add(res)
 		}
