@@ -30,6 +30,9 @@ type Kind struct {
 	Prefix, Key string
 	// MakeID makes ids of another form; nil makes the prefix and 17 characters.
 	MakeID func(o *Org) string
+	// Of makes the kind a set of links: its ids are those of objects of the named kind or
+	// anchor, which must be there, and a link goes when its object does.
+	Of string
 	// HideID keeps the id out of answers; singletons and kinds with a Key never show it.
 	HideID bool
 	// Class is Okta's class name in "not found" and the type of the log target, unless
@@ -341,6 +344,18 @@ func past(stem string) map[string]string {
 
 // Singleton says whether there is one object of the kind for each parent.
 func (k *Kind) Singleton() bool { return !strings.HasPrefix(k.parts[len(k.parts)-1], "{") }
+
+// Parent is the kind below whose objects this one's lie; nil at the top and below an anchor.
+func (k *Kind) Parent() *Kind { return k.parent }
+
+// Anchor names the hand-written type below whose objects this kind's lie: user, group,
+// app or policy; "" for none.
+func (k *Kind) Anchor() string {
+	if k.anchor == nil {
+		return ""
+	}
+	return k.anchor.name
+}
 
 // Collection is the path of the list.
 func (k *Kind) Collection() string { return "/" + strings.Join(k.parts[:len(k.parts)-1], "/") }

@@ -176,7 +176,7 @@ func (o *Org) rehome(k *Kind, from, to string) {
 func (k *Kind) Sample(o *Org, n int) doc.Doc {
 	body := doc.Doc{}
 	for _, f := range k.Fields {
-		if strings.Contains(f.Path, "[]") || f.Mode == ReadOnly || !f.When.Holds(body) {
+		if strings.Contains(f.Path, "[]") || f.Mode == ReadOnly || !f.When.Holds(body) || get(body, f.Path) != nil {
 			continue
 		}
 		if f.Example == nil && !f.Required && f.Path != k.Key {

@@ -424,7 +424,7 @@ func (f Field) problems(k *Kind) []string {
 	if _, computed := f.Default.(func(*Change) any); f.Default != nil && !computed && !f.Type.fits(f.Default) {
 		out = append(out, "the default has another type")
 	}
-	if f.Ref != "" && KindNamed(f.Ref) == nil && !slices.ContainsFunc(anchors(), func(a anchor) bool { return a.name == f.Ref }) {
+	if f.Ref != "" && !known(f.Ref) {
 		out = append(out, "there is no kind "+f.Ref)
 	}
 	if f.When.Path != "" && !k.before(f.When.Path, f.Path) {

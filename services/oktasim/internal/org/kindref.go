@@ -111,6 +111,19 @@ func (o *Org) gone(by *Cause, kind, id string) {
 		if k.anchor != nil && k.anchor.name == kind {
 			o.clearHome(k, id)
 		}
+		if k.Of == kind {
+			o.unlink(k, id)
+		}
+	}
+}
+
+// unlink takes an object's links out of every set.
+func (o *Org) unlink(k *Kind, id string) {
+	for _, x := range ordered(o.shelf(k).objects) {
+		if x.ID == id {
+			o.shelf(k).take(x)
+			o.clearBelow(k, x.place())
+		}
 	}
 }
 

@@ -153,6 +153,9 @@ func (k *Kind) problems() []string {
 	if !strings.HasPrefix(k.Path, "/") || strings.HasSuffix(k.Path, "/") {
 		add("path %s must start and not end with /", k.Path)
 	}
+	if k.Of != "" && !known(k.Of) {
+		add("there is no kind %s to link to", k.Of)
+	}
 	if !k.Singleton() && k.Prefix == "" && k.Key == "" && k.MakeID == nil && k.Verbs.Create != 0 {
 		add("prefix, key or MakeID is needed")
 	}
@@ -202,4 +205,9 @@ func (k *Kind) variablesOfParent() int {
 		return 1
 	}
 	return 0
+}
+
+// known says whether a kind or an anchor has the name.
+func known(name string) bool {
+	return KindNamed(name) != nil || slices.ContainsFunc(anchors(), func(a anchor) bool { return a.name == name })
 }

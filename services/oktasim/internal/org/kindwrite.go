@@ -41,6 +41,11 @@ func (o *Org) MakeObject(k *Kind, values []string, r Request) (*Object, error) {
 	if !k.Singleton() {
 		x.ID = values[len(values)-1]
 	}
+	if k.Of != "" {
+		if err := o.exists(k.Of, x.ID); err != nil {
+			return nil, err
+		}
+	}
 	c := o.change(k, x, create, r)
 	if err := c.prepare(); err != nil {
 		return nil, err
