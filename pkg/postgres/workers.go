@@ -172,16 +172,31 @@ func (j *Jobs) takeOver(ctx context.Context) {
 			return
 		case <-ticker.C:
 		}
-		if err := j.alive.beat(ctx, j.db.pool); err != nil && ctx.Err() == nil {
-			j.logger.ErrorContext(ctx, "say that jobs are alive", "error", err)
-		}
-		n, err := j.db.takeOver(ctx, takeOverAfter)
-		switch {
-		case err != nil && ctx.Err() == nil:
-			j.logger.ErrorContext(ctx, "take over jobs", "error", err)
-		case n > 0:
-			j.logger.WarnContext(ctx, "took over jobs of a process that is gone", "jobs", n)
-		}
+		j.beat(ctx)
+	}
+}
+
+// beat says that the jobs that run here are alive. Only then are others taken for dead:
+// as long as that cannot be said, our own would be among them.
+func (j *Jobs) beat(ctx context.Context) {
+	if err := j.alive.beat(ctx, j.db.pool); err != nil {
+		j.complain(ctx, "say that jobs are alive", err)
+		return
+	}
+	n, err := j.db.takeOver(ctx, takeOverAfter)
+	if err != nil {
+		j.complain(ctx, "take over jobs", err)
+		return
+	}
+	if n > 0 {
+		j.logger.WarnContext(ctx, "took over jobs of a process that is gone", "jobs", n)
+	}
+}
+
+// complain logs an error, unless it is that the program ends.
+func (j *Jobs) complain(ctx context.Context, doing string, err error) {
+	if ctx.Err() == nil {
+		j.logger.ErrorContext(ctx, doing, "error", err)
 	}
 }
 

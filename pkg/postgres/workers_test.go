@@ -3,6 +3,8 @@ package postgres_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"log/slog"
 	"testing"
 	"time"
 
@@ -22,9 +24,10 @@ type work[T river.JobArgs] struct {
 func (w work[T]) Work(ctx context.Context, j *river.Job[T]) error { return w.do(ctx, j) }
 
 // runJobs works jobs until the test ends.
-func runJobs(t *testing.T, db *postgres.DB, workers *postgres.Workers, queues map[string]int) {
+func runJobs(t *testing.T, db *postgres.DB, workers *postgres.Workers, o postgres.JobsOptions) {
 	t.Helper()
-	jobs, err := db.Jobs(workers, postgres.JobsOptions{Queues: queues, StopWithin: time.Second})
+	o.StopWithin = time.Second
+	jobs, err := db.Jobs(workers, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -68,7 +71,7 @@ func TestJobIsWorkedWithItsOwnProof(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	runJobs(t, worker, workers, map[string]int{job.QueueBackup: 1})
+	runJobs(t, worker, workers, postgres.JobsOptions{Queues: map[string]int{job.QueueBackup: 1}})
 	err = base.Open(t, "imago_api").As(t.Context(), acme.Proof, func(tx *postgres.Tx) error {
 		return tx.Enqueue(t.Context(), job.CheckConnection{AccountID: string(acme.ID), ConnectionID: "c"})
 	})
@@ -105,7 +108,7 @@ func TestWorkOfADeadProcessIsTakenOver(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	runJobs(t, base.Open(t, "imago_worker"), workers, map[string]int{job.QueueBackup: 2})
+	runJobs(t, base.Open(t, "imago_worker"), workers, postgres.JobsOptions{Queues: map[string]int{job.QueueBackup: 2}})
 	if got := await(t, taken, "the take-over"); got != id {
 		t.Errorf("took over %d, want %d", got, id)
 	}
@@ -136,7 +139,7 @@ func TestLongJobIsKeptWhileItsProcessLives(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	runJobs(t, base.Open(t, "imago_worker"), workers, map[string]int{job.QueueBackup: 2})
+	runJobs(t, base.Open(t, "imago_worker"), workers, postgres.JobsOptions{Queues: map[string]int{job.QueueBackup: 2}})
 	err = base.Open(t, "imago_api").As(t.Context(), acme.Proof, func(tx *postgres.Tx) error {
 		return tx.Enqueue(t.Context(), job.PlanRestore{AccountID: string(acme.ID), RestoreID: "r"})
 	})
@@ -170,6 +173,76 @@ func TestLongJobIsKeptWhileItsProcessLives(t *testing.T) {
 	}
 }
 
+// complaints passes on what is logged as wrong.
+type complaints struct {
+	slog.Handler
+	said chan string
+}
+
+func (c complaints) Enabled(context.Context, slog.Level) bool { return true }
+
+func (c complaints) Handle(_ context.Context, r slog.Record) error {
+	if r.Level < slog.LevelWarn {
+		return nil
+	}
+	select {
+	case c.said <- r.Message:
+	default: // nobody listens any more
+	}
+	return nil
+}
+
+// A process that cannot say that its jobs are alive does not take them for dead itself.
+func TestLongJobIsNotTakenOverByItsOwnProcess(t *testing.T) {
+	t.Parallel()
+	base := postgrestest.Fresh(t)
+	acme := base.Account(t)
+	begun, end := make(chan int64, 2), make(chan struct{})
+	defer close(end)
+	workers := postgres.NewWorkers()
+	err := postgres.AddWorker(workers, work[job.PlanRestore]{do: func(_ context.Context, j *river.Job[job.PlanRestore]) error {
+		begun <- j.ID
+		<-end
+		return nil
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	said := make(chan string, 100)
+	runJobs(t, base.Open(t, "imago_worker"), workers, postgres.JobsOptions{
+		Queues: map[string]int{job.QueueBackup: 2}, Logger: slog.New(complaints{slog.DiscardHandler, said}),
+	})
+	in(t, base.Open(t, "imago_api"), acme.Proof, func(tx *postgres.Tx) error {
+		return tx.Enqueue(t.Context(), job.PlanRestore{AccountID: string(acme.ID), RestoreID: "r"})
+	})
+	id := await(t, begun, "the job")
+	for _, sql := range []string{
+		`create function refuse() returns trigger language plpgsql as $$ begin raise exception 'the disk is full'; end $$`,
+		`create trigger refuse before update of attempted_at on river.river_job for each row
+			when (old.state = new.state and session_user = 'imago_worker') execute function refuse()`,
+		`update river.river_job set attempted_at = now() - interval '1 minute' where id = ` + fmt.Sprint(id),
+	} {
+		if _, err := base.Owner().Exec(t.Context(), sql); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for beats := 0; beats < 2; {
+		switch message := await(t, said, "a complaint"); message {
+		case "say that jobs are alive":
+			beats++
+		case "took over jobs of a process that is gone":
+			t.Fatal("its own process took it over")
+		}
+	}
+	var state string
+	if err := base.Owner().QueryRow(t.Context(), `select state from river.river_job where id = $1`, id).Scan(&state); err != nil {
+		t.Fatal(err)
+	}
+	if state != "running" {
+		t.Errorf("the job is %s", state)
+	}
+}
+
 // Either program may lead, and enqueues the ticks of both; a leader knows all kinds, so
 // it throws nothing away.
 func TestEitherProgramKeepsBothTicking(t *testing.T) {
@@ -178,7 +251,7 @@ func TestEitherProgramKeepsBothTicking(t *testing.T) {
 		t.Run(leader, func(t *testing.T) {
 			t.Parallel()
 			base := postgrestest.Fresh(t)
-			runJobs(t, base.Open(t, leader), postgres.NewWorkers(), map[string]int{"none": 1})
+			runJobs(t, base.Open(t, leader), postgres.NewWorkers(), postgres.JobsOptions{Queues: map[string]int{"none": 1}})
 			listen, err := base.Owner().Acquire(t.Context())
 			if err != nil {
 				t.Fatal(err)
