@@ -136,7 +136,7 @@ func (a *applying) step(ctx context.Context, s Step) error {
 	if err != nil {
 		return err
 	}
-	e.N = s.N
+	e.N, e.Resumed = s.N, e.Resumed || begun
 	if err := a.Journal.End(ctx, s, e); err != nil {
 		return fmt.Errorf("end it in the journal: %w", err)
 	}
@@ -172,18 +172,23 @@ func (a *applying) make(ctx context.Context, s Step, begun bool) (Entry, error) 
 	}
 	done, err := a.Writer.Apply(ctx, w)
 	if err == nil {
-		return Entry{State: Done, Key: keyAfter(w, done), Transaction: done.Transaction}, nil
+		return Entry{State: Done, Key: keyAfter(w, done), Transaction: done.Transaction, Transactions: done.Transactions}, nil
 	}
 	if (problem.Is(err, problem.Conflict) || problem.Is(err, problem.Stale)) && (begun || w.Key.ID != "") {
 		// Perhaps it is as it should be: by our own write, whose answer was lost on the
 		// way, or by somebody else's. But what has our name and is not known to be
 		// begun by us is another's.
 		found, _, look := a.recover(ctx, s, w)
+		if found != nil {
+			found.Resumed, found.Transactions = true, done.Transactions
+		}
 		if found != nil || look != nil {
 			return a.judge(found, look)
 		}
 	}
-	return a.judge(nil, err)
+	e, err := a.judge(nil, err)
+	e.Transactions = done.Transactions // what was written before it failed is ours, too
+	return e, err
 }
 
 // keyAfter is the key of what was written, as it is now.

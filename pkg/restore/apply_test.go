@@ -3,6 +3,8 @@ package restore_test
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -61,6 +63,9 @@ func matrix(t *testing.T, file string) {
 			if d := cmp.Diff(calm.org.sorted(), s.org.sorted()); d != "" {
 				t.Fatalf("killed at %d of %d, once %v: org (-undisturbed +killed):\n%s", n, steps, once, d)
 			}
+			if strange := unknown(s.org.writes, out.Entries); len(strange) > 0 {
+				t.Fatalf("killed at %d of %d, once %v: the journal does not know %v for its own", n, steps, once, strange)
+			}
 			for what, times := range s.org.creates {
 				if times != 1 {
 					t.Fatalf("killed at %d of %d, once %v: %s was made %d times", n, steps, once, what, times)
@@ -68,6 +73,20 @@ func matrix(t *testing.T, file string) {
 			}
 		}
 	}
+}
+
+// unknown are the writes that nobody who reads the journal would know for ours: neither
+// by their transaction nor, where answers were lost, by what they wrote.
+func unknown(writes []string, entries []restore.Entry) (strange []string) {
+	for i, w := range writes {
+		ours := func(e restore.Entry) bool {
+			return slices.Contains(e.Transactions, fmt.Sprintf("tx%d", i+1)) || e.Resumed && strings.HasSuffix(w, " "+e.Key.String())
+		}
+		if !slices.ContainsFunc(entries, ours) {
+			strange = append(strange, w)
+		}
+	}
+	return strange
 }
 
 // TestTwiceIsOnce: applying what is applied changes nothing.

@@ -219,7 +219,7 @@ func (o *org) Apply(ctx context.Context, w provider.Write) (provider.Done, error
 	if !same {
 		return provider.Done{}, problem.New(problem.Stale, "the %s moved", w.Key.Type)
 	}
-	k := w.Key
+	k, before := w.Key, len(o.writes)
 	switch w.Op {
 	case provider.Create:
 		k, err = o.create(ctx, info, w)
@@ -228,10 +228,14 @@ func (o *org) Apply(ctx context.Context, w provider.Write) (provider.Done, error
 	case provider.Delete:
 		err = o.remove(w)
 	}
-	if err != nil {
-		return provider.Done{}, err
+	done := provider.Done{}
+	for n := range o.writes[before:] { // each effect is a request
+		done.Transaction = fmt.Sprintf("tx%d", before+n+1)
+		done.Transactions = append(done.Transactions, done.Transaction)
 	}
-	done := provider.Done{Transaction: fmt.Sprintf("tx%d", len(o.writes))}
+	if err != nil {
+		return done, err
+	}
 	done.Resource = resource.Resource{Key: k}
 	if w.Op != provider.Delete {
 		done.Resource = o.resource(k)

@@ -116,6 +116,10 @@ type Entry struct {
 	Key         resource.Key `json:"key,omitzero"`          // of what was written, as it is now
 	Transaction string       `json:"transaction,omitempty"` // the provider's, to know our write in its log
 	Problem     string       `json:"problem,omitempty"`     // for a person
+	// Transactions are those of all requests that wrote; Resumed says that there may be
+	// more, as the step had been begun before, or an answer was lost.
+	Transactions []string `json:"transactions,omitempty"`
+	Resumed      bool     `json:"resumed,omitempty"`
 }
 
 // State is where a step is.
