@@ -1,6 +1,9 @@
 package postgres_test
 
 import (
+	"encoding/json"
+	"fmt"
+	"reflect"
 	"slices"
 	"testing"
 
@@ -38,7 +41,7 @@ func TestProgramsAddOnlyTheirJobs(t *testing.T) {
 			may     []string
 		}{{string(acme.ID), c.own}, {string(other.ID), c.others}} {
 			var added []string
-			for _, args := range jobsOf(of.account) {
+			for _, args := range jobsOf(t, of.account) {
 				err := db.As(t.Context(), c.proof, func(tx *postgres.Tx) error { return tx.Enqueue(t.Context(), args) })
 				switch {
 				case err == nil:
@@ -61,10 +64,14 @@ func TestProgramsAddOnlyTheirJobs(t *testing.T) {
 }
 
 // jobsOf is a job of every kind, of the account if it is of one.
-func jobsOf(id string) []river.JobArgs {
-	return []river.JobArgs{
-		job.CheckConnection{AccountID: id}, job.TakeSnapshot{AccountID: id}, job.FollowLog{AccountID: id},
-		job.PlanRestore{AccountID: id}, job.ApplyRestore{AccountID: id}, job.SendMessage{AccountID: id},
-		job.ReportFailure{AccountID: id}, job.SweepRepository{AccountID: id}, job.SendCode{CodeID: id}, job.RunSchedules{}, job.StartFollows{},
+func jobsOf(t *testing.T, id string) (all []river.JobArgs) {
+	t.Helper()
+	for _, args := range postgres.Kinds() {
+		made := reflect.New(reflect.TypeOf(args))
+		if err := json.Unmarshal(fmt.Appendf(nil, `{"account_id": %q, "code_id": %[1]q}`, id), made.Interface()); err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, made.Elem().Interface().(river.JobArgs))
 	}
+	return all
 }

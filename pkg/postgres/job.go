@@ -14,25 +14,38 @@ import (
 // schema is where River's tables stand.
 const schema = "river"
 
-// kinds says of each kind of job where it is worked, and how urgent it is there (1
-// to 4). People wait for checks and plans, so they go before snapshots. A long one does
-// not come in slices, or not all of it does: an org is read in it from end to end.
-var kinds = map[string]struct {
+// kind says of a kind of job where it is worked, and how urgent it is there (1 to 4). A
+// long one does not come in slices, or not all of it does: an org is read in it from end
+// to end.
+type kind struct {
+	args     river.JobArgs // its zero value
 	queue    string
 	priority int
 	long     bool
-}{
-	job.CheckConnection{}.Kind(): {job.QueueBackup, 1, true},
-	job.PlanRestore{}.Kind():     {job.QueueBackup, 1, true},
-	job.TakeSnapshot{}.Kind():    {job.QueueBackup, 2, false},
-	job.SweepRepository{}.Kind(): {job.QueueBackup, 4, true},
-	job.ApplyRestore{}.Kind():    {job.QueueRestore, 1, true},
-	job.SendCode{}.Kind():        {job.QueueMail, 1, false},
-	job.SendMessage{}.Kind():     {job.QueueMail, 2, false},
-	job.ReportFailure{}.Kind():   {job.QueueMail, 2, false},
-	job.FollowLog{}.Kind():       {job.QueueDrift, 2, false},
-	job.StartFollows{}.Kind():    {job.QueueDrift, 1, false},
-	job.RunSchedules{}.Kind():    {job.QueueTick, 1, false},
+}
+
+// kinds are all of them, by name. People wait for checks and plans, so they go before
+// snapshots.
+var kinds = byName(
+	kind{job.CheckConnection{}, job.QueueBackup, 1, true},
+	kind{job.PlanRestore{}, job.QueueBackup, 1, true},
+	kind{job.TakeSnapshot{}, job.QueueBackup, 2, false},
+	kind{job.SweepRepository{}, job.QueueBackup, 4, true},
+	kind{job.ApplyRestore{}, job.QueueRestore, 1, true},
+	kind{job.SendCode{}, job.QueueMail, 1, false},
+	kind{job.SendMessage{}, job.QueueMail, 2, false},
+	kind{job.ReportFailure{}, job.QueueMail, 2, false},
+	kind{job.FollowLog{}, job.QueueDrift, 2, false},
+	kind{job.StartFollows{}, job.QueueDrift, 1, false},
+	kind{job.RunSchedules{}, job.QueueTick, 1, false},
+)
+
+func byName(all ...kind) map[string]kind {
+	out := map[string]kind{}
+	for _, k := range all {
+		out[k.args.Kind()] = k
+	}
+	return out
 }
 
 // unfinished are the states in which a job keeps another one like it out.

@@ -1,6 +1,9 @@
 package postgres
 
 import (
+	"encoding/json"
+	"regexp"
+	"strings"
 	"testing"
 	"time"
 
@@ -35,5 +38,43 @@ func TestTakeOverTakesTheTimeThatItMay(t *testing.T) {
 	}
 	if worst := takeOverAfter + takeOverEvery; worst > 40*time.Second {
 		t.Errorf("a killed process is taken over after %s", worst)
+	}
+}
+
+// Args may hold IDs only: River keeps them in clear.
+func TestArgsHoldIDsOnly(t *testing.T) {
+	t.Parallel()
+	verbNoun := regexp.MustCompile(`^[a-z]+_[a-z]+$`)
+	for name, k := range kinds {
+		if !verbNoun.MatchString(name) {
+			t.Errorf("kind %q is not verb_noun", name)
+		}
+		raw, err := json.Marshal(k.args)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var fields map[string]string
+		if err := json.Unmarshal(raw, &fields); err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		for field := range fields {
+			if !strings.HasSuffix(field, "_id") {
+				t.Errorf("%s has an arg %q", name, field)
+			}
+		}
+	}
+}
+
+// River's leader throws jobs away of kinds that it does not know.
+func TestEveryProgramKnowsEveryKind(t *testing.T) {
+	t.Parallel()
+	w := NewWorkers()
+	if err := w.complete(); err != nil {
+		t.Fatal(err)
+	}
+	for name := range kinds {
+		if !w.kinds[name] {
+			t.Errorf("%s is not known: add it to complete", name)
+		}
 	}
 }
