@@ -48,10 +48,10 @@ type Reader interface {
 	// silence. An error that tells about the type, not about the moment, is an
 	// *Unreadable; one that passes by waiting is a *Wait, after which the last
 	// cursor goes on. Listing a child type names the parent's key; parent is zero at
-	// the top, and for a type that the catalog calls Swept. Resources are unique
-	// within one List; a List that goes on from a cursor may repeat what an earlier
-	// one gave, when objects moved between pages in the meantime. A cursor that the provider no
-	// longer takes is a problem of kind Stale: list again from the start.
+	// the top, and for a type that the catalog calls Swept. A resource may come again on
+	// a later page, or in a List that goes on from a cursor, when objects moved between
+	// pages in the meantime: the later one counts. A cursor that the provider no longer
+	// takes is a problem of kind Stale: list again from the start.
 	List(ctx context.Context, t resource.Type, parent resource.Key, cursor string) iter.Seq2[Page, error]
 
 	// Get reads one resource as it stands now; a problem of kind NotFound when

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
 
 	"imago/pkg/problem"
 	"imago/pkg/provider"
@@ -14,8 +15,9 @@ import (
 	"imago/pkg/snapshot"
 )
 
-// listing is a List on its way. Its cursor is the pass's number and the path of
-// the page to read next, with for a Swept type the last parent that is done.
+// listing is a List on its way. Its cursor is the pass's number, when the list was begun,
+// and the path of the page to read next, with for a Swept type the last parent that is
+// done.
 type listing struct {
 	reader *Reader
 	entry  *entry
@@ -23,10 +25,11 @@ type listing struct {
 	done   bool
 
 	pass  int
+	began time.Time       // the list, in the org's clock
 	next  string          // path and query of the page to read
 	after string          // Swept: the last parent done on that page
 	asked map[string]bool // pages of this pass
-	seen  map[string]bool // keys given, so that an object that moved between pages comes once
+	given map[string]bool // keys on the last page, as an object may move to the next while it is asked for
 	first bool            // nothing was read yet: a refused cursor is stale
 	spent int             // calls made since the last page was given
 
@@ -46,12 +49,16 @@ func (r *Reader) listing(ctx context.Context, t resource.Type, parent resource.K
 	if err := checkID("parent", parent.ID); err != nil {
 		return nil, err
 	}
-	l := &listing{reader: r, entry: e, parent: parent, asked: map[string]bool{}, seen: map[string]bool{}}
+	l := &listing{reader: r, entry: e, parent: parent, asked: map[string]bool{}}
 	if cursor == "" {
+		l.began = r.client.clock.there().Truncate(time.Second) // as the cursor tells it
 		return l, l.start(ctx)
 	}
 	return l, l.resume(ctx, cursor)
 }
+
+// beganMargin is for a clock that is not known well, and an index that lags.
+const beganMargin = 10 * time.Minute
 
 // start begins the pass.
 func (l *listing) start(ctx context.Context) (err error) {
@@ -61,7 +68,8 @@ func (l *listing) start(ctx context.Context) (err error) {
 		return nil
 	}
 	var calls int
-	l.next, calls, err = l.reader.path(ctx, l.entry, l.entry.lists[l.pass].path, l.key())
+	path := strings.ReplaceAll(l.entry.lists[l.pass].path, "{began}", l.began.Add(-beganMargin).UTC().Format("2006-01-02T15:04:05.000Z"))
+	l.next, calls, err = l.reader.path(ctx, l.entry, path, l.key())
 	l.spent += calls
 	return ofList(l.entry, l.parent, err)
 }
@@ -77,11 +85,13 @@ func (l *listing) key() resource.Key {
 func (l *listing) resume(ctx context.Context, cursor string) error {
 	stale := problem.New(problem.Stale, "the cursor is not one of the list of %s", l.entry.Type).WithHint("list again from the start")
 	parts := strings.Split(cursor, " ")
-	pass, err := strconv.Atoi(parts[0])
-	if err != nil || pass < 0 || pass >= len(l.entry.lists) || len(parts) < 2 || len(parts) > 3 {
+	number, began, _ := strings.Cut(parts[0], "@")
+	pass, err := strconv.Atoi(number)
+	since, err2 := strconv.ParseInt(began, 10, 64)
+	if err != nil || err2 != nil || pass < 0 || pass >= len(l.entry.lists) || len(parts) < 2 || len(parts) > 3 {
 		return stale
 	}
-	l.pass = pass
+	l.pass, l.began = pass, time.Unix(since, 0)
 	if err := l.start(ctx); err != nil {
 		return err
 	}
@@ -134,13 +144,18 @@ func (l *listing) advance(ctx context.Context, next string) (string, error) {
 		if err := l.start(ctx); err != nil {
 			return "", err
 		}
-		return fmt.Sprintf("%d %s", l.pass, l.next), nil
+		return l.cursor(), nil
 	}
 	if l.asked[next] {
 		return "", circle(l.entry.Type)
 	}
 	l.next = next
-	return fmt.Sprintf("%d %s", l.pass, next), nil
+	return l.cursor(), nil
+}
+
+// cursor leads to where the list stands.
+func (l *listing) cursor() string {
+	return strings.TrimSpace(fmt.Sprintf("%d@%d %s %s", l.pass, l.began.Unix(), l.next, l.after))
 }
 
 // fetch reads one page of a pass. A full page without a link to the next is asked
@@ -171,16 +186,17 @@ func (l *listing) fetch(ctx context.Context, p pass, path, parent string) (found
 	return found, next, nil
 }
 
-// fresh keeps what this list has not given yet.
+// fresh keeps what neither this page nor the last one gave yet. What moved further comes
+// again: to know all that was given takes as much memory as the org has objects.
 func (l *listing) fresh(found []resource.Resource) []resource.Resource {
-	kept := found[:0]
+	kept, last := found[:0], l.given
+	l.given = make(map[string]bool, len(found))
 	for _, r := range found {
 		id := r.Parent + " " + r.ID
-		if l.seen[id] || !l.entry.isOne(r) {
-			continue
+		known := last[id] || l.given[id]
+		if l.given[id] = true; !known && l.entry.isOne(r) {
+			kept = append(kept, r)
 		}
-		l.seen[id] = true
-		kept = append(kept, r)
 	}
 	return kept
 }
@@ -206,7 +222,7 @@ func (l *listing) sweep(ctx context.Context) (provider.Page, error) {
 		l.waiting, l.after = l.waiting[1:], parent
 	}
 	if len(l.waiting) > 0 {
-		page.Cursor = fmt.Sprintf("%d %s %s", l.pass, l.next, l.after)
+		page.Cursor = l.cursor()
 		return page, nil
 	}
 	l.waiting, l.after = nil, ""

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"iter"
+	"slices"
 	"strings"
 
 	"imago/pkg/problem"
@@ -184,7 +185,7 @@ func (r *Reader) narrow(ctx context.Context, e *entry, like resource.Resource, w
 	return found, full, ofCall("find "+string(e.Type), e.ReadScopes, err)
 }
 
-// sift goes through the whole list.
+// sift goes through the whole list. Of what comes twice the later one counts.
 func (r *Reader) sift(ctx context.Context, e *entry, like resource.Resource, want string) ([]resource.Resource, error) {
 	var found []resource.Resource
 	for page, err := range r.List(ctx, e.Type, resource.Key{Type: e.Parent, ID: like.Parent}, "") {
@@ -195,7 +196,9 @@ func (r *Reader) sift(ctx context.Context, e *entry, like resource.Resource, wan
 		if err != nil {
 			return nil, err
 		}
-		found = append(found, some...)
+		for _, one := range some {
+			found = append(slices.DeleteFunc(found, func(r resource.Resource) bool { return r.Key == one.Key }), one)
+		}
 	}
 	return found, nil
 }

@@ -3,6 +3,7 @@ package okta
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strconv"
@@ -155,6 +156,14 @@ func TestPages(t *testing.T) {
 			t.Errorf("%d groups, %v; want 4", len(got), err)
 		}
 	})
+	t.Run("what a list gave long ago is not kept in mind", func(t *testing.T) {
+		t.Parallel()
+		other := answer(200, `[{"id":"00g2"}]`, "Link", link("2"))
+		got, err := readAll(t, newFakeOrg(t, page("00g1", "1"), other, page("00g3", "")), "group")
+		if err != nil || len(got) != 5 {
+			t.Errorf("%d groups, %v; want 5, one of them twice", len(got), err)
+		}
+	})
 	t.Run("a circle is an error", func(t *testing.T) {
 		t.Parallel()
 		_, err := readAll(t, newFakeOrg(t, page("00g1", "1"), page("00g2", "2"), page("00g3", "1")), "group")
@@ -206,6 +215,34 @@ func TestSomebodyComesBackWhileListing(t *testing.T) {
 		if got, err := readAll(t, org, "user"); err != nil || len(got) != 1 {
 			t.Errorf("off at first %v: %d people, %v", off, len(got), err)
 		}
+	}
+}
+
+// People who have left are read once, and after the others those who left meanwhile: since
+// the list was begun, not since it was gone on with.
+func TestLeaversAreListedOnce(t *testing.T) {
+	t.Parallel()
+	org := newFakeOrg(t)
+	var asked []string
+	org.script = []http.HandlerFunc{func(w http.ResponseWriter, r *http.Request) {
+		asked = append(asked, r.URL.Query().Get("filter"))
+		write(w, fmt.Sprintf(`[{"id":"00u%d"}]`, len(asked)))
+	}}
+	r := testReader(t, org.URL, org.clock.options())
+	cursor, held := "", 0
+	for range 3 { // a list for each page, an hour after the last
+		for page, err := range r.List(t.Context(), "user", resource.Key{}, cursor) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			cursor, held = page.Cursor, held+len(page.Resources)
+			break
+		}
+		org.clock.advance(time.Hour)
+	}
+	want := []string{`status eq "DEPROVISIONED"`, "", `status eq "DEPROVISIONED" and lastUpdated gt "2026-03-01T11:50:00.000Z"`}
+	if d := cmp.Diff(want, asked); d != "" || cursor != "" || held != 3 {
+		t.Errorf("%d people, and then %q (-want +got):\n%s", held, cursor, d)
 	}
 }
 

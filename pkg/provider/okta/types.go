@@ -11,7 +11,8 @@ import (
 // (resource.Info), and how Okta's API is spoken to.
 //
 // Paths of the API are templates: {id} and {parent} are the key's, {parent:x} is
-// the text at path x of the parent's body (the path of it, if it is a URL).
+// the text at path x of the parent's body (the path of it, if it is a URL). In lists
+// {began} is a time shortly before the list was begun.
 type entry struct {
 	resource.Info
 

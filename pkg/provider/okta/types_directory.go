@@ -98,6 +98,7 @@ func group() entry {
 
 func user() entry {
 	leavers := pass{path: `/api/v1/users?filter=status+eq+%22DEPROVISIONED%22&limit=200`, limit: 200}
+	leftSince := pass{path: `/api/v1/users?filter=status+eq+%22DEPROVISIONED%22+and+lastUpdated+gt+%22{began}%22&limit=200`, limit: 200}
 	return entry{
 		Info: resource.Info{
 			Type: "user", Title: "User", Family: "directory", Shape: resource.Collection,
@@ -111,9 +112,10 @@ func user() entry {
 			System: says("credentials.provider.type", "ACTIVE_DIRECTORY", "LDAP"),
 			Left:   left, Cautions: accountOpened,
 		},
-		// The plain list leaves DEPROVISIONED people out. They are listed before and
-		// after it, so that whoever comes back or leaves meanwhile is in one of them.
-		lists: []pass{leavers, {path: "/api/v1/users?limit=200", limit: 200}, leavers},
+		// The plain list leaves DEPROVISIONED people out. They are listed before it, and
+		// who became one since after it, so that whoever comes back or leaves meanwhile
+		// is in one of them.
+		lists: []pass{leavers, {path: "/api/v1/users?limit=200", limit: 200}, leftSince},
 		get:   "/api/v1/users/{id}",
 		find:  "/api/v1/users?filter=profile.login+eq+%22{key}%22&limit=200",
 		write: writing{
