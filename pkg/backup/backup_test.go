@@ -138,7 +138,7 @@ func TestGaps(t *testing.T) {
 			spoil:   func(o *org) { o.gone["group_membership/g2"] = unreadable("", "g2", snapshot.Forbidden) },
 			without: []string{"group_membership/g2"}, want: []string{"group_membership/g2 forbidden"}, calls: 1,
 		},
-		"a type that the first three parents refuse is asked no more": {
+		"a type that the first three parents refuse, and the last, is asked no more": {
 			spoil: func(o *org) {
 				o.put("group", "", "g4", `{"type":"OKTA"}`)
 				o.put("group", "", "g5", `{"type":"OKTA"}`)
@@ -147,7 +147,20 @@ func TestGaps(t *testing.T) {
 					o.gone["group_membership/"+g] = unreadable("", g, snapshot.Forbidden)
 				}
 			},
-			without: []string{"group_membership/g2", "group_membership/g3"}, want: []string{"group_membership/ forbidden"}, calls: 2,
+			without: []string{"group_membership/g2", "group_membership/g3"}, want: []string{"group_membership/ forbidden"}, calls: 1,
+		},
+		"three refusals are three, when the last parent answers": {
+			spoil: func(o *org) {
+				o.put("group", "", "g4", `{"type":"OKTA"}`)
+				o.put("group", "", "g5", `{"type":"OKTA"}`)
+				o.put("group_membership", "g4", "u1", `{}`)
+				o.put("group_membership", "g5", "u1", `{}`)
+				for _, g := range []string{"g0", "g2", "g3"} {
+					o.gone["group_membership/"+g] = unreadable("", g, snapshot.Forbidden)
+				}
+			},
+			without: []string{"group_membership/g2", "group_membership/g3"},
+			want:    []string{"group_membership/g0 forbidden", "group_membership/g2 forbidden", "group_membership/g3 forbidden"}, calls: -1,
 		},
 		"one parent's list that was cut off": {
 			spoil:   func(o *org) { o.gone["group_membership/g2"] = unreadable("group_membership", "", snapshot.Truncated) },
@@ -210,6 +223,27 @@ func TestGaps(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestWaitForTheLastParent: a slice may end between the refusals and the question that
+// tells whether they hold for all.
+func TestWaitForTheLastParent(t *testing.T) {
+	t.Parallel()
+	o := newOrg()
+	o.put("group", "", "g4", `{"type":"OKTA"}`)
+	for _, g := range []string{"g0", "g2", "g3", "g4"} {
+		o.gone["group_membership/"+g] = unreadable("", g, snapshot.Forbidden)
+	}
+	o.wrong["group_membership/g4"] = []error{&provider.Wait{Until: noon}}
+	s := newStore(o.life)
+	if out, err := backup.Slice(t.Context(), input(o, s), backup.Options{Now: fixed}); err != nil || out.Wait.IsZero() {
+		t.Fatalf("%+v, %v; want to wait", out, err)
+	}
+	out := finish(t, o, s, backup.Options{Now: fixed})
+	want := []snapshot.Gap{{Type: "group_membership", Reason: snapshot.Forbidden, Detail: "grant the scope"}}
+	if d := cmp.Diff(want, out.Manifest.Gaps()); d != "" {
+		t.Errorf("gaps (-want +got):\n%s", d)
 	}
 }
 

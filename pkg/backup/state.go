@@ -110,26 +110,26 @@ func (t *typeState) whole() *snapshot.Gap {
 }
 
 // refusals are how many parents' lists have to be refused, and none answered, until
-// the type counts as refused: a role that may not read something is told so at every
-// parent, and asking each of ten thousand would cost calls and tell nothing more.
+// the type is suspect: a role that may not read something is told so at every parent,
+// and asking each of ten thousand would cost calls and tell nothing more.
 const refusals = 3
 
-// generalise makes the gaps of the first parents one gap of the whole type, once it is
-// plain that no parent's list will be answered. That says less than may be known, never
-// more: what a gap covers is unknown. It tells whether it did.
-func (t *typeState) generalise() bool {
+// suspect reports whether the lists of the first parents were all refused, for the same
+// reason.
+func (t *typeState) suspect() bool {
 	if t.Lists != refusals || len(t.Gaps) != refusals {
 		return false
 	}
-	for _, g := range t.Gaps {
-		if g.Parent == "" || g.Reason != t.Gaps[0].Reason || g.Reason != snapshot.Forbidden && g.Reason != snapshot.NotLicensed {
-			return false
-		}
-	}
-	g := t.Gaps[0]
-	g.Parent = ""
-	t.Gaps = []snapshot.Gap{g}
-	return true
+	return !slices.ContainsFunc(t.Gaps, func(g snapshot.Gap) bool {
+		return g.Parent == "" || g.Reason != t.Gaps[0].Reason || g.Reason != snapshot.Forbidden && g.Reason != snapshot.NotLicensed
+	})
+}
+
+// generalise makes the gaps of the first parents one gap of the whole type. That says
+// less than may be known, never more: what a gap covers is unknown.
+func (t *typeState) generalise() {
+	t.Gaps = t.Gaps[:1]
+	t.Gaps[0].Parent = ""
 }
 
 // finish ends the type.

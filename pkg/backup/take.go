@@ -129,11 +129,14 @@ func (t *taking) readType(ctx context.Context, info resource.Info, at *typeState
 		if at.Any && id <= at.Parent {
 			continue
 		}
+		if refused, err := t.refused(ctx, info, at, parents[len(parents)-1]); refused || err != nil {
+			return err
+		}
 		known := len(at.Gaps)
 		if err := t.readPlace(ctx, info, at, keyOf(info.Parent, id)); err != nil {
 			return err
 		}
-		if len(at.Gaps) > known && at.Gaps[known].Parent == "" || at.generalise() {
+		if len(at.Gaps) > known && at.Gaps[known].Parent == "" {
 			return nil // nor would any other parent's list be answered
 		}
 		if err := t.checkpoint(ctx); err != nil {
@@ -141,6 +144,27 @@ func (t *taking) readType(ctx context.Context, info resource.Info, at *typeState
 		}
 	}
 	return nil
+}
+
+// refused reports whether it is plain that no parent's list will be answered: the first
+// ones were refused, and so is the last, which says that it is not about some of them.
+// Their gaps become one of the type then.
+func (t *taking) refused(ctx context.Context, info resource.Info, at *typeState, last string) (bool, error) {
+	if !at.suspect() {
+		return false, nil
+	}
+	for _, err := range t.Reader.List(ctx, info.Type, keyOf(info.Parent, last), "") {
+		if provider.WaitOf(err) != nil || ctx.Err() != nil {
+			return false, &listError{err}
+		}
+		u, ok := errors.AsType[*provider.Unreadable](err)
+		if !ok || u.Gap.Reason != at.Gaps[0].Reason {
+			return false, nil // what else it may be is found out when its turn comes
+		}
+		break
+	}
+	at.generalise()
+	return true, nil
 }
 
 // inherit notes that the children of what could not be listed are unknown, too.
