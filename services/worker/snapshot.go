@@ -224,7 +224,7 @@ func (t *taking) finish(ctx context.Context, out backup.Outcome) (work.End, erro
 			return err
 		}
 		return t.unit.Record(ctx, tx, t.ring, t.event("complete_snapshot",
-			fmt.Sprintf("%s: %s, %s", state, count(p.Objects, "object"), count(int64(gaps), "gap"))))
+			fmt.Sprintf("%s: %s, %s, manifest %s", state, count(p.Objects, "object"), count(int64(gaps), "gap"), t.draft.Digest())))
 	})
 	if err != nil {
 		return work.End{}, fmt.Errorf("finish snapshot %s: %w", t.row.ID, mine(err))

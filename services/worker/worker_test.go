@@ -107,6 +107,10 @@ func TestSnapshotAndRestore(t *testing.T) {
 	if diff := cmp.Diff(want, w.Actions(t)); diff != "" {
 		t.Errorf("activity (-want +got):\n%s", diff)
 	}
+	// Whoever swaps the manifest, and the row with it, has not swapped what is chained.
+	if got := w.Detail(t, "complete_snapshot"); !strings.Contains(got, "manifest "+taken.ManifestDigest) {
+		t.Errorf("the activity log says of the snapshot: %s", got)
+	}
 }
 
 func TestCheckConnection(t *testing.T) {

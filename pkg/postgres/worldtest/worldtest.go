@@ -6,6 +6,7 @@ package worldtest
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"log/slog"
 	"path/filepath"
 	"slices"
@@ -16,6 +17,7 @@ import (
 	"github.com/google/uuid"
 
 	"imago/pkg/account"
+	"imago/pkg/audit"
 	"imago/pkg/blob"
 	"imago/pkg/blob/mem"
 	"imago/pkg/envelope"
@@ -24,6 +26,7 @@ import (
 	"imago/pkg/notify/notifytest"
 	"imago/pkg/notify/smtp"
 	"imago/pkg/postgres"
+	"imago/pkg/postgres/activity"
 	"imago/pkg/postgres/postgrestest"
 	"imago/pkg/postgres/restores"
 	"imago/pkg/postgres/sealed"
@@ -321,6 +324,24 @@ func (w *World) Actions(t testing.TB) (out []string) {
 	}
 	must(t, rows.Err())
 	return out
+}
+
+// Detail opens what the account's activity log says of an action, the last time.
+func (w *World) Detail(t testing.TB, action string) string {
+	t.Helper()
+	var who audit.Who
+	w.Ask(t, func(ctx context.Context, tx *postgres.Tx) error {
+		all, err := activity.List(ctx, tx, postgres.Page{})
+		if err != nil {
+			return err
+		}
+		i := slices.IndexFunc(all, func(r audit.Row) bool { return r.Action == action })
+		if i < 0 {
+			return fmt.Errorf("the activity log tells of no %s", action)
+		}
+		return sealed.Activity(all[i].Entry).Open(w.Ring, all[i].Sealed, &who)
+	})
+	return who.Detail
 }
 
 // JSON is a value in JSON, for messages of tests.
