@@ -36,7 +36,7 @@ type Input struct {
 type Draft interface {
 	// Add takes a resource in; it may keep it in memory. Resources of one type
 	// come one after another. One whose key was added before takes its place, by the
-	// Commit at the latest.
+	// Commit at the latest. One that cannot be kept is refused with snapshot.ErrUnfit.
 	Add(ctx context.Context, r resource.Resource) error
 	// Flush makes everything that was added durable, and State tell of it.
 	Flush(ctx context.Context) error

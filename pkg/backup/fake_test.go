@@ -259,6 +259,9 @@ func (d *draft) Add(_ context.Context, r resource.Resource) error {
 	if d.store.broken != nil {
 		return d.store.broken
 	}
+	if strings.Contains(r.ID, "/") {
+		return fmt.Errorf("add to snapshot: %w", snapshot.ErrUnfit)
+	}
 	body := slices.Clone(r.Body)
 	for i := range r.Body {
 		r.Body[i] = 'x' // whoever still holds the reader's body holds rubbish

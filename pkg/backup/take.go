@@ -254,7 +254,13 @@ func (t *taking) add(ctx context.Context, info resource.Info, at *typeState, par
 		}
 	}
 	for _, r := range page.Resources {
-		if err := t.draft.Add(ctx, r); err != nil {
+		err := t.draft.Add(ctx, r)
+		if errors.Is(err, snapshot.ErrUnfit) {
+			at.miss(snapshot.Gap{Type: info.Type, Parent: r.Parent, Reason: snapshot.Failed,
+				Detail: "it holds an object that a snapshot cannot keep: its ID has a slash, or it is larger than 16 MiB"})
+			continue
+		}
+		if err != nil {
 			return fmt.Errorf("keep a %s: %w", info.Type, err)
 		}
 		at.Objects++

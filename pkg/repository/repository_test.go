@@ -311,8 +311,8 @@ func TestRefusesBadRecords(t *testing.T) {
 		res("t", "", "a", "{\n}"), res("t", "", "\xff", `{}`), res("t", "\xff", "a", `{}`), res("t/u", "", "a", `{}`),
 		res("t", "", "a", `"`+strings.Repeat("x", snapshot.MaxRecord)+`"`),
 	} {
-		if err := d.Add(t.Context(), bad); err == nil {
-			t.Errorf("took %.60q", bad.Key)
+		if err := d.Add(t.Context(), bad); !errors.Is(err, snapshot.ErrUnfit) {
+			t.Errorf("%.60q: %v, want to be told that it is unfit", bad.Key, err)
 		}
 	}
 	addAll(t, d, []resource.Resource{res("t", "", "a", `{}`)})

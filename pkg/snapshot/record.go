@@ -26,15 +26,20 @@ const MaxRecord = 16 << 20
 
 var errRecord = errors.New("malformed record")
 
+// ErrUnfit marks a resource that no record can hold: its ID has a slash or is not UTF-8,
+// it is longer than MaxRecord, or its body is not canonical JSON.
+var ErrUnfit = errors.New("no record can hold it")
+
 // AppendRecord appends a resource's record to dst. The body must be canonical
-// JSON (resource.Canonical): what can be seen of that at a glance is checked.
+// JSON (resource.Canonical): what can be seen of that at a glance is checked. Errors
+// are ErrUnfit.
 func AppendRecord(dst []byte, r resource.Resource) ([]byte, error) {
 	if err := checkKey(r.Key); err != nil {
-		return dst, err
+		return dst, fmt.Errorf("%w: %w", ErrUnfit, err)
 	}
 	// Canonical JSON holds no raw control character, so no line feed either.
 	if len(r.Body) == 0 || bytes.IndexByte(r.Body, '\n') >= 0 {
-		return dst, fmt.Errorf("body of %s is not canonical JSON", r.Key)
+		return dst, fmt.Errorf("%w: the body of %s is not canonical JSON", ErrUnfit, r.Key)
 	}
 	start := len(dst)
 	dst = appendString(append(dst, recordID...), r.ID)
@@ -43,7 +48,7 @@ func AppendRecord(dst []byte, r resource.Resource) ([]byte, error) {
 	}
 	dst = append(append(append(dst, recordValue...), r.Body...), '}', '\n')
 	if n := len(dst) - start; n > MaxRecord {
-		return dst[:start], fmt.Errorf("%s has %d bytes: at most %d", r.Key, n, MaxRecord)
+		return dst[:start], fmt.Errorf("%w: %s has %d bytes, at most %d", ErrUnfit, r.Key, n, MaxRecord)
 	}
 	return dst, nil
 }
