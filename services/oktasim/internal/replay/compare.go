@@ -262,6 +262,9 @@ func (c *comparison) text(key, theirs, ours string) bool {
 		c.binding.keep(theirs)
 		return true
 	}
+	if key == "errorId" { // new in every answer
+		return len(theirs) == len(ours) && strings.HasPrefix(ours, "oae")
+	}
 	if at, layout, ok := moment(theirs); ok {
 		return c.moment(theirs, ours, at, layout)
 	}

@@ -66,8 +66,8 @@ func surveyOf(r *Run, h hosts) *survey {
 		posted: map[string]bool{},
 	}
 	for i, s := range r.Steps {
-		v.name(s)
-		collectIDs(s.sent, v.seen)
+		s.names(v.named)
+		s.names(v.seen)
 		if s.changes() {
 			v.change(i, s)
 		} else if s.ok() {
@@ -81,11 +81,11 @@ func surveyOf(r *Run, h hosts) *survey {
 	return v
 }
 
-// name notes the ids in the request.
-func (v *survey) name(s *Step) {
-	collectIDs(s.Path, v.named)
-	collectIDs(s.Query, v.named)
-	collectIDs(s.sent, v.named)
+// names adds the ids in the request.
+func (s *Step) names(to map[string]bool) {
+	collectIDs(s.Path, to)
+	collectIDs(s.Query, to)
+	collectIDs(s.sent, to)
 }
 
 // collectIDs adds every id below x, whole or inside text.
@@ -143,8 +143,7 @@ func (v *survey) change(i int, s *Step) {
 // note keeps the change and what it may have made below its path.
 func (v *survey) note(i int, path string, s *Step) {
 	c := change{at: i, time: s.at, path: path, names: map[string]bool{}}
-	collectIDs(s.Path, c.names)
-	collectIDs(s.sent, c.names)
+	s.names(c.names)
 	v.changes = append(v.changes, c)
 	if s.Method == http.MethodPost {
 		v.post(path, s.sent, 2)

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/http"
 	"net/url"
 	"os"
 	"regexp"
@@ -210,53 +209,6 @@ func (g *grouping) sorted() []Run {
 		r.settle()
 	}
 	return g.runs
-}
-
-// settle moves reads behind the creation that they already show. Clients send requests
-// at the same time, and what was recorded first need not have happened first.
-func (r *Run) settle() {
-	for j := 0; j < len(r.Steps); j++ {
-		s := r.Steps[j]
-		id := s.creates()
-		if id == "" {
-			continue
-		}
-		for i := j - 1; i >= 0 && !r.Steps[i].changes() && s.at.Sub(r.Steps[i].at) <= overlap; i-- {
-			if read := r.Steps[i]; read.shows(id, s.Path) {
-				r.Steps = slices.Insert(slices.Delete(r.Steps, i, i+1), j, read)
-				j--
-			}
-		}
-	}
-}
-
-// overlap is how long requests may run side by side.
-const overlap = 3 * time.Second
-
-// creates is the id of what a successful POST to a collection made, "" for other steps.
-func (s *Step) creates() string {
-	d, ok := s.body.(doc.Doc)
-	if !ok || s.Method != http.MethodPost || !s.ok() || strings.Contains(s.Path+"/", "/"+identity(d)+"/") {
-		return ""
-	}
-	return identity(d)
-}
-
-// shows says whether a read lists the id, or mentions it if it is an id by its form.
-func (s *Step) shows(id, collection string) bool {
-	if !s.ok() {
-		return false
-	}
-	if isID(id) {
-		ids := map[string]bool{}
-		collectIDs(s.body, ids)
-		return ids[id]
-	}
-	items, _ := elements(s)
-	return s.Path == collection && slices.ContainsFunc(items, func(e any) bool {
-		d, ok := e.(doc.Doc)
-		return ok && identity(d) == id
-	})
 }
 
 // engine is the org's: what it said of itself, or what only Identity Engine answers, or

@@ -16,11 +16,23 @@ type Report struct {
 	// every such step.
 	Runs  int `json:"runs"`
 	Whole int `json:"whole"`
+	// Broken are the runs that are not whole, in the order of the recordings.
+	Broken []BrokenRun `json:"broken,omitempty"`
 	// Excluded steps are in no other number.
 	Excluded int `json:"excluded"`
 	// Stuck are things that were there before a run and that the simulator cannot
 	// hold, by path with ids folded, the most frequent first.
 	Stuck []StuckKind `json:"stuck"`
+}
+
+// BrokenRun is a run with its steps that differ; First is the number of the first of
+// them and At its template.
+type BrokenRun struct {
+	Name  string `json:"name"`
+	Steps int    `json:"steps"`
+	Wrong int    `json:"wrong"`
+	First int    `json:"first"`
+	At    string `json:"at"`
 }
 
 // Line counts the steps of one template, or of all.
@@ -71,6 +83,7 @@ func newReport(outcomes []outcome, o Options) *Report {
 	t := &tally{opt: o, lines: map[string]*Line{}, causes: map[string]*Cause{}, stuck: map[StuckKind]int{}}
 	for i := range outcomes {
 		t.run(&outcomes[i])
+		t.unmade(&outcomes[i])
 	}
 	t.finish()
 	return &t.Report
@@ -78,7 +91,7 @@ func newReport(outcomes []outcome, o Options) *Report {
 
 func (t *tally) run(o *outcome) {
 	broken := map[string]bool{}
-	counted := false
+	b := BrokenRun{Name: o.run.Name()}
 	for _, r := range o.results {
 		if !t.wanted(r.step) {
 			continue
@@ -87,28 +100,34 @@ func (t *tally) run(o *outcome) {
 			t.Excluded++
 			continue
 		}
-		counted = true
+		b.Steps++
 		t.step(o.run, r)
 		if len(r.mismatches) > 0 {
-			if len(broken) == 0 {
-				t.lines[r.step.name()].First++
+			if b.Wrong++; b.Wrong == 1 {
+				b.First, b.At = r.step.Seq, r.step.name()
 			}
 			broken[r.step.name()] = true
 		}
 	}
-	if !counted {
+	if b.Steps == 0 {
 		return
 	}
 	t.Runs++
-	if len(broken) == 0 {
+	if b.Wrong == 0 {
 		t.Whole++
+		return
 	}
+	t.Broken = append(t.Broken, b)
+	t.lines[b.At].First++
 	for name := range broken {
 		t.lines[name].Breaks++
 		if len(broken) == 1 {
 			t.lines[name].Alone++
 		}
 	}
+}
+
+func (t *tally) unmade(o *outcome) {
 	for _, s := range o.stuck {
 		t.stuck[StuckKind{Path: foldPath(s.Path), Reason: foldText(s.Reason)}]++
 	}

@@ -73,7 +73,7 @@ func sameStem(theirs, ours string) bool {
 // computed from them.
 var secretKeys = map[string]bool{
 	"client_secret": true, "clientSecret": true, "secret_hash": true, "kid": true, "keyId": true, "n": true, "x": true, "y": true,
-	"x5c": true, "x5t": true, "x5t#S256": true, "errorId": true, "verificationValue": true, "access_token": true,
+	"x5c": true, "x5t": true, "x5t#S256": true, "verificationValue": true, "access_token": true,
 	"activationToken": true, "recoveryToken": true, "activationUrl": true, "nonce": true, "etag": true, "csr": true,
 }
 
