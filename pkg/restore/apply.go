@@ -28,10 +28,10 @@ type Work struct {
 type Options struct {
 	Now   func() time.Time // nil: time.Now
 	Until time.Time        // the slice ends with the first step after this; zero: never
-	// FailDenied makes a write that the org denies fail its step. Without it the
-	// slice ends with the problem (of kind Denied), the step to be tried again:
-	// right while it may be the write credential as a whole that is refused.
-	FailDenied bool
+	// SignIn asks the org, after a write that it denied, whether it lets the write
+	// credential in at all. If it does, the step fails; else the slice ends with SignIn's
+	// error, the step to be tried again. nil: it ends with the write's (of kind Denied).
+	SignIn func(context.Context) error
 }
 
 // Outcome is how a slice ended without an error.
@@ -157,13 +157,13 @@ func (a *applying) make(ctx context.Context, s Step, begun bool) (Entry, error) 
 	}
 	if s.Provided {
 		if w, err = a.provided(ctx, s, w); err != nil {
-			return a.judge(nil, err)
+			return a.judge(ctx, nil, err)
 		}
 	}
 	if begun {
 		done, adjusted, err := a.recover(ctx, s, w)
 		if done != nil || err != nil {
-			return a.judge(done, err)
+			return a.judge(ctx, done, err)
 		}
 		w = adjusted
 	}
@@ -183,10 +183,10 @@ func (a *applying) make(ctx context.Context, s Step, begun bool) (Entry, error) 
 			found.Resumed, found.Transactions = true, done.Transactions
 		}
 		if found != nil || look != nil {
-			return a.judge(found, look)
+			return a.judge(ctx, found, look)
 		}
 	}
-	e, err := a.judge(nil, err)
+	e, err := a.judge(ctx, nil, err)
 	e.Transactions = done.Transactions // what was written before it failed is ours, too
 	return e, err
 }
@@ -213,15 +213,19 @@ func (a *applying) write(s Step) (provider.Write, error) {
 }
 
 // judge tells what may pass from what will not.
-func (a *applying) judge(done *Entry, err error) (Entry, error) {
+func (a *applying) judge(ctx context.Context, done *Entry, err error) (Entry, error) {
 	p := problem.Of(err)
 	switch {
 	case err == nil:
 		return *done, nil
 	case p == nil || provider.WaitOf(err) != nil || p.Kind == problem.Unavailable || p.Kind == problem.OverLimit:
 		return Entry{}, err
-	case p.Kind == problem.Denied && !a.FailDenied:
+	case p.Kind == problem.Denied && a.SignIn == nil:
 		return Entry{}, err
+	case p.Kind == problem.Denied:
+		if out := a.SignIn(ctx); out != nil {
+			return Entry{}, out
+		}
 	}
 	return Entry{State: Failed, Problem: said(err, p)}, nil
 }

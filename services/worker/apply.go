@@ -142,12 +142,16 @@ func (r *restoring) apply(ctx context.Context) (work.End, error) {
 	if refused != nil { // switched off in the middle: what is written stays, and is not written again
 		return r.hold(ctx, restores.Waiting, r.Now(), refused)
 	}
-	out, err := r.steps(ctx, w, false)
-	if problem.Is(err, problem.Denied) && signIn(ctx, w) == nil {
-		// The app as a whole is let in: it is this write that the org denies it.
-		out, err = r.steps(ctx, w, true)
-	}
+	out, err := r.steps(ctx, w, func(ctx context.Context) error {
+		err := signIn(ctx, w)
+		if hopeless(err) {
+			refused = problem.Of(err)
+		}
+		return err
+	})
 	switch {
+	case refused != nil:
+		return r.hold(ctx, restores.Waiting, r.Now(), refused)
 	case err != nil:
 		return work.End{}, err
 	case !out.Wait.IsZero():
@@ -159,7 +163,8 @@ func (r *restoring) apply(ctx context.Context) (work.End, error) {
 	return work.Again(0, outcome("applied"), slog.Int("steps", len(out.Entries))), err
 }
 
-func (r *restoring) steps(ctx context.Context, w provider.Writer, failDenied bool) (restore.Outcome, error) {
+// steps makes steps; in asks whether the org lets the write app in at all.
+func (r *restoring) steps(ctx context.Context, w provider.Writer, in func(context.Context) error) (restore.Outcome, error) {
 	org, err := r.org(ctx)
 	if err != nil {
 		return restore.Outcome{}, err
@@ -170,7 +175,7 @@ func (r *restoring) steps(ctx context.Context, w provider.Writer, failDenied boo
 	}
 	return restore.Apply(ctx, restore.Work{
 		Catalog: org.Provider.Catalog(), Plan: text, Approved: *r.row.PlanDigest, Reader: org.Reader, Writer: w, Journal: journal{r},
-	}, restore.Options{Now: r.Now, Until: r.unit.Until, FailDenied: failDenied})
+	}, restore.Options{Now: r.Now, Until: r.unit.Until, SignIn: in})
 }
 
 // verify reads again what was written, and stores the receipt.

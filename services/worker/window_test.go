@@ -56,6 +56,28 @@ func TestWindowIsOpenUntilTheOrgRefuses(t *testing.T) {
 	}
 }
 
+// The write app is switched off while a slice writes: nothing fails of it, and the
+// restore waits until it is on again.
+func TestSwitchedOffWhileWriting(t *testing.T) {
+	t.Parallel()
+	w := worldtest.New(t, worldtest.Options{})
+	work(t, w, worker.Config{}, deps(t, w))
+	r := planned(t, w)
+	w.Write.Activate()
+	w.Org.Fault(oktasimtest.Fault{Method: http.MethodPut, Path: "/api/v1/groups/*/users/*", Kind: "delay", Delay: "3s", After: 2, Count: 1})
+	w.Apply(t, r)
+	worldtest.Until(t, "a member is being added", func() bool { return fired(t, w) })
+	w.Write.Deactivate()
+	worldtest.Until(t, "the restore waits for the write app", func() bool {
+		now := w.Restored(t, r.ID, restores.Applying, restores.Waiting)
+		return now.State == restores.Waiting && now.Problem != nil && now.Problem.Kind == problem.Denied
+	})
+	w.Write.Activate()
+	if receipt := w.Receipt(t, w.Restored(t, r.ID, restores.Closing)); receipt.Failed+receipt.Skipped+len(receipt.Report.Differences) > 0 {
+		t.Errorf("receipt: %s", worldtest.JSON(t, receipt))
+	}
+}
+
 // A restore that has to end in the middle gives its token back, and the members hear.
 func TestRestoreThatStopsInTheMiddleIsTold(t *testing.T) {
 	t.Parallel()
