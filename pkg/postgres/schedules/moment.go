@@ -12,13 +12,14 @@ import (
 // cronFields are the five of crontab(5).
 const cronFields = cron.Minute | cron.Hour | cron.Dom | cron.Month | cron.Dow
 
-// Next is the first moment of a cron expression, in a time zone, after another. Where clocks go forward, what
-// falls into the hour that is left out comes at its end; where they go back, what names
-// an hour comes once, and what comes every hour comes in both. A cron expression or a
-// time zone that cannot be read is a problem of kind Invalid in that field.
+// Next is the first moment of a cron expression, in a time zone, after another. Where
+// clocks go forward, what falls into the hour that is left out comes at its end; where
+// they go back, what names an hour comes once, and what comes every hour comes in both. A
+// cron expression or a time zone that cannot be read is a problem of kind Invalid in that
+// field; so is "Local", which each machine reads in its own way.
 func Next(expression, timeZone string, after time.Time) (time.Time, error) {
 	zone, err := time.LoadLocation(timeZone)
-	if err != nil || timeZone == "" {
+	if err != nil || timeZone == "" || timeZone == "Local" {
 		return time.Time{}, problem.InField("time_zone", "%q is no time zone", timeZone).WithHint("write it as Europe/Amsterdam, or UTC")
 	}
 	moments, err := cron.NewParser(cronFields).Parse(expression)

@@ -53,6 +53,7 @@ func TestScheduleNextRefuses(t *testing.T) {
 	for _, test := range []struct{ cron, zone, field string }{
 		{"", "UTC", "cron"}, {"0 2 * *", "UTC", "cron"}, {"@every 1s", "UTC", "cron"}, {"0 0 30 2 *", "UTC", "cron"},
 		{"TZ=UTC 0 2 * * *", "UTC", "cron"}, {"0 2 * * *", "", "time_zone"}, {"0 2 * * *", "Mars/Base", "time_zone"},
+		{"0 2 * * *", "Local", "time_zone"},
 	} {
 		_, err := Next(test.cron, test.zone, time.Now())
 		if !problem.Is(err, problem.Invalid) || problem.Of(err).Field != test.field {
