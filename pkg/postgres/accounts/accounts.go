@@ -1,31 +1,14 @@
-// Package accounts reads the account that a proof lets in: its name, its members,
+// Package accounts reads what belongs to the account that a proof lets in: its members,
 // its wrapped keyring.
 package accounts
 
 import (
 	"context"
-	"time"
 
 	"imago/pkg/account"
 	"imago/pkg/postgres"
 	"imago/pkg/postgres/internal/rows"
 )
-
-// Get reads the account.
-func Get(ctx context.Context, tx *postgres.Tx) (account.Account, error) {
-	a, err := rows.One[struct {
-		ID        account.ID
-		Name      string
-		CreatedAt time.Time
-	}](ctx, tx, "account", `select id, name, created_at from accounts`)
-	return account.Account{ID: a.ID, Name: a.Name, Created: a.CreatedAt}, err
-}
-
-// Rename changes the account's name.
-func Rename(ctx context.Context, tx *postgres.Tx, name string) error {
-	_, err := rows.Exec(ctx, tx, `update accounts set name = $1`, name)
-	return err
-}
 
 // Member is a person who may act in the account.
 type Member struct {

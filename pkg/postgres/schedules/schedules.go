@@ -1,5 +1,5 @@
-// Package schedules keeps when snapshots are taken by themselves. What cron means is
-// worked out by the callers; here stand the moments.
+// Package schedules keeps when snapshots are taken by themselves: what a cron expression
+// means (Next), each connection's schedule, and what the tick starts by them.
 package schedules
 
 import (
@@ -53,11 +53,6 @@ func Rearm(ctx context.Context, tx *postgres.Tx, id account.ConnectionID) error 
 // Get reads a connection's schedule; ok is false when it has none.
 func Get(ctx context.Context, tx *postgres.Tx, id account.ConnectionID) (s Schedule, ok bool, err error) {
 	return rows.Maybe[Schedule](ctx, tx, `select `+columns+` from schedules where connection_id = as_uuid($1)`, id)
-}
-
-// List lists the account's schedules.
-func List(ctx context.Context, tx *postgres.Tx) ([]Schedule, error) {
-	return rows.All[Schedule](ctx, tx, `select `+columns+` from schedules order by connection_id`)
 }
 
 // Due is a schedule whose time has come.
