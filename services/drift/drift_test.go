@@ -24,7 +24,6 @@ import (
 	"imago/pkg/provider"
 	"imago/pkg/provider/okta/oktasimtest"
 	"imago/pkg/repository"
-	"imago/pkg/resource"
 	"imago/pkg/snapshot"
 	"imago/services/drift"
 )
@@ -201,41 +200,6 @@ func TestDeletedGroupIsNoticedOnce(t *testing.T) {
 	}
 	if n := number(t, w, `select count(*) from river.river_job where kind = 'send_message'`); n != 1 {
 		t.Errorf("%d jobs to send them", n)
-	}
-}
-
-// What a restore writes is no drift; what the same service app writes at another time is.
-func TestOwnWritesAreNoDrift(t *testing.T) {
-	t.Parallel()
-	w := worldtest.New(t, worldtest.Options{})
-	taken := take(t, w)
-	watch(t, w)
-	polled(t, w)
-	w.Exec(t, `insert into restores (account_id, connection_id, snapshot_id, selection_sealed, requested_by, state, plan_sealed,
-			plan_digest, approved_by, approved_at, window_opened_at)
-		values ($1, $2, $3, '', $4, 'applying', '', 'sha256:', $4, now(), now())`, w.Account.ID, w.Connection, taken.ID, w.Account.User)
-	w.Write.Activate()
-	writer, err := worldtest.Providers()[0].Writer(t.Context(), account.Org{URL: w.Org.URL}, w.Write.Credential)
-	must(t, err)
-	drop := func(name string) {
-		t.Helper()
-		id, _ := w.Group(t, name)
-		live, err := reader(t, w).Get(t.Context(), resource.Key{Type: "group", ID: id})
-		must(t, err)
-		_, err = writer.Apply(t.Context(), provider.Write{Op: provider.Delete, Key: live.Key, Expect: live.Body})
-		must(t, err)
-	}
-	drop("Marketing")
-	polled(t, w)
-	if all := found(t, w); len(all) != 0 {
-		t.Errorf("the restore led to findings: %s", worldtest.JSON(t, all))
-	}
-	w.Exec(t, `update restores set window_opened_at = now() - interval '2 hours', window_closed_at = now() - interval '1 hour',
-		state = 'stopped', ended_at = now()`)
-	drop("Support")
-	worldtest.Until(t, "a finding", func() bool { return len(deletions(found(t, w))) > 0 })
-	if diff := cmp.Diff([]string{"Support"}, deletions(found(t, w))); diff != "" {
-		t.Errorf("findings (-want +got):\n%s", diff)
 	}
 }
 

@@ -16,7 +16,6 @@ import (
 	"imago/pkg/postgres/connections"
 	"imago/pkg/postgres/cursors"
 	"imago/pkg/postgres/orgs"
-	"imago/pkg/postgres/restores"
 	"imago/pkg/postgres/snapshots"
 	"imago/pkg/postgres/work"
 	"imago/pkg/problem"
@@ -77,8 +76,7 @@ type following struct {
 	connection connections.Connection
 	cursor     cursors.Cursor
 	snapshots  []snapshots.Snapshot // that were taken, newest first
-	windows    []restores.Window
-	client     string // of the write app
+	client     string               // of the write app
 }
 
 // read collects what the database knows.
@@ -92,14 +90,7 @@ func (f *following) read(ctx context.Context, tx *postgres.Tx) (err error) {
 	if f.snapshots, err = snapshots.Taken(ctx, tx, f.id, mostSnapshots); err != nil {
 		return err
 	}
-	if f.client, err = connections.WriteClient(ctx, tx, f.id); err != nil {
-		return err
-	}
-	since := f.Now().Add(-24 * time.Hour)
-	if f.cursor.PolledAt != nil && f.cursor.PolledAt.Before(since) {
-		since = *f.cursor.PolledAt
-	}
-	f.windows, err = restores.Windows(ctx, tx, f.id, since.Add(-around))
+	f.client, err = connections.WriteClient(ctx, tx, f.id)
 	return err
 }
 
@@ -203,6 +194,14 @@ func (f *following) concerns(events []provider.Event) bool {
 
 // observe reads again what the events touched, and judges what changed.
 func (f *following) observe(ctx context.Context, org orgs.Org, events []provider.Event, into *found) error {
+	own, err := f.own(ctx, events)
+	if err != nil {
+		return err
+	}
+	if own.unsettled(events) {
+		into.observed = drift.Observed{Wait: f.Now().Add(time.Second)}
+		return nil
+	}
 	var ended []time.Time
 	for _, s := range f.snapshots {
 		ended = append(ended, *s.EndedAt)
@@ -222,7 +221,7 @@ func (f *following) observe(ctx context.Context, org orgs.Org, events []provider
 	}
 	catalog := org.Provider.Catalog()
 	into.observed, into.later = drift.Observe(ctx, drift.Input{
-		Catalog: catalog, Reader: org.Reader, Snapshot: snap, Earlier: earlier, Seen: seen{f}, Ours: f.ours,
+		Catalog: catalog, Reader: org.Reader, Snapshot: snap, Earlier: earlier, Seen: seen{f}, Ours: own.wrote,
 		Wants: f.Rules.Wants, ParentHas: f.Rules.ParentHas, Now: f.Now, Until: f.unit.Until,
 	}, events)
 	into.findings, err = f.Rules.Evaluate(drift.Facts{Catalog: catalog, Snapshot: into.base.ID, Found: f.Now().UTC()}, into.observed.Changes)
@@ -237,19 +236,6 @@ func (f *following) earlier(ctx context.Context, i int, events []provider.Event)
 		return nil, nil
 	}
 	return f.open(ctx, f.snapshots[i+1])
-}
-
-// ours reports whether an event belongs to a restore: by the write app, or switching
-// the write app on and off as the restore asks for, while a restore's window was open.
-// The same at any other time is somebody else's doing.
-func (f *following) ours(e provider.Event) bool {
-	itself := slices.ContainsFunc(e.Targets, func(t provider.Target) bool { return t.ID == f.client })
-	if f.client == "" || e.Actor.ID != f.client && !itself {
-		return false
-	}
-	return slices.ContainsFunc(f.windows, func(w restores.Window) bool {
-		return !e.Time.Before(w.OpenedAt.Add(-around)) && (w.ClosedAt == nil || !e.Time.After(w.ClosedAt.Add(around)))
-	})
 }
 
 // failed keeps the cursor where it is, says why on the connection, and comes back. The

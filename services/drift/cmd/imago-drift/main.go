@@ -67,6 +67,7 @@ func setup(ctx context.Context, c config, p *boot.Process) error {
 		return err
 	}
 	p.Check("database", service.Ready)
+	p.Check("store", func(ctx context.Context) error { return blob.Ready(ctx, deps.Store) })
 	p.Go("jobs", service.Run)
 	return nil
 }
