@@ -5,7 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
+	"iter"
 
 	"imago/pkg/blob"
 	"imago/pkg/problem"
@@ -38,24 +38,33 @@ type Damage struct {
 // what is wrong with it stands in the report.
 func (r *Repository) Check(ctx context.Context, o CheckOptions) (Report, error) {
 	var report Report
-	folders, err := r.folders(ctx, r.backups())
-	if err != nil {
-		return report, fmt.Errorf("check: %w", err)
-	}
-	for _, prefix := range o.Prefixes {
-		if !slices.ContainsFunc(folders, func(f folder) bool { return f.prefix == prefix }) {
-			return report, problem.New(problem.NotFound, "there is no snapshot at %s", prefix)
-		}
-	}
-	for _, f := range folders {
-		if o.Prefixes != nil && !slices.Contains(o.Prefixes, f.prefix) {
-			continue
+	for f, err := range r.chosen(ctx, o.Prefixes) {
+		if err != nil {
+			return report, fmt.Errorf("check: %w", err)
 		}
 		if err := (&checker{r, f, o.Data, &report}).run(ctx); err != nil {
 			return report, fmt.Errorf("check %s: %w", f.prefix, err)
 		}
 	}
 	return report, nil
+}
+
+// chosen yields the folders of these snapshots; nil: of all.
+func (r *Repository) chosen(ctx context.Context, prefixes []string) iter.Seq2[folder, error] {
+	if prefixes == nil {
+		return r.folders(ctx, r.backups())
+	}
+	return func(yield func(folder, error) bool) {
+		for _, prefix := range prefixes {
+			f, err := r.folder(ctx, prefix)
+			if err == nil && f.prefix != prefix {
+				err = problem.New(problem.NotFound, "there is no snapshot at %s", prefix)
+			}
+			if !yield(f, err) || err != nil {
+				return
+			}
+		}
+	}
 }
 
 // checker looks at one snapshot.

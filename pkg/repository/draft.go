@@ -179,29 +179,8 @@ func (d *Draft) flush(ctx context.Context) error {
 	return nil
 }
 
-// Discard forgets what was added of a type, to read it again from its start. The
-// segments that it leaves are rubbish, which Sweep removes.
-func (d *Draft) Discard(t resource.Type) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	delete(d.buffers, t)
-	d.facts.Segments = slices.DeleteFunc(d.facts.Segments, func(s snapshot.Segment) bool { return s.Type == t })
-}
-
-// Keys yields the keys of a type, in their order, of all that was added before
-// the call. It reads them back from the store, verified.
-func (d *Draft) Keys(ctx context.Context, t resource.Type) iter.Seq2[resource.Key, error] {
-	return func(yield func(resource.Key, error) bool) {
-		for res, err := range d.Walk(ctx, t) {
-			if !yield(res.Key, err) || err != nil {
-				return
-			}
-		}
-	}
-}
-
-// Walk is Keys with the resources themselves: what a parent says of its children
-// is in its body.
+// Walk yields a type's resources, in the order of their keys, of all that was added
+// before the call. It reads them back from the store, verified.
 func (d *Draft) Walk(ctx context.Context, t resource.Type) iter.Seq2[resource.Resource, error] {
 	return func(yield func(resource.Resource, error) bool) {
 		if err := d.Flush(ctx); err != nil {

@@ -3,6 +3,7 @@ package repository
 import (
 	"context"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"time"
@@ -48,11 +49,10 @@ type Swept struct{ Objects, Bytes int64 }
 // understood is left alone.
 func (r *Repository) Sweep(ctx context.Context, o SweepOptions) (Swept, error) {
 	var total Swept
-	folders, err := r.folders(ctx, r.backups())
-	if err != nil {
-		return total, fmt.Errorf("sweep: %w", err)
-	}
-	for _, f := range folders {
+	for f, err := range r.folders(ctx, r.backups()) {
+		if err != nil {
+			return total, fmt.Errorf("sweep: %w", err)
+		}
 		if slices.Contains(o.Keep, f.prefix) {
 			continue
 		}
@@ -75,23 +75,39 @@ type folder struct {
 	objects []blob.Object
 }
 
-// folders lists what lies below a prefix, by snapshot.
-func (r *Repository) folders(ctx context.Context, below string) ([]folder, error) {
-	var out []folder
-	for o, err := range r.store.List(ctx, below+"/") {
-		if err != nil {
-			return nil, err
+// folders yields what lies below a prefix, snapshot by snapshot.
+func (r *Repository) folders(ctx context.Context, below string) iter.Seq2[folder, error] {
+	return func(yield func(folder, error) bool) {
+		var f folder
+		for o, err := range r.store.List(ctx, below+"/") {
+			if err != nil {
+				yield(folder{}, err)
+				return
+			}
+			prefix, _ := split(o.Key)
+			if _, ok := snapshot.ParsePrefix(r.account, r.connection, prefix); !ok {
+				continue
+			}
+			if prefix != f.prefix {
+				if f.objects != nil && !yield(f, nil) {
+					return
+				}
+				f = folder{prefix: prefix}
+			}
+			f.objects = append(f.objects, o)
 		}
-		prefix, _ := split(o.Key)
-		if _, ok := snapshot.ParsePrefix(r.account, r.connection, prefix); !ok {
-			continue
+		if f.objects != nil {
+			yield(f, nil)
 		}
-		if len(out) == 0 || out[len(out)-1].prefix != prefix {
-			out = append(out, folder{prefix: prefix})
-		}
-		out[len(out)-1].objects = append(out[len(out)-1].objects, o)
 	}
-	return out, nil
+}
+
+// folder lists what lies below one snapshot's prefix; nothing if there is none.
+func (r *Repository) folder(ctx context.Context, prefix string) (folder, error) {
+	for f, err := range r.folders(ctx, prefix) {
+		return f, err
+	}
+	return folder{}, nil
 }
 
 // object finds one by its name; listings are in key order.
@@ -133,11 +149,11 @@ func (r *Repository) abandoned(ctx context.Context, f folder, before time.Time) 
 	if !f.dead(before) {
 		return nil, nil
 	}
-	again, err := r.folders(ctx, f.prefix)
-	if err != nil || len(again) == 0 || !again[0].dead(before) {
+	again, err := r.folder(ctx, f.prefix)
+	if err != nil || !again.dead(before) {
 		return nil, err
 	}
-	return again[0].objects, nil
+	return again.objects, nil
 }
 
 // unnamed are the objects of the snapshot's folder that are not the snapshot's.

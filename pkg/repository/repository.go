@@ -4,8 +4,9 @@
 // The order of writing is what makes it safe: segments, checksums, and last the
 // manifest, by a put that refuses to overwrite. A snapshot exists when its manifest
 // does; what no manifest names is rubbish. Reading trusts nothing in the store:
-// a segment is verified whole before its first record is handed out. Memory is
-// bounded whatever the org's size.
+// a segment is verified whole before its first record is handed out. Memory holds a
+// manifest and some segments at a time, however large the org and however many its
+// snapshots.
 package repository
 
 import (

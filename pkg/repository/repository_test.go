@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
 	"maps"
 	"math/rand/v2"
@@ -353,34 +354,28 @@ func TestNewestWins(t *testing.T) {
 // keyringOf is for tests that compare digests, which are keyed.
 func keyringOf(r *repository.Repository) *envelope.Keyring { return repository.Keys(r) }
 
-func TestKeysAndDiscard(t *testing.T) {
+// TestWalkWhileAdding: a fan-out adds while it reads.
+func TestWalkWhileAdding(t *testing.T) {
 	t.Parallel()
 	r := repo(t, mem.New(mem.Options{}), keyring(t, alice), conn, small)
 	d := begin(t, r)
 	all := org(100)
 	addAll(t, d, shuffled(all, 3))
 	var groups []string
-	for key, err := range d.Keys(t.Context(), "group") {
+	for g, err := range d.Walk(t.Context(), "group") {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// A fan-out adds while it reads.
-		addAll(t, d, []resource.Resource{res("owner", key.ID, "00u1", `{}`)})
-		groups = append(groups, key.ID)
+		addAll(t, d, []resource.Resource{res("owner", g.ID, "00u1", `{}`)})
+		groups = append(groups, g.ID)
 	}
 	if len(groups) != 10 || !slices.IsSorted(groups) {
 		t.Fatalf("groups: %v", groups)
 	}
-	d.Discard("user")
-	addAll(t, d, all[:5])
 	commit(t, d)
 	s, err := r.Open(t.Context(), d.Prefix())
 	if err != nil {
 		t.Fatal(err)
-	}
-	users, err := collect(s.Walk(t.Context(), "user"))
-	if err != nil || len(users) != 5 {
-		t.Errorf("%d users after a discard, %v", len(users), err)
 	}
 	owners, err := collect(s.Walk(t.Context(), "owner"))
 	if err != nil || len(owners) != 10 {
@@ -695,6 +690,56 @@ func TestSweepLooksAgain(t *testing.T) {
 		t.Errorf("%+v, %v", swept, err)
 	}
 	holds(t, committed(t, store.Store, k), org(20))
+}
+
+// TestOneFolderAtATime: however many snapshots there are, their objects are not listed
+// before the first of them is looked at.
+func TestOneFolderAtATime(t *testing.T) {
+	t.Parallel()
+	store := &listening{Store: mem.New(mem.Options{})}
+	r := repo(t, store, keyring(t, alice), conn, small)
+	for i := range 5 {
+		d, err := r.Begin(fmt.Sprint("snapshot-", i), started.Add(time.Duration(i)*time.Hour))
+		if err != nil {
+			t.Fatal(err)
+		}
+		addAll(t, d, org(20))
+		commit(t, d)
+	}
+	each := len(keysOf(t, store)) / 5
+	for name, look := range map[string]func() error{
+		"check": func() error { _, err := r.Check(t.Context(), repository.CheckOptions{}); return err },
+		"sweep": func() error { _, err := r.Sweep(t.Context(), repository.SweepOptions{Before: started}); return err },
+	} {
+		store.listed, store.before = 0, -1
+		if err := look(); err != nil || store.before < 0 || store.before > each+1 {
+			t.Errorf("%s: %d of %d objects were listed before the first was read, %v", name, store.before, store.listed, err)
+		}
+	}
+}
+
+// listening counts what is listed, and how much was before the first object is read.
+type listening struct {
+	*mem.Store
+	listed, before int
+}
+
+func (l *listening) List(ctx context.Context, prefix string) iter.Seq2[blob.Object, error] {
+	return func(yield func(blob.Object, error) bool) {
+		for o, err := range l.Store.List(ctx, prefix) {
+			l.listed++
+			if !yield(o, err) {
+				return
+			}
+		}
+	}
+}
+
+func (l *listening) Get(ctx context.Context, key string, r blob.Range) (io.ReadCloser, error) {
+	if l.before < 0 {
+		l.before = l.listed
+	}
+	return l.Store.Get(ctx, key, r)
 }
 
 // listed lets something else happen after the first listing.
