@@ -70,6 +70,7 @@ func setup(ctx context.Context, c config, p *boot.Process) error {
 		return err
 	}
 	p.Check("database", service.Ready)
+	p.Check("store", func(ctx context.Context) error { return blob.Ready(ctx, deps.Store) })
 	_, err = p.Listen(ctx, "api", c.Listen, public(p.Health(), service))
 	return err
 }

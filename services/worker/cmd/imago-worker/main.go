@@ -6,6 +6,7 @@ import (
 	"errors"
 	_ "time/tzdata" // schedules name time zones, and a bare machine has none
 
+	"imago/pkg/blob"
 	"imago/pkg/blob/s3"
 	"imago/pkg/boot"
 	"imago/pkg/envelope/local"
@@ -101,6 +102,7 @@ func setup(ctx context.Context, c config, p *boot.Process) error {
 		return err
 	}
 	p.Check("database", service.Ready)
+	p.Check("store", func(ctx context.Context) error { return blob.Ready(ctx, deps.Store) })
 	p.Go("jobs", service.Run)
 	return nil
 }
