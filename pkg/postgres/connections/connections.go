@@ -116,6 +116,20 @@ func Configure(ctx context.Context, tx *postgres.Tx, id account.ConnectionID, s 
 	return c, taken(err, Connection{Name: s.Name})
 }
 
+// KeyReplaced says that the org does not know the read app's new key yet, so that nobody
+// asks it with that before somebody has seen to it: a connection that is ready or being
+// checked has failed, until the next check.
+func KeyReplaced(ctx context.Context, tx *postgres.Tx, id account.ConnectionID, why *problem.Problem) (Connection, error) {
+	text, err := rows.ProblemJSON(why)
+	if err != nil {
+		return Connection{}, err
+	}
+	return rows.One[Connection](ctx, tx, "connection", `
+		update connections set state = case state when 'new' then state else 'failed' end,
+			problem = case state when 'new' then problem else $2 end
+		where id = as_uuid($1) returning `+columns, id, text)
+}
+
 // StartCheck says that a worker is about to test the read credential. A connection
 // that is ready stays so until the test has failed: its schedule goes on.
 func StartCheck(ctx context.Context, tx *postgres.Tx, id account.ConnectionID) (Connection, error) {
@@ -203,6 +217,15 @@ func SetClientID(ctx context.Context, tx *postgres.Tx, id account.ConnectionID, 
 		update credentials set client_id = $3, scopes = $4, state = 'set'
 		where connection_id = as_uuid($1) and purpose = $2
 		returning `+credentialColumns, id, purpose, strings.TrimSpace(clientID), scopes)
+}
+
+// ReplaceKey puts another key pair in the place of a credential's: KeyID and PublicJWK
+// are taken from c. The service app in the org stays the same.
+func ReplaceKey(ctx context.Context, tx *postgres.Tx, c Credential, sealedKey []byte) error {
+	return rows.Must(ctx, tx, problem.New(problem.NotFound, "there is no such credential"), `
+		update credentials set key_id = $3, public_jwk = $4, sealed_key = $5,
+			state = case client_id when '' then 'new' else 'set' end
+		where connection_id = as_uuid($1) and purpose = $2`, c.ConnectionID, c.Purpose, c.KeyID, c.PublicJWK, sealedKey)
 }
 
 // Credentials lists a connection's credentials, without their private keys.

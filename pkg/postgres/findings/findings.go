@@ -13,6 +13,9 @@ import (
 	"imago/pkg/resource"
 )
 
+// Resolved is the state of a finding that somebody has seen to.
+const Resolved = "resolved"
+
 // Finding is one row.
 type Finding struct {
 	ID           string
@@ -63,6 +66,13 @@ func List(ctx context.Context, tx *postgres.Tx, id account.ConnectionID, p postg
 	return rows.All[Finding](ctx, tx, `select `+columns+` from findings
 		where ($1::uuid is null or connection_id = $1) and ($2::uuid is null or id < $2)
 		order by id desc limit $3`, rows.Null(id), rows.Null(p.Before), p.Most())
+}
+
+// Open counts a connection's findings that nobody has settled.
+func Open(ctx context.Context, tx *postgres.Tx, id account.ConnectionID) (int64, error) {
+	c, err := rows.One[struct{ Open int64 }](ctx, tx, "connection",
+		`select count(*) as open from findings where connection_id = as_uuid($1) and state = 'open'`, id)
+	return c.Open, err
 }
 
 // Resolve sets a finding's state, in the name of whoever is signed in; "open" opens it
