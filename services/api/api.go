@@ -1,7 +1,8 @@
 // Package api is the only part of Imago that is reachable from outside: Connect and
 // REST from one contract, sign-in, and who may do what. It seals credentials to the
-// workers and cannot open them; it opens snapshots for signed-in members, which is
-// counted and written to the activity log.
+// workers and cannot open them; it opens snapshots, plans of restores and findings for
+// signed-in members, which is counted and written to the activity log. A list of
+// findings, which the alert mails have told, is not.
 package api
 
 import (
@@ -25,7 +26,7 @@ type Deps struct {
 	Store    blob.Store          // of snapshots; only read
 	Keys     envelope.KeyService // wraps accounts' keyrings
 	Box      *envelope.PublicKey // the workers'; seals credentials
-	Provider provider.Provider   // for its name and catalog; no org is asked from here
+	Provider provider.Provider   // for its name and catalog, and to ask an address which org it is
 	Log      *slog.Logger
 	Metrics  prometheus.Registerer
 	Now      func() time.Time // nil: time.Now
@@ -39,6 +40,7 @@ type Service struct {
 	now      func() time.Time
 	metrics  *metrics
 	keyrings *keyrings.Keyrings
+	streams  streams
 	handler  http.Handler
 }
 

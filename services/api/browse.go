@@ -216,20 +216,53 @@ func (n *names) target(ctx context.Context, ref resource.Reference) (*imagov1.Re
 	return &imagov1.ResourceSummary{Key: resource.Key{Type: ref.To[0], ID: ref.ID}.String()}, nil
 }
 
-// byLabel finds the one resource of a type that people call by a name.
-func (n *names) byLabel(ctx context.Context, t resource.Type, label string) ([]resource.Key, error) {
-	var found []resource.Key
-	for r, err := range n.snap.Walk(ctx, t) {
-		if err != nil {
-			return nil, err
-		}
-		name, err := n.of(ctx, r)
-		if err != nil {
-			return nil, err
-		}
-		if strings.EqualFold(name, label) {
-			found = append(found, r.Key)
+// called is what a person calls something of a type; names differ by more than case.
+type called struct {
+	t    resource.Type
+	name string
+}
+
+func (c called) folded() called { return called{c.t, strings.ToLower(c.name)} }
+
+// find finds what stands behind each name: the label or, of what people know by another
+// name than the one that is shown, the natural key. Each type is read once.
+func (n *names) find(ctx context.Context, wanted []called) (map[called][]resource.Key, error) {
+	found := map[called][]resource.Key{}
+	types := map[resource.Type]bool{}
+	for _, w := range wanted {
+		found[w.folded()], types[w.t] = nil, true
+	}
+	for t := range types {
+		for r, err := range n.snap.Walk(ctx, t) {
+			if err != nil {
+				return nil, err
+			}
+			all, err := n.all(ctx, r)
+			if err != nil {
+				return nil, err
+			}
+			for _, c := range all {
+				if _, asked := found[c]; asked {
+					found[c] = append(found[c], r.Key)
+				}
+			}
 		}
 	}
 	return found, nil
+}
+
+// all are the names that a resource may be called by, each once.
+func (n *names) all(ctx context.Context, r resource.Resource) ([]called, error) {
+	label, err := n.of(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	info, _ := n.catalog.Info(r.Type)
+	info.Label = nil // what is left is the natural key
+	natural, err := resource.Label(info, r.Body)
+	out := []called{called{r.Type, label}.folded()}
+	if other := (called{r.Type, natural}).folded(); other != out[0] {
+		out = append(out, other)
+	}
+	return out, err
 }

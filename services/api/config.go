@@ -13,7 +13,7 @@ type SignUp string
 
 // The ways of signing up.
 const (
-	SignUpFirst  SignUp = "first"  // the installation's first person; later ones are invited
+	SignUpFirst  SignUp = "first"  // the installation's first person, and nobody after
 	SignUpOpen   SignUp = "open"   // anybody
 	SignUpClosed SignUp = "closed" // nobody
 )
@@ -22,7 +22,7 @@ const (
 // installation of one's own.
 type Config struct {
 	// SignUp: "" is first.
-	SignUp SignUp `env:"SIGN_UP" help:"who may make an account: first (the installation's first person), open, closed"`
+	SignUp SignUp `env:"SIGN_UP" help:"who may make an account: first (the installation's first person), open (anybody, an account of their own), closed (nobody)"`
 	// AllowLoopbackOrgs takes orgs on this machine's own addresses, also by plain
 	// HTTP: for trying things with a simulated org, never in production.
 	AllowLoopbackOrgs bool `env:"ALLOW_LOOPBACK_ORGS" help:"true takes simulated orgs on this machine; never in production"`

@@ -13,6 +13,8 @@ import (
 	"imago/pkg/postgres"
 	"imago/pkg/postgres/connections"
 	"imago/pkg/postgres/cursors"
+	"imago/pkg/postgres/findings"
+	"imago/pkg/postgres/restores"
 	"imago/pkg/postgres/schedules"
 	"imago/pkg/postgres/sealed"
 	"imago/pkg/problem"
@@ -120,10 +122,9 @@ func newKeyPairs() (map[account.Purpose]keyPair, error) {
 	return out, nil
 }
 
-// addCredential stores a key pair; its private half is sealed to the workers here, and
-// nobody in this process can open it again.
+// addCredential stores a key pair for one of the service apps.
 func (s connectionService) addCredential(ctx context.Context, tx *postgres.Tx, c connections.Connection, p account.Purpose, pair keyPair) error {
-	box, err := s.Box.Seal(sealed.CredentialBox(tx.Account(), c.ID, p), pair.private)
+	box, err := s.seal(tx, c.ID, p, pair)
 	if err != nil {
 		return err
 	}
@@ -131,6 +132,12 @@ func (s connectionService) addCredential(ctx context.Context, tx *postgres.Tx, c
 		ConnectionID: c.ID, Purpose: p, KeyID: pair.id, PublicJWK: pair.public, Scopes: scopes(s.Provider.Name(), s.Provider.Catalog(), p),
 	}, box)
 	return err
+}
+
+// seal seals the private half of a key pair to the workers: nobody in this process can
+// open it again.
+func (s connectionService) seal(tx *postgres.Tx, id account.ConnectionID, p account.Purpose, pair keyPair) ([]byte, error) {
+	return s.Box.Seal(sealed.CredentialBox(tx.Account(), id, p), pair.private)
 }
 
 func (s connectionService) SetCredential(ctx context.Context, r *connect.Request[imagov1.SetCredentialRequest]) (*connect.Response[imagov1.SetCredentialResponse], error) {
@@ -165,6 +172,9 @@ func (s connectionService) set(ctx context.Context, tx *postgres.Tx, id account.
 	if err := differs(ctx, tx, id, p, client); err != nil {
 		return nil, err
 	}
+	if err := mayReplace(ctx, tx, id, p); err != nil {
+		return nil, err
+	}
 	if _, err := connections.SetClientID(ctx, tx, id, p, client, scopes(s.Provider.Name(), s.Provider.Catalog(), p)); err != nil {
 		return nil, err
 	}
@@ -172,6 +182,15 @@ func (s connectionService) set(ctx context.Context, tx *postgres.Tx, id account.
 		return s.check(ctx, tx, id)
 	}
 	return s.shape(ctx, tx, c)
+}
+
+// mayReplace refuses a change of the write app while a restore may be writing with it: a
+// refused sign-in proves that its window is closed only if it is the same app's.
+func mayReplace(ctx context.Context, tx *postgres.Tx, id account.ConnectionID, p account.Purpose) error {
+	if p != account.Write {
+		return nil
+	}
+	return restores.Free(ctx, tx, id, "")
 }
 
 // differs refuses one service app for both purposes: what backs up must not be able to write.
@@ -377,6 +396,10 @@ func (s connectionService) shape(ctx context.Context, tx *postgres.Tx, c connect
 	if err != nil {
 		return nil, err
 	}
+	open, err := findings.Open(ctx, tx, c.ID)
+	if err != nil {
+		return nil, err
+	}
 	catalog := s.Provider.Catalog()
 	out := &imagov1.Connection{
 		Id: string(c.ID), Name: c.Name, Provider: c.Provider, OrgUrl: c.OrgURL, State: string(c.State), Problem: problemShape(c.Problem),
@@ -384,6 +407,7 @@ func (s connectionService) shape(ctx context.Context, tx *postgres.Tx, c connect
 		Access:      each(c.Access, func(a connections.Access) *imagov1.TypeAccess { return accessShape(catalog, a) }),
 		Credentials: each(creds, func(k connections.Credential) *imagov1.Credential { return credentialShape(c.Provider, k) }),
 		FollowedAt:  stampAt(followed.PolledAt), FollowProblem: problemShape(followed.Problem), CreatedAt: stamp(c.CreatedAt),
+		OpenFindings: open,
 	}
 	if scheduled {
 		out.Schedule = scheduleShape(schedule)

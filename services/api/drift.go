@@ -18,6 +18,8 @@ import (
 	"imago/services/api/internal/valid"
 )
 
+const findingsHint = "list the connection's findings to see their IDs"
+
 type driftService struct{ *Service }
 
 var _ rpc.DriftServiceHandler = driftService{}
@@ -42,9 +44,13 @@ func (s driftService) ListFindings(ctx context.Context, r *connect.Request[imago
 	if err != nil {
 		return nil, err
 	}
+	ring, err := s.keyring(ctx)
+	if err != nil {
+		return nil, err
+	}
 	out := &imagov1.ListFindingsResponse{NextPageToken: next}
 	for _, f := range found {
-		shape, err := s.finding(ctx, f)
+		shape, err := s.finding(ctx, ring, f)
 		if err != nil {
 			return nil, err
 		}
@@ -58,34 +64,59 @@ func (s driftService) GetFinding(ctx context.Context, r *connect.Request[imagov1
 	if err != nil {
 		return nil, err
 	}
+	ring, err := s.keyring(ctx)
+	if err != nil {
+		return nil, err
+	}
 	var row findings.Finding
 	err = s.read(ctx, func(tx *postgres.Tx) (err error) {
-		row, err = findings.Get(ctx, tx, id)
-		return in("finding_id", "list the connection's findings to see their IDs", err)
+		if row, err = findings.Get(ctx, tx, id); err != nil {
+			return in("finding_id", findingsHint, err)
+		}
+		s.metrics.opened.WithLabelValues("finding").Inc()
+		w := &work{tx, s.Service, ring, requestOf(ctx)}
+		return w.record(ctx, "open_finding", "finding", id, "")
 	})
 	if err != nil {
 		return nil, err
 	}
-	shape, err := s.finding(ctx, row)
+	shape, err := s.finding(ctx, ring, row)
 	if err != nil {
 		return nil, err
 	}
 	return connect.NewResponse(&imagov1.GetFindingResponse{Finding: shape}), nil
 }
 
+func (s driftService) ResolveFinding(ctx context.Context, r *connect.Request[imagov1.ResolveFindingRequest]) (*connect.Response[imagov1.ResolveFindingResponse], error) {
+	id, err := valid.ID("finding_id", r.Msg.GetFindingId())
+	if err != nil {
+		return nil, err
+	}
+	return change(ctx, s.Service, r, func(w *work) (*imagov1.ResolveFindingResponse, error) {
+		if err := findings.Resolve(ctx, w.Tx, id, findings.Resolved); err != nil {
+			return nil, in("finding_id", findingsHint, err)
+		}
+		row, err := findings.Get(ctx, w.Tx, id)
+		if err != nil {
+			return nil, err
+		}
+		out, err := s.finding(ctx, w.ring, row)
+		if err != nil {
+			return nil, err
+		}
+		return &imagov1.ResolveFindingResponse{Finding: out}, w.record(ctx, "resolve_finding", "finding", id, "")
+	})
+}
+
 // finding shapes a row. What of it is directory data is for those who may open
 // snapshots; the others learn that there is a finding, by which rule, and when.
-func (s driftService) finding(ctx context.Context, row findings.Finding) (*imagov1.Finding, error) {
+func (s driftService) finding(ctx context.Context, ring *envelope.Keyring, row findings.Finding) (*imagov1.Finding, error) {
 	out := &imagov1.Finding{
 		Id: row.ID, ConnectionId: string(row.ConnectionID), Rule: row.Rule, Severity: row.Severity,
 		Title: strings.ReplaceAll(row.Rule, "_", " "), FoundAt: stamp(row.FoundAt), State: row.State,
 	}
 	if !requestOf(ctx).caller.role.May(account.OpenSnapshot) {
 		return out, nil
-	}
-	ring, err := s.keyring(ctx)
-	if err != nil {
-		return nil, err
 	}
 	return out, s.reveal(ring, row, out)
 }

@@ -42,6 +42,11 @@ func (s *Service) WrapStreamingHandler(next connect.StreamingHandlerFunc) connec
 		if err := s.admit(ctx, c.Spec().Procedure, c.RequestHeader()); err != nil {
 			return s.word(ctx, err)
 		}
+		session := requestOf(ctx).caller.proof
+		if err := s.streams.enter(session); err != nil {
+			return s.word(ctx, err)
+		}
+		defer s.streams.leave(session)
 		if err := next(ctx, c); err != nil {
 			return s.word(ctx, err)
 		}
@@ -66,7 +71,9 @@ func (s *Service) word(ctx context.Context, err error) error {
 	case p != nil && (p.Kind == problem.Unavailable || p.Kind == problem.Denied):
 		q.cause = p.Err
 	}
-	return wire.Error(err, q.id)
+	out := wire.Error(err, q.id)
+	q.code = out.Code().String()
+	return out
 }
 
 // admit finds out who asks, and whether they may.
@@ -85,11 +92,16 @@ func (s *Service) admit(ctx context.Context, procedure string, h http.Header) er
 		return err
 	}
 	q.caller = c
-	if p.action != "" && !c.role.May(p.action) {
-		return problem.New(problem.Denied, "your role (%s) does not allow to %s", c.role, words(p.action)).
-			WithHint("ask an owner or an admin of the account")
+	return p.admits(c.role)
+}
+
+// admits refuses a role that may not.
+func (p permission) admits(r account.Role) error {
+	if p.action == "" || r.May(p.action) {
+		return nil
 	}
-	return nil
+	return problem.New(problem.Denied, "your role (%s) does not allow to %s", r, words(p.action)).
+		WithHint("ask an owner or an admin of the account")
 }
 
 // authenticate presents the session to the database, which alone knows whose it is.

@@ -1,7 +1,6 @@
 package api
 
 import (
-	"strconv"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -13,14 +12,14 @@ type metrics struct {
 	requests *prometheus.CounterVec
 	seconds  *prometheus.HistogramVec
 	signIns  *prometheus.CounterVec
-	opened   prometheus.Counter
+	opened   *prometheus.CounterVec
 }
 
 func newMetrics(r prometheus.Registerer) (*metrics, error) {
 	m := &metrics{
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "imago_api_requests_total", Help: "Requests by RPC and HTTP status.",
-		}, []string{"rpc", "status"}),
+			Name: "imago_api_requests_total", Help: "Requests by RPC and Connect code (ok where there is none; the HTTP status of what is no RPC).",
+		}, []string{"rpc", "code"}),
 		seconds: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "imago_api_request_seconds", Help: "Time to answer, by RPC.",
 			Buckets: []float64{.005, .01, .025, .05, .1, .25, .5, 1, 2.5, 5, 10, 30},
@@ -28,9 +27,9 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 		signIns: prometheus.NewCounterVec(prometheus.CounterOpts{
 			Name: "imago_api_sign_ins_total", Help: "Codes exchanged, by outcome.",
 		}, []string{"outcome"}),
-		opened: prometheus.NewCounter(prometheus.CounterOpts{
-			Name: "imago_api_snapshots_opened_total", Help: "Snapshots opened for a member to browse or compare: alarm on a surge.",
-		}),
+		opened: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "imago_api_opened_total", Help: "Directory data opened for a member: alarm on a surge. What: snapshot, restore, finding.",
+		}, []string{"what"}),
 	}
 	for _, c := range []prometheus.Collector{m.requests, m.seconds, m.signIns, m.opened} {
 		if err := r.Register(c); err != nil {
@@ -40,7 +39,7 @@ func newMetrics(r prometheus.Registerer) (*metrics, error) {
 	return m, nil
 }
 
-func (m *metrics) request(rpc string, status int, took time.Duration) {
-	m.requests.WithLabelValues(rpc, strconv.Itoa(status)).Inc()
+func (m *metrics) request(rpc, code string, took time.Duration) {
+	m.requests.WithLabelValues(rpc, code).Inc()
 	m.seconds.WithLabelValues(rpc).Observe(took.Seconds())
 }

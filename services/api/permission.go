@@ -38,6 +38,8 @@ var permissions = map[string]permission{
 
 	rpc.ConnectionServiceCreateConnectionProcedure: may(account.EditConnection),
 	rpc.ConnectionServiceSetCredentialProcedure:    may(account.EditConnection),
+	rpc.ConnectionServiceReplaceKeyProcedure:       may(account.EditConnection),
+	rpc.ConnectionServiceUpdateConnectionProcedure: may(account.EditConnection),
 	rpc.ConnectionServiceCheckConnectionProcedure:  may(account.EditConnection),
 	rpc.ConnectionServiceDeleteConnectionProcedure: may(account.DeleteConnection),
 	rpc.ConnectionServiceSetScheduleProcedure:      may(account.EditConnection),
@@ -54,8 +56,9 @@ var permissions = map[string]permission{
 
 	// A list of findings leaves the directory's data out for those who may not open
 	// snapshots; one finding, and a plan, are nothing but that.
-	rpc.DriftServiceListFindingsProcedure: may(account.ViewAccount),
-	rpc.DriftServiceGetFindingProcedure:   may(account.OpenSnapshot),
+	rpc.DriftServiceListFindingsProcedure:   may(account.ViewAccount),
+	rpc.DriftServiceGetFindingProcedure:     may(account.OpenSnapshot),
+	rpc.DriftServiceResolveFindingProcedure: may(account.ResolveFinding),
 
 	rpc.RestoreServicePlanRestoreProcedure:    may(account.PlanRestore),
 	rpc.RestoreServiceGetRestoreProcedure:     may(account.OpenSnapshot),

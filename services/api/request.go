@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"time"
 
@@ -27,8 +28,9 @@ type request struct {
 	ip        string
 	procedure string // "" until the RPC is known
 	caller    caller
-	err       error // what the handler answered, if it is internal
-	cause     error // of an outage, or of a refusal by a neighbour: the answer does not tell it
+	code      string // the Connect code of what the RPC answered; "" until it refuses
+	err       error  // what the handler answered, if it is internal
+	cause     error  // of an outage, or of a refusal by a neighbour: the answer does not tell it
 }
 
 // caller is a signed-in member, as the database knows them by their session.
@@ -94,9 +96,9 @@ func (s *Service) report(r *http.Request, q *request, status int, took time.Dura
 	if q.procedure == "" {
 		q.procedure = "none"
 	}
-	s.metrics.request(q.procedure, status, took)
+	s.metrics.request(q.procedure, q.outcome(status), took)
 	attrs := []slog.Attr{
-		slog.String("request", q.id), slog.String("rpc", q.procedure), slog.Int("status", status),
+		slog.String("request", q.id), slog.String("rpc", q.procedure), slog.Int("status", status), slog.String("code", q.outcome(status)),
 		slog.Duration("took", took), slog.String("account", string(q.caller.account)),
 	}
 	level := slog.LevelInfo
@@ -109,6 +111,18 @@ func (s *Service) report(r *http.Request, q *request, status int, took time.Dura
 		attrs = append(attrs, slog.Any("cause", q.cause))
 	}
 	s.log.LogAttrs(r.Context(), level, "request", attrs...)
+}
+
+// outcome is how a request ended: the Connect code of an RPC, or ok, whatever it is sent
+// as (a stream that fails has begun with 200). What never became an RPC has its status.
+func (q *request) outcome(status int) string {
+	switch {
+	case q.code != "":
+		return q.code
+	case status < http.StatusBadRequest:
+		return "ok"
+	}
+	return strconv.Itoa(status)
 }
 
 // statusWriter remembers the status of an answer.

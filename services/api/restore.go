@@ -7,6 +7,7 @@ import (
 
 	"connectrpc.com/connect"
 	"github.com/google/uuid"
+	"google.golang.org/protobuf/proto"
 
 	"imago/pkg/account"
 	"imago/pkg/envelope"
@@ -38,6 +39,10 @@ func (s *Service) restores() restoreService { return restoreService{s} }
 func (s restoreService) PlanRestore(ctx context.Context, r *connect.Request[imagov1.PlanRestoreRequest]) (*connect.Response[imagov1.PlanRestoreResponse], error) {
 	if err := s.checkSelection(r.Msg.GetSelection()); err != nil {
 		return nil, err
+	}
+	// By now "latest" may be another snapshot, and no snapshot is opened twice for one plan.
+	if answered, err := replay[imagov1.PlanRestoreResponse](ctx, s.Service, r); answered != nil || err != nil {
+		return answered, err
 	}
 	row, err := s.find(ctx, r.Msg.GetSnapshotId(), r.Msg.GetConnectionId())
 	if err != nil {
@@ -167,11 +172,21 @@ func (s restoreService) holder(ctx context.Context, ring *envelope.Keyring, row 
 	return snapshots.Snapshot{}, nil
 }
 
-// resolve turns what a person wrote (a key, or type:label) into keys of the snapshot.
+// resolve turns what a person wrote (a key, or type:name) into keys of the snapshot.
 func (n *names) resolve(ctx context.Context, field string, written []string) ([]resource.Key, error) {
+	var wanted []called
+	for _, text := range written {
+		if t, name, ok := labelled(text, n.catalog); ok {
+			wanted = append(wanted, called{t, name})
+		}
+	}
+	named, err := n.find(ctx, wanted)
+	if err != nil {
+		return nil, err
+	}
 	var out []resource.Key
 	for _, text := range written {
-		key, err := n.resolveOne(ctx, field, text)
+		key, err := n.resolveOne(ctx, field, text, named)
 		if err != nil {
 			return nil, err
 		}
@@ -180,7 +195,7 @@ func (n *names) resolve(ctx context.Context, field string, written []string) ([]
 	return out, nil
 }
 
-func (n *names) resolveOne(ctx context.Context, field, text string) (resource.Key, error) {
+func (n *names) resolveOne(ctx context.Context, field, text string, named map[called][]resource.Key) (resource.Key, error) {
 	t, label, ok := labelled(text, n.catalog)
 	if !ok {
 		key, err := valid.Key(field, text, n.catalog)
@@ -192,10 +207,8 @@ func (n *names) resolveOne(ctx context.Context, field, text string) (resource.Ke
 		}
 		return key, nil
 	}
-	found, err := n.byLabel(ctx, t, label)
+	found := named[called{t, label}.folded()]
 	switch {
-	case err != nil:
-		return resource.Key{}, err
 	case len(found) == 0:
 		p := problem.New(problem.NotFound, "the snapshot holds no %s called %q", title(n.catalog, t), label).
 			WithHint("%s", hintAt(n.snap.Manifest(), resource.Key{Type: t}))
@@ -224,7 +237,7 @@ func (s restoreService) GetRestore(ctx context.Context, r *connect.Request[imago
 	if err != nil {
 		return nil, err
 	}
-	out, _, err := s.get(ctx, id)
+	out, err := s.get(ctx, id, false)
 	if err != nil {
 		return nil, err
 	}
@@ -289,6 +302,9 @@ func (s restoreService) ApplyRestore(ctx context.Context, r *connect.Request[ima
 		if err := canWrite(ctx, w.Tx, row.ConnectionID); err != nil {
 			return nil, err
 		}
+		if err := restores.Free(ctx, w.Tx, row.ConnectionID, id); err != nil {
+			return nil, err
+		}
 		out, err := w.restore(ctx, id)
 		if err != nil {
 			return nil, err
@@ -334,10 +350,30 @@ func (s restoreService) WatchRestore(ctx context.Context, r *connect.Request[ima
 	if err != nil {
 		return err
 	}
-	return watch(ctx, s.Service, func() (*imagov1.WatchRestoreResponse, bool, error) {
-		out, state, err := s.get(ctx, id)
-		return &imagov1.WatchRestoreResponse{Restore: out}, rests(state), err
-	}, to)
+	shown := false // that somebody looks at the plan is written down once
+	look := func() (*imagov1.Restore, bool, error) {
+		out, err := s.get(ctx, id, shown)
+		shown = shown || out.GetPlan() != nil
+		return out, rests(restores.State(out.GetState())), err
+	}
+	return watch(ctx, s.Service, look, func(last, now *imagov1.Restore) error { return to.Send(turn(last, now)) })
+}
+
+// turn is a restore for somebody who has seen it as it was before: without the plan that
+// they know, but for the steps that are not as they were.
+func turn(last, now *imagov1.Restore) *imagov1.WatchRestoreResponse {
+	if last.GetPlan() == nil || last.GetPlanDigest() != now.GetPlanDigest() {
+		return &imagov1.WatchRestoreResponse{Restore: now}
+	}
+	out := &imagov1.WatchRestoreResponse{Restore: proto.CloneOf(now)}
+	out.Restore.Plan = nil
+	before := last.GetPlan().GetSteps() // of one plan, so they stand in the same places
+	for i, s := range now.GetPlan().GetSteps() {
+		if !proto.Equal(s, before[i]) {
+			out.Progress = append(out.Progress, &imagov1.StepProgress{N: s.GetN(), State: s.GetState(), Problem: s.GetProblem(), NewId: s.GetNewId()})
+		}
+	}
+	return out
 }
 
 // rests reports whether a restore goes on only when somebody does something.
@@ -349,19 +385,26 @@ func rests(s restores.State) bool {
 	return s.Ended()
 }
 
-// get reads a restore with its plan and its journal.
-func (s restoreService) get(ctx context.Context, id string) (*imagov1.Restore, restores.State, error) {
+// get reads a restore with its plan and its journal, which are directory data; again: it
+// goes on with an earlier look.
+func (s restoreService) get(ctx context.Context, id string, again bool) (*imagov1.Restore, error) {
 	ring, err := s.keyring(ctx)
 	if err != nil {
-		return nil, "", err
+		return nil, err
 	}
 	var out *imagov1.Restore
 	err = s.read(ctx, func(tx *postgres.Tx) (err error) {
 		w := &work{tx, s.Service, ring, requestOf(ctx)}
-		out, err = w.restore(ctx, id)
-		return in("restore_id", restoresHint, err)
+		if out, err = w.restore(ctx, id); err != nil {
+			return in("restore_id", restoresHint, err)
+		}
+		if again || out.GetPlan() == nil {
+			return nil
+		}
+		s.metrics.opened.WithLabelValues("restore").Inc()
+		return w.record(ctx, "open_restore", "restore", id, "")
 	})
-	return out, restores.State(out.GetState()), err
+	return out, err
 }
 
 // restore reads a restore in the change's own transaction.

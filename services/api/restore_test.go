@@ -1,13 +1,18 @@
 package api
 
 import (
+	"context"
+	"fmt"
+	"iter"
 	"strings"
 	"testing"
 	"time"
 
 	"connectrpc.com/connect"
 	"github.com/google/go-cmp/cmp"
+	"github.com/prometheus/client_golang/prometheus"
 	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/testing/protocmp"
 
 	"imago/pkg/account"
 	"imago/pkg/diff"
@@ -133,7 +138,7 @@ func TestARestoreGoesItsWay(t *testing.T) {
 	if pr := problemOf(t, err, connect.CodeFailedPrecondition); !strings.Contains(pr.GetWhat(), "cannot be cancelled") {
 		t.Errorf("cancelling what is being written: %v", pr)
 	}
-	if diff := cmp.Diff([]string{"apply_restore", "approve_restore", "plan_restore", "open_snapshot"}, w.activityOf(p)); diff != "" {
+	if diff := cmp.Diff([]string{"open_restore", "apply_restore", "approve_restore", "plan_restore", "open_snapshot"}, w.activityOf(p)); diff != "" {
 		t.Error(diff)
 	}
 	w.verifyChain(p)
@@ -323,5 +328,230 @@ func TestFindingsShowTheDirectoryOnlyToThoseWhoMayOpenIt(t *testing.T) {
 	}
 	if text := list.Msg.String(); strings.Contains(text, "Finance") || strings.Contains(text, "eve@") || strings.Contains(text, "203.0.113.9") || !strings.Contains(text, "deleted_group") {
 		t.Errorf("a viewer sees %s", text)
+	}
+}
+
+// TestWatchRestoreTellsThePlanOnce: what a step costs to tell does not grow with the plan.
+func TestWatchRestoreTellsThePlanOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Config{})
+	p := w.owner()
+	id := w.approved(p, w.db.Connection(t, p.account))
+	w.exec(`update restores set apply_requested_at = now() where id = $1`, id)
+	s, err := p.restores.WatchRestore(patient(t), req(&imagov1.WatchRestoreRequest{RestoreId: id}))
+	if err != nil || !s.Receive() || len(s.Msg().GetRestore().GetPlan().GetSteps()) != 2 || len(s.Msg().GetProgress()) != 0 {
+		t.Fatalf("at first: %v, %v; want the plan", s.Msg(), err)
+	}
+	w.carriedOut(p, id)
+	if !s.Receive() {
+		t.Fatal(s.Err())
+	}
+	m := s.Msg()
+	want := []*imagov1.StepProgress{{N: 1, State: "done", NewId: "00g9"}, {N: 2, State: "begun"}}
+	if diff := cmp.Diff(want, m.GetProgress(), protocmp.Transform()); diff != "" || m.GetRestore().GetPlan() != nil || m.GetRestore().GetStepsDone() != 1 {
+		t.Errorf("then: %v; want what has changed (-want +got): %s", m, diff)
+	}
+	if err := s.Close(); err != nil {
+		t.Error(err)
+	}
+	if n := w.count(`select count(*) from activity_logs where account_id = $1 and action = 'open_restore'`, p.account); n != 1 {
+		t.Errorf("%d looks stand in the activity log, want 1", n)
+	}
+}
+
+// TestAStreamEndsWithWhatLetItIn: a member who loses the role, or signs out, sees no more.
+func TestAStreamEndsWithWhatLetItIn(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Config{})
+	owner := w.owner()
+	c := w.db.Connection(t, owner.account)
+	id := w.approved(owner, c)
+	for name, c := range map[string]struct {
+		sql  string
+		code connect.Code
+	}{
+		"the role":    {`update members set role = 'viewer' where user_id = $1`, connect.CodePermissionDenied},
+		"the session": {`update sessions set revoked_at = now() where user_id = $1`, connect.CodeUnauthenticated},
+	} {
+		p := w.member(owner, account.Operator)
+		s, err := p.restores.WatchRestore(patient(t), req(&imagov1.WatchRestoreRequest{RestoreId: id}))
+		if err != nil || !s.Receive() {
+			t.Fatal(err, s.Err())
+		}
+		w.exec(c.sql, p.user)
+		for s.Receive() {
+		}
+		if connect.CodeOf(s.Err()) != c.code {
+			t.Errorf("without %s: %v, want %v", name, s.Err(), c.code)
+		}
+	}
+	if text := w.metric("imago_api_requests_total"); !strings.Contains(text, `code="permission_denied" rpc="/imago.v1.RestoreService/WatchRestore" 1`) ||
+		!strings.Contains(text, `code="unauthenticated" rpc="/imago.v1.RestoreService/WatchRestore" 1`) {
+		t.Errorf("failed streams are counted as\n%s", text)
+	}
+}
+
+func TestASessionHasSoManyStreams(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Config{})
+	p := w.owner()
+	id := w.approved(p, w.db.Connection(t, p.account))
+	ctx := patient(t)
+	watch := func(p *person) *connect.ServerStreamForClient[imagov1.WatchRestoreResponse] {
+		t.Helper()
+		s, err := p.restores.WatchRestore(ctx, req(&imagov1.WatchRestoreRequest{RestoreId: id}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	for range maxStreams {
+		if s := watch(p); !s.Receive() {
+			t.Fatal(s.Err())
+		}
+	}
+	over := watch(p)
+	if over.Receive() {
+		t.Error("one more is served")
+	}
+	if pr := problemOf(t, over.Err(), connect.CodeResourceExhausted); pr.GetHint() == "" {
+		t.Errorf("got %v", pr)
+	}
+	if s := watch(w.session(p)); !s.Receive() {
+		t.Errorf("another session: %v", s.Err())
+	}
+	w.exec(`update restores set state = 'cancelled', ended_at = now() where id = $1`, id) // ends them all
+	for deadline := time.Now().Add(time.Minute); ; {
+		if s := watch(p); s.Receive() {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("the places of streams that ended are not free")
+		}
+	}
+}
+
+// TestPlanningIsAnsweredOnce: the snapshots that were taken meanwhile change nothing.
+func TestPlanningIsAnsweredOnce(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Config{})
+	p := w.owner()
+	c := w.db.Connection(t, p.account)
+	w.take(p, c, acme)
+	plan := func() (*connect.Response[imagov1.PlanRestoreResponse], error) {
+		return p.restores.PlanRestore(t.Context(), keyed(&imagov1.PlanRestoreRequest{SnapshotId: "latest", ConnectionId: string(c), Selection: &imagov1.Selection{Keys: []string{"group:finance"}}}, "k"))
+	}
+	first, err := plan()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.take(p, c, acme[1:2]) // without it
+	again, err := plan()
+	if err != nil || !proto.Equal(first.Msg, again.Msg) {
+		t.Errorf("again: %v, %v; want the first answer", again, err)
+	}
+	if diff := cmp.Diff([]string{"plan_restore", "open_snapshot"}, w.activityOf(p)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestManyNamesTakeOneWalk counts how often a type is read to find what people named.
+func TestManyNamesTakeOneWalk(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Config{})
+	p := w.owner()
+	var org []thing
+	var keys []string
+	for i := range 300 {
+		org = append(org, thing{fmt.Sprintf("user/00u%03d", i), fmt.Sprintf(`{"id":"00u%03d","profile":{"login":"u%d@acme.test","displayName":"User %d"}}`, i, i, i)})
+		keys = append(keys, []string{fmt.Sprintf("user:U%d@acme.test", i), fmt.Sprintf("user:user %d", i)}[i%2])
+	}
+	row, err := w.api.find(w.as(p), w.take(p, w.db.Connection(t, p.account), org), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	snap, err := w.api.open(w.as(p), p.ring, row, opening{action: "open_snapshot"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	counting := &counted{opened: snap}
+	found, err := newNames(w.api.Provider.Catalog(), counting).resolve(t.Context(), "selection.keys", keys)
+	if err != nil || counting.walks != 1 {
+		t.Errorf("%d walks, %v", counting.walks, err)
+	}
+	for i, k := range found {
+		if want := fmt.Sprintf("00u%03d", i); k.ID != want {
+			t.Errorf("%s is %s, want %s", keys[i], k.ID, want)
+		}
+	}
+}
+
+// counted counts how often a snapshot's types are read through.
+type counted struct {
+	opened
+	walks int
+}
+
+func (c *counted) Walk(ctx context.Context, t resource.Type) iter.Seq2[resource.Resource, error] {
+	c.walks++
+	return c.opened.Walk(ctx, t)
+}
+
+// as is the context of a request of somebody who is signed in.
+func (w *world) as(p *person) context.Context {
+	return context.WithValue(w.t.Context(), requestKey{}, &request{id: nobodys, caller: caller{account: p.account, user: p.user, role: account.Owner, proof: p.proof}})
+}
+
+// metric shows a metric, a line for each of its labels.
+func (w *world) metric(name string) string {
+	w.t.Helper()
+	var out strings.Builder
+	families, err := w.api.Metrics.(*prometheus.Registry).Gather()
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	for _, f := range families {
+		for _, m := range f.GetMetric() {
+			if f.GetName() != name {
+				continue
+			}
+			for _, l := range m.GetLabel() {
+				fmt.Fprintf(&out, "%s=%q ", l.GetName(), l.GetValue())
+			}
+			fmt.Fprintln(&out, m.GetCounter().GetValue())
+		}
+	}
+	return out.String()
+}
+
+func TestLooksAtAFindingAreWrittenDown(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Config{})
+	p := w.owner()
+	c := w.db.Connection(t, p.account)
+	id := w.finding(p, c)
+	open := func() int64 {
+		t.Helper()
+		res, err := p.connections.GetConnection(t.Context(), req(&imagov1.GetConnectionRequest{ConnectionId: string(c)}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return res.Msg.GetConnection().GetOpenFindings()
+	}
+	if open() != 1 {
+		t.Errorf("%d are open, want 1", open())
+	}
+	if _, err := p.drift.GetFinding(t.Context(), req(&imagov1.GetFindingRequest{FindingId: id})); err != nil {
+		t.Fatal(err)
+	}
+	res, err := p.drift.ResolveFinding(t.Context(), req(&imagov1.ResolveFindingRequest{FindingId: id}))
+	if err != nil || res.Msg.GetFinding().GetState() != "resolved" || open() != 0 {
+		t.Errorf("resolved: %v, %v, %d open", res, err, open())
+	}
+	if diff := cmp.Diff([]string{"resolve_finding", "open_finding"}, w.activityOf(p)); diff != "" {
+		t.Error(diff)
+	}
+	if text := w.metric("imago_api_opened_total"); text != "what=\"finding\" 1\n" {
+		t.Errorf("counted: %s", text)
 	}
 }

@@ -73,7 +73,10 @@ func (s signIn) RequestCode(ctx context.Context, r *connect.Request[imagov1.Requ
 	var attempt signin.Attempt
 	err = s.DB.As(ctx, postgres.Nobody, func(tx *postgres.Tx) (err error) {
 		attempt, err = signin.Begin(ctx, tx, email, hash(client), place)
-		return err
+		if err != nil || s.config.SignUp == SignUpOpen {
+			return err
+		}
+		return signin.MembersOnly(ctx, tx, s.config.SignUp == SignUpFirst)
 	})
 	if problem.Is(err, problem.OverLimit) {
 		if failed := s.noteThrottle(ctx, email); failed != nil {
@@ -230,8 +233,8 @@ func (s signIn) mayMake(ctx context.Context, tx *postgres.Tx, o signin.Opening) 
 }
 
 func uninvited() error {
-	return problem.New(problem.Denied, "nobody has invited this address to an account").
-		WithHint("ask an owner or an admin of your account to invite it")
+	return problem.New(problem.Denied, "this address has no account, and this installation makes no more of them").
+		WithHint("sign in with the address that has one, or ask whoever runs the installation")
 }
 
 // welcome writes the sign-in down and tells who is signed in.

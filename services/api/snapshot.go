@@ -153,18 +153,22 @@ func (s snapshotService) WatchSnapshot(ctx context.Context, r *connect.Request[i
 	if err != nil {
 		return err
 	}
-	return watch(ctx, s.Service, func() (*imagov1.WatchSnapshotResponse, bool, error) {
+	look := func() (*imagov1.Snapshot, bool, error) {
 		snap, err := s.find(ctx, id, "")
-		return &imagov1.WatchSnapshotResponse{Snapshot: s.shape(snap)}, snap.State.Ended(), err
-	}, to)
+		return s.shape(snap), snap.State.Ended(), err
+	}
+	return watch(ctx, s.Service, look, func(_, now *imagov1.Snapshot) error {
+		return to.Send(&imagov1.WatchSnapshotResponse{Snapshot: now})
+	})
 }
 
 // heartbeat is how often a stream sends what has not changed, so that neither side
 // waits for one that is gone.
 const heartbeat = 15 * time.Second
 
-// watch sends what look sees whenever it changes, until nothing more will happen.
-func watch[T any](ctx context.Context, s *Service, look func() (*T, bool, error), to *connect.ServerStream[T]) error {
+// watch sends what look sees whenever it changes, until nothing more will happen. send is
+// told what was sent before; nil at first.
+func watch[T any](ctx context.Context, s *Service, look func() (*T, bool, error), send func(last, now *T) error) error {
 	var last *T
 	var sent time.Time
 	tick := time.NewTicker(s.config.Poll)
@@ -176,7 +180,7 @@ func watch[T any](ctx context.Context, s *Service, look func() (*T, bool, error)
 			return err
 		}
 		if last == nil || at.Sub(sent) >= heartbeat || !proto.Equal(message(last), message(now)) {
-			if err := to.Send(now); err != nil {
+			if err := send(last, now); err != nil {
 				return err
 			}
 			last, sent = now, at
@@ -310,7 +314,7 @@ func (s *Service) open(ctx context.Context, ring *envelope.Keyring, row snapshot
 		return nil, problem.New(problem.Conflict, "the snapshot is %s, so there is nothing to open", row.State).
 			WithHint("choose one that is complete, or wait for this one")
 	}
-	s.metrics.opened.Inc()
+	s.metrics.opened.WithLabelValues("snapshot").Inc()
 	if !why.again {
 		err := s.read(ctx, func(tx *postgres.Tx) error {
 			w := &work{tx, s, ring, requestOf(ctx)}

@@ -20,14 +20,27 @@ import (
 	"imago/pkg/postgres/signin"
 	"imago/pkg/problem"
 	"imago/services/api/internal/page"
+	"imago/services/api/internal/wire"
 )
 
 // idempotencyHeader names a request, so that sending it again changes nothing more.
 const idempotencyHeader = "Idempotency-Key"
 
-// read runs a look at the caller's rows.
+// read runs a look at the caller's rows, if they are still signed in and may do what they
+// ask for: a stream looks often, and people lose their roles.
 func (s *Service) read(ctx context.Context, fn func(*postgres.Tx) error) error {
-	return s.DB.As(ctx, requestOf(ctx).caller.proof, fn)
+	q, in := requestOf(ctx), false
+	err := s.DB.As(ctx, q.caller.proof, func(tx *postgres.Tx) error {
+		in = true
+		if err := permissions[q.procedure].admits(tx.Role()); err != nil {
+			return err
+		}
+		return fn(tx)
+	})
+	if !in && problem.Is(err, problem.Denied) {
+		return wire.NoSession()
+	}
+	return err
 }
 
 // keyring opens the keyring of the caller's account; call it outside of transactions.
@@ -56,8 +69,9 @@ func change[Req, Res any](ctx context.Context, s *Service, r *connect.Request[Re
 	if err != nil {
 		return nil, err
 	}
-	res := new(Res)
+	var res *Res
 	err = s.read(ctx, func(tx *postgres.Tx) error {
+		res = new(Res) // a transaction that lost a race runs again
 		w := &work{tx, s, ring, requestOf(ctx)}
 		answered, err := w.answered(ctx, asked, message(res))
 		if err != nil || answered {
@@ -75,8 +89,8 @@ func change[Req, Res any](ctx context.Context, s *Service, r *connect.Request[Re
 }
 
 // replay is the answer that a request had before under its idempotency key; nil if it
-// had none. It is for an RPC that asks a neighbour before its change, so that the same
-// request gets the same answer though the neighbour is away by then.
+// had none. It is for an RPC that asks or looks elsewhere before its change, so that the
+// same request gets the same answer though what it found there is another by then.
 func replay[Res, Req any](ctx context.Context, s *Service, r *connect.Request[Req]) (*connect.Response[Res], error) {
 	asked, err := identify(r)
 	if err != nil || asked.Key == "" {

@@ -51,6 +51,8 @@ type Connection struct {
 	// Why the org's log cannot be read.
 	FollowProblem *Problem               `protobuf:"bytes,16,opt,name=follow_problem,json=followProblem,proto3" json:"follow_problem,omitempty"`
 	CreatedAt     *timestamppb.Timestamp `protobuf:"bytes,17,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
+	// How many of the drift monitor's findings nobody has settled.
+	OpenFindings  int64 `protobuf:"varint,18,opt,name=open_findings,json=openFindings,proto3" json:"open_findings,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -202,6 +204,13 @@ func (x *Connection) GetCreatedAt() *timestamppb.Timestamp {
 		return x.CreatedAt
 	}
 	return nil
+}
+
+func (x *Connection) GetOpenFindings() int64 {
+	if x != nil {
+		return x.OpenFindings
+	}
+	return 0
 }
 
 // TypeAccess says whether one type can be read and, if not, what it would take.
@@ -668,6 +677,218 @@ func (x *SetCredentialResponse) GetConnection() *Connection {
 	return nil
 }
 
+type ReplaceKeyRequest struct {
+	state        protoimpl.MessageState `protogen:"open.v1"`
+	ConnectionId string                 `protobuf:"bytes,1,opt,name=connection_id,json=connectionId,proto3" json:"connection_id,omitempty"`
+	// "read" or "write".
+	Purpose       string `protobuf:"bytes,2,opt,name=purpose,proto3" json:"purpose,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReplaceKeyRequest) Reset() {
+	*x = ReplaceKeyRequest{}
+	mi := &file_imago_v1_connection_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReplaceKeyRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReplaceKeyRequest) ProtoMessage() {}
+
+func (x *ReplaceKeyRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_imago_v1_connection_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReplaceKeyRequest.ProtoReflect.Descriptor instead.
+func (*ReplaceKeyRequest) Descriptor() ([]byte, []int) {
+	return file_imago_v1_connection_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *ReplaceKeyRequest) GetConnectionId() string {
+	if x != nil {
+		return x.ConnectionId
+	}
+	return ""
+}
+
+func (x *ReplaceKeyRequest) GetPurpose() string {
+	if x != nil {
+		return x.Purpose
+	}
+	return ""
+}
+
+type ReplaceKeyResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Connection    *Connection            `protobuf:"bytes,1,opt,name=connection,proto3" json:"connection,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ReplaceKeyResponse) Reset() {
+	*x = ReplaceKeyResponse{}
+	mi := &file_imago_v1_connection_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ReplaceKeyResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ReplaceKeyResponse) ProtoMessage() {}
+
+func (x *ReplaceKeyResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_imago_v1_connection_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ReplaceKeyResponse.ProtoReflect.Descriptor instead.
+func (*ReplaceKeyResponse) Descriptor() ([]byte, []int) {
+	return file_imago_v1_connection_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *ReplaceKeyResponse) GetConnection() *Connection {
+	if x != nil {
+		return x.Connection
+	}
+	return nil
+}
+
+// What is absent stays as it is.
+type UpdateConnectionRequest struct {
+	state        protoimpl.MessageState `protogen:"open.v1"`
+	ConnectionId string                 `protobuf:"bytes,1,opt,name=connection_id,json=connectionId,proto3" json:"connection_id,omitempty"`
+	Name         string                 `protobuf:"bytes,2,opt,name=name,proto3" json:"name,omitempty"`
+	// Over 0 up to 1.
+	RateShare float64 `protobuf:"fixed64,3,opt,name=rate_share,json=rateShare,proto3" json:"rate_share,omitempty"`
+	// From 2 to 3600.
+	FollowSeconds int32 `protobuf:"varint,4,opt,name=follow_seconds,json=followSeconds,proto3" json:"follow_seconds,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateConnectionRequest) Reset() {
+	*x = UpdateConnectionRequest{}
+	mi := &file_imago_v1_connection_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateConnectionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateConnectionRequest) ProtoMessage() {}
+
+func (x *UpdateConnectionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_imago_v1_connection_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateConnectionRequest.ProtoReflect.Descriptor instead.
+func (*UpdateConnectionRequest) Descriptor() ([]byte, []int) {
+	return file_imago_v1_connection_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *UpdateConnectionRequest) GetConnectionId() string {
+	if x != nil {
+		return x.ConnectionId
+	}
+	return ""
+}
+
+func (x *UpdateConnectionRequest) GetName() string {
+	if x != nil {
+		return x.Name
+	}
+	return ""
+}
+
+func (x *UpdateConnectionRequest) GetRateShare() float64 {
+	if x != nil {
+		return x.RateShare
+	}
+	return 0
+}
+
+func (x *UpdateConnectionRequest) GetFollowSeconds() int32 {
+	if x != nil {
+		return x.FollowSeconds
+	}
+	return 0
+}
+
+type UpdateConnectionResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Connection    *Connection            `protobuf:"bytes,1,opt,name=connection,proto3" json:"connection,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UpdateConnectionResponse) Reset() {
+	*x = UpdateConnectionResponse{}
+	mi := &file_imago_v1_connection_proto_msgTypes[11]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UpdateConnectionResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UpdateConnectionResponse) ProtoMessage() {}
+
+func (x *UpdateConnectionResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_imago_v1_connection_proto_msgTypes[11]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UpdateConnectionResponse.ProtoReflect.Descriptor instead.
+func (*UpdateConnectionResponse) Descriptor() ([]byte, []int) {
+	return file_imago_v1_connection_proto_rawDescGZIP(), []int{11}
+}
+
+func (x *UpdateConnectionResponse) GetConnection() *Connection {
+	if x != nil {
+		return x.Connection
+	}
+	return nil
+}
+
 type CheckConnectionRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	ConnectionId  string                 `protobuf:"bytes,1,opt,name=connection_id,json=connectionId,proto3" json:"connection_id,omitempty"`
@@ -677,7 +898,7 @@ type CheckConnectionRequest struct {
 
 func (x *CheckConnectionRequest) Reset() {
 	*x = CheckConnectionRequest{}
-	mi := &file_imago_v1_connection_proto_msgTypes[8]
+	mi := &file_imago_v1_connection_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -689,7 +910,7 @@ func (x *CheckConnectionRequest) String() string {
 func (*CheckConnectionRequest) ProtoMessage() {}
 
 func (x *CheckConnectionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_connection_proto_msgTypes[8]
+	mi := &file_imago_v1_connection_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -702,7 +923,7 @@ func (x *CheckConnectionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckConnectionRequest.ProtoReflect.Descriptor instead.
 func (*CheckConnectionRequest) Descriptor() ([]byte, []int) {
-	return file_imago_v1_connection_proto_rawDescGZIP(), []int{8}
+	return file_imago_v1_connection_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *CheckConnectionRequest) GetConnectionId() string {
@@ -721,7 +942,7 @@ type CheckConnectionResponse struct {
 
 func (x *CheckConnectionResponse) Reset() {
 	*x = CheckConnectionResponse{}
-	mi := &file_imago_v1_connection_proto_msgTypes[9]
+	mi := &file_imago_v1_connection_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -733,7 +954,7 @@ func (x *CheckConnectionResponse) String() string {
 func (*CheckConnectionResponse) ProtoMessage() {}
 
 func (x *CheckConnectionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_connection_proto_msgTypes[9]
+	mi := &file_imago_v1_connection_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -746,7 +967,7 @@ func (x *CheckConnectionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckConnectionResponse.ProtoReflect.Descriptor instead.
 func (*CheckConnectionResponse) Descriptor() ([]byte, []int) {
-	return file_imago_v1_connection_proto_rawDescGZIP(), []int{9}
+	return file_imago_v1_connection_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *CheckConnectionResponse) GetConnection() *Connection {
@@ -765,7 +986,7 @@ type GetConnectionRequest struct {
 
 func (x *GetConnectionRequest) Reset() {
 	*x = GetConnectionRequest{}
-	mi := &file_imago_v1_connection_proto_msgTypes[10]
+	mi := &file_imago_v1_connection_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -777,7 +998,7 @@ func (x *GetConnectionRequest) String() string {
 func (*GetConnectionRequest) ProtoMessage() {}
 
 func (x *GetConnectionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_connection_proto_msgTypes[10]
+	mi := &file_imago_v1_connection_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -790,7 +1011,7 @@ func (x *GetConnectionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetConnectionRequest.ProtoReflect.Descriptor instead.
 func (*GetConnectionRequest) Descriptor() ([]byte, []int) {
-	return file_imago_v1_connection_proto_rawDescGZIP(), []int{10}
+	return file_imago_v1_connection_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *GetConnectionRequest) GetConnectionId() string {
@@ -809,7 +1030,7 @@ type GetConnectionResponse struct {
 
 func (x *GetConnectionResponse) Reset() {
 	*x = GetConnectionResponse{}
-	mi := &file_imago_v1_connection_proto_msgTypes[11]
+	mi := &file_imago_v1_connection_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -821,7 +1042,7 @@ func (x *GetConnectionResponse) String() string {
 func (*GetConnectionResponse) ProtoMessage() {}
 
 func (x *GetConnectionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_connection_proto_msgTypes[11]
+	mi := &file_imago_v1_connection_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -834,7 +1055,7 @@ func (x *GetConnectionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetConnectionResponse.ProtoReflect.Descriptor instead.
 func (*GetConnectionResponse) Descriptor() ([]byte, []int) {
-	return file_imago_v1_connection_proto_rawDescGZIP(), []int{11}
+	return file_imago_v1_connection_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *GetConnectionResponse) GetConnection() *Connection {
@@ -854,7 +1075,7 @@ type ListConnectionsRequest struct {
 
 func (x *ListConnectionsRequest) Reset() {
 	*x = ListConnectionsRequest{}
-	mi := &file_imago_v1_connection_proto_msgTypes[12]
+	mi := &file_imago_v1_connection_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -866,7 +1087,7 @@ func (x *ListConnectionsRequest) String() string {
 func (*ListConnectionsRequest) ProtoMessage() {}
 
 func (x *ListConnectionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_connection_proto_msgTypes[12]
+	mi := &file_imago_v1_connection_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -879,7 +1100,7 @@ func (x *ListConnectionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListConnectionsRequest.ProtoReflect.Descriptor instead.
 func (*ListConnectionsRequest) Descriptor() ([]byte, []int) {
-	return file_imago_v1_connection_proto_rawDescGZIP(), []int{12}
+	return file_imago_v1_connection_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ListConnectionsRequest) GetPageSize() int32 {
@@ -906,7 +1127,7 @@ type ListConnectionsResponse struct {
 
 func (x *ListConnectionsResponse) Reset() {
 	*x = ListConnectionsResponse{}
-	mi := &file_imago_v1_connection_proto_msgTypes[13]
+	mi := &file_imago_v1_connection_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -918,7 +1139,7 @@ func (x *ListConnectionsResponse) String() string {
 func (*ListConnectionsResponse) ProtoMessage() {}
 
 func (x *ListConnectionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_connection_proto_msgTypes[13]
+	mi := &file_imago_v1_connection_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -931,7 +1152,7 @@ func (x *ListConnectionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListConnectionsResponse.ProtoReflect.Descriptor instead.
 func (*ListConnectionsResponse) Descriptor() ([]byte, []int) {
-	return file_imago_v1_connection_proto_rawDescGZIP(), []int{13}
+	return file_imago_v1_connection_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ListConnectionsResponse) GetConnections() []*Connection {
@@ -957,7 +1178,7 @@ type DeleteConnectionRequest struct {
 
 func (x *DeleteConnectionRequest) Reset() {
 	*x = DeleteConnectionRequest{}
-	mi := &file_imago_v1_connection_proto_msgTypes[14]
+	mi := &file_imago_v1_connection_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -969,7 +1190,7 @@ func (x *DeleteConnectionRequest) String() string {
 func (*DeleteConnectionRequest) ProtoMessage() {}
 
 func (x *DeleteConnectionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_connection_proto_msgTypes[14]
+	mi := &file_imago_v1_connection_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -982,7 +1203,7 @@ func (x *DeleteConnectionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteConnectionRequest.ProtoReflect.Descriptor instead.
 func (*DeleteConnectionRequest) Descriptor() ([]byte, []int) {
-	return file_imago_v1_connection_proto_rawDescGZIP(), []int{14}
+	return file_imago_v1_connection_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *DeleteConnectionRequest) GetConnectionId() string {
@@ -1000,7 +1221,7 @@ type DeleteConnectionResponse struct {
 
 func (x *DeleteConnectionResponse) Reset() {
 	*x = DeleteConnectionResponse{}
-	mi := &file_imago_v1_connection_proto_msgTypes[15]
+	mi := &file_imago_v1_connection_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1012,7 +1233,7 @@ func (x *DeleteConnectionResponse) String() string {
 func (*DeleteConnectionResponse) ProtoMessage() {}
 
 func (x *DeleteConnectionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_connection_proto_msgTypes[15]
+	mi := &file_imago_v1_connection_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1025,7 +1246,7 @@ func (x *DeleteConnectionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteConnectionResponse.ProtoReflect.Descriptor instead.
 func (*DeleteConnectionResponse) Descriptor() ([]byte, []int) {
-	return file_imago_v1_connection_proto_rawDescGZIP(), []int{15}
+	return file_imago_v1_connection_proto_rawDescGZIP(), []int{19}
 }
 
 type SetScheduleRequest struct {
@@ -1040,7 +1261,7 @@ type SetScheduleRequest struct {
 
 func (x *SetScheduleRequest) Reset() {
 	*x = SetScheduleRequest{}
-	mi := &file_imago_v1_connection_proto_msgTypes[16]
+	mi := &file_imago_v1_connection_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1052,7 +1273,7 @@ func (x *SetScheduleRequest) String() string {
 func (*SetScheduleRequest) ProtoMessage() {}
 
 func (x *SetScheduleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_connection_proto_msgTypes[16]
+	mi := &file_imago_v1_connection_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1065,7 +1286,7 @@ func (x *SetScheduleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetScheduleRequest.ProtoReflect.Descriptor instead.
 func (*SetScheduleRequest) Descriptor() ([]byte, []int) {
-	return file_imago_v1_connection_proto_rawDescGZIP(), []int{16}
+	return file_imago_v1_connection_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *SetScheduleRequest) GetConnectionId() string {
@@ -1105,7 +1326,7 @@ type SetScheduleResponse struct {
 
 func (x *SetScheduleResponse) Reset() {
 	*x = SetScheduleResponse{}
-	mi := &file_imago_v1_connection_proto_msgTypes[17]
+	mi := &file_imago_v1_connection_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1117,7 +1338,7 @@ func (x *SetScheduleResponse) String() string {
 func (*SetScheduleResponse) ProtoMessage() {}
 
 func (x *SetScheduleResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_connection_proto_msgTypes[17]
+	mi := &file_imago_v1_connection_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1130,7 +1351,7 @@ func (x *SetScheduleResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetScheduleResponse.ProtoReflect.Descriptor instead.
 func (*SetScheduleResponse) Descriptor() ([]byte, []int) {
-	return file_imago_v1_connection_proto_rawDescGZIP(), []int{17}
+	return file_imago_v1_connection_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *SetScheduleResponse) GetSchedule() *Schedule {
@@ -1144,7 +1365,7 @@ var File_imago_v1_connection_proto protoreflect.FileDescriptor
 
 const file_imago_v1_connection_proto_rawDesc = "" +
 	"\n" +
-	"\x19imago/v1/connection.proto\x12\bimago.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16imago/v1/problem.proto\"\xa0\x05\n" +
+	"\x19imago/v1/connection.proto\x12\bimago.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16imago/v1/problem.proto\"\xc5\x05\n" +
 	"\n" +
 	"Connection\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
@@ -1168,7 +1389,8 @@ const file_imago_v1_connection_proto_rawDesc = "" +
 	"followedAt\x128\n" +
 	"\x0efollow_problem\x18\x10 \x01(\v2\x11.imago.v1.ProblemR\rfollowProblem\x129\n" +
 	"\n" +
-	"created_at\x18\x11 \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\"\x9a\x01\n" +
+	"created_at\x18\x11 \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x12#\n" +
+	"\ropen_findings\x18\x12 \x01(\x03R\fopenFindings\"\x9a\x01\n" +
 	"\n" +
 	"TypeAccess\x12\x12\n" +
 	"\x04type\x18\x01 \x01(\tR\x04type\x12\x14\n" +
@@ -1209,6 +1431,23 @@ const file_imago_v1_connection_proto_rawDesc = "" +
 	"\x15SetCredentialResponse\x124\n" +
 	"\n" +
 	"connection\x18\x01 \x01(\v2\x14.imago.v1.ConnectionR\n" +
+	"connection\"R\n" +
+	"\x11ReplaceKeyRequest\x12#\n" +
+	"\rconnection_id\x18\x01 \x01(\tR\fconnectionId\x12\x18\n" +
+	"\apurpose\x18\x02 \x01(\tR\apurpose\"J\n" +
+	"\x12ReplaceKeyResponse\x124\n" +
+	"\n" +
+	"connection\x18\x01 \x01(\v2\x14.imago.v1.ConnectionR\n" +
+	"connection\"\x98\x01\n" +
+	"\x17UpdateConnectionRequest\x12#\n" +
+	"\rconnection_id\x18\x01 \x01(\tR\fconnectionId\x12\x12\n" +
+	"\x04name\x18\x02 \x01(\tR\x04name\x12\x1d\n" +
+	"\n" +
+	"rate_share\x18\x03 \x01(\x01R\trateShare\x12%\n" +
+	"\x0efollow_seconds\x18\x04 \x01(\x05R\rfollowSeconds\"P\n" +
+	"\x18UpdateConnectionResponse\x124\n" +
+	"\n" +
+	"connection\x18\x01 \x01(\v2\x14.imago.v1.ConnectionR\n" +
 	"connection\"=\n" +
 	"\x16CheckConnectionRequest\x12#\n" +
 	"\rconnection_id\x18\x01 \x01(\tR\fconnectionId\"O\n" +
@@ -1238,10 +1477,13 @@ const file_imago_v1_connection_proto_rawDesc = "" +
 	"\ttime_zone\x18\x03 \x01(\tR\btimeZone\x12\x18\n" +
 	"\aenabled\x18\x04 \x01(\bR\aenabled\"E\n" +
 	"\x13SetScheduleResponse\x12.\n" +
-	"\bschedule\x18\x01 \x01(\v2\x12.imago.v1.ScheduleR\bschedule2\x9c\a\n" +
+	"\bschedule\x18\x01 \x01(\v2\x12.imago.v1.ScheduleR\bschedule2\xbb\t\n" +
 	"\x11ConnectionService\x12u\n" +
 	"\x10CreateConnection\x12!.imago.v1.CreateConnectionRequest\x1a\".imago.v1.CreateConnectionResponse\"\x1a\x82\xd3\xe4\x93\x02\x14:\x01*\"\x0f/v1/connections\x12\x92\x01\n" +
-	"\rSetCredential\x12\x1e.imago.v1.SetCredentialRequest\x1a\x1f.imago.v1.SetCredentialResponse\"@\x82\xd3\xe4\x93\x02::\x01*\x1a5/v1/connections/{connection_id}/credentials/{purpose}\x12\x88\x01\n" +
+	"\rSetCredential\x12\x1e.imago.v1.SetCredentialRequest\x1a\x1f.imago.v1.SetCredentialResponse\"@\x82\xd3\xe4\x93\x02::\x01*\x1a5/v1/connections/{connection_id}/credentials/{purpose}\x12\x94\x01\n" +
+	"\n" +
+	"ReplaceKey\x12\x1b.imago.v1.ReplaceKeyRequest\x1a\x1c.imago.v1.ReplaceKeyResponse\"K\x82\xd3\xe4\x93\x02E:\x01*\"@/v1/connections/{connection_id}/credentials/{purpose}:replaceKey\x12\x85\x01\n" +
+	"\x10UpdateConnection\x12!.imago.v1.UpdateConnectionRequest\x1a\".imago.v1.UpdateConnectionResponse\"*\x82\xd3\xe4\x93\x02$:\x01*2\x1f/v1/connections/{connection_id}\x12\x88\x01\n" +
 	"\x0fCheckConnection\x12 .imago.v1.CheckConnectionRequest\x1a!.imago.v1.CheckConnectionResponse\"0\x82\xd3\xe4\x93\x02*:\x01*\"%/v1/connections/{connection_id}:check\x12y\n" +
 	"\rGetConnection\x12\x1e.imago.v1.GetConnectionRequest\x1a\x1f.imago.v1.GetConnectionResponse\"'\x82\xd3\xe4\x93\x02!\x12\x1f/v1/connections/{connection_id}\x12o\n" +
 	"\x0fListConnections\x12 .imago.v1.ListConnectionsRequest\x1a!.imago.v1.ListConnectionsResponse\"\x17\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/connections\x12\x82\x01\n" +
@@ -1260,7 +1502,7 @@ func file_imago_v1_connection_proto_rawDescGZIP() []byte {
 	return file_imago_v1_connection_proto_rawDescData
 }
 
-var file_imago_v1_connection_proto_msgTypes = make([]protoimpl.MessageInfo, 18)
+var file_imago_v1_connection_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_imago_v1_connection_proto_goTypes = []any{
 	(*Connection)(nil),               // 0: imago.v1.Connection
 	(*TypeAccess)(nil),               // 1: imago.v1.TypeAccess
@@ -1270,54 +1512,64 @@ var file_imago_v1_connection_proto_goTypes = []any{
 	(*CreateConnectionResponse)(nil), // 5: imago.v1.CreateConnectionResponse
 	(*SetCredentialRequest)(nil),     // 6: imago.v1.SetCredentialRequest
 	(*SetCredentialResponse)(nil),    // 7: imago.v1.SetCredentialResponse
-	(*CheckConnectionRequest)(nil),   // 8: imago.v1.CheckConnectionRequest
-	(*CheckConnectionResponse)(nil),  // 9: imago.v1.CheckConnectionResponse
-	(*GetConnectionRequest)(nil),     // 10: imago.v1.GetConnectionRequest
-	(*GetConnectionResponse)(nil),    // 11: imago.v1.GetConnectionResponse
-	(*ListConnectionsRequest)(nil),   // 12: imago.v1.ListConnectionsRequest
-	(*ListConnectionsResponse)(nil),  // 13: imago.v1.ListConnectionsResponse
-	(*DeleteConnectionRequest)(nil),  // 14: imago.v1.DeleteConnectionRequest
-	(*DeleteConnectionResponse)(nil), // 15: imago.v1.DeleteConnectionResponse
-	(*SetScheduleRequest)(nil),       // 16: imago.v1.SetScheduleRequest
-	(*SetScheduleResponse)(nil),      // 17: imago.v1.SetScheduleResponse
-	(*Problem)(nil),                  // 18: imago.v1.Problem
-	(*timestamppb.Timestamp)(nil),    // 19: google.protobuf.Timestamp
+	(*ReplaceKeyRequest)(nil),        // 8: imago.v1.ReplaceKeyRequest
+	(*ReplaceKeyResponse)(nil),       // 9: imago.v1.ReplaceKeyResponse
+	(*UpdateConnectionRequest)(nil),  // 10: imago.v1.UpdateConnectionRequest
+	(*UpdateConnectionResponse)(nil), // 11: imago.v1.UpdateConnectionResponse
+	(*CheckConnectionRequest)(nil),   // 12: imago.v1.CheckConnectionRequest
+	(*CheckConnectionResponse)(nil),  // 13: imago.v1.CheckConnectionResponse
+	(*GetConnectionRequest)(nil),     // 14: imago.v1.GetConnectionRequest
+	(*GetConnectionResponse)(nil),    // 15: imago.v1.GetConnectionResponse
+	(*ListConnectionsRequest)(nil),   // 16: imago.v1.ListConnectionsRequest
+	(*ListConnectionsResponse)(nil),  // 17: imago.v1.ListConnectionsResponse
+	(*DeleteConnectionRequest)(nil),  // 18: imago.v1.DeleteConnectionRequest
+	(*DeleteConnectionResponse)(nil), // 19: imago.v1.DeleteConnectionResponse
+	(*SetScheduleRequest)(nil),       // 20: imago.v1.SetScheduleRequest
+	(*SetScheduleResponse)(nil),      // 21: imago.v1.SetScheduleResponse
+	(*Problem)(nil),                  // 22: imago.v1.Problem
+	(*timestamppb.Timestamp)(nil),    // 23: google.protobuf.Timestamp
 }
 var file_imago_v1_connection_proto_depIdxs = []int32{
-	18, // 0: imago.v1.Connection.problem:type_name -> imago.v1.Problem
-	19, // 1: imago.v1.Connection.checked_at:type_name -> google.protobuf.Timestamp
+	22, // 0: imago.v1.Connection.problem:type_name -> imago.v1.Problem
+	23, // 1: imago.v1.Connection.checked_at:type_name -> google.protobuf.Timestamp
 	1,  // 2: imago.v1.Connection.access:type_name -> imago.v1.TypeAccess
 	3,  // 3: imago.v1.Connection.schedule:type_name -> imago.v1.Schedule
 	2,  // 4: imago.v1.Connection.credentials:type_name -> imago.v1.Credential
-	19, // 5: imago.v1.Connection.followed_at:type_name -> google.protobuf.Timestamp
-	18, // 6: imago.v1.Connection.follow_problem:type_name -> imago.v1.Problem
-	19, // 7: imago.v1.Connection.created_at:type_name -> google.protobuf.Timestamp
-	19, // 8: imago.v1.Schedule.next_run_at:type_name -> google.protobuf.Timestamp
+	23, // 5: imago.v1.Connection.followed_at:type_name -> google.protobuf.Timestamp
+	22, // 6: imago.v1.Connection.follow_problem:type_name -> imago.v1.Problem
+	23, // 7: imago.v1.Connection.created_at:type_name -> google.protobuf.Timestamp
+	23, // 8: imago.v1.Schedule.next_run_at:type_name -> google.protobuf.Timestamp
 	0,  // 9: imago.v1.CreateConnectionResponse.connection:type_name -> imago.v1.Connection
 	0,  // 10: imago.v1.SetCredentialResponse.connection:type_name -> imago.v1.Connection
-	0,  // 11: imago.v1.CheckConnectionResponse.connection:type_name -> imago.v1.Connection
-	0,  // 12: imago.v1.GetConnectionResponse.connection:type_name -> imago.v1.Connection
-	0,  // 13: imago.v1.ListConnectionsResponse.connections:type_name -> imago.v1.Connection
-	3,  // 14: imago.v1.SetScheduleResponse.schedule:type_name -> imago.v1.Schedule
-	4,  // 15: imago.v1.ConnectionService.CreateConnection:input_type -> imago.v1.CreateConnectionRequest
-	6,  // 16: imago.v1.ConnectionService.SetCredential:input_type -> imago.v1.SetCredentialRequest
-	8,  // 17: imago.v1.ConnectionService.CheckConnection:input_type -> imago.v1.CheckConnectionRequest
-	10, // 18: imago.v1.ConnectionService.GetConnection:input_type -> imago.v1.GetConnectionRequest
-	12, // 19: imago.v1.ConnectionService.ListConnections:input_type -> imago.v1.ListConnectionsRequest
-	14, // 20: imago.v1.ConnectionService.DeleteConnection:input_type -> imago.v1.DeleteConnectionRequest
-	16, // 21: imago.v1.ConnectionService.SetSchedule:input_type -> imago.v1.SetScheduleRequest
-	5,  // 22: imago.v1.ConnectionService.CreateConnection:output_type -> imago.v1.CreateConnectionResponse
-	7,  // 23: imago.v1.ConnectionService.SetCredential:output_type -> imago.v1.SetCredentialResponse
-	9,  // 24: imago.v1.ConnectionService.CheckConnection:output_type -> imago.v1.CheckConnectionResponse
-	11, // 25: imago.v1.ConnectionService.GetConnection:output_type -> imago.v1.GetConnectionResponse
-	13, // 26: imago.v1.ConnectionService.ListConnections:output_type -> imago.v1.ListConnectionsResponse
-	15, // 27: imago.v1.ConnectionService.DeleteConnection:output_type -> imago.v1.DeleteConnectionResponse
-	17, // 28: imago.v1.ConnectionService.SetSchedule:output_type -> imago.v1.SetScheduleResponse
-	22, // [22:29] is the sub-list for method output_type
-	15, // [15:22] is the sub-list for method input_type
-	15, // [15:15] is the sub-list for extension type_name
-	15, // [15:15] is the sub-list for extension extendee
-	0,  // [0:15] is the sub-list for field type_name
+	0,  // 11: imago.v1.ReplaceKeyResponse.connection:type_name -> imago.v1.Connection
+	0,  // 12: imago.v1.UpdateConnectionResponse.connection:type_name -> imago.v1.Connection
+	0,  // 13: imago.v1.CheckConnectionResponse.connection:type_name -> imago.v1.Connection
+	0,  // 14: imago.v1.GetConnectionResponse.connection:type_name -> imago.v1.Connection
+	0,  // 15: imago.v1.ListConnectionsResponse.connections:type_name -> imago.v1.Connection
+	3,  // 16: imago.v1.SetScheduleResponse.schedule:type_name -> imago.v1.Schedule
+	4,  // 17: imago.v1.ConnectionService.CreateConnection:input_type -> imago.v1.CreateConnectionRequest
+	6,  // 18: imago.v1.ConnectionService.SetCredential:input_type -> imago.v1.SetCredentialRequest
+	8,  // 19: imago.v1.ConnectionService.ReplaceKey:input_type -> imago.v1.ReplaceKeyRequest
+	10, // 20: imago.v1.ConnectionService.UpdateConnection:input_type -> imago.v1.UpdateConnectionRequest
+	12, // 21: imago.v1.ConnectionService.CheckConnection:input_type -> imago.v1.CheckConnectionRequest
+	14, // 22: imago.v1.ConnectionService.GetConnection:input_type -> imago.v1.GetConnectionRequest
+	16, // 23: imago.v1.ConnectionService.ListConnections:input_type -> imago.v1.ListConnectionsRequest
+	18, // 24: imago.v1.ConnectionService.DeleteConnection:input_type -> imago.v1.DeleteConnectionRequest
+	20, // 25: imago.v1.ConnectionService.SetSchedule:input_type -> imago.v1.SetScheduleRequest
+	5,  // 26: imago.v1.ConnectionService.CreateConnection:output_type -> imago.v1.CreateConnectionResponse
+	7,  // 27: imago.v1.ConnectionService.SetCredential:output_type -> imago.v1.SetCredentialResponse
+	9,  // 28: imago.v1.ConnectionService.ReplaceKey:output_type -> imago.v1.ReplaceKeyResponse
+	11, // 29: imago.v1.ConnectionService.UpdateConnection:output_type -> imago.v1.UpdateConnectionResponse
+	13, // 30: imago.v1.ConnectionService.CheckConnection:output_type -> imago.v1.CheckConnectionResponse
+	15, // 31: imago.v1.ConnectionService.GetConnection:output_type -> imago.v1.GetConnectionResponse
+	17, // 32: imago.v1.ConnectionService.ListConnections:output_type -> imago.v1.ListConnectionsResponse
+	19, // 33: imago.v1.ConnectionService.DeleteConnection:output_type -> imago.v1.DeleteConnectionResponse
+	21, // 34: imago.v1.ConnectionService.SetSchedule:output_type -> imago.v1.SetScheduleResponse
+	26, // [26:35] is the sub-list for method output_type
+	17, // [17:26] is the sub-list for method input_type
+	17, // [17:17] is the sub-list for extension type_name
+	17, // [17:17] is the sub-list for extension extendee
+	0,  // [0:17] is the sub-list for field type_name
 }
 
 func init() { file_imago_v1_connection_proto_init() }
@@ -1332,7 +1584,7 @@ func file_imago_v1_connection_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_imago_v1_connection_proto_rawDesc), len(file_imago_v1_connection_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   18,
+			NumMessages:   22,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

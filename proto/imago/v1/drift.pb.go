@@ -36,7 +36,7 @@ type Finding struct {
 	Change      *Change                `protobuf:"bytes,7,opt,name=change,proto3" json:"change,omitempty"`
 	Attribution *Attribution           `protobuf:"bytes,8,opt,name=attribution,proto3" json:"attribution,omitempty"`
 	FoundAt     *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=found_at,json=foundAt,proto3" json:"found_at,omitempty"`
-	// "open" for now.
+	// "open" or "resolved".
 	State string `protobuf:"bytes,10,opt,name=state,proto3" json:"state,omitempty"`
 	// Other things that happened with it.
 	Consequences []string `protobuf:"bytes,11,rep,name=consequences,proto3" json:"consequences,omitempty"`
@@ -486,6 +486,94 @@ func (x *GetFindingResponse) GetFinding() *Finding {
 	return nil
 }
 
+type ResolveFindingRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	FindingId     string                 `protobuf:"bytes,1,opt,name=finding_id,json=findingId,proto3" json:"finding_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResolveFindingRequest) Reset() {
+	*x = ResolveFindingRequest{}
+	mi := &file_imago_v1_drift_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResolveFindingRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResolveFindingRequest) ProtoMessage() {}
+
+func (x *ResolveFindingRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_imago_v1_drift_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResolveFindingRequest.ProtoReflect.Descriptor instead.
+func (*ResolveFindingRequest) Descriptor() ([]byte, []int) {
+	return file_imago_v1_drift_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *ResolveFindingRequest) GetFindingId() string {
+	if x != nil {
+		return x.FindingId
+	}
+	return ""
+}
+
+type ResolveFindingResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Finding       *Finding               `protobuf:"bytes,1,opt,name=finding,proto3" json:"finding,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ResolveFindingResponse) Reset() {
+	*x = ResolveFindingResponse{}
+	mi := &file_imago_v1_drift_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ResolveFindingResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ResolveFindingResponse) ProtoMessage() {}
+
+func (x *ResolveFindingResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_imago_v1_drift_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ResolveFindingResponse.ProtoReflect.Descriptor instead.
+func (*ResolveFindingResponse) Descriptor() ([]byte, []int) {
+	return file_imago_v1_drift_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *ResolveFindingResponse) GetFinding() *Finding {
+	if x != nil {
+		return x.Finding
+	}
+	return nil
+}
+
 var File_imago_v1_drift_proto protoreflect.FileDescriptor
 
 const file_imago_v1_drift_proto_rawDesc = "" +
@@ -533,11 +621,17 @@ const file_imago_v1_drift_proto_rawDesc = "" +
 	"\n" +
 	"finding_id\x18\x01 \x01(\tR\tfindingId\"A\n" +
 	"\x12GetFindingResponse\x12+\n" +
-	"\afinding\x18\x01 \x01(\v2\x11.imago.v1.FindingR\afinding2\xfb\x01\n" +
+	"\afinding\x18\x01 \x01(\v2\x11.imago.v1.FindingR\afinding\"6\n" +
+	"\x15ResolveFindingRequest\x12\x1d\n" +
+	"\n" +
+	"finding_id\x18\x01 \x01(\tR\tfindingId\"E\n" +
+	"\x16ResolveFindingResponse\x12+\n" +
+	"\afinding\x18\x01 \x01(\v2\x11.imago.v1.FindingR\afinding2\xff\x02\n" +
 	"\fDriftService\x12\x7f\n" +
 	"\fListFindings\x12\x1d.imago.v1.ListFindingsRequest\x1a\x1e.imago.v1.ListFindingsResponse\"0\x82\xd3\xe4\x93\x02*\x12(/v1/connections/{connection_id}/findings\x12j\n" +
 	"\n" +
-	"GetFinding\x12\x1b.imago.v1.GetFindingRequest\x1a\x1c.imago.v1.GetFindingResponse\"!\x82\xd3\xe4\x93\x02\x1b\x12\x19/v1/findings/{finding_id}B\x1eZ\x1cimago/proto/imago/v1;imagov1b\x06proto3"
+	"GetFinding\x12\x1b.imago.v1.GetFindingRequest\x1a\x1c.imago.v1.GetFindingResponse\"!\x82\xd3\xe4\x93\x02\x1b\x12\x19/v1/findings/{finding_id}\x12\x81\x01\n" +
+	"\x0eResolveFinding\x12\x1f.imago.v1.ResolveFindingRequest\x1a .imago.v1.ResolveFindingResponse\",\x82\xd3\xe4\x93\x02&:\x01*\"!/v1/findings/{finding_id}:resolveB\x1eZ\x1cimago/proto/imago/v1;imagov1b\x06proto3"
 
 var (
 	file_imago_v1_drift_proto_rawDescOnce sync.Once
@@ -551,33 +645,38 @@ func file_imago_v1_drift_proto_rawDescGZIP() []byte {
 	return file_imago_v1_drift_proto_rawDescData
 }
 
-var file_imago_v1_drift_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
+var file_imago_v1_drift_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
 var file_imago_v1_drift_proto_goTypes = []any{
-	(*Finding)(nil),               // 0: imago.v1.Finding
-	(*Attribution)(nil),           // 1: imago.v1.Attribution
-	(*ListFindingsRequest)(nil),   // 2: imago.v1.ListFindingsRequest
-	(*ListFindingsResponse)(nil),  // 3: imago.v1.ListFindingsResponse
-	(*GetFindingRequest)(nil),     // 4: imago.v1.GetFindingRequest
-	(*GetFindingResponse)(nil),    // 5: imago.v1.GetFindingResponse
-	(*Change)(nil),                // 6: imago.v1.Change
-	(*timestamppb.Timestamp)(nil), // 7: google.protobuf.Timestamp
+	(*Finding)(nil),                // 0: imago.v1.Finding
+	(*Attribution)(nil),            // 1: imago.v1.Attribution
+	(*ListFindingsRequest)(nil),    // 2: imago.v1.ListFindingsRequest
+	(*ListFindingsResponse)(nil),   // 3: imago.v1.ListFindingsResponse
+	(*GetFindingRequest)(nil),      // 4: imago.v1.GetFindingRequest
+	(*GetFindingResponse)(nil),     // 5: imago.v1.GetFindingResponse
+	(*ResolveFindingRequest)(nil),  // 6: imago.v1.ResolveFindingRequest
+	(*ResolveFindingResponse)(nil), // 7: imago.v1.ResolveFindingResponse
+	(*Change)(nil),                 // 8: imago.v1.Change
+	(*timestamppb.Timestamp)(nil),  // 9: google.protobuf.Timestamp
 }
 var file_imago_v1_drift_proto_depIdxs = []int32{
-	6, // 0: imago.v1.Finding.change:type_name -> imago.v1.Change
-	1, // 1: imago.v1.Finding.attribution:type_name -> imago.v1.Attribution
-	7, // 2: imago.v1.Finding.found_at:type_name -> google.protobuf.Timestamp
-	7, // 3: imago.v1.Attribution.time:type_name -> google.protobuf.Timestamp
-	0, // 4: imago.v1.ListFindingsResponse.findings:type_name -> imago.v1.Finding
-	0, // 5: imago.v1.GetFindingResponse.finding:type_name -> imago.v1.Finding
-	2, // 6: imago.v1.DriftService.ListFindings:input_type -> imago.v1.ListFindingsRequest
-	4, // 7: imago.v1.DriftService.GetFinding:input_type -> imago.v1.GetFindingRequest
-	3, // 8: imago.v1.DriftService.ListFindings:output_type -> imago.v1.ListFindingsResponse
-	5, // 9: imago.v1.DriftService.GetFinding:output_type -> imago.v1.GetFindingResponse
-	8, // [8:10] is the sub-list for method output_type
-	6, // [6:8] is the sub-list for method input_type
-	6, // [6:6] is the sub-list for extension type_name
-	6, // [6:6] is the sub-list for extension extendee
-	0, // [0:6] is the sub-list for field type_name
+	8,  // 0: imago.v1.Finding.change:type_name -> imago.v1.Change
+	1,  // 1: imago.v1.Finding.attribution:type_name -> imago.v1.Attribution
+	9,  // 2: imago.v1.Finding.found_at:type_name -> google.protobuf.Timestamp
+	9,  // 3: imago.v1.Attribution.time:type_name -> google.protobuf.Timestamp
+	0,  // 4: imago.v1.ListFindingsResponse.findings:type_name -> imago.v1.Finding
+	0,  // 5: imago.v1.GetFindingResponse.finding:type_name -> imago.v1.Finding
+	0,  // 6: imago.v1.ResolveFindingResponse.finding:type_name -> imago.v1.Finding
+	2,  // 7: imago.v1.DriftService.ListFindings:input_type -> imago.v1.ListFindingsRequest
+	4,  // 8: imago.v1.DriftService.GetFinding:input_type -> imago.v1.GetFindingRequest
+	6,  // 9: imago.v1.DriftService.ResolveFinding:input_type -> imago.v1.ResolveFindingRequest
+	3,  // 10: imago.v1.DriftService.ListFindings:output_type -> imago.v1.ListFindingsResponse
+	5,  // 11: imago.v1.DriftService.GetFinding:output_type -> imago.v1.GetFindingResponse
+	7,  // 12: imago.v1.DriftService.ResolveFinding:output_type -> imago.v1.ResolveFindingResponse
+	10, // [10:13] is the sub-list for method output_type
+	7,  // [7:10] is the sub-list for method input_type
+	7,  // [7:7] is the sub-list for extension type_name
+	7,  // [7:7] is the sub-list for extension extendee
+	0,  // [0:7] is the sub-list for field type_name
 }
 
 func init() { file_imago_v1_drift_proto_init() }
@@ -592,7 +691,7 @@ func file_imago_v1_drift_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_imago_v1_drift_proto_rawDesc), len(file_imago_v1_drift_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   6,
+			NumMessages:   8,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -1248,8 +1248,12 @@ func (x *WatchRestoreRequest) GetRestoreId() string {
 }
 
 type WatchRestoreResponse struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Restore       *Restore               `protobuf:"bytes,1,opt,name=restore,proto3" json:"restore,omitempty"`
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Its plan stands in the first message that could have it; what of it changes after
+	// that stands in progress.
+	Restore *Restore `protobuf:"bytes,1,opt,name=restore,proto3" json:"restore,omitempty"`
+	// The steps that are not as the messages before told.
+	Progress      []*StepProgress `protobuf:"bytes,2,rep,name=progress,proto3" json:"progress,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1289,6 +1293,82 @@ func (x *WatchRestoreResponse) GetRestore() *Restore {
 		return x.Restore
 	}
 	return nil
+}
+
+func (x *WatchRestoreResponse) GetProgress() []*StepProgress {
+	if x != nil {
+		return x.Progress
+	}
+	return nil
+}
+
+// StepProgress is how far a step of the plan is: its fields as a Step has them.
+type StepProgress struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	N             int32                  `protobuf:"varint,1,opt,name=n,proto3" json:"n,omitempty"`
+	State         string                 `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`
+	Problem       string                 `protobuf:"bytes,3,opt,name=problem,proto3" json:"problem,omitempty"`
+	NewId         string                 `protobuf:"bytes,4,opt,name=new_id,json=newId,proto3" json:"new_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *StepProgress) Reset() {
+	*x = StepProgress{}
+	mi := &file_imago_v1_restore_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *StepProgress) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*StepProgress) ProtoMessage() {}
+
+func (x *StepProgress) ProtoReflect() protoreflect.Message {
+	mi := &file_imago_v1_restore_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use StepProgress.ProtoReflect.Descriptor instead.
+func (*StepProgress) Descriptor() ([]byte, []int) {
+	return file_imago_v1_restore_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *StepProgress) GetN() int32 {
+	if x != nil {
+		return x.N
+	}
+	return 0
+}
+
+func (x *StepProgress) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *StepProgress) GetProblem() string {
+	if x != nil {
+		return x.Problem
+	}
+	return ""
+}
+
+func (x *StepProgress) GetNewId() string {
+	if x != nil {
+		return x.NewId
+	}
+	return ""
 }
 
 var File_imago_v1_restore_proto protoreflect.FileDescriptor
@@ -1398,9 +1478,15 @@ const file_imago_v1_restore_proto_rawDesc = "" +
 	"\arestore\x18\x01 \x01(\v2\x11.imago.v1.RestoreR\arestore\"4\n" +
 	"\x13WatchRestoreRequest\x12\x1d\n" +
 	"\n" +
-	"restore_id\x18\x01 \x01(\tR\trestoreId\"C\n" +
+	"restore_id\x18\x01 \x01(\tR\trestoreId\"w\n" +
 	"\x14WatchRestoreResponse\x12+\n" +
-	"\arestore\x18\x01 \x01(\v2\x11.imago.v1.RestoreR\arestore2\xcb\x06\n" +
+	"\arestore\x18\x01 \x01(\v2\x11.imago.v1.RestoreR\arestore\x122\n" +
+	"\bprogress\x18\x02 \x03(\v2\x16.imago.v1.StepProgressR\bprogress\"c\n" +
+	"\fStepProgress\x12\f\n" +
+	"\x01n\x18\x01 \x01(\x05R\x01n\x12\x14\n" +
+	"\x05state\x18\x02 \x01(\tR\x05state\x12\x18\n" +
+	"\aproblem\x18\x03 \x01(\tR\aproblem\x12\x15\n" +
+	"\x06new_id\x18\x04 \x01(\tR\x05newId2\xcb\x06\n" +
 	"\x0eRestoreService\x12{\n" +
 	"\vPlanRestore\x12\x1c.imago.v1.PlanRestoreRequest\x1a\x1d.imago.v1.PlanRestoreResponse\"/\x82\xd3\xe4\x93\x02):\x01*\"$/v1/snapshots/{snapshot_id}/restores\x12j\n" +
 	"\n" +
@@ -1423,7 +1509,7 @@ func file_imago_v1_restore_proto_rawDescGZIP() []byte {
 	return file_imago_v1_restore_proto_rawDescData
 }
 
-var file_imago_v1_restore_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_imago_v1_restore_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
 var file_imago_v1_restore_proto_goTypes = []any{
 	(*Restore)(nil),                // 0: imago.v1.Restore
 	(*Plan)(nil),                   // 1: imago.v1.Plan
@@ -1445,26 +1531,27 @@ var file_imago_v1_restore_proto_goTypes = []any{
 	(*CancelRestoreResponse)(nil),  // 17: imago.v1.CancelRestoreResponse
 	(*WatchRestoreRequest)(nil),    // 18: imago.v1.WatchRestoreRequest
 	(*WatchRestoreResponse)(nil),   // 19: imago.v1.WatchRestoreResponse
-	nil,                            // 20: imago.v1.Receipt.IdsEntry
-	(*Problem)(nil),                // 21: imago.v1.Problem
-	(*timestamppb.Timestamp)(nil),  // 22: google.protobuf.Timestamp
-	(*Field)(nil),                  // 23: imago.v1.Field
-	(*Change)(nil),                 // 24: imago.v1.Change
+	(*StepProgress)(nil),           // 20: imago.v1.StepProgress
+	nil,                            // 21: imago.v1.Receipt.IdsEntry
+	(*Problem)(nil),                // 22: imago.v1.Problem
+	(*timestamppb.Timestamp)(nil),  // 23: google.protobuf.Timestamp
+	(*Field)(nil),                  // 24: imago.v1.Field
+	(*Change)(nil),                 // 25: imago.v1.Change
 }
 var file_imago_v1_restore_proto_depIdxs = []int32{
-	21, // 0: imago.v1.Restore.problem:type_name -> imago.v1.Problem
+	22, // 0: imago.v1.Restore.problem:type_name -> imago.v1.Problem
 	1,  // 1: imago.v1.Restore.plan:type_name -> imago.v1.Plan
-	22, // 2: imago.v1.Restore.approved_at:type_name -> google.protobuf.Timestamp
-	22, // 3: imago.v1.Restore.created_at:type_name -> google.protobuf.Timestamp
-	22, // 4: imago.v1.Restore.window_opened_at:type_name -> google.protobuf.Timestamp
-	22, // 5: imago.v1.Restore.window_closed_at:type_name -> google.protobuf.Timestamp
-	22, // 6: imago.v1.Restore.ended_at:type_name -> google.protobuf.Timestamp
+	23, // 2: imago.v1.Restore.approved_at:type_name -> google.protobuf.Timestamp
+	23, // 3: imago.v1.Restore.created_at:type_name -> google.protobuf.Timestamp
+	23, // 4: imago.v1.Restore.window_opened_at:type_name -> google.protobuf.Timestamp
+	23, // 5: imago.v1.Restore.window_closed_at:type_name -> google.protobuf.Timestamp
+	23, // 6: imago.v1.Restore.ended_at:type_name -> google.protobuf.Timestamp
 	4,  // 7: imago.v1.Restore.receipt:type_name -> imago.v1.Receipt
 	2,  // 8: imago.v1.Plan.steps:type_name -> imago.v1.Step
 	3,  // 9: imago.v1.Plan.left_out:type_name -> imago.v1.LeftOut
-	23, // 10: imago.v1.Step.fields:type_name -> imago.v1.Field
-	24, // 11: imago.v1.Receipt.differences:type_name -> imago.v1.Change
-	20, // 12: imago.v1.Receipt.ids:type_name -> imago.v1.Receipt.IdsEntry
+	24, // 10: imago.v1.Step.fields:type_name -> imago.v1.Field
+	25, // 11: imago.v1.Receipt.differences:type_name -> imago.v1.Change
+	21, // 12: imago.v1.Receipt.ids:type_name -> imago.v1.Receipt.IdsEntry
 	5,  // 13: imago.v1.PlanRestoreRequest.selection:type_name -> imago.v1.Selection
 	0,  // 14: imago.v1.PlanRestoreResponse.restore:type_name -> imago.v1.Restore
 	0,  // 15: imago.v1.GetRestoreResponse.restore:type_name -> imago.v1.Restore
@@ -1473,25 +1560,26 @@ var file_imago_v1_restore_proto_depIdxs = []int32{
 	0,  // 18: imago.v1.ApplyRestoreResponse.restore:type_name -> imago.v1.Restore
 	0,  // 19: imago.v1.CancelRestoreResponse.restore:type_name -> imago.v1.Restore
 	0,  // 20: imago.v1.WatchRestoreResponse.restore:type_name -> imago.v1.Restore
-	6,  // 21: imago.v1.RestoreService.PlanRestore:input_type -> imago.v1.PlanRestoreRequest
-	8,  // 22: imago.v1.RestoreService.GetRestore:input_type -> imago.v1.GetRestoreRequest
-	10, // 23: imago.v1.RestoreService.ListRestores:input_type -> imago.v1.ListRestoresRequest
-	12, // 24: imago.v1.RestoreService.ApproveRestore:input_type -> imago.v1.ApproveRestoreRequest
-	14, // 25: imago.v1.RestoreService.ApplyRestore:input_type -> imago.v1.ApplyRestoreRequest
-	16, // 26: imago.v1.RestoreService.CancelRestore:input_type -> imago.v1.CancelRestoreRequest
-	18, // 27: imago.v1.RestoreService.WatchRestore:input_type -> imago.v1.WatchRestoreRequest
-	7,  // 28: imago.v1.RestoreService.PlanRestore:output_type -> imago.v1.PlanRestoreResponse
-	9,  // 29: imago.v1.RestoreService.GetRestore:output_type -> imago.v1.GetRestoreResponse
-	11, // 30: imago.v1.RestoreService.ListRestores:output_type -> imago.v1.ListRestoresResponse
-	13, // 31: imago.v1.RestoreService.ApproveRestore:output_type -> imago.v1.ApproveRestoreResponse
-	15, // 32: imago.v1.RestoreService.ApplyRestore:output_type -> imago.v1.ApplyRestoreResponse
-	17, // 33: imago.v1.RestoreService.CancelRestore:output_type -> imago.v1.CancelRestoreResponse
-	19, // 34: imago.v1.RestoreService.WatchRestore:output_type -> imago.v1.WatchRestoreResponse
-	28, // [28:35] is the sub-list for method output_type
-	21, // [21:28] is the sub-list for method input_type
-	21, // [21:21] is the sub-list for extension type_name
-	21, // [21:21] is the sub-list for extension extendee
-	0,  // [0:21] is the sub-list for field type_name
+	20, // 21: imago.v1.WatchRestoreResponse.progress:type_name -> imago.v1.StepProgress
+	6,  // 22: imago.v1.RestoreService.PlanRestore:input_type -> imago.v1.PlanRestoreRequest
+	8,  // 23: imago.v1.RestoreService.GetRestore:input_type -> imago.v1.GetRestoreRequest
+	10, // 24: imago.v1.RestoreService.ListRestores:input_type -> imago.v1.ListRestoresRequest
+	12, // 25: imago.v1.RestoreService.ApproveRestore:input_type -> imago.v1.ApproveRestoreRequest
+	14, // 26: imago.v1.RestoreService.ApplyRestore:input_type -> imago.v1.ApplyRestoreRequest
+	16, // 27: imago.v1.RestoreService.CancelRestore:input_type -> imago.v1.CancelRestoreRequest
+	18, // 28: imago.v1.RestoreService.WatchRestore:input_type -> imago.v1.WatchRestoreRequest
+	7,  // 29: imago.v1.RestoreService.PlanRestore:output_type -> imago.v1.PlanRestoreResponse
+	9,  // 30: imago.v1.RestoreService.GetRestore:output_type -> imago.v1.GetRestoreResponse
+	11, // 31: imago.v1.RestoreService.ListRestores:output_type -> imago.v1.ListRestoresResponse
+	13, // 32: imago.v1.RestoreService.ApproveRestore:output_type -> imago.v1.ApproveRestoreResponse
+	15, // 33: imago.v1.RestoreService.ApplyRestore:output_type -> imago.v1.ApplyRestoreResponse
+	17, // 34: imago.v1.RestoreService.CancelRestore:output_type -> imago.v1.CancelRestoreResponse
+	19, // 35: imago.v1.RestoreService.WatchRestore:output_type -> imago.v1.WatchRestoreResponse
+	29, // [29:36] is the sub-list for method output_type
+	22, // [22:29] is the sub-list for method input_type
+	22, // [22:22] is the sub-list for extension type_name
+	22, // [22:22] is the sub-list for extension extendee
+	0,  // [0:22] is the sub-list for field type_name
 }
 
 func init() { file_imago_v1_restore_proto_init() }
@@ -1507,7 +1595,7 @@ func file_imago_v1_restore_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_imago_v1_restore_proto_rawDesc), len(file_imago_v1_restore_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   21,
+			NumMessages:   22,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

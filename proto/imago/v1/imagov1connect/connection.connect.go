@@ -39,6 +39,12 @@ const (
 	// ConnectionServiceSetCredentialProcedure is the fully-qualified name of the ConnectionService's
 	// SetCredential RPC.
 	ConnectionServiceSetCredentialProcedure = "/imago.v1.ConnectionService/SetCredential"
+	// ConnectionServiceReplaceKeyProcedure is the fully-qualified name of the ConnectionService's
+	// ReplaceKey RPC.
+	ConnectionServiceReplaceKeyProcedure = "/imago.v1.ConnectionService/ReplaceKey"
+	// ConnectionServiceUpdateConnectionProcedure is the fully-qualified name of the ConnectionService's
+	// UpdateConnection RPC.
+	ConnectionServiceUpdateConnectionProcedure = "/imago.v1.ConnectionService/UpdateConnection"
 	// ConnectionServiceCheckConnectionProcedure is the fully-qualified name of the ConnectionService's
 	// CheckConnection RPC.
 	ConnectionServiceCheckConnectionProcedure = "/imago.v1.ConnectionService/CheckConnection"
@@ -65,6 +71,13 @@ type ConnectionServiceClient interface {
 	// SetCredential tells the client ID that the org gave to one of the service
 	// apps. For the read app, the connection is then checked by a worker.
 	SetCredential(context.Context, *connect.Request[v1.SetCredentialRequest]) (*connect.Response[v1.SetCredentialResponse], error)
+	// ReplaceKey makes a new key pair for one of the service apps, for one that was lost or
+	// that somebody else may have seen, and answers its public half. The org knows it when
+	// somebody has added it to the app there; a connection that was ready is failed until
+	// it is checked with the new key.
+	ReplaceKey(context.Context, *connect.Request[v1.ReplaceKeyRequest]) (*connect.Response[v1.ReplaceKeyResponse], error)
+	// UpdateConnection changes what a connection is called, and how it asks the org.
+	UpdateConnection(context.Context, *connect.Request[v1.UpdateConnectionRequest]) (*connect.Response[v1.UpdateConnectionResponse], error)
 	// CheckConnection asks a worker to test the read credential once more.
 	CheckConnection(context.Context, *connect.Request[v1.CheckConnectionRequest]) (*connect.Response[v1.CheckConnectionResponse], error)
 	GetConnection(context.Context, *connect.Request[v1.GetConnectionRequest]) (*connect.Response[v1.GetConnectionResponse], error)
@@ -97,6 +110,18 @@ func NewConnectionServiceClient(httpClient connect.HTTPClient, baseURL string, o
 			httpClient,
 			baseURL+ConnectionServiceSetCredentialProcedure,
 			connect.WithSchema(connectionServiceMethods.ByName("SetCredential")),
+			connect.WithClientOptions(opts...),
+		),
+		replaceKey: connect.NewClient[v1.ReplaceKeyRequest, v1.ReplaceKeyResponse](
+			httpClient,
+			baseURL+ConnectionServiceReplaceKeyProcedure,
+			connect.WithSchema(connectionServiceMethods.ByName("ReplaceKey")),
+			connect.WithClientOptions(opts...),
+		),
+		updateConnection: connect.NewClient[v1.UpdateConnectionRequest, v1.UpdateConnectionResponse](
+			httpClient,
+			baseURL+ConnectionServiceUpdateConnectionProcedure,
+			connect.WithSchema(connectionServiceMethods.ByName("UpdateConnection")),
 			connect.WithClientOptions(opts...),
 		),
 		checkConnection: connect.NewClient[v1.CheckConnectionRequest, v1.CheckConnectionResponse](
@@ -136,6 +161,8 @@ func NewConnectionServiceClient(httpClient connect.HTTPClient, baseURL string, o
 type connectionServiceClient struct {
 	createConnection *connect.Client[v1.CreateConnectionRequest, v1.CreateConnectionResponse]
 	setCredential    *connect.Client[v1.SetCredentialRequest, v1.SetCredentialResponse]
+	replaceKey       *connect.Client[v1.ReplaceKeyRequest, v1.ReplaceKeyResponse]
+	updateConnection *connect.Client[v1.UpdateConnectionRequest, v1.UpdateConnectionResponse]
 	checkConnection  *connect.Client[v1.CheckConnectionRequest, v1.CheckConnectionResponse]
 	getConnection    *connect.Client[v1.GetConnectionRequest, v1.GetConnectionResponse]
 	listConnections  *connect.Client[v1.ListConnectionsRequest, v1.ListConnectionsResponse]
@@ -151,6 +178,16 @@ func (c *connectionServiceClient) CreateConnection(ctx context.Context, req *con
 // SetCredential calls imago.v1.ConnectionService.SetCredential.
 func (c *connectionServiceClient) SetCredential(ctx context.Context, req *connect.Request[v1.SetCredentialRequest]) (*connect.Response[v1.SetCredentialResponse], error) {
 	return c.setCredential.CallUnary(ctx, req)
+}
+
+// ReplaceKey calls imago.v1.ConnectionService.ReplaceKey.
+func (c *connectionServiceClient) ReplaceKey(ctx context.Context, req *connect.Request[v1.ReplaceKeyRequest]) (*connect.Response[v1.ReplaceKeyResponse], error) {
+	return c.replaceKey.CallUnary(ctx, req)
+}
+
+// UpdateConnection calls imago.v1.ConnectionService.UpdateConnection.
+func (c *connectionServiceClient) UpdateConnection(ctx context.Context, req *connect.Request[v1.UpdateConnectionRequest]) (*connect.Response[v1.UpdateConnectionResponse], error) {
+	return c.updateConnection.CallUnary(ctx, req)
 }
 
 // CheckConnection calls imago.v1.ConnectionService.CheckConnection.
@@ -187,6 +224,13 @@ type ConnectionServiceHandler interface {
 	// SetCredential tells the client ID that the org gave to one of the service
 	// apps. For the read app, the connection is then checked by a worker.
 	SetCredential(context.Context, *connect.Request[v1.SetCredentialRequest]) (*connect.Response[v1.SetCredentialResponse], error)
+	// ReplaceKey makes a new key pair for one of the service apps, for one that was lost or
+	// that somebody else may have seen, and answers its public half. The org knows it when
+	// somebody has added it to the app there; a connection that was ready is failed until
+	// it is checked with the new key.
+	ReplaceKey(context.Context, *connect.Request[v1.ReplaceKeyRequest]) (*connect.Response[v1.ReplaceKeyResponse], error)
+	// UpdateConnection changes what a connection is called, and how it asks the org.
+	UpdateConnection(context.Context, *connect.Request[v1.UpdateConnectionRequest]) (*connect.Response[v1.UpdateConnectionResponse], error)
 	// CheckConnection asks a worker to test the read credential once more.
 	CheckConnection(context.Context, *connect.Request[v1.CheckConnectionRequest]) (*connect.Response[v1.CheckConnectionResponse], error)
 	GetConnection(context.Context, *connect.Request[v1.GetConnectionRequest]) (*connect.Response[v1.GetConnectionResponse], error)
@@ -215,6 +259,18 @@ func NewConnectionServiceHandler(svc ConnectionServiceHandler, opts ...connect.H
 		ConnectionServiceSetCredentialProcedure,
 		svc.SetCredential,
 		connect.WithSchema(connectionServiceMethods.ByName("SetCredential")),
+		connect.WithHandlerOptions(opts...),
+	)
+	connectionServiceReplaceKeyHandler := connect.NewUnaryHandler(
+		ConnectionServiceReplaceKeyProcedure,
+		svc.ReplaceKey,
+		connect.WithSchema(connectionServiceMethods.ByName("ReplaceKey")),
+		connect.WithHandlerOptions(opts...),
+	)
+	connectionServiceUpdateConnectionHandler := connect.NewUnaryHandler(
+		ConnectionServiceUpdateConnectionProcedure,
+		svc.UpdateConnection,
+		connect.WithSchema(connectionServiceMethods.ByName("UpdateConnection")),
 		connect.WithHandlerOptions(opts...),
 	)
 	connectionServiceCheckConnectionHandler := connect.NewUnaryHandler(
@@ -253,6 +309,10 @@ func NewConnectionServiceHandler(svc ConnectionServiceHandler, opts ...connect.H
 			connectionServiceCreateConnectionHandler.ServeHTTP(w, r)
 		case ConnectionServiceSetCredentialProcedure:
 			connectionServiceSetCredentialHandler.ServeHTTP(w, r)
+		case ConnectionServiceReplaceKeyProcedure:
+			connectionServiceReplaceKeyHandler.ServeHTTP(w, r)
+		case ConnectionServiceUpdateConnectionProcedure:
+			connectionServiceUpdateConnectionHandler.ServeHTTP(w, r)
 		case ConnectionServiceCheckConnectionProcedure:
 			connectionServiceCheckConnectionHandler.ServeHTTP(w, r)
 		case ConnectionServiceGetConnectionProcedure:
@@ -278,6 +338,14 @@ func (UnimplementedConnectionServiceHandler) CreateConnection(context.Context, *
 
 func (UnimplementedConnectionServiceHandler) SetCredential(context.Context, *connect.Request[v1.SetCredentialRequest]) (*connect.Response[v1.SetCredentialResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("imago.v1.ConnectionService.SetCredential is not implemented"))
+}
+
+func (UnimplementedConnectionServiceHandler) ReplaceKey(context.Context, *connect.Request[v1.ReplaceKeyRequest]) (*connect.Response[v1.ReplaceKeyResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("imago.v1.ConnectionService.ReplaceKey is not implemented"))
+}
+
+func (UnimplementedConnectionServiceHandler) UpdateConnection(context.Context, *connect.Request[v1.UpdateConnectionRequest]) (*connect.Response[v1.UpdateConnectionResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("imago.v1.ConnectionService.UpdateConnection is not implemented"))
 }
 
 func (UnimplementedConnectionServiceHandler) CheckConnection(context.Context, *connect.Request[v1.CheckConnectionRequest]) (*connect.Response[v1.CheckConnectionResponse], error) {

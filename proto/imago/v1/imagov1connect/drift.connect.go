@@ -38,12 +38,17 @@ const (
 	DriftServiceListFindingsProcedure = "/imago.v1.DriftService/ListFindings"
 	// DriftServiceGetFindingProcedure is the fully-qualified name of the DriftService's GetFinding RPC.
 	DriftServiceGetFindingProcedure = "/imago.v1.DriftService/GetFinding"
+	// DriftServiceResolveFindingProcedure is the fully-qualified name of the DriftService's
+	// ResolveFinding RPC.
+	DriftServiceResolveFindingProcedure = "/imago.v1.DriftService/ResolveFinding"
 )
 
 // DriftServiceClient is a client for the imago.v1.DriftService service.
 type DriftServiceClient interface {
 	ListFindings(context.Context, *connect.Request[v1.ListFindingsRequest]) (*connect.Response[v1.ListFindingsResponse], error)
 	GetFinding(context.Context, *connect.Request[v1.GetFindingRequest]) (*connect.Response[v1.GetFindingResponse], error)
+	// ResolveFinding says that somebody has seen to a finding: it is open no more.
+	ResolveFinding(context.Context, *connect.Request[v1.ResolveFindingRequest]) (*connect.Response[v1.ResolveFindingResponse], error)
 }
 
 // NewDriftServiceClient constructs a client for the imago.v1.DriftService service. By default, it
@@ -69,13 +74,20 @@ func NewDriftServiceClient(httpClient connect.HTTPClient, baseURL string, opts .
 			connect.WithSchema(driftServiceMethods.ByName("GetFinding")),
 			connect.WithClientOptions(opts...),
 		),
+		resolveFinding: connect.NewClient[v1.ResolveFindingRequest, v1.ResolveFindingResponse](
+			httpClient,
+			baseURL+DriftServiceResolveFindingProcedure,
+			connect.WithSchema(driftServiceMethods.ByName("ResolveFinding")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
 // driftServiceClient implements DriftServiceClient.
 type driftServiceClient struct {
-	listFindings *connect.Client[v1.ListFindingsRequest, v1.ListFindingsResponse]
-	getFinding   *connect.Client[v1.GetFindingRequest, v1.GetFindingResponse]
+	listFindings   *connect.Client[v1.ListFindingsRequest, v1.ListFindingsResponse]
+	getFinding     *connect.Client[v1.GetFindingRequest, v1.GetFindingResponse]
+	resolveFinding *connect.Client[v1.ResolveFindingRequest, v1.ResolveFindingResponse]
 }
 
 // ListFindings calls imago.v1.DriftService.ListFindings.
@@ -88,10 +100,17 @@ func (c *driftServiceClient) GetFinding(ctx context.Context, req *connect.Reques
 	return c.getFinding.CallUnary(ctx, req)
 }
 
+// ResolveFinding calls imago.v1.DriftService.ResolveFinding.
+func (c *driftServiceClient) ResolveFinding(ctx context.Context, req *connect.Request[v1.ResolveFindingRequest]) (*connect.Response[v1.ResolveFindingResponse], error) {
+	return c.resolveFinding.CallUnary(ctx, req)
+}
+
 // DriftServiceHandler is an implementation of the imago.v1.DriftService service.
 type DriftServiceHandler interface {
 	ListFindings(context.Context, *connect.Request[v1.ListFindingsRequest]) (*connect.Response[v1.ListFindingsResponse], error)
 	GetFinding(context.Context, *connect.Request[v1.GetFindingRequest]) (*connect.Response[v1.GetFindingResponse], error)
+	// ResolveFinding says that somebody has seen to a finding: it is open no more.
+	ResolveFinding(context.Context, *connect.Request[v1.ResolveFindingRequest]) (*connect.Response[v1.ResolveFindingResponse], error)
 }
 
 // NewDriftServiceHandler builds an HTTP handler from the service implementation. It returns the
@@ -113,12 +132,20 @@ func NewDriftServiceHandler(svc DriftServiceHandler, opts ...connect.HandlerOpti
 		connect.WithSchema(driftServiceMethods.ByName("GetFinding")),
 		connect.WithHandlerOptions(opts...),
 	)
+	driftServiceResolveFindingHandler := connect.NewUnaryHandler(
+		DriftServiceResolveFindingProcedure,
+		svc.ResolveFinding,
+		connect.WithSchema(driftServiceMethods.ByName("ResolveFinding")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/imago.v1.DriftService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case DriftServiceListFindingsProcedure:
 			driftServiceListFindingsHandler.ServeHTTP(w, r)
 		case DriftServiceGetFindingProcedure:
 			driftServiceGetFindingHandler.ServeHTTP(w, r)
+		case DriftServiceResolveFindingProcedure:
+			driftServiceResolveFindingHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -134,4 +161,8 @@ func (UnimplementedDriftServiceHandler) ListFindings(context.Context, *connect.R
 
 func (UnimplementedDriftServiceHandler) GetFinding(context.Context, *connect.Request[v1.GetFindingRequest]) (*connect.Response[v1.GetFindingResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("imago.v1.DriftService.GetFinding is not implemented"))
+}
+
+func (UnimplementedDriftServiceHandler) ResolveFinding(context.Context, *connect.Request[v1.ResolveFindingRequest]) (*connect.Response[v1.ResolveFindingResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("imago.v1.DriftService.ResolveFinding is not implemented"))
 }

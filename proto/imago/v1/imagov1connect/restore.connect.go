@@ -70,9 +70,9 @@ type RestoreServiceClient interface {
 	ApplyRestore(context.Context, *connect.Request[v1.ApplyRestoreRequest]) (*connect.Response[v1.ApplyRestoreResponse], error)
 	// CancelRestore ends a restore before anything of it was written.
 	CancelRestore(context.Context, *connect.Request[v1.CancelRestoreRequest]) (*connect.Response[v1.CancelRestoreResponse], error)
-	// WatchRestore sends the restore whenever it changes, until nothing more will
-	// happen without somebody's doing: planned, waiting, closing, closed, failed,
-	// stopped or cancelled.
+	// WatchRestore sends the restore whenever it changes, its plan once, until nothing
+	// more will happen without somebody's doing: planned, waiting, closing, closed,
+	// failed, stopped or cancelled.
 	WatchRestore(context.Context, *connect.Request[v1.WatchRestoreRequest]) (*connect.ServerStreamForClient[v1.WatchRestoreResponse], error)
 }
 
@@ -192,9 +192,9 @@ type RestoreServiceHandler interface {
 	ApplyRestore(context.Context, *connect.Request[v1.ApplyRestoreRequest]) (*connect.Response[v1.ApplyRestoreResponse], error)
 	// CancelRestore ends a restore before anything of it was written.
 	CancelRestore(context.Context, *connect.Request[v1.CancelRestoreRequest]) (*connect.Response[v1.CancelRestoreResponse], error)
-	// WatchRestore sends the restore whenever it changes, until nothing more will
-	// happen without somebody's doing: planned, waiting, closing, closed, failed,
-	// stopped or cancelled.
+	// WatchRestore sends the restore whenever it changes, its plan once, until nothing
+	// more will happen without somebody's doing: planned, waiting, closing, closed,
+	// failed, stopped or cancelled.
 	WatchRestore(context.Context, *connect.Request[v1.WatchRestoreRequest], *connect.ServerStream[v1.WatchRestoreResponse]) error
 }
 
