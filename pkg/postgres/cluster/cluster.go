@@ -30,8 +30,8 @@ const Superuser = "imago_owner"
 type Options struct {
 	// Bin is the folder of initdb and postgres; "": see Find.
 	Bin string
-	// Socket is the folder of the unix socket; "": "run" in the data directory, or a
-	// short one below the temporary directory where that path would be too long.
+	// Socket is the folder of the unix socket, without a comma; "": "run" in the data
+	// directory, or one below the temporary directory where that path cannot be one.
 	Socket string
 	// Settings are Postgres's own: {"shared_buffers": "64MB"}.
 	Settings map[string]string
@@ -47,9 +47,10 @@ type Cluster struct {
 	within time.Duration
 	cmd    *exec.Cmd
 	done   chan struct{} // closed when the server has ended
-	err    error         // how it ended
+	ended  error         // how it did; not to be read before
 	log    io.Closer
 	once   sync.Once
+	failed error // what Stop says
 }
 
 // Start makes the data directory if there is none, starts the server, and waits until
@@ -84,8 +85,8 @@ func (c *Cluster) Done() <-chan struct{} { return c.done }
 
 // Stop shuts the server down cleanly: clients are disconnected, everything is on disk.
 func (c *Cluster) Stop() error {
-	c.once.Do(func() { c.err = errors.Join(c.stop(), c.log.Close()) })
-	return c.err
+	c.once.Do(func() { c.failed = errors.Join(c.stop(), c.log.Close()) })
+	return c.failed
 }
 
 func (c *Cluster) stop() error {
@@ -96,7 +97,7 @@ func (c *Cluster) stop() error {
 	defer timer.Stop()
 	select {
 	case <-c.done:
-		return c.err
+		return c.ended
 	case <-timer.C:
 	}
 	// Immediate shutdown: nothing is lost, the next start recovers from the log.
@@ -153,6 +154,9 @@ func lastLines(out string) string {
 func (s *server) folders() error {
 	if s.socket = s.o.Socket; s.socket == "" {
 		s.socket = socketFolder(s.dir)
+	}
+	if strings.Contains(s.socket, ",") {
+		return fmt.Errorf("a socket cannot lie in %s: the path has a comma", s.socket)
 	}
 	above := os.FileMode(0o700)
 	if s.owner != nil {
@@ -236,7 +240,7 @@ func (c *Cluster) run(started chan<- error) {
 		return
 	}
 	if err := c.cmd.Wait(); err != nil {
-		c.err = fmt.Errorf("postgres ended: %w", err)
+		c.ended = fmt.Errorf("postgres ended: %w", err)
 	}
 	close(c.done)
 }
@@ -272,7 +276,7 @@ func (c *Cluster) await(ctx context.Context) error {
 		case <-ctx.Done():
 			return fmt.Errorf("postgres does not answer: %w", errors.Join(ctx.Err(), err))
 		case <-c.done:
-			return errors.Join(errors.New("postgres ended while starting"), c.err)
+			return errors.Join(errors.New("postgres ended while starting"), c.ended)
 		case <-tick.C:
 		}
 	}

@@ -123,6 +123,25 @@ func TestLongPathHasAShortSocket(t *testing.T) {
 	}
 }
 
+// Postgres and its clients take a comma in a socket's folder for the end of it.
+func TestPathWithACommaIsOnePath(t *testing.T) {
+	t.Parallel()
+	c, err := cluster.Start(t.Context(), filepath.Join(folder(t), "Acme, Inc"), cluster.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := exec1(t, c.URL("postgres", cluster.Superuser), `select 'here'`); got != "here" {
+		t.Errorf("got %q", got)
+	}
+	if err := c.Stop(); err != nil {
+		t.Error(err)
+	}
+	named := filepath.Join(t.TempDir(), "a,b")
+	if _, err := cluster.Start(t.Context(), folder(t), cluster.Options{Socket: named}); err == nil || !strings.Contains(err.Error(), named) {
+		t.Errorf("a socket's folder with a comma: %v", err)
+	}
+}
+
 // A program that is killed leaves a server that shuts down by itself; the next one
 // waits for it and goes on with what was committed.
 func TestKilledProgramLosesNothing(t *testing.T) {

@@ -139,10 +139,11 @@ func reachable(dir string, who *syscall.Credential) error {
 	return nil
 }
 
-// socketFolder is where the socket lies: its whole path may have 107 bytes (unix(7)).
+// socketFolder is where the socket lies: its whole path may have 107 bytes (unix(7)), and
+// no comma, at which Postgres and its clients cut it.
 func socketFolder(dir string) string {
 	const name = "/.s.PGSQL.5432.lock"
-	if run := filepath.Join(dir, "run"); len(run)+len(name) <= 107 {
+	if run := filepath.Join(dir, "run"); len(run)+len(name) <= 107 && !strings.Contains(run, ",") {
 		return run
 	}
 	sum := sha256.Sum256([]byte(dir))
