@@ -17,8 +17,9 @@ type Text string
 // maxText bounds a Text, in characters.
 const maxText = 300
 
-// domainDot is a dot as mail programs look for it in domains: before two letters.
-var domainDot = regexp.MustCompile(`\.(\pL{2})`)
+// domainDot is a dot as mail programs look for it in domains: before two letters, also as
+// the full stops of East Asia, which names of hosts may be written with (UTS #46).
+var domainDot = regexp.MustCompile(`([.\x{3002}\x{FF0E}\x{FF61}])(\pL{2})`)
 
 // String shows the text. Links are written as analysts write them:
 // "https[:]//evil[.]example".
@@ -28,7 +29,7 @@ func (t Text) String() string {
 		return s // a login: at worst a mail program offers to write to it
 	}
 	s = strings.ReplaceAll(s, "://", "[:]//")
-	return domainDot.ReplaceAllString(s, "[.]$1")
+	return domainDot.ReplaceAllString(s, "[$1]$2")
 }
 
 // printable keeps what a person can see; line breaks become spaces.
