@@ -199,7 +199,7 @@ func TestText(t *testing.T) {
 		"ada@acme.example":             "ada@acme.example",
 		"ada@acme.example x@b.example": "ada@acme[.]example x@b[.]example",
 		"https://evil.example.com":     "https[:]//evil[.]example[.]com",
-		"evil\u3002example\uff0ecom":    "evil[\u3002]example[\uff0e]com",
+		"evil\u3002example\uff0ecom":   "evil[\u3002]example[\uff0e]com",
 		"evil\uff61example":            "evil[\uff61]example",
 		"10.0.0.1/8":                   "10.0.0.1/8",
 		"\u202eevil\u2066\x00\xff":     "evil",
