@@ -20,6 +20,7 @@ type connecting struct {
 	follow   time.Duration
 	write    bool
 	clientID string
+	newKey   bool
 }
 
 func (p *program) connectCommand() *cobra.Command {
@@ -36,9 +37,16 @@ func (p *program) connectCommand() *cobra.Command {
 			"imago connect https://acme.okta.com", "begin",
 			"imago connect acme --client-id 0oa1gjh63g214q0Hq0g4", "finish, and see what can be read",
 			"imago connect acme --write", "prepare the service app that restores use",
-			"imago connect acme --write --client-id 0oa1gjh63g214q0Hq0g5", "finish that"),
+			"imago connect acme --write --client-id 0oa1gjh63g214q0Hq0g5", "finish that",
+			"imago connect acme --share 0.8", "use more of the org's rate limits",
+			"imago connect acme --new-key", "replace a key that was lost, or that somebody may have seen"),
 		Args: needArgs(1, "ORG-URL"),
-		RunE: func(cmd *cobra.Command, args []string) error { return p.connect(cmd.Context(), args[0], c) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if err := c.chosen(cmd.Flags().Changed); err != nil {
+				return err
+			}
+			return p.connect(cmd.Context(), args[0], c)
+		},
 	}
 	flags := cmd.Flags()
 	flags.StringVar(&c.name, "name", "", "what to call it (default: the org's host name)")
@@ -46,19 +54,53 @@ func (p *program) connectCommand() *cobra.Command {
 	flags.DurationVar(&c.follow, "follow", time.Minute, "how often to read the org's log, from 2s to 1h")
 	flags.BoolVar(&c.write, "write", false, "the service app that restores use")
 	flags.StringVar(&c.clientID, "client-id", "", "the client ID that the org gave to the service app")
+	flags.BoolVar(&c.newKey, "new-key", false, "make a new key pair for the service app")
 	return cmd
 }
 
+// chosen leaves of the settings what somebody chose: a connection keeps what it has, and
+// a new one has the server's defaults.
+func (c *connecting) chosen(changed func(flag string) bool) error {
+	if c.newKey && c.clientID != "" {
+		return usage("--new-key is for the service app that is there: leave out --client-id")
+	}
+	switch {
+	case !changed("share"):
+		c.share = 0
+	case c.share == 0:
+		return usage("--share 0 would never ask the org: it is over 0, up to 1")
+	}
+	switch {
+	case !changed("follow"):
+		c.follow = 0
+	case c.follow < time.Second:
+		return usage("--follow %s is too often: it is from 2s to 1h", c.follow)
+	}
+	return nil
+}
+
+// settings reports whether a setting was chosen.
+func (c connecting) settings() bool { return c.name != "" || c.share != 0 || c.follow != 0 }
+
 // connect goes on where it was left: it makes the connection, shows what to do in
-// the org, or takes the client ID.
+// the org, or takes the client ID. Of a connection that is there it changes what was
+// chosen.
 func (p *program) connect(ctx context.Context, target string, c connecting) error {
 	api, err := p.api()
 	if err != nil {
 		return err
 	}
-	conn, err := p.connectionFor(ctx, api, target, c)
+	conn, made, err := p.connectionFor(ctx, api, target, c)
 	if err != nil {
 		return err
+	}
+	if c.settings() && !made {
+		if conn, err = p.configure(ctx, api, conn, c); err != nil || c == c.settingsAlone() {
+			return err
+		}
+	}
+	if c.newKey {
+		return p.replaceKey(ctx, api, conn, c)
 	}
 	if c.clientID == "" {
 		if err := p.showCredential(conn, c.purpose()); err != nil {
@@ -78,19 +120,62 @@ func (c connecting) purpose() string {
 	return "read"
 }
 
-// connectionFor finds the connection, or makes it when the target is an org that is
-// not connected yet.
-func (p *program) connectionFor(ctx context.Context, api *api, target string, c connecting) (*imagov1.Connection, error) {
-	all, err := api.allConnections(ctx)
+// settingsAlone is nothing but the settings.
+func (c connecting) settingsAlone() connecting {
+	return connecting{name: c.name, share: c.share, follow: c.follow}
+}
+
+// configure changes the settings of a connection that is there.
+func (p *program) configure(ctx context.Context, api *api, conn *imagov1.Connection, c connecting) (*imagov1.Connection, error) {
+	res, err := api.connections.UpdateConnection(ctx, connect.NewRequest(&imagov1.UpdateConnectionRequest{
+		ConnectionId: conn.GetId(), Name: c.name, RateShare: c.share, FollowSeconds: int32(c.follow / time.Second),
+	}))
 	if err != nil {
 		return nil, err
 	}
-	conn, err := named(all, target)
-	if err == nil || !strings.Contains(target, ".") && !strings.Contains(target, "/") {
-		return conn, err
+	conn = res.Msg.GetConnection()
+	if p.json && c == c.settingsAlone() {
+		return conn, p.emit("connection", conn)
 	}
-	if c.clientID != "" {
-		return nil, withHint(err, "begin with imago connect %s", target)
+	p.notice("%s uses %.4g of each of the org's rate limits, and reads its log every %s",
+		conn.GetName(), conn.GetRateShare(), time.Duration(conn.GetFollowSeconds())*time.Second)
+	return conn, nil
+}
+
+// replaceKey makes a new key pair for a service app, and says what to do in the org.
+func (p *program) replaceKey(ctx context.Context, api *api, conn *imagov1.Connection, c connecting) error {
+	res, err := api.connections.ReplaceKey(ctx, connect.NewRequest(&imagov1.ReplaceKeyRequest{ConnectionId: conn.GetId(), Purpose: c.purpose()}))
+	if err != nil {
+		return err
+	}
+	conn = res.Msg.GetConnection()
+	cred := credential(conn, c.purpose())
+	if p.json || cred.GetClientId() == "" { // there is no app yet that has the old key
+		return p.showCredential(conn, c.purpose())
+	}
+	p.print("%s\n\n1. Applications > the service app %s > General > Client Credentials > Edit. Add this key:\n\n   %s\n\n2. Delete the old key there.\n",
+		p.paint(bold, "In "+clean(conn.GetOrgUrl())+", as a super admin:"), clean(cred.GetClientId()), clean(cred.GetPublicJwk()))
+	if c.write {
+		p.notice("restores of %s use the new key from now on", conn.GetName())
+		return nil
+	}
+	p.notice("then: imago connections %s --check; the org is not read until then", conn.GetName())
+	return nil
+}
+
+// connectionFor finds the connection, or makes it when the target is an org that is
+// not connected yet.
+func (p *program) connectionFor(ctx context.Context, api *api, target string, c connecting) (conn *imagov1.Connection, made bool, err error) {
+	all, err := api.allConnections(ctx)
+	if err != nil {
+		return nil, false, err
+	}
+	conn, err = named(all, target)
+	if err == nil || !strings.Contains(target, ".") && !strings.Contains(target, "/") {
+		return conn, false, err
+	}
+	if c.clientID != "" || c.newKey {
+		return nil, false, withHint(err, "begin with imago connect %s", target)
 	}
 	if !strings.Contains(target, "://") {
 		target = "https://" + target
@@ -99,9 +184,9 @@ func (p *program) connectionFor(ctx context.Context, api *api, target string, c 
 		OrgUrl: target, Name: c.name, RateShare: c.share, FollowSeconds: int32(c.follow / time.Second),
 	}))
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
-	return res.Msg.GetConnection(), nil
+	return res.Msg.GetConnection(), true, nil
 }
 
 // showCredential says what to do in the org.

@@ -14,25 +14,29 @@ import (
 
 // drifting are the flags of `imago drift`.
 type drifting struct {
-	watch bool
-	limit int
+	watch   bool
+	resolve bool
+	limit   int
 }
 
 func (p *program) driftCommand() *cobra.Command {
 	var d drifting
 	cmd := &cobra.Command{
-		Use:   "drift [FINDING]",
+		Use:   "drift [FINDING…]",
 		Short: "Show what changed in the org: what, who, when, from where",
-		Long: "drift lists the open findings of the drift monitor, newest first, or shows one in full.\n" +
-			"The exit code is 3 when there are any.",
+		Long: "drift lists the open findings of the drift monitor, newest first, or shows some in\n" +
+			"full. The exit code is 3 when there are any. A finding is open until somebody has\n" +
+			"seen to it and says so (--resolve).",
 		Example: example(
 			"imago drift", "list the findings",
 			"imago drift 8f0e2b71", "one finding, with every field",
+			"imago drift 8f0e2b71 --resolve", "it is seen to",
 			"imago drift --watch", "go on, and print each new one as it is found"),
-		Args: maxArgs(1),
+		Args: needArgs(-1),
 		RunE: func(cmd *cobra.Command, args []string) error { return p.drift(cmd.Context(), args, d) },
 	}
 	cmd.Flags().BoolVar(&d.watch, "watch", false, "go on, and print each new finding as it is found")
+	cmd.Flags().BoolVar(&d.resolve, "resolve", false, "say that the findings are seen to")
 	limitFlag(cmd, &d.limit, 50)
 	return cmd
 }
@@ -42,8 +46,11 @@ func (p *program) drift(ctx context.Context, args []string, d drifting) error {
 	if err != nil {
 		return err
 	}
-	if len(args) == 1 {
-		return p.oneFinding(ctx, api, conn, args[0])
+	if len(args) > 0 {
+		return p.someFindings(ctx, api, conn, args, d.resolve)
+	}
+	if d.resolve {
+		return withHint(usage("FINDING is missing"), "imago drift lists them")
 	}
 	found, err := api.findings(ctx, conn.GetId(), d.limit)
 	if err != nil {
@@ -73,19 +80,46 @@ func (a *api) findings(ctx context.Context, connection string, limit int) (found
 	return found, err
 }
 
-func (p *program) oneFinding(ctx context.Context, api *api, conn *imagov1.Connection, id string) error {
-	id, err := api.findingID(ctx, conn.GetId(), id)
-	if err != nil {
-		return err
+// someFindings shows findings in full, or says that they are seen to.
+func (p *program) someFindings(ctx context.Context, api *api, conn *imagov1.Connection, names []string, resolve bool) error {
+	var found []*imagov1.Finding
+	for _, name := range names {
+		id, err := api.findingID(ctx, conn.GetId(), name)
+		if err != nil {
+			return err
+		}
+		f, err := api.finding(ctx, id, resolve)
+		if err != nil {
+			return err
+		}
+		found = append(found, f)
 	}
-	res, err := api.drift.GetFinding(ctx, connect.NewRequest(&imagov1.GetFindingRequest{FindingId: id}))
-	if err != nil {
-		return err
+	if resolve && !p.json {
+		for _, f := range found {
+			p.print("Finding %s is %s.\n", short(f.GetId()), clean(f.GetState()))
+		}
+		return nil
 	}
-	if err := p.showFindings([]*imagov1.Finding{res.Msg.GetFinding()}); err != nil {
+	if err := p.showFindings(found); err != nil || resolve {
 		return err
 	}
 	return errIncomplete
+}
+
+// finding reads one finding; resolve says that it is seen to.
+func (a *api) finding(ctx context.Context, id string, resolve bool) (*imagov1.Finding, error) {
+	if !resolve {
+		res, err := a.drift.GetFinding(ctx, connect.NewRequest(&imagov1.GetFindingRequest{FindingId: id}))
+		if err != nil {
+			return nil, err
+		}
+		return res.Msg.GetFinding(), nil
+	}
+	res, err := a.drift.ResolveFinding(ctx, connect.NewRequest(&imagov1.ResolveFindingRequest{FindingId: id}))
+	if err != nil {
+		return nil, err
+	}
+	return res.Msg.GetFinding(), nil
 }
 
 // watchFindings prints findings that were not there before, until interrupted.

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"connectrpc.com/connect"
+	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
 	imagov1 "imago/proto/imago/v1"
@@ -106,12 +107,12 @@ func (f *fake) check(next connect.UnaryFunc) connect.UnaryFunc {
 		defer f.mu.Unlock()
 		verb := req.Spec().Procedure[strings.LastIndex(req.Spec().Procedure, "/")+1:]
 		key := req.Header().Get("Idempotency-Key")
-		reads := strings.HasPrefix(verb, "Get") || strings.HasPrefix(verb, "List") || verb == "WhoAmI"
-		if reads != (key == "") || key != "" && f.changes[key] {
+		open := verb == "RequestCode" || verb == "ExchangeCode"
+		reads := strings.HasPrefix(verb, "Get") || strings.HasPrefix(verb, "List") || verb == "WhoAmI" || verb == "SignOut"
+		if (reads || open) != (key == "") || key != "" && f.changes[key] {
 			return nil, fmt.Errorf("%s has the idempotency key %q", verb, key)
 		}
 		f.changes[key] = true
-		open := verb == "RequestCode" || verb == "ExchangeCode"
 		if !open && req.Header().Get("Authorization") != "Bearer "+token {
 			return nil, problem(connect.CodeUnauthenticated, "denied", "", "nobody is signed in", "send a token")
 		}
@@ -220,8 +221,44 @@ func (f *fake) CreateConnection(_ context.Context, r *connect.Request[imagov1.Cr
 	}
 	c := f.addConnection(name, "new")
 	c.OrgId, c.Engine = "00o1", "oie" // as it said without a credential
-	c.OrgUrl, c.FollowSeconds, c.RateShare = r.Msg.GetOrgUrl(), r.Msg.GetFollowSeconds(), r.Msg.GetRateShare()
+	c.OrgUrl = r.Msg.GetOrgUrl()
+	configure(c, "", r.Msg.GetRateShare(), r.Msg.GetFollowSeconds())
 	return connect.NewResponse(&imagov1.CreateConnectionResponse{Connection: c}), nil
+}
+
+// configure changes what is not absent.
+func configure(c *imagov1.Connection, name string, share float64, follow int32) {
+	if name != "" {
+		c.Name = name
+	}
+	if share != 0 {
+		c.RateShare = share
+	}
+	if follow != 0 {
+		c.FollowSeconds = follow
+	}
+}
+
+func (f *fake) UpdateConnection(_ context.Context, r *connect.Request[imagov1.UpdateConnectionRequest]) (*connect.Response[imagov1.UpdateConnectionResponse], error) {
+	c, err := f.connection(r.Msg.GetConnectionId())
+	if err != nil {
+		return nil, err
+	}
+	configure(c, r.Msg.GetName(), r.Msg.GetRateShare(), r.Msg.GetFollowSeconds())
+	return connect.NewResponse(&imagov1.UpdateConnectionResponse{Connection: c}), nil
+}
+
+func (f *fake) ReplaceKey(_ context.Context, r *connect.Request[imagov1.ReplaceKeyRequest]) (*connect.Response[imagov1.ReplaceKeyResponse], error) {
+	c, err := f.connection(r.Msg.GetConnectionId())
+	if err != nil {
+		return nil, err
+	}
+	for _, cred := range c.GetCredentials() {
+		if cred.GetPurpose() == r.Msg.GetPurpose() {
+			cred.KeyId, cred.PublicJwk = "new", `{"kty":"RSA","kid":"new","n":"1","e":"AQAB"}`
+		}
+	}
+	return connect.NewResponse(&imagov1.ReplaceKeyResponse{Connection: c}), nil
 }
 
 func (f *fake) DeleteConnection(_ context.Context, r *connect.Request[imagov1.DeleteConnectionRequest]) (*connect.Response[imagov1.DeleteConnectionResponse], error) {
@@ -280,6 +317,14 @@ func (f *fake) GetConnection(_ context.Context, r *connect.Request[imagov1.GetCo
 
 // ListConnections gives one at a time, so that paging is needed.
 func (f *fake) ListConnections(_ context.Context, r *connect.Request[imagov1.ListConnectionsRequest]) (*connect.Response[imagov1.ListConnectionsResponse], error) {
+	for _, c := range f.connections {
+		c.OpenFindings = 0
+		for _, finding := range f.findings {
+			if finding.GetConnectionId() == c.GetId() && finding.GetState() == "open" {
+				c.OpenFindings++
+			}
+		}
+	}
 	page, next := onePage(f.connections, r.Msg.GetPageToken())
 	return connect.NewResponse(&imagov1.ListConnectionsResponse{Connections: page, NextPageToken: next}), nil
 }
@@ -535,6 +580,16 @@ func (f *fake) GetFinding(_ context.Context, r *connect.Request[imagov1.GetFindi
 	return nil, problem(connect.CodeNotFound, "not_found", "finding_id", "there is no such finding", "imago drift lists them")
 }
 
+func (f *fake) ResolveFinding(_ context.Context, r *connect.Request[imagov1.ResolveFindingRequest]) (*connect.Response[imagov1.ResolveFindingResponse], error) {
+	for _, finding := range f.findings {
+		if finding.GetId() == r.Msg.GetFindingId() {
+			finding.State = "resolved"
+			return connect.NewResponse(&imagov1.ResolveFindingResponse{Finding: finding}), nil
+		}
+	}
+	return nil, problem(connect.CodeNotFound, "not_found", "finding_id", "there is no such finding", "imago drift lists them")
+}
+
 const planDigest = "sha256:2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae"
 
 func (f *fake) PlanRestore(_ context.Context, r *connect.Request[imagov1.PlanRestoreRequest]) (*connect.Response[imagov1.PlanRestoreResponse], error) {
@@ -646,8 +701,24 @@ func (f *fake) WatchRestore(_ context.Context, r *connect.Request[imagov1.WatchR
 		return err
 	}
 	restore.Problem = nil
+	before := proto.CloneOf(restore.GetPlan())
 	f.advance(restore)
-	return out.Send(&imagov1.WatchRestoreResponse{Restore: restore})
+	return out.Send(turn(before, restore))
+}
+
+// turn leaves a plan out that was told, but for the steps that have changed.
+func turn(before *imagov1.Plan, r *imagov1.Restore) *imagov1.WatchRestoreResponse {
+	m := &imagov1.WatchRestoreResponse{Restore: proto.CloneOf(r)}
+	if before == nil {
+		return m
+	}
+	m.Restore.Plan = nil
+	for i, s := range r.GetPlan().GetSteps() {
+		if !proto.Equal(s, before.GetSteps()[i]) {
+			m.Progress = append(m.Progress, &imagov1.StepProgress{N: s.GetN(), State: s.GetState(), Problem: s.GetProblem(), NewId: s.GetNewId()})
+		}
+	}
+	return m
 }
 
 func (f *fake) advance(r *imagov1.Restore) {

@@ -104,7 +104,7 @@ func (p *program) requestCode(ctx context.Context, server, email string) (*attem
 
 // askCode reads the code from the terminal or from the standard input.
 func (p *program) askCode(email string) (string, error) {
-	p.notice("a code is on its way to %s", email)
+	p.notice("a code is on its way to %s, if that address may sign in", email)
 	question := ""
 	if p.Prompt {
 		question = "Code: "

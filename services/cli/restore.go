@@ -111,7 +111,27 @@ func (p *program) awaitRestore(ctx context.Context, api *api, id string, ended f
 		func(ctx context.Context) (*connect.ServerStreamForClient[imagov1.WatchRestoreResponse], error) {
 			return api.restores.WatchRestore(ctx, connect.NewRequest(&imagov1.WatchRestoreRequest{RestoreId: id}))
 		},
-		(*imagov1.WatchRestoreResponse).GetRestore, ended, show)
+		new(followed).take, ended, show)
+}
+
+// followed is a restore whose plan is told once, and then how far its steps are.
+type followed struct{ plan *imagov1.Plan }
+
+// take gives the whole restore after a message.
+func (f *followed) take(m *imagov1.WatchRestoreResponse) *imagov1.Restore {
+	r := m.GetRestore()
+	if r.GetPlan() != nil {
+		f.plan = r.GetPlan()
+	}
+	for _, now := range m.GetProgress() {
+		for _, s := range f.plan.GetSteps() {
+			if s.GetN() == now.GetN() {
+				s.State, s.Problem, s.NewId = now.GetState(), now.GetProblem(), now.GetNewId()
+			}
+		}
+	}
+	r.Plan = f.plan
+	return r
 }
 
 // restoreArg finds the restore that an argument names.
@@ -516,7 +536,11 @@ func (p *program) showWindow(r *imagov1.Restore) {
 	case closed == nil:
 		p.print("The write window is open since %s.\n", stamp(opened))
 	default:
+		now := "see that the write app is deactivated"
+		if r.GetState() == "closed" { // any other end does not prove it
+			now = "a write is refused now"
+		}
 		length := closed.AsTime().Sub(opened.AsTime()).Round(time.Second)
-		p.print("The write window was open for %s, until %s; a write is refused now.\n", length, stamp(closed))
+		p.print("The write window was open for %s, until %s; %s.\n", length, stamp(closed), now)
 	}
 }

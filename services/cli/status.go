@@ -26,10 +26,9 @@ func (p *program) statusCommand() *cobra.Command {
 
 // standing is how one connection stands.
 type standing struct {
-	conn     *imagov1.Connection
-	last     *imagov1.Snapshot // the last that can be opened
-	newest   *imagov1.Snapshot // may be under way, or have failed
-	findings int
+	conn   *imagov1.Connection
+	last   *imagov1.Snapshot // the last that can be opened
+	newest *imagov1.Snapshot // may be under way, or have failed
 }
 
 func (p *program) status(ctx context.Context, args []string) error {
@@ -85,11 +84,6 @@ func (a *api) standing(ctx context.Context, c *imagov1.Connection) (standing, er
 		}
 		return s.last == nil
 	})
-	if err != nil {
-		return s, err
-	}
-	found, err := a.findings(ctx, c.GetId(), 0)
-	s.findings = len(found)
 	return s, err
 }
 
@@ -98,7 +92,7 @@ func (s standing) gaps() int { return len(allGaps(s.last)) }
 // needsSomebody reports whether a person should look.
 func (s standing) needsSomebody() bool {
 	return s.conn.GetState() != "ready" || s.conn.GetFollowProblem() != nil || s.last == nil ||
-		s.newest.GetState() == "failed" || s.findings > 0 || s.gaps() > 0
+		s.newest.GetState() == "failed" || s.conn.GetOpenFindings() > 0 || s.gaps() > 0
 }
 
 // statusLine is a standing for programs.
@@ -113,7 +107,7 @@ type statusLine struct {
 	AgeSeconds   int64  `json:"age_seconds"` // -1: there is none
 	NextRun      string `json:"next_run,omitempty"`
 	LagSeconds   int64  `json:"follow_lag_seconds"` // -1: never read
-	Findings     int    `json:"open_findings"`
+	Findings     int64  `json:"open_findings"`
 	Gaps         int    `json:"gaps"`
 	Attention    bool   `json:"attention"`
 	Problem      string `json:"problem,omitempty"`     // of the connection
@@ -135,7 +129,7 @@ func (p *program) showStanding(s standing) error {
 	say("next snapshot", nextRun(c.GetSchedule()))
 	say("log read", p.ago(c.GetFollowedAt()))
 	p.showProblem("log problem", c.GetFollowProblem())
-	say("open findings", fmt.Sprint(s.findings))
+	say("open findings", fmt.Sprint(c.GetOpenFindings()))
 	say("gaps", fmt.Sprint(s.gaps()))
 	return nil
 }
@@ -159,7 +153,7 @@ func (p *program) line(s standing) statusLine {
 	l := statusLine{
 		Type: "status", Connection: c.GetName(), ID: c.GetId(), OrgURL: c.GetOrgUrl(), State: c.GetState(),
 		AgeSeconds: p.seconds(s.last.GetCreatedAt()), LagSeconds: p.seconds(c.GetFollowedAt()),
-		Findings: s.findings, Gaps: s.gaps(), Attention: s.needsSomebody(),
+		Findings: c.GetOpenFindings(), Gaps: s.gaps(), Attention: s.needsSomebody(),
 		LastSnapshot: s.last.GetId(), LastTaken: moment(s.last.GetCreatedAt()),
 		Problem: problemError(c.GetProblem(), "").Error(), LogProblem: problemError(c.GetFollowProblem(), "").Error(),
 	}
