@@ -15,6 +15,7 @@ import (
 	"imago/pkg/postgres"
 	"imago/pkg/postgres/accounts"
 	"imago/pkg/postgres/connections"
+	"imago/pkg/postgres/cursors"
 	"imago/pkg/postgres/findings"
 	"imago/pkg/postgres/messages"
 	"imago/pkg/postgres/restores"
@@ -138,7 +139,9 @@ func (l *letter) read(ctx context.Context, tx *postgres.Tx, id string) (err erro
 	case messages.WindowOpen:
 		l.restore, err = restores.Get(ctx, tx, l.SubjectID)
 		of = l.restore.ConnectionID
-	case messages.SnapshotFailed, messages.LogSilent:
+	case messages.LogSilent:
+		of, err = cursors.Alarmed(ctx, tx, l.SubjectID)
+	case messages.SnapshotFailed:
 		l.snapshot, err = snapshots.Get(ctx, tx, l.SubjectID)
 		of = l.snapshot.ConnectionID
 	case messages.SnapshotOverdue:

@@ -7,6 +7,7 @@ import (
 	"imago/pkg/account"
 	"imago/pkg/job"
 	"imago/pkg/postgres"
+	"imago/pkg/postgres/cursors"
 	"imago/pkg/postgres/messages"
 	"imago/pkg/postgres/restores"
 	"imago/pkg/postgres/snapshots"
@@ -66,13 +67,13 @@ func queueStopped(ctx context.Context, tx *postgres.Tx, id string) error {
 	return err
 }
 
-// queueSilent queues the mail, at most once for each snapshot.
+// queueSilent queues the mail, once for each alarm.
 func queueSilent(ctx context.Context, tx *postgres.Tx, id account.ConnectionID) error {
-	last, err := snapshots.Latest(ctx, tx, id)
+	alarm, err := cursors.Alarm(ctx, tx, id)
 	if err != nil {
 		return err
 	}
-	_, err = messages.Queue(ctx, tx, messages.LogSilent, last.ID)
+	_, err = messages.Queue(ctx, tx, messages.LogSilent, alarm)
 	return err
 }
 

@@ -171,6 +171,15 @@ func TestSilentLogRaisesOneAlarm(t *testing.T) {
 	ticks(t, w, 2)
 	c.advance(61 * time.Minute)
 	worldtest.Until(t, "another alarm", func() bool { return count(w.Actions(t), "raise_alarm") == 2 })
+	worldtest.Until(t, "another mail, although no snapshot was taken since", func() bool {
+		mails := 0
+		for _, m := range w.Mails.Mails() {
+			if strings.Contains(m.Subject, "Changes are not noticed") {
+				mails++
+			}
+		}
+		return mails == 2
+	})
 }
 
 // A snapshot whose job is gone is ended and told of, so that it holds no place for ever.

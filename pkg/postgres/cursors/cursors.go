@@ -52,6 +52,22 @@ func Advance(ctx context.Context, tx *postgres.Tx, id account.ConnectionID, from
 		id, tx.Account(), from, next.Cursor, next.PolledAt, next.NextPollAt, next.LagSeconds, why)
 }
 
+// Alarm names the last alarm that nobody reads a connection's log: for imago_worker.
+func Alarm(ctx context.Context, tx *postgres.Tx, id account.ConnectionID) (alarmID string, err error) {
+	a, err := rows.One[struct{ AlarmID string }](ctx, tx, "alarm", `
+		select coalesce(alarm_id, connection_id) as alarm_id from log_cursors where connection_id = as_uuid($1)`, id)
+	return a.AlarmID, err
+}
+
+// Alarmed is the connection whose last alarm this is: for imago_worker. Before alarms had
+// IDs, a snapshot of the connection stood for one.
+func Alarmed(ctx context.Context, tx *postgres.Tx, alarmID string) (account.ConnectionID, error) {
+	c, err := rows.One[struct{ ConnectionID account.ConnectionID }](ctx, tx, "alarm", `
+		select connection_id from log_cursors where coalesce(alarm_id, connection_id) = as_uuid($1)
+		union all select connection_id from snapshots where id = as_uuid($1)`, alarmID)
+	return c.ConnectionID, err
+}
+
 // Followable is a ready connection whose log nobody follows.
 type Followable struct {
 	AccountID    account.ID

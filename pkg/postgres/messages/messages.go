@@ -14,13 +14,13 @@ import (
 // Kind is what a message is about.
 type Kind string
 
-// The kinds. Its subject is the ID of a finding, restore or snapshot.
+// The kinds. Its subject is the ID of a finding, restore, snapshot or alarm.
 const (
 	Finding         Kind = "finding" // the first of those that one look at the org found
 	Receipt         Kind = "receipt"
 	WindowOpen      Kind = "window_open" // of a restore whose write app nobody switched off
 	SnapshotFailed  Kind = "snapshot_failed"
-	LogSilent       Kind = "log_silent"       // of the last snapshot that was taken
+	LogSilent       Kind = "log_silent"       // of an alarm: see cursors.Alarm
 	SnapshotOverdue Kind = "snapshot_overdue" // of the last snapshot that was taken, or of the connection if none was
 )
 
