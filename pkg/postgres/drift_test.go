@@ -14,6 +14,7 @@ import (
 	"imago/pkg/postgres/findings"
 	"imago/pkg/postgres/messages"
 	"imago/pkg/postgres/postgrestest"
+	"imago/pkg/postgres/schedules"
 	"imago/pkg/postgres/sightings"
 	"imago/pkg/problem"
 )
@@ -226,5 +227,52 @@ func TestWriteAppIsKnownByItsClientID(t *testing.T) {
 			}
 			return err
 		})
+	}
+}
+
+// An alarm that a log is silent names its connection, and the next one is another; what
+// was queued before alarms had IDs names it, too.
+func TestAlarmOfASilentLog(t *testing.T) {
+	t.Parallel()
+	base := postgrestest.Fresh(t)
+	acme := base.Account(t)
+	connection, worker := base.Connection(t, acme.ID), base.Open(t, "imago_worker")
+	tick, report := base.Job(t, job.RunSchedules{}), base.Job(t, job.ReportFailure{AccountID: string(acme.ID), LogOf: string(connection)})
+	exec := func(sql string, args ...any) {
+		t.Helper()
+		if _, err := base.Owner().Exec(t.Context(), sql, args...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	now := time.Now()
+	exec(`insert into log_cursors (connection_id, account_id, cursor, polled_at) values ($1, $2, 'c', $3)`, connection, acme.ID, now)
+	seen := map[string]bool{}
+	alarm := func() {
+		t.Helper()
+		in(t, worker, report, func(tx *postgres.Tx) error {
+			id, err := cursors.Alarm(t.Context(), tx, connection)
+			if err != nil || seen[id] {
+				t.Errorf("alarm %q, seen %v: %v", id, seen[id], err)
+			}
+			seen[id] = true
+			of, err := cursors.Alarmed(t.Context(), tx, id)
+			if of != connection {
+				t.Errorf("alarm %s is of %q", id, of)
+			}
+			return err
+		})
+	}
+	alarm() // one without an ID
+	for n := range 2 {
+		at := now.Add(time.Duration(n+1) * 3 * time.Hour)
+		in(t, worker, tick, func(tx *postgres.Tx) error {
+			found, err := schedules.AlarmSilent(t.Context(), tx, at, 10)
+			if len(found) != 1 {
+				t.Errorf("alarm %d of %v", n, found)
+			}
+			return err
+		})
+		alarm()
+		exec(`update log_cursors set polled_at = $2, alarmed_at = null where connection_id = $1`, connection, at)
 	}
 }
