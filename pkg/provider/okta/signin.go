@@ -40,6 +40,13 @@ func newSignInError(got *received) *signInError {
 	return e
 }
 
+// Shut reports whether Okta knows no active app with this client ID and key; see
+// provider.Shut. An assertion that Okta finds fault with says nothing about the app.
+func (e *signInError) Shut() bool {
+	return e.name == "invalid_client" &&
+		!e.says("expir", "future", "not before", "'iat'", "'exp'", "'jti'", "audience", "issuer", "parsing", "no client credentials")
+}
+
 func (e *signInError) says(texts ...string) bool {
 	all := strings.ToLower(e.description)
 	for _, t := range texts {

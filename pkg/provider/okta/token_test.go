@@ -3,6 +3,7 @@ package okta_test
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -56,6 +57,10 @@ func TestCredentials(t *testing.T) {
 			r, err := p.Reader(t.Context(), account.Org{URL: c.url}, c.credential)
 			if err == nil {
 				_, err = r.Org(t.Context())
+			}
+			noApp := []string{"another app's key", "another key id", "unknown client", "app switched off"}
+			if shut := slices.Contains(noApp, c.name); provider.Shut(err) != shut {
+				t.Errorf("Shut is %v", !shut)
 			}
 			if c.kind == "" {
 				if err != nil {
