@@ -7,10 +7,12 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/riverqueue/river"
 
 	"imago/pkg/account"
 	"imago/pkg/job"
 	"imago/pkg/postgres"
+	"imago/pkg/postgres/connections"
 	"imago/pkg/postgres/postgrestest"
 	"imago/pkg/postgres/restores"
 	"imago/pkg/postgres/schedules"
@@ -368,9 +370,9 @@ func TestOrphansAreEnded(t *testing.T) {
 	}
 }
 
-// What a restore wrote before its job was given up stays its own in the eyes of the
-// drift monitor, which reads the org's log later.
-func TestOrphanedRestoreClosesItsWindow(t *testing.T) {
+// A restore that may have written something before its job was given up has its window
+// closed by another job; until then it counts as open, for the drift monitor, too.
+func TestOrphanedRestoreHasItsWindowClosed(t *testing.T) {
 	t.Parallel()
 	base := postgrestest.Fresh(t)
 	acme := base.Account(t)
@@ -386,14 +388,21 @@ func TestOrphanedRestoreClosesItsWindow(t *testing.T) {
 	}
 	in(t, base.Open(t, "imago_worker"), base.Job(t, job.RunSchedules{}), func(tx *postgres.Tx) error {
 		ended, err := schedules.EndOrphans(t.Context(), tx)
-		if len(ended) != 1 {
+		if len(ended) != 2 || ended[0].Kind != "restore" || ended[1].Kind != "window" || ended[0].ID != ended[1].ID {
 			t.Errorf("ended %v", ended)
+		}
+		for _, args := range []river.JobArgs{
+			job.ReportFailure{AccountID: string(acme.ID), RestoreID: ended[0].ID}, job.ApplyRestore{AccountID: string(acme.ID), RestoreID: ended[1].ID},
+		} {
+			if err == nil {
+				err = tx.Enqueue(t.Context(), args)
+			}
 		}
 		return err
 	})
 	in(t, base.Open(t, "imago_drift"), base.Job(t, job.FollowLog{AccountID: string(acme.ID)}), func(tx *postgres.Tx) error {
 		open, err := restores.Windows(t.Context(), tx, connection, time.Now().Add(-time.Minute))
-		if len(open) != 1 || open[0].ClosedAt == nil {
+		if len(open) != 1 || open[0].ClosedAt != nil {
 			t.Errorf("its window is %v", open)
 		}
 		return err
@@ -452,5 +461,31 @@ func TestAlarmIsRaisedOnce(t *testing.T) {
 		return schedules.SetAlarm(t.Context(), tx, connection, time.Time{})
 	}); !problem.Is(err, problem.Denied) {
 		t.Errorf("a snapshot's job sets an alarm across accounts: %v", err)
+	}
+}
+
+// A connection whose check was given up does not stay at it.
+func TestOrphanedCheckFails(t *testing.T) {
+	t.Parallel()
+	base := postgrestest.Fresh(t)
+	acme := base.Account(t)
+	id, worker := base.Connection(t, acme.ID), base.Open(t, "imago_worker")
+	tick, check := base.Job(t, job.RunSchedules{}), base.JobRow(t, job.CheckConnection{AccountID: string(acme.ID), ConnectionID: string(id)})
+	if _, err := base.Owner().Exec(t.Context(), `update connections set state = 'checking' where id = $1`, id); err != nil {
+		t.Fatal(err)
+	}
+	state := func() (state connections.State) {
+		in(t, worker, tick, func(tx *postgres.Tx) error { _, err := schedules.EndOrphans(t.Context(), tx); return err })
+		if err := base.Owner().QueryRow(t.Context(), `select state from connections where id = $1`, id).Scan(&state); err != nil {
+			t.Fatal(err)
+		}
+		return state
+	}
+	if got := state(); got != "checking" {
+		t.Errorf("%s while its job lives", got)
+	}
+	base.EndJob(t, check)
+	if got := state(); got != connections.Failed {
+		t.Errorf("%s after its job is gone", got)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"strings"
 	"time"
 
 	"imago/pkg/account"
@@ -36,8 +37,8 @@ const (
 //
 //	approved → waiting → applying → verifying → verified → closing → closed
 //
-// A restore of which a step was not made is verified, told and closed too, and ends as
-// stopped. What the org's admin does with the write app moves it on or holds it up.
+// A restore of which a step was not made is verified, told and closed too, and one that
+// cannot go on is told and closed; both end as stopped. What the org's admin does with the write app moves it on or holds it up.
 func (s *Service) applyRestore(ctx context.Context, u work.Unit, a job.ApplyRestore) (work.End, error) {
 	r, err := s.beginRestore(ctx, u, a.AccountID, a.RestoreID)
 	if over(err) {
@@ -97,19 +98,57 @@ func (r *restoring) wait(ctx context.Context) (work.End, error) {
 		return work.Again(0, outcome("window open")), err
 	}
 	if r.Now().Sub(at(r.row.ApplyRequestedAt)) > r.config.Window {
-		return r.end(ctx, r.lost(), problem.New(problem.Denied, "the write app was not activated in time: %s", refused.What).
+		return r.giveUp(ctx, problem.New(problem.Denied, "the write app was not activated in time: %s", refused.What).
 			WithHint("activate it, then plan the restore again"))
 	}
 	return r.hold(ctx, restores.Waiting, at(r.row.ApplyRequestedAt), refused)
 }
 
-// lost is how a restore ends that cannot go on: Stopped once something may have been
-// written.
-func (r *restoring) lost() restores.State {
+// giveUp ends a restore that cannot go on. Once something may have been written, its
+// window has to be closed first.
+func (r *restoring) giveUp(ctx context.Context, cause error) (work.End, error) {
 	if r.row.WindowOpenedAt == nil {
-		return restores.Failed
+		return r.fail(ctx, cause)
 	}
-	return restores.Stopped
+	return r.stop(ctx, cause)
+}
+
+// stop writes no more, has the members told, as no receipt will, and goes on to close the
+// window.
+func (r *restoring) stop(ctx context.Context, cause error) (work.End, error) {
+	ctx, cancel := aftermath(ctx)
+	defer cancel()
+	why := *work.Problem(cause)
+	why.Hint = strings.TrimPrefix(why.Hint+"; ", "; ") + "deactivate the write app, then plan the rest again"
+	err := r.change(ctx, r.event("stop_restore", why.Error()), func(tx *postgres.Tx) error {
+		if err := restores.Move(ctx, tx, r.lease, restores.Closing); err != nil {
+			return err
+		}
+		if err := restores.SetProblem(ctx, tx, r.lease, &why); err != nil {
+			return err
+		}
+		_, err := messages.Queue(ctx, tx, messages.Receipt, r.row.ID)
+		return err
+	})
+	if err != nil {
+		return work.End{}, fmt.Errorf("stop restore %s: %w", r.row.ID, err)
+	}
+	r.complain(ctx, "restore stopped", cause)
+	return work.Again(0, outcome("closing"), slog.String("problem", string(why.Kind))), nil
+}
+
+// cut reports whether the restore was stopped before it had a receipt: its problem says
+// why until it has ended, and nothing else.
+func (r *restoring) cut() bool {
+	return r.row.State == restores.Closing && r.row.ReceiptSealed == nil
+}
+
+// show shows what hinders the restore.
+func (r *restoring) show(ctx context.Context, tx *postgres.Tx, why *problem.Problem) error {
+	if r.cut() {
+		return nil
+	}
+	return restores.SetProblem(ctx, tx, r.lease, why)
 }
 
 // hold stays in a state, or goes back to it, and shows why.
@@ -120,7 +159,7 @@ func (r *restoring) hold(ctx context.Context, in restores.State, since time.Time
 				return err
 			}
 		}
-		return restores.SetProblem(ctx, tx, r.lease, why)
+		return r.show(ctx, tx, why)
 	})
 	if in == r.row.State {
 		return work.Again(r.patient(since)), err
@@ -227,17 +266,22 @@ func (r *restoring) made(ctx context.Context) (restore.Plan, []restore.Entry, er
 
 // lastWrite is when the last step ended; the window's opening if the plan had none.
 func (r *restoring) lastWrite(ctx context.Context) (last time.Time, err error) {
-	last = at(r.row.WindowOpenedAt)
 	err = r.DB.As(ctx, r.unit.Proof, func(tx *postgres.Tx) error {
 		steps, err := restores.Steps(ctx, tx, r.row.ID)
-		for _, s := range steps {
-			if ended := at(s.EndedAt); ended.After(last) {
-				last = ended
-			}
-		}
+		last = lastOf(r.row, steps)
 		return err
 	})
 	return last, err
+}
+
+func lastOf(r restores.Restore, steps []restores.Step) (last time.Time) {
+	last = at(r.WindowOpenedAt)
+	for _, s := range steps {
+		if ended := at(s.EndedAt); ended.After(last) {
+			last = ended
+		}
+	}
+	return last
 }
 
 func (r *restoring) storeReceipt(ctx context.Context, plan restore.Plan, entries []restore.Entry, report restore.Report) (work.End, error) {
@@ -296,27 +340,24 @@ func addressOf(members []accounts.Member, id account.UserID) string {
 	return string(id)
 }
 
-// release gives the token back; from here on the org's admin may switch the app off.
+// release gives the token back, and from here on the org's admin may switch the app off.
+// That it was not taken back is no reason to go on: closing tries again, and the token
+// ends by itself within the hour.
 func (r *restoring) release(ctx context.Context) (work.End, error) {
-	w, refused, err := r.writer(ctx)
-	if err == nil && refused == nil {
-		err = w.Release(ctx)
+	w, err := r.orgs.Write(ctx, r.unit.Proof, r.row.ConnectionID)
+	if err == nil {
+		r.giveBack(ctx, w)
 	}
-	if err != nil {
+	if err != nil && !hopeless(err) {
 		return work.End{}, err
 	}
 	err = r.change(ctx, work.Event{}, func(tx *postgres.Tx) error { return restores.Move(ctx, tx, r.lease, restores.Closing) })
 	return work.Again(0, outcome("closing")), err
 }
 
-// giveBack gives the token back where a restore ends early. That it cannot is no reason
-// to go on: the token ends by itself within the hour.
-func (r *restoring) giveBack(ctx context.Context) {
-	w, err := r.orgs.Write(ctx, r.unit.Proof, r.row.ConnectionID)
-	if err == nil {
-		err = w.Release(ctx)
-	}
-	if err != nil {
+// giveBack gives the token back, if the org takes it.
+func (r *restoring) giveBack(ctx context.Context, w provider.Writer) {
+	if err := w.Release(ctx); err != nil {
 		r.Log.WarnContext(ctx, "token was not given back", "job", r.unit.Job, "account", r.row.AccountID,
 			"connection", r.row.ConnectionID, "restore", r.row.ID, "error", err)
 	}
@@ -332,11 +373,9 @@ func (r *restoring) close(ctx context.Context) (work.End, error) {
 	}
 	switch {
 	case why == nil:
-		if err := w.Release(ctx); err != nil {
-			return work.End{}, err
-		}
+		r.giveBack(ctx, w)
 		return r.stillOpen(ctx, problem.New(problem.Denied, "the write app is still active"))
-	case err != nil || w == nil || why.Kind != problem.Denied: // the org was not asked, or something else answered
+	case !provider.Shut(why): // the org was not asked, something else answered, or it refuses for another reason
 		return r.stillOpen(ctx, problem.New(problem.Unavailable, "whether the write app is still active cannot be seen: %s", why.What))
 	}
 	return r.shut(ctx, why)
@@ -357,12 +396,9 @@ func (r *restoring) remind(ctx context.Context) error {
 	if r.row.RemindedAt != nil {
 		return nil
 	}
-	var receipt restore.Receipt
-	if err := sealed.Receipt(r.row.ID).Open(r.ring, r.row.ReceiptSealed, &receipt); err != nil {
+	last, err := r.lastWrite(ctx)
+	if err != nil || r.Now().Sub(last) < remindAfter {
 		return err
-	}
-	if r.Now().Sub(receipt.Ended) < remindAfter {
-		return nil
 	}
 	e := r.event("raise_alarm", "the write app was not seen switched off for an hour after the restore")
 	return mine(r.DB.As(ctx, r.unit.Proof, func(tx *postgres.Tx) error {
@@ -380,14 +416,9 @@ func (r *restoring) remind(ctx context.Context) error {
 // shut ends the restore: the org refuses the write app, which is what the activity log
 // gets to know. Whether every step was made stands there since the receipt.
 func (r *restoring) shut(ctx context.Context, refused *problem.Problem) (work.End, error) {
-	_, entries, err := r.made(ctx)
+	to, why, err := r.verdict(ctx)
 	if err != nil {
 		return work.End{}, err
-	}
-	to, why := restores.Closed, (*problem.Problem)(nil)
-	if (restore.Outcome{Entries: entries}).Stopped() {
-		to, why = restores.Stopped, problem.New(problem.Stale, "not every write of the plan was made").
-			WithHint("the receipt says which and why: plan the rest again")
 	}
 	e := r.event("close_window", "the org refuses the write app: "+refused.What)
 	if err := r.change(ctx, e, func(tx *postgres.Tx) error { return restores.End(ctx, tx, r.lease, to, why) }); err != nil {
@@ -395,6 +426,19 @@ func (r *restoring) shut(ctx context.Context, refused *problem.Problem) (work.En
 	}
 	r.metrics.restores.WithLabelValues(string(to)).Inc()
 	return work.Done(outcome(string(to))), nil
+}
+
+// verdict is how a restore ends whose window is shut, and the problem that it ends with.
+func (r *restoring) verdict(ctx context.Context) (restores.State, *problem.Problem, error) {
+	if r.cut() {
+		return restores.Stopped, r.row.Problem, nil
+	}
+	_, entries, err := r.made(ctx)
+	if err != nil || !(restore.Outcome{Entries: entries}).Stopped() {
+		return restores.Closed, nil, err
+	}
+	return restores.Stopped, problem.New(problem.Stale, "not every write of the plan was made").
+		WithHint("the receipt says which and why: plan the rest again"), nil
 }
 
 // applyFailed waits, tries again, or stops the restore where it is.
@@ -420,14 +464,14 @@ func (r *restoring) applyFailed(ctx context.Context, err error) (work.End, error
 	if r.afterwards() || !final(err) && !problem.Is(err, problem.Stale) && r.Now().Sub(moved) < r.config.Patience {
 		return r.heldUp(ctx, r.later(moved), err), nil
 	}
-	return r.end(ctx, r.lost(), err)
+	return r.giveUp(ctx, err)
 }
 
 // heldUp leaves a restore that does not get on alone for a while, and shows why. That
 // this cannot be shown either, the database being away itself, changes nothing.
 func (r *restoring) heldUp(ctx context.Context, wait time.Duration, cause error) work.End {
 	shown := r.change(ctx, work.Event{}, func(tx *postgres.Tx) error {
-		return restores.SetProblem(ctx, tx, r.lease, work.Problem(cause))
+		return r.show(ctx, tx, work.Problem(cause))
 	})
 	r.Log.WarnContext(ctx, "restore is held up", "job", r.unit.Job, "account", r.row.AccountID,
 		"connection", r.row.ConnectionID, "restore", r.row.ID, "state", r.row.State, "error", errors.Join(cause, shown))

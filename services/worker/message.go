@@ -114,8 +114,9 @@ type letter struct {
 	connection connections.Connection
 	findings   []findings.Finding
 	restore    restores.Restore
-	made       int    // of its writes, when it has no receipt
-	approver   string // of it, then
+	made       int       // of its writes, when it has no receipt
+	last       time.Time // when the last of them ended, then
+	approver   string    // of it, then
 	snapshot   snapshots.Snapshot
 	schedule   schedules.Schedule
 }
@@ -134,11 +135,8 @@ func (l *letter) read(ctx context.Context, tx *postgres.Tx, id string) (err erro
 		if err == nil {
 			of = l.findings[0].ConnectionID
 		}
-	case messages.Receipt:
+	case messages.Receipt, messages.WindowOpen:
 		of, err = l.readRestore(ctx, tx)
-	case messages.WindowOpen:
-		l.restore, err = restores.Get(ctx, tx, l.SubjectID)
-		of = l.restore.ConnectionID
 	case messages.LogSilent:
 		of, err = cursors.Alarmed(ctx, tx, l.SubjectID)
 	case messages.SnapshotFailed:
@@ -168,6 +166,7 @@ func (l *letter) readRestore(ctx context.Context, tx *postgres.Tx) (of account.C
 	if err != nil {
 		return l.restore.ConnectionID, err
 	}
+	l.made, l.last = 0, lastOf(l.restore, steps) // once more, when the transaction is
 	for _, s := range steps {
 		if s.State == restores.StepDone {
 			l.made++
@@ -247,13 +246,17 @@ func firstOf(words ...string) string {
 
 // window tells of a window that is open longer than it has to be.
 func (l *letter) window(place notify.Place) (notify.Mail, error) {
+	w := notify.WindowOpen{Place: place, Restore: l.restore.ID, Opened: at(l.restore.WindowOpenedAt)}
+	if l.restore.ReceiptSealed == nil { // its problem says why it was stopped
+		w.Ended, w.Seen = l.last, "the org was not seen refusing the write app"
+		return w, nil
+	}
 	var r restore.Receipt
 	if err := sealed.Receipt(l.restore.ID).Open(l.ring, l.restore.ReceiptSealed, &r); err != nil {
 		return nil, err
 	}
-	return notify.WindowOpen{
-		Place: place, Restore: l.restore.ID, Opened: at(l.restore.WindowOpenedAt), Ended: r.Ended, Seen: notify.Text(what(l.restore.Problem)),
-	}, nil
+	w.Ended, w.Seen = r.Ended, notify.Text(what(l.restore.Problem))
+	return w, nil
 }
 
 func (l *letter) receipt(place notify.Place) (notify.Mail, error) {
@@ -275,7 +278,7 @@ func (l *letter) stopped(place notify.Place) (notify.Mail, error) {
 	}
 	return notify.RestoreReceipt{
 		Place: place, Restore: l.restore.ID, Outcome: "stopped", Digest: *l.restore.PlanDigest, Hidden: l.made,
-		Approver: notify.Text(l.approver), Approved: at(l.restore.ApprovedAt), Ended: at(l.restore.EndedAt),
+		Approver: notify.Text(l.approver), Approved: at(l.restore.ApprovedAt), Ended: l.last,
 		Problem: notify.Text(l.restore.Problem.Error()),
 	}, nil
 }

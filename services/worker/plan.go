@@ -5,14 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 
 	"imago/pkg/account"
 	"imago/pkg/blob"
 	"imago/pkg/envelope"
 	"imago/pkg/job"
 	"imago/pkg/postgres"
-	"imago/pkg/postgres/messages"
 	"imago/pkg/postgres/orgs"
 	"imago/pkg/postgres/restores"
 	"imago/pkg/postgres/sealed"
@@ -164,7 +162,7 @@ func (r *restoring) planFailed(ctx context.Context, err error) (work.End, error)
 	if ctx.Err() == nil && !final(err) && r.unit.Attempt < patience {
 		return work.End{}, fmt.Errorf("plan restore %s: %w", r.row.ID, err)
 	}
-	return r.end(ctx, restores.Failed, err)
+	return r.fail(ctx, err)
 }
 
 // final reports whether trying again would end the same: a person has to do something.
@@ -173,30 +171,24 @@ func final(err error) bool {
 	return hopeless(err) || errors.Is(err, repository.ErrDamaged) || errors.Is(err, blob.ErrNotFound) || errors.Is(err, envelope.ErrNotOpened)
 }
 
-// end ends the restore with a problem. Where something was written and no receipt tells
-// of it, the members are told.
-func (r *restoring) end(ctx context.Context, to restores.State, cause error) (work.End, error) {
+// fail ends a restore of which nothing was written.
+func (r *restoring) fail(ctx context.Context, cause error) (work.End, error) {
 	ctx, cancel := aftermath(ctx)
 	defer cancel()
-	why := *work.Problem(cause)
-	stops := to == restores.Stopped
-	if stops {
-		why.Hint = strings.TrimPrefix(why.Hint+"; ", "; ") + "deactivate the write app, then plan the rest again"
-		r.giveBack(ctx)
-	}
-	e := r.event(map[restores.State]string{restores.Failed: "fail_restore", restores.Stopped: "stop_restore"}[to], why.Error())
-	err := r.change(ctx, e, func(tx *postgres.Tx) error {
-		if err := restores.End(ctx, tx, r.lease, to, &why); err != nil || !stops {
-			return err
-		}
-		_, err := messages.Queue(ctx, tx, messages.Receipt, r.row.ID)
-		return err
+	why := work.Problem(cause)
+	err := r.change(ctx, r.event("fail_restore", why.Error()), func(tx *postgres.Tx) error {
+		return restores.End(ctx, tx, r.lease, restores.Failed, why)
 	})
 	if err != nil {
 		return work.End{}, fmt.Errorf("end restore %s: %w", r.row.ID, err)
 	}
-	r.metrics.restores.WithLabelValues(string(to)).Inc()
-	r.Log.ErrorContext(ctx, "restore ended", "job", r.unit.Job, "account", r.row.AccountID, "connection", r.row.ConnectionID,
-		"restore", r.row.ID, "state", to, "error", cause)
-	return work.Done(outcome(string(to)), slog.String("problem", string(why.Kind))), nil
+	r.metrics.restores.WithLabelValues(string(restores.Failed)).Inc()
+	r.complain(ctx, "restore ended", cause)
+	return work.Done(outcome("failed"), slog.String("problem", string(why.Kind))), nil
+}
+
+// complain logs what a restore could not go on for.
+func (r *restoring) complain(ctx context.Context, message string, cause error) {
+	r.Log.ErrorContext(ctx, message, "job", r.unit.Job, "account", r.row.AccountID, "connection", r.row.ConnectionID,
+		"restore", r.row.ID, "error", cause)
 }

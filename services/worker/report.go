@@ -60,8 +60,8 @@ func (s *Service) reportFailure(ctx context.Context, u work.Unit, a job.ReportFa
 // queueStopped queues the mail about a restore that may have written something.
 func queueStopped(ctx context.Context, tx *postgres.Tx, id string) error {
 	r, err := restores.Get(ctx, tx, id)
-	if err != nil || r.State != restores.Stopped {
-		return err
+	if err != nil || r.WindowOpenedAt == nil || r.ReceiptSealed != nil {
+		return err // nothing was written, or a receipt has told of it
 	}
 	_, err = messages.Queue(ctx, tx, messages.Receipt, id)
 	return err

@@ -13,6 +13,8 @@ import (
 
 	"imago/pkg/account"
 	"imago/pkg/notify/notifytest"
+	"imago/pkg/postgres"
+	"imago/pkg/postgres/connections"
 	"imago/pkg/postgres/restores"
 	"imago/pkg/postgres/worldtest"
 	"imago/pkg/problem"
@@ -78,7 +80,8 @@ func TestSwitchedOffWhileWriting(t *testing.T) {
 	}
 }
 
-// A restore that has to end in the middle gives its token back, and the members hear.
+// A restore that has to end in the middle gives its token back, the members hear, and its
+// window counts as open until the org refuses the write app.
 func TestRestoreThatStopsInTheMiddleIsTold(t *testing.T) {
 	t.Parallel()
 	w := worldtest.New(t, worldtest.Options{})
@@ -87,9 +90,13 @@ func TestRestoreThatStopsInTheMiddleIsTold(t *testing.T) {
 	w.Write.Activate()
 	w.Org.Fault(oktasimtest.Fault{Method: http.MethodPut, Path: "/api/v1/groups/*/users/*", Kind: "status", Status: 503, After: 3, Count: 1_000_000})
 	w.Apply(t, r)
-	stopped := w.Restored(t, r.ID, restores.Stopped)
+	stopped := w.Restored(t, r.ID, restores.Closing)
 	if stopped.Problem == nil || !strings.Contains(stopped.Problem.Hint, "deactivate the write app") {
 		t.Errorf("restore: %s", worldtest.JSON(t, stopped))
+	}
+	look(t, w, 2)
+	if now := w.Restored(t, r.ID, restores.Closing); now.WindowClosedAt != nil {
+		t.Errorf("closed while the app is active: %s", worldtest.JSON(t, now))
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), worldtest.Patience)
 	defer cancel()
@@ -102,6 +109,83 @@ func TestRestoreThatStopsInTheMiddleIsTold(t *testing.T) {
 	if !strings.Contains(string(w.Org.Requests()), "/oauth2/v1/revoke") {
 		t.Error("the token was not given back")
 	}
+	w.Write.Deactivate()
+	ended := w.Restored(t, r.ID, restores.Stopped)
+	if ended.WindowClosedAt == nil || cmp.Diff(stopped.Problem, ended.Problem) != "" {
+		t.Errorf("ended: %s", worldtest.JSON(t, ended))
+	}
+	want := []string{"start_snapshot", "complete_snapshot", "plan_restore", "open_window", "stop_restore", "close_window"}
+	if diff := cmp.Diff(want, w.Actions(t)); diff != "" {
+		t.Errorf("activity (-want +got):\n%s", diff)
+	}
+}
+
+// A restore that is switched off in the middle and cannot go on either is closed, too.
+func TestRestoreThatStopsWhileItWaits(t *testing.T) {
+	t.Parallel()
+	w := worldtest.New(t, worldtest.Options{})
+	var c clock
+	d := deps(t, w)
+	d.Now = c.now
+	work(t, w, worker.Config{}, d)
+	r := planned(t, w)
+	w.Write.Activate()
+	w.Org.Fault(oktasimtest.Fault{Method: http.MethodPut, Path: "/api/v1/groups/*/users/*", Kind: "delay", Delay: "3s", After: 2, Count: 1})
+	w.Apply(t, r)
+	worldtest.Until(t, "a member is being added", func() bool { return fired(t, w) })
+	w.Write.Deactivate()
+	w.Restored(t, r.ID, restores.Waiting)
+	c.advance(25 * time.Hour)
+	worldtest.Until(t, "the restore ends", func() bool {
+		hurry(t, w)
+		return w.Restored(t, r.ID, restores.Waiting, restores.Closing, restores.Stopped).State == restores.Stopped
+	})
+	want := []string{"start_snapshot", "complete_snapshot", "plan_restore", "open_window", "stop_restore", "close_window"}
+	alarms := func(action string) bool { return action == "raise_alarm" } // a day went by
+	if diff := cmp.Diff(want, slices.DeleteFunc(w.Actions(t), alarms)); diff != "" {
+		t.Errorf("activity (-want +got):\n%s", diff)
+	}
+}
+
+// A token that the org does not take back is no reason not to have the window closed.
+func TestRevocationRefused(t *testing.T) {
+	t.Parallel()
+	w := worldtest.New(t, worldtest.Options{})
+	work(t, w, worker.Config{}, deps(t, w))
+	r := planned(t, w)
+	w.Write.Activate()
+	w.Org.Fault(oktasimtest.Fault{Path: "/oauth2/v1/revoke", Kind: "status", Status: 403, Count: 1_000_000})
+	w.Apply(t, r)
+	worldtest.Until(t, "the restore says that the write app is active", func() bool {
+		now := w.Restored(t, r.ID, restores.Applying, restores.Waiting, restores.Approved, restores.Verifying, restores.Verified, restores.Closing)
+		return now.State == restores.Closing && now.Problem != nil && strings.Contains(now.Problem.What, "still active")
+	})
+	w.Write.Deactivate()
+	w.Restored(t, r.ID, restores.Closed)
+}
+
+// An app that has lost its scopes is refused, and can have them back at any moment: its
+// window is not shut. And as long as it is not, nothing may put another app in its place.
+func TestOtherRefusalsDoNotCloseTheWindow(t *testing.T) {
+	t.Parallel()
+	w := worldtest.New(t, worldtest.Options{})
+	work(t, w, worker.Config{}, deps(t, w))
+	r := closing(t, w)
+	w.Org.Fault(oktasimtest.Fault{Path: "/oauth2/v1/token", Kind: "status", Status: 400, Count: 1_000_000})
+	worldtest.Until(t, "the restore says that it cannot see", func() bool {
+		now := w.Restored(t, r.ID, restores.Closing)
+		return now.Problem != nil && now.Problem.Kind == problem.Unavailable
+	})
+	err := w.API.As(t.Context(), w.Account.Proof, func(tx *postgres.Tx) error {
+		_, err := connections.SetClientID(t.Context(), tx, w.Connection, account.Write, "0oanobody", w.Write.Credential.Scopes)
+		return err
+	})
+	if err == nil {
+		t.Error("another app was put in the place of the one whose window is open")
+	}
+	w.Org.ClearFaults()
+	w.Write.Deactivate()
+	w.Restored(t, r.ID, restores.Closed)
 }
 
 // Somebody takes the name of what is to be made between the plan and its apply: nothing
