@@ -23,7 +23,7 @@ const DefaultAddress = "127.0.0.1:8420"
 type Config struct {
 	boot.Common
 	Data   string        `env:"DATA" help:"the data directory; absent: $XDG_DATA_HOME/imago, for root /var/lib/imago"`
-	NewKey bool          `env:"NEW_CREDENTIALS_KEY" help:"true makes a new credentials.key for one that is lost; orgs are then connected anew"`
+	NewKey bool          `env:"NEW_CREDENTIALS_KEY" help:"true makes a new credentials.key for one that is lost; each connection then needs new keys (imago connect NAME --new-key)"`
 	Listen boot.Listener `envPrefix:"LISTEN_"`
 	Mail   Mail          `envPrefix:"MAIL_"`
 	API    api.Config

@@ -18,7 +18,7 @@ var flags = []struct {
 	{"smtp", "IMAGO_MAIL_SMTP_ADDR", "host:port", "the mail server; without one, mails are files in the data directory"},
 	{"from", "IMAGO_MAIL_FROM", "sender", "of mails (default Imago <imago@localhost>)"},
 	{"metrics", "IMAGO_HEALTH_ADDR", "address", "serve /metrics, /healthz and /readyz here too"},
-	{"new-credentials-key", "IMAGO_NEW_CREDENTIALS_KEY", "", "make a new credentials.key for one that is lost"},
+	{"new-credentials-key", "IMAGO_NEW_CREDENTIALS_KEY", "", "make a new credentials.key for one that is lost; then imago connect NAME --new-key"},
 	{"allow-loopback-orgs", "IMAGO_ALLOW_LOOPBACK_ORGS", "", "take orgs on this machine, for a simulated one"},
 }
 

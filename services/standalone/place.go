@@ -121,14 +121,14 @@ type keys struct {
 
 // openKeys reads the keys. They are made once, before there is a database: made anew
 // beside an old database they would open nothing of it. Only the key of credentials
-// can be replaced, when somebody asks for it: orgs can be connected anew.
+// can be replaced, when somebody asks for it: each service app can get a new key.
 func (p *place) openKeys(now time.Time, newCredentialsKey bool) (k keys, err error) {
 	if err := p.lost("master.keys", "without it nothing that is kept here can be opened; put it back from your copy"); err != nil {
 		return k, err
 	}
 	if !newCredentialsKey {
 		err := p.lost("credentials.key", "without it no org can be read; put it back from your copy, "+
-			"or start once with --new-credentials-key and connect the orgs anew")
+			"or start once with --new-credentials-key and give each connection new keys: imago connect NAME --new-key")
 		if err != nil {
 			return k, err
 		}
