@@ -109,7 +109,8 @@ func collectIDs(x any, to map[string]bool) {
 }
 
 // change notes what a successful change made. An object that answers to its own id is
-// made by a POST to its collection; a change at its own path proves that it was there.
+// made by a POST to its collection; a change at or below its own path proves that it was
+// there.
 func (v *survey) change(i int, s *Step) {
 	path := strings.TrimSuffix(s.Path, "/")
 	v.touched[path] = true
@@ -129,14 +130,16 @@ func (v *survey) change(i int, s *Step) {
 	if id == "" {
 		return
 	}
-	if !strings.HasSuffix(path, "/"+id) {
+	at := strings.Index(path+"/", "/"+id+"/")
+	if at < 0 {
 		if !v.seen[id] {
 			v.made[id] = true
 		}
 		return
 	}
-	if isID(id) && !v.made[id] && !linkPath(path) {
-		v.take(i, path, body)
+	own := path[:at+1+len(id)]
+	if isID(id) && !v.made[id] && !linkPath(own) {
+		v.take(i, own, body)
 	}
 }
 

@@ -51,7 +51,7 @@ func found(o outcome) []string {
 
 func TestRunsThatMatch(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"life", "given", "parallel", "order", "lag"} {
+	for _, name := range []string{"life", "given", "parallel", "order", "lag", "switch"} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			runs := load(t, name)

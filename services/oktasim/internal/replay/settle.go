@@ -98,10 +98,11 @@ func (r *Run) calm() {
 // creates is the id of what a successful POST to a collection made, "" for other steps.
 func (s *Step) creates() string {
 	d, ok := s.body.(doc.Doc)
-	if !ok || s.Method != http.MethodPost || !s.ok() || strings.HasSuffix(s.Path, "/"+identity(d)) {
+	id := identity(d)
+	if !ok || s.Method != http.MethodPost || !s.ok() || id == "" || strings.Contains(s.Path, "/"+id) {
 		return ""
 	}
-	return identity(d)
+	return id
 }
 
 // shows says whether a read lists the id, or mentions it if it is an id by its form.
