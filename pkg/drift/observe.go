@@ -1,9 +1,7 @@
 package drift
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -113,7 +111,7 @@ type look struct {
 	done   map[resource.Key]bool
 	lists  map[listing]map[string][]string // IDs by parent, once they were asked for
 	holds  map[resource.Key]bool           // whether a list holds anything, once that was asked
-	gone   []*deletion
+	gone   []*deletion                     // found, and not looked up in the snapshot
 	// earlier are deletions that a look which ended early has told already.
 	earlier []Observation
 	out     Observed
@@ -224,95 +222,6 @@ func (l *look) lookedInto(ctx context.Context, s known) error {
 	return nil
 }
 
-// parentOf finds what a child is a part of, when the log does not say.
-func (l *look) parentOf(ctx context.Context, info resource.Info, id string) (string, error) {
-	for r, err := range l.Snapshot.Walk(ctx, info.Type) {
-		if err != nil {
-			return "", err
-		}
-		if r.ID == id {
-			return r.Parent, nil
-		}
-	}
-	return "", nil
-}
-
-// known is what was known of a resource before this look.
-type known struct {
-	Sighting
-	gap      bool   // the snapshot has a gap there: nothing was known
-	snapshot string // ID of the one that it was compared with; "": of the look's
-}
-
-// doubt takes the state before the snapshot's, where the snapshot may hold already what
-// the events did: if nothing is to be seen of it, not even in what each write changes.
-func (l *look) doubt(ctx context.Context, base known, now []byte) (known, error) {
-	if l.Earlier == nil || !base.At.IsZero() || !bytes.Equal(base.Body, now) {
-		return base, nil
-	}
-	before, err := l.baseIn(ctx, l.Earlier, base.Key)
-	if err != nil || before.gap {
-		return base, err
-	}
-	before.snapshot = l.Earlier.Manifest().ID
-	return before, nil
-}
-
-func (l *look) base(ctx context.Context, k resource.Key) (known, error) {
-	return l.baseIn(ctx, l.Snapshot, k)
-}
-
-// baseIn is the last sighting, if it is newer than the snapshot, else the snapshot's.
-func (l *look) baseIn(ctx context.Context, in Snapshot, k resource.Key) (known, error) {
-	if l.Seen != nil {
-		s, ok, err := l.Seen.Last(ctx, k)
-		if err != nil {
-			return known{}, fmt.Errorf("read what was seen last: %w", err)
-		}
-		if ok && s.At.After(in.Manifest().Started) {
-			return known{Sighting: s}, nil
-		}
-	}
-	out := known{Sighting: Sighting{Key: k}, gap: l.gap(in, k)}
-	if k.ID == "" {
-		return out, nil
-	}
-	r, err := in.Get(ctx, k)
-	if problem.Is(err, problem.NotFound) {
-		return out, nil
-	}
-	if err != nil {
-		return known{}, fmt.Errorf("read the snapshot: %w", err)
-	}
-	out.Body, out.gap = slices.Clone(r.Body), false
-	return out, nil
-}
-
-// gap reports whether a snapshot does not know a place, or what it is below.
-func (l *look) gap(in Snapshot, k resource.Key) bool {
-	gaps := in.Manifest().Gaps()
-	for t, parent := k.Type, k.Parent; t != ""; {
-		if slices.ContainsFunc(gaps, func(g snapshot.Gap) bool { return g.Covers(t, parent) }) {
-			return true
-		}
-		info, _ := l.Catalog.Info(t)
-		t, parent = info.Parent, parentKey(info.Parent, parent).Parent
-	}
-	return false
-}
-
-// live is the resource as it stands; nil when the org says that there is none.
-func (l *look) live(ctx context.Context, k resource.Key) ([]byte, error) {
-	r, err := l.Reader.Get(ctx, k)
-	if problem.Is(err, problem.NotFound) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
-	}
-	return slices.Clone(r.Body), nil
-}
-
 // compare tells what happened to one resource, and remembers how it stands.
 func (l *look) compare(ctx context.Context, info resource.Info, t task, base known, now []byte) error {
 	change, fleeting := diff.Change{Key: t.key, Before: base.Body, After: now}, false
@@ -392,173 +301,6 @@ func (l *look) attribute(change diff.Change) Attribution {
 	a := Attribute(change, l.events)
 	a.Expected = a.Event != nil && l.Ours != nil && l.Ours(*a.Event)
 	return a
-}
-
-// list compares the list of a type below a parent, and looks at what came or went.
-func (l *look) list(ctx context.Context, info resource.Info, t task) error {
-	if info.Parent != "" && t.key.Parent == "" {
-		l.unknown(t.key, snapshot.Gap{Type: info.Type, Reason: snapshot.Failed, Detail: "the log names a list without what it is a part of"})
-		return nil
-	}
-	base, err := l.base(ctx, t.key)
-	if err != nil || base.Event != "" && base.Event == t.event {
-		return err
-	}
-	was, err := l.listedBefore(ctx, t.key, base)
-	if err != nil {
-		return err
-	}
-	now, err := l.listNow(ctx, info, t.key)
-	_, unreadable := errors.AsType[*provider.Unreadable](err)
-	log := unreadable || err == nil && base.gap && base.Body == nil
-	if log {
-		if failed := l.tell(ctx, info, t.key); failed != nil {
-			return failed
-		}
-	}
-	if err != nil {
-		return err
-	}
-	for _, id := range union(was, now) {
-		key := resource.Key{Type: info.Type, Parent: t.key.Parent, ID: id}
-		if l.done[key] {
-			continue
-		}
-		before, err := l.base(ctx, key)
-		if err == nil {
-			before, err = l.doubt(ctx, before, now[id])
-		}
-		if err != nil {
-			return err
-		}
-		before.gap = before.gap && base.Body == nil // of a list that was seen, what was not in it was not there
-		l.done[key] = true
-		if err := l.compare(ctx, info, task{key: key, event: t.event}, before, now[id]); err != nil {
-			return err
-		}
-	}
-	if !log {
-		if err := l.granted(ctx, info, t.key, base, now); err != nil {
-			return err
-		}
-	}
-	return l.remember(t, now)
-}
-
-// tell observes what the log says was made in a list that cannot be read, or of which
-// nothing was known: each event for itself, as there is nothing else to go by.
-func (l *look) tell(ctx context.Context, info resource.Info, place resource.Key) error {
-	for _, e := range l.events {
-		made := func(t provider.Touch) bool { return t.Key == place && t.Op == provider.Create }
-		if e.Outcome != succeeded || !slices.ContainsFunc(e.Touched, made) {
-			continue
-		}
-		o, err := l.told(ctx, info, place, e)
-		if err != nil {
-			return err
-		}
-		o.Label = words(o)[0]
-		l.out.Changes = append(l.out.Changes, o)
-	}
-	return nil
-}
-
-// told is what one event says was made.
-func (l *look) told(ctx context.Context, info resource.Info, k resource.Key, e provider.Event) (o Observation, err error) {
-	o = Observation{Change: diff.Change{Key: k, Op: diff.Create}, LogOnly: true,
-		Attribution: named(principals([]provider.Event{e}, l.events), l.events, true)}
-	o.Attribution.Expected = l.Ours != nil && l.Ours(*o.Attribution.Event)
-	o.Label, o.ParentLabel, err = l.labels(ctx, info, o.Change)
-	return o, err
-}
-
-// remember keeps the list as a sighting.
-func (l *look) remember(t task, now map[string][]byte) error {
-	body, err := json.Marshal(union(nil, now))
-	if err != nil {
-		return err
-	}
-	l.out.Sightings = append(l.out.Sightings, Sighting{Key: t.key, Body: body, At: l.Now().UTC(), Event: t.event})
-	return nil
-}
-
-// listedBefore are the IDs of a list as it was known, and in doubt those from before.
-func (l *look) listedBefore(ctx context.Context, place resource.Key, base known) ([]string, error) {
-	was, err := l.listed(ctx, l.Snapshot, place, base)
-	if err != nil || l.Earlier == nil || base.Body != nil {
-		return was, err
-	}
-	before, err := l.baseIn(ctx, l.Earlier, place)
-	if err != nil {
-		return nil, err
-	}
-	more, err := l.listed(ctx, l.Earlier, place, before)
-	return slices.Concat(was, more), err
-}
-
-// listed are the IDs of a list as it was seen, or as it is in a snapshot.
-func (l *look) listed(ctx context.Context, in Snapshot, place resource.Key, base known) (ids []string, err error) {
-	if base.Body != nil {
-		err := json.Unmarshal(base.Body, &ids)
-		return ids, err
-	}
-	of := listing{in, place.Type}
-	if l.lists[of] == nil {
-		if l.lists[of], err = byParent(ctx, in, place.Type); err != nil {
-			return nil, err
-		}
-	}
-	return l.lists[of][place.Parent], nil
-}
-
-// listing is what a snapshot holds of a type.
-type listing struct {
-	in Snapshot
-	of resource.Type
-}
-
-// byParent are the IDs that a snapshot holds of a type, by parent.
-func byParent(ctx context.Context, in Snapshot, t resource.Type) (map[string][]string, error) {
-	all := map[string][]string{}
-	for r, err := range in.Walk(ctx, t) {
-		if err != nil {
-			return nil, err
-		}
-		all[r.Parent] = append(all[r.Parent], r.ID)
-	}
-	return all, nil
-}
-
-func (l *look) listNow(ctx context.Context, info resource.Info, place resource.Key) (map[string][]byte, error) {
-	out := map[string][]byte{}
-	var parent resource.Key
-	if info.Parent != "" {
-		parent = parentKey(info.Parent, place.Parent)
-	}
-	for page, err := range l.Reader.List(ctx, info.Type, parent, "") {
-		if problem.Is(err, problem.NotFound) && info.Parent != "" {
-			return out, nil // the parent went, and with it everything below
-		}
-		if err != nil {
-			return nil, err
-		}
-		for _, r := range page.Resources {
-			if r.Parent == place.Parent {
-				out[r.ID] = slices.Clone(r.Body)
-			}
-		}
-	}
-	return out, nil
-}
-
-// union is every ID once, sorted.
-func union(was []string, now map[string][]byte) []string {
-	all := slices.Clone(was)
-	for id := range now {
-		all = append(all, id)
-	}
-	slices.Sort(all)
-	return append([]string{}, slices.Compact(all)...)
 }
 
 func (l *look) unknown(k resource.Key, g snapshot.Gap) {
