@@ -62,7 +62,7 @@ func (o *Org) Adopt(path string, body doc.Doc) error {
 			return err
 		}
 	}
-	if k, values := kindAt(path); k != nil {
+	if k, values := o.kinds.at(path); k != nil {
 		return o.adoptKind(k, values, body)
 	}
 	return ErrUnadoptable

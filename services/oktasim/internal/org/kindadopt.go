@@ -9,12 +9,12 @@ import (
 	"imago/services/oktasim/internal/doc"
 )
 
-// kindAt finds the kind of the object at a path, and the values of the path's variables;
+// at finds the kind of the object at a path, and the values of the path's variables;
 // nil if no kind has such a path. Fixed segments win over variables.
-func kindAt(path string) (*Kind, []string) {
+func (r *registry) at(path string) (*Kind, []string) {
 	parts := segments(path)
 	var best *Kind
-	for _, k := range Kinds() {
+	for _, k := range r.list {
 		if leadsTo(k.parts, parts) && (best == nil || len(k.Variables()) < len(best.Variables())) {
 			best = k
 		}
@@ -152,7 +152,7 @@ func (o *Org) renameObject(k *Kind, x *Object, id string) {
 }
 
 func (o *Org) move(k *Kind, from, to string) {
-	for _, child := range Kinds() {
+	for _, child := range o.kinds.list {
 		if child.parent != k {
 			continue
 		}
@@ -215,7 +215,7 @@ func (f Field) sample(o *Org, n int) any {
 
 // anyOf names an object of the kind or anchor, making one if the org has none.
 func (o *Org) anyOf(kind string, n int) string {
-	k := KindNamed(kind)
+	k := o.kinds.named(kind)
 	if k == nil {
 		return o.anyAnchor(kind)
 	}
@@ -250,7 +250,7 @@ func (o *Org) anyAnchor(kind string) string {
 
 // renameInKinds swaps an id of a hand-written object in bodies and homes.
 func (o *Org) renameInKinds(from, to string) {
-	for _, k := range Kinds() {
+	for _, k := range o.kinds.list {
 		for _, x := range o.shelf(k).objects {
 			renameIn(x.Body, from, to)
 			x.CreatedBy, x.UpdatedBy = renamed(x.CreatedBy, from, to), renamed(x.UpdatedBy, from, to)

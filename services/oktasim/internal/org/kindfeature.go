@@ -16,7 +16,7 @@ type Licence struct {
 // is refused; "" is none that any kind knows.
 func featureAt(path string, body doc.Doc) string {
 	for _, p := range []string{path, path + "/any"} {
-		k, _ := kindAt(p)
+		k, _ := kindTable().at(p)
 		if k == nil {
 			continue
 		}

@@ -156,7 +156,7 @@ func (o *Org) object(k *Kind, id string) *Object {
 }
 
 // has says whether there is an object of the named kind with the id.
-func (o *Org) has(kind, id string) bool { return o.object(KindNamed(kind), id) != nil }
+func (o *Org) has(kind, id string) bool { return o.object(o.kinds.named(kind), id) != nil }
 
 // objectsIn lists the objects of a home by id.
 func (o *Org) objectsIn(k *Kind, home string) []*Object {

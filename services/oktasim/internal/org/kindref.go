@@ -43,7 +43,7 @@ func at(body doc.Doc, path string) any {
 
 // exists fails if no object of the kind or anchor has the id.
 func (o *Org) exists(kind, id string) error {
-	if k := KindNamed(kind); k != nil {
+	if k := o.kinds.named(kind); k != nil {
 		if o.object(k, id) == nil {
 			return failure.NotFound(id, k.Class)
 		}
@@ -68,7 +68,7 @@ type mention struct {
 // mentions lists the fields of all kinds that name the object.
 func (o *Org) mentions(kind, id string) []mention {
 	var found []mention
-	for _, k := range Kinds() {
+	for _, k := range o.kinds.list {
 		for _, f := range k.Fields {
 			if f.Ref != kind {
 				continue
@@ -107,7 +107,7 @@ func (o *Org) gone(by *Cause, kind, id string) {
 			o.gone(by, m.kind.Name, m.object.ID)
 		}
 	}
-	for _, k := range Kinds() {
+	for _, k := range o.kinds.list {
 		if k.anchor != nil && k.anchor.name == kind {
 			o.clearHome(k, id)
 		}
@@ -142,7 +142,7 @@ func clearMention(body doc.Doc, f Field, id string) {
 
 // clearBelow removes all children of the object at the place.
 func (o *Org) clearBelow(k *Kind, place string) {
-	for _, child := range Kinds() {
+	for _, child := range o.kinds.list {
 		if child.parent == k {
 			o.clearHome(child, place)
 		}

@@ -39,7 +39,9 @@ func kindTable() *registry {
 func Kinds() []*Kind { return kindTable().list }
 
 // KindNamed finds a kind; nil if there is none.
-func KindNamed(name string) *Kind { return kindTable().byName[name] }
+func KindNamed(name string) *Kind { return kindTable().named(name) }
+
+func (r *registry) named(name string) *Kind { return r.byName[name] }
 
 func newRegistry(list []Kind) registry {
 	r := registry{byName: map[string]*Kind{}, seeded: map[string][]*Kind{}}

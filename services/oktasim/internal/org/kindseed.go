@@ -9,7 +9,7 @@ import (
 
 // seedKinds makes what a new org has of the kinds at the top and below other seeds.
 func (o *Org) seedKinds() {
-	for _, k := range Kinds() {
+	for _, k := range o.kinds.list {
 		if k.parent == nil && k.anchor == nil {
 			o.seedHome(k, "")
 		}
@@ -18,7 +18,7 @@ func (o *Org) seedKinds() {
 
 // seedBelow makes what every new object of the kind has below it.
 func (o *Org) seedBelow(k *Kind, x *Object) {
-	for _, child := range Kinds() {
+	for _, child := range o.kinds.list {
 		if child.parent == k {
 			o.seedHome(child, x.place())
 		}
@@ -27,7 +27,7 @@ func (o *Org) seedBelow(k *Kind, x *Object) {
 
 // seedAnchor makes what every new user, group, app or policy has below it.
 func (o *Org) seedAnchor(name, id string) {
-	for _, k := range kindTable().seeded[name] {
+	for _, k := range o.kinds.seeded[name] {
 		if len(o.objectsIn(k, id)) == 0 {
 			o.seedHome(k, id)
 		}

@@ -22,6 +22,7 @@ type Org struct {
 	base     string
 	revision uint64
 	opt      Options
+	kinds    *registry
 	// fixed replaces the clock while the org is being furnished; 0 otherwise.
 	fixed Stamp
 	data
@@ -96,9 +97,13 @@ func New(c *clock.Clock, o Options) (*Org, error) {
 	if o.Subdomain == "" {
 		o.Subdomain, o.Company = "acme", "Acme"
 	}
-	org := &Org{clock: c, opt: o}
+	return newOrg(c, o, kindTable()), nil
+}
+
+func newOrg(c *clock.Clock, o Options, kinds *registry) *Org {
+	org := &Org{clock: c, opt: o, kinds: kinds}
 	org.reset(o.Seed)
-	return org, nil
+	return org
 }
 
 // Reset makes the org new, with ids from the seed.
@@ -239,7 +244,7 @@ func (o *Org) Counts() map[string]int {
 		n["app_groups"] += len(a.Groups)
 		n["app_users"] += len(a.Users)
 	}
-	for _, k := range Kinds() {
+	for _, k := range o.kinds.list {
 		n[k.Name] = len(o.shelf(k).objects)
 	}
 	return n

@@ -79,7 +79,7 @@ func (o *Org) objects() Objects {
 		}
 		x.Groups = append(x.Groups, g)
 	}
-	for _, k := range Kinds() {
+	for _, k := range o.kinds.list {
 		x.Collections[k.Name] = ordered(o.shelf(k).objects)
 	}
 	return x
@@ -104,7 +104,7 @@ func (o *Org) ReadState(r io.Reader) error {
 	if s.Objects.Info.ID == "" {
 		return fmt.Errorf("read state: objects.info.id is missing")
 	}
-	next, err := restore(s)
+	next, err := restore(s, o.kinds)
 	if err != nil {
 		return err
 	}
@@ -120,8 +120,8 @@ func (o *Org) ReadState(r io.Reader) error {
 }
 
 // restore rebuilds the indexes of a written org.
-func restore(s State) (data, error) {
-	tmp := &Org{data: emptyData(0)}
+func restore(s State, kinds *registry) (data, error) {
+	tmp := &Org{data: emptyData(0), kinds: kinds}
 	x := s.Objects
 	tmp.info = x.Info
 	for _, u := range x.Users {
@@ -150,7 +150,7 @@ func restore(s State) (data, error) {
 		tmp.policies[p.ID] = p
 	}
 	for name, objects := range x.Collections {
-		k := KindNamed(name)
+		k := tmp.kinds.named(name)
 		if k == nil {
 			return data{}, fmt.Errorf("read state: there is no kind %s", name)
 		}
