@@ -251,7 +251,10 @@ func (o *org) create(ctx context.Context, info resource.Info, w provider.Write) 
 	if err := o.dangling(info, w); err != nil {
 		return w.Key, err
 	}
-	b := decode(w.Want)
+	b, err := o.taken(info, w)
+	if err != nil {
+		return w.Key, err
+	}
 	status := b["status"]
 	k := w.Key
 	if k.ID == "" {
@@ -269,6 +272,22 @@ func (o *org) create(ctx context.Context, info resource.Info, w provider.Write) 
 		return k, nil
 	}
 	return k, o.effect("activate "+k.String(), func() { b["status"] = "ACTIVE" })
+}
+
+// taken is what Okta keeps of a body that it is given: no secret of which only a husk was
+// read, and a rule comes no later than behind all others.
+func (o *org) taken(info resource.Info, w provider.Write) (object, error) {
+	rest, err := resource.Without(w.Want, info.Secret...)
+	if err != nil {
+		return nil, err
+	}
+	b := decode(rest)
+	if at, ok := b["priority"].(float64); ok && strings.HasSuffix(string(w.Key.Type), "_rule") {
+		others := o.list(func(k resource.Key) bool { return k.Type == w.Key.Type && k.Parent == w.Key.Parent })
+		others = slices.DeleteFunc(others, func(r resource.Resource) bool { return strings.Contains(string(r.Body), `"system":true`) })
+		b["priority"] = min(at, float64(len(others)+1))
+	}
+	return b, nil
 }
 
 func name(t resource.Type, parent string, w provider.Write) string {

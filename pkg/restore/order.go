@@ -10,10 +10,13 @@ import (
 	"imago/pkg/resource"
 )
 
+// place is the field that says where an object stands among its like.
+const place resource.Path = "priority"
+
 // priority is the place that an object claims among its like: created in
 // ascending order, each keeps its own. Objects without one come first.
 func priority(body []byte) int {
-	values, err := resource.Path("priority").Lookup(body)
+	values, err := place.Lookup(body)
 	if err != nil || len(values) == 0 {
 		return 0
 	}

@@ -29,7 +29,11 @@ func (a *applying) recover(ctx context.Context, s Step, w provider.Write) (*Entr
 		return nil, w, nil // never made; or gone, as the writer will say of an update
 	}
 	if w.Op != provider.Delete {
-		same, err := resource.Equal(now.Body, w.Want, writable(info).Volatile...)
+		apart := writable(info).Volatile
+		if w.Op == provider.Create {
+			apart = append(apart, place) // that it did not get is told by Verify
+		}
+		same, err := resource.Equal(now.Body, w.Want, apart...)
 		if err != nil {
 			return nil, w, err
 		}
@@ -75,9 +79,10 @@ func madeLink(info resource.Info, w provider.Write, now resource.Resource) (*Ent
 }
 
 // ownWork reports whether each field of the live object is as the plan found it,
-// or as the write leaves it; the status may be on its way.
+// or as the write leaves it; the status may be on its way, and the place among its like
+// is moved by whatever is written beside it.
 func ownWork(info resource.Info, w provider.Write, now []byte) (bool, error) {
-	apart := append(slices.Clone(writable(info).Volatile), "status")
+	apart := append(slices.Clone(writable(info).Volatile), "status", place)
 	if w.Op == provider.Create {
 		return resource.Equal(now, w.Want, apart...)
 	}

@@ -9,10 +9,10 @@ import (
 	"imago/pkg/resource"
 )
 
-// writable is a type as a restore compares it: without all that no write changes.
+// writable is a type as a restore compares it: without all that no write changes. Of a
+// secret only a husk is read, and what is made again does not have even that.
 func writable(info resource.Info) resource.Info {
-	apart := slices.Clone(info.Volatile)
-	apart = append(apart, info.Derived...)
+	apart := slices.Concat(info.Volatile, info.Derived, info.Secret)
 	for _, p := range info.ReadOnly {
 		if !slices.ContainsFunc(info.Refs, func(r resource.Ref) bool { return r.Late && under(r.Path, p) }) {
 			apart = append(apart, p)
