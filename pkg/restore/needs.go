@@ -65,6 +65,11 @@ func (p *planner) needs(ctx context.Context, m member, ref resource.Reference) (
 	var was *resource.Key // what it refers to, by the snapshot
 	for _, t := range ref.To {
 		k := parentKey(t, ref.ID)
+		if real, err := p.held(ctx, k, ref); err != nil {
+			return "", err
+		} else if !real {
+			continue
+		}
 		now, err := p.live.get(ctx, k)
 		if err != nil {
 			return "", err
@@ -72,10 +77,10 @@ func (p *planner) needs(ctx context.Context, m member, ref resource.Reference) (
 		if now != nil {
 			return p.leaver(m, k, now.Body)
 		}
-		if real, err := p.held(ctx, k, ref); err != nil || !real {
-			return "", err
-		}
 		was = &k
+	}
+	if was == nil {
+		return "", nil // a word, or gone before the snapshot was taken
 	}
 	return p.lacks(ctx, *was)
 }
