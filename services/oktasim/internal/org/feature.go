@@ -40,6 +40,7 @@ func features() []Feature {
 		{Name: "dpop", In: inApps, Fields: []string{"settings.oauthClient.dpop_bound_access_tokens"}, Of: "settings.oauthClient"},
 		{Name: "oauth_consent", In: inApps, Fields: []string{"settings.oauthClient.consent_method"}, Of: "settings.oauthClient"},
 		{Name: "group_owners", In: inGroups, Fields: []string{"_links.owners"}, Of: "_links"},
+		{Name: "factor_reset", In: inUsers, Fields: []string{"_links.resetFactors"}, Of: "_links"},
 		{Name: "realms", In: inUsers, Fields: []string{"realmId"}},
 	}
 }

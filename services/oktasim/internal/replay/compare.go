@@ -16,9 +16,14 @@ type comparison struct {
 	*player
 	step       *Step
 	mismatches []Mismatch
+	// foreign is set inside what is none of the run's: there, only shapes count.
+	foreign bool
 }
 
 func (c *comparison) differ(aspect, path string, theirs, ours any) {
+	if c.foreign && aspect == Values {
+		return
+	}
 	c.mismatches = append(c.mismatches, Mismatch{aspect, path, short(theirs), short(ours)})
 }
 
@@ -175,6 +180,15 @@ func (c *comparison) value(path, key string, theirs, ours any) {
 		c.object(path, theirs, ours.(doc.Doc))
 	case []any:
 		c.array(path, theirs, ours.([]any))
+	default:
+		if !c.foreign {
+			c.scalar(path, key, theirs, ours)
+		}
+	}
+}
+
+func (c *comparison) scalar(path, key string, theirs, ours any) {
+	switch theirs := theirs.(type) {
 	case string:
 		if !c.text(key, theirs, ours.(string)) {
 			c.differ(Values, path, theirs, ours)

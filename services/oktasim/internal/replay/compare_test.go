@@ -116,7 +116,7 @@ func TestRepeatedStamps(t *testing.T) {
 
 func TestLists(t *testing.T) {
 	t.Parallel()
-	const made = "00gMade0000000000a1z"
+	const made, named = "00gMade0000000000a1z", "00gNamed000000000a1z"
 	element := func(id, name string) string { return fmt.Sprintf(`{"id":%q,"name":%q}`, id, name) }
 	list := func(e ...string) string { return "[" + strings.Join(e, ",") + "]" }
 	for _, x := range []struct {
@@ -129,6 +129,9 @@ func TestLists(t *testing.T) {
 		{"made element is too much", "", list(), list(element(made, "M")), []string{"values []"}},
 		{"foreign element of ours in a search", "q=S", list(), list(element("00gSeeded00000000a1z", "S")), []string{"values []"}},
 		{"same name is the same thing", "", list(element("00gTheirs00000000a1z", "Same")), list(element("00gOurs0000000000a1z", "Same")), nil},
+		{"what foreign elements hold", "", list(`{"id":"00gTheirs00000000a1z","name":"Same","x":1}`), list(`{"id":"00gOurs0000000000a1z","name":"Same","x":2}`), nil},
+		{"what made elements hold", "", list(`{"id":"` + made + `","x":1}`), list(`{"id":"` + made + `","x":2}`), []string{"values [].x"}},
+		{"what named elements hold", "", list(`{"id":"` + named + `","name":"Same","x":1}`), list(`{"id":"00gOurs0000000000a1z","name":"Same","x":2}`), []string{"values [].x"}},
 		{"foreign element of another shape", "", list(`{"id":"00gTheirs00000000a1z","name":"Same","x":1}`), list(element("00gOurs0000000000a1z", "Same")), []string{"shape [].x"}},
 		{"order by priority", "", `[{"name":"a","priority":1},{"name":"b","priority":2}]`, `[{"name":"b","priority":2},{"name":"a","priority":1}]`, []string{"values []"}},
 		{"order without priority", "", `[{"name":"a"},{"name":"b"}]`, `[{"name":"b"},{"name":"a"}]`, nil},
@@ -136,7 +139,7 @@ func TestLists(t *testing.T) {
 		t.Run(x.name, func(t *testing.T) {
 			t.Parallel()
 			c := newComparison()
-			c.survey.made[made] = true
+			c.survey.made[made], c.survey.named[named] = true, true
 			c.binding.bind(made, made)
 			c.step.Query, c.step.body = x.query, parse(t, x.theirs)
 			c.body(parse(t, x.ours))

@@ -68,6 +68,9 @@ func surveyOf(r *Run, h hosts) *survey {
 	for i, s := range r.Steps {
 		s.names(v.named)
 		s.names(v.seen)
+		for _, part := range strings.Split(s.Path, "/") {
+			v.named[part] = true
+		}
 		if s.changes() {
 			v.change(i, s)
 		} else if s.ok() {
@@ -80,6 +83,9 @@ func surveyOf(r *Run, h hosts) *survey {
 	v.places()
 	return v
 }
+
+// concerns says whether the run made the thing with this id, or names it.
+func (v *survey) concerns(id string) bool { return v.made[id] || v.named[id] }
 
 // names adds the ids in the request.
 func (s *Step) names(to map[string]bool) {

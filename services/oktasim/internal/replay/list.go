@@ -164,7 +164,7 @@ func (c *comparison) list(path string, theirs, ours []any) {
 		p.byValue()
 		p.inOrder()
 	}
-	c.pairs(path, p)
+	c.members(path, p, own)
 	for i, e := range theirs {
 		if !p.usedT[i] && (own || c.owned(e)) {
 			c.differ(Values, path, e, absent{})
@@ -178,6 +178,18 @@ func (c *comparison) list(path string, theirs, ours []any) {
 	if byPriority(theirs) && !slices.IsSortedFunc(byTheirs(p.pairs), func(a, b pair) int { return a.ours - b.ours }) {
 		c.differ(Values, path, "order", "another order")
 	}
+}
+
+// members compares the paired elements. Of those that the run neither made nor names nor
+// asks for, only the shape is compared: what they hold, only the recorded org knows.
+func (c *comparison) members(path string, p *pairing, own bool) {
+	own = own || c.asks()
+	for _, x := range p.pairs {
+		d, isObject := p.theirs[x.theirs].(doc.Doc)
+		c.foreign = !own && isObject && !c.survey.concerns(identity(d))
+		c.value(path, "", p.theirs[x.theirs], p.ours[x.ours])
+	}
+	c.foreign = false
 }
 
 func byTheirs(pairs []pair) []pair {
@@ -219,7 +231,7 @@ func (c *comparison) owned(e any) bool {
 		return true
 	}
 	id := identity(d)
-	if c.survey.made[id] || c.survey.named[id] {
+	if c.survey.concerns(id) {
 		return true
 	}
 	own := c.survey.ownPaths(strings.TrimSuffix(c.step.Path, "/"), d)
