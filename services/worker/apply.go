@@ -86,8 +86,22 @@ func signIn(ctx context.Context, w provider.Writer) error {
 	return err
 }
 
-// wait waits for the write app to be activated, and opens the window.
+// wait waits for its turn, and for the write app to be activated.
 func (r *restoring) wait(ctx context.Context) (work.End, error) {
+	end, err := r.enter(ctx)
+	if !errors.Is(err, restores.ErrBusy) {
+		return end, err
+	}
+	busy := problem.New(problem.Conflict, "another restore of the same org is not at its end").
+		WithHint("it goes on when that one is closed: deactivate the write app once it has written all")
+	if r.late() {
+		return r.giveUp(ctx, busy)
+	}
+	return r.hold(ctx, r.row.State, at(r.row.ApplyRequestedAt), busy)
+}
+
+// enter opens the window if the write app is active.
+func (r *restoring) enter(ctx context.Context) (work.End, error) {
 	_, refused, err := r.writer(ctx)
 	if err != nil {
 		return work.End{}, err
@@ -97,12 +111,15 @@ func (r *restoring) wait(ctx context.Context) (work.End, error) {
 		err := r.change(ctx, e, func(tx *postgres.Tx) error { return restores.Move(ctx, tx, r.lease, restores.Applying) })
 		return work.Again(0, outcome("window open")), err
 	}
-	if r.Now().Sub(at(r.row.ApplyRequestedAt)) > r.config.Window {
+	if r.late() {
 		return r.giveUp(ctx, problem.New(problem.Denied, "the write app was not activated in time: %s", refused.What).
 			WithHint("activate it, then plan the restore again"))
 	}
 	return r.hold(ctx, restores.Waiting, at(r.row.ApplyRequestedAt), refused)
 }
+
+// late reports whether the restore has waited long enough.
+func (r *restoring) late() bool { return r.Now().Sub(at(r.row.ApplyRequestedAt)) > r.config.Window }
 
 // giveUp ends a restore that cannot go on. Once something may have been written, its
 // window has to be closed first.

@@ -364,3 +364,45 @@ func TestPlanWaitsForTheRateLimit(t *testing.T) {
 	w.Exec(t, `update river.river_job set scheduled_at = now() where kind = 'plan_restore'`)
 	w.Restored(t, id, restores.Planned)
 }
+
+// An approved restore waits for its turn while another one writes to the org, and is
+// carried out then.
+func TestOneRestoreAfterTheOther(t *testing.T) {
+	t.Parallel()
+	w := worldtest.New(t, worldtest.Options{})
+	work(t, w, worker.Config{}, deps(t, w))
+	first := closing(t, w)
+	marketing, _ := w.Group(t, "Marketing")
+	w.Org.Call(http.MethodDelete, "/api/v1/groups/"+marketing, nil, nil)
+	second := w.Plan(t, first.SnapshotID, resource.Key{Type: "group", ID: marketing})
+	w.Apply(t, second)
+	worldtest.Until(t, "the second waits for its turn", func() bool {
+		now := w.Restored(t, second.ID, restores.Approved)
+		return now.Problem != nil && now.Problem.Kind == problem.Conflict
+	})
+	w.Write.Deactivate()
+	w.Restored(t, first.ID, restores.Closed)
+	w.Restored(t, second.ID, restores.Waiting)
+	w.Write.Activate()
+	w.Restored(t, second.ID, restores.Closing)
+}
+
+// Whoever approved a restore and may approve none any more when its window would open has
+// nothing written.
+func TestApproverWhoMayNoMore(t *testing.T) {
+	t.Parallel()
+	w := worldtest.New(t, worldtest.Options{})
+	work(t, w, worker.Config{}, deps(t, w))
+	r := planned(t, w)
+	w.Apply(t, r)
+	w.Restored(t, r.ID, restores.Waiting)
+	w.Exec(t, `update members set role = 'viewer' where account_id = $1`, w.Account.ID)
+	w.Write.Activate()
+	failed := w.Restored(t, r.ID, restores.Failed)
+	if failed.Problem == nil || failed.Problem.Kind != problem.Denied || !strings.Contains(failed.Problem.What, "may not approve restores any more") {
+		t.Errorf("restore: %s", worldtest.JSON(t, failed))
+	}
+	if _, ok := w.Group(t, "Finance"); ok || failed.WindowOpenedAt != nil {
+		t.Error("it was applied")
+	}
+}

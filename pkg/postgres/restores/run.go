@@ -2,6 +2,7 @@ package restores
 
 import (
 	"context"
+	"errors"
 
 	"imago/pkg/postgres"
 	"imago/pkg/postgres/internal/rows"
@@ -49,15 +50,22 @@ func SetPlan(ctx context.Context, tx *postgres.Tx, l Lease, planSealed []byte, d
 // Move brings a restore to its next state; the database refuses one that does not
 // follow (Stale). To Applying opens the window; to an ended state ends the restore, and
 // the window with it: what the write app does from then on is not ours. What hindered it
-// in the state that it leaves does so no longer.
+// in the state that it leaves does so no longer. ErrBusy: another restore writes to the org.
 func Move(ctx context.Context, tx *postgres.Tx, l Lease, to State) error {
-	return rows.Must(ctx, tx, l.lost(), `
+	err := rows.Must(ctx, tx, l.lost(), `
 		update restores set state = $3, problem = case when $4 then problem end,
 			window_opened_at = case when $3 = 'applying' then coalesce(window_opened_at, now()) else window_opened_at end,
 			window_closed_at = case when $4 and window_opened_at is not null then now() else window_closed_at end,
 			ended_at = case when $4 then now() end
 		where id = as_uuid($1) and lease = $2 and ended_at is null`, l.Restore, l.Number, to, to.Ended())
+	if rows.Violates(err, "restores_writing_key") {
+		return ErrBusy
+	}
+	return err
 }
+
+// ErrBusy says that another restore of the connection may be writing to its org.
+var ErrBusy = errors.New("another restore of the org is not at its end")
 
 // SetReceipt stores what the restore led to, sealed.
 func SetReceipt(ctx context.Context, tx *postgres.Tx, l Lease, receiptSealed []byte) error {
