@@ -31,7 +31,7 @@ func (s *Service) checkConnection(ctx context.Context, u work.Unit, a job.CheckC
 	id := account.ConnectionID(a.ConnectionID)
 	ring, err := s.keyrings.Of(ctx, u.Proof, account.ID(a.AccountID))
 	if err != nil {
-		return work.End{}, err
+		return s.notBegun(ctx, u, err)
 	}
 	org, err := s.orgs.Read(ctx, u.Proof, id)
 	if org.ID == "" {

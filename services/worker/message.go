@@ -46,7 +46,7 @@ const mailPatience = 3 * 24 * time.Hour
 func (s *Service) sendMessage(ctx context.Context, u work.Unit, a job.SendMessage) (work.End, error) {
 	ring, err := s.keyrings.Of(ctx, u.Proof, account.ID(a.AccountID))
 	if err != nil {
-		return work.End{}, err
+		return s.notBegun(ctx, u, err)
 	}
 	l := letter{ring: ring, catalogs: s.catalog}
 	err = s.DB.As(ctx, u.Proof, func(tx *postgres.Tx) error { return l.read(ctx, tx, a.MessageID) })

@@ -20,7 +20,7 @@ import (
 func (s *Service) reportFailure(ctx context.Context, u work.Unit, a job.ReportFailure) (work.End, error) {
 	ring, err := s.keyrings.Of(ctx, u.Proof, account.ID(a.AccountID))
 	if err != nil {
-		return work.End{}, err
+		return s.notBegun(ctx, u, err)
 	}
 	if a.RefusalID != "" {
 		return s.reportRefusals(ctx, u, ring)

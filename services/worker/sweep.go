@@ -34,7 +34,7 @@ func (s *Service) sweepRepository(ctx context.Context, u work.Unit, a job.SweepR
 	id, connection := account.ID(a.AccountID), account.ConnectionID(a.ConnectionID)
 	ring, err := s.keyrings.Of(ctx, u.Proof, id)
 	if err != nil {
-		return work.End{}, err
+		return s.notBegun(ctx, u, err)
 	}
 	keep, err := s.unfinished(ctx, u, connection)
 	if err != nil {
