@@ -48,8 +48,9 @@ const (
 // SignInServiceClient is a client for the imago.v1.SignInService service.
 type SignInServiceClient interface {
 	// RequestCode mails a code of six digits to an address. The answer is the same
-	// whether or not anybody has that address. The code works for ten minutes, for
-	// five tries, once, and only for the client that holds the secret.
+	// whether or not anybody has that address; where nobody new is let in, only a
+	// member's address gets a mail. The code works for ten minutes, for five tries,
+	// once, and only for the client that holds the secret.
 	RequestCode(context.Context, *connect.Request[v1.RequestCodeRequest]) (*connect.Response[v1.RequestCodeResponse], error)
 	// ExchangeCode turns the code into a session. A person's first sign-in makes
 	// their user and, where the installation lets anybody sign up, an account.
@@ -129,8 +130,9 @@ func (c *signInServiceClient) SignOut(ctx context.Context, req *connect.Request[
 // SignInServiceHandler is an implementation of the imago.v1.SignInService service.
 type SignInServiceHandler interface {
 	// RequestCode mails a code of six digits to an address. The answer is the same
-	// whether or not anybody has that address. The code works for ten minutes, for
-	// five tries, once, and only for the client that holds the secret.
+	// whether or not anybody has that address; where nobody new is let in, only a
+	// member's address gets a mail. The code works for ten minutes, for five tries,
+	// once, and only for the client that holds the secret.
 	RequestCode(context.Context, *connect.Request[v1.RequestCodeRequest]) (*connect.Response[v1.RequestCodeResponse], error)
 	// ExchangeCode turns the code into a session. A person's first sign-in makes
 	// their user and, where the installation lets anybody sign up, an account.
