@@ -41,6 +41,13 @@ func (t *Tx) ForCode(ctx context.Context, _ rows.Key, codeID string) error {
 	return t.set(ctx, Proof{"code", codeID})
 }
 
+// Apart runs fn in a part of the transaction that is undone alone when it fails.
+func (t *Tx) Apart(ctx context.Context, fn func(*Tx) error) error {
+	return pgx.BeginFunc(ctx, t.raw, func(raw pgx.Tx) error {
+		return fn(&Tx{raw: raw, adder: t.adder, who: t.who})
+	})
+}
+
 // Enqueue adds a job in this transaction, with the queue, priority and uniqueness of
 // its kind. A job that is unique and there already is left as it is, without error.
 // A job for another account than the transaction's is refused by the database.

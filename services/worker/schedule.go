@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -22,55 +23,40 @@ const (
 // runSchedules is the tick: it queues the snapshots whose time has come, ends what was
 // given up, raises the alarms, has refused sign-ins told, and clears away what has expired.
 func (s *Service) runSchedules(ctx context.Context, u work.Unit, _ job.RunSchedules) (work.End, error) {
-	started, err := s.startDue(ctx, u)
-	if err != nil {
-		return work.End{}, err
+	var done []slog.Attr
+	var failed []error
+	for _, part := range []struct {
+		name string
+		do   func(context.Context, work.Unit) (int, error)
+	}{
+		{"started", s.startDue}, {"orphans", s.endOrphans}, {"alarms", s.raiseAlarms}, {"silent", s.alarmSilent},
+		{"refused", s.claimRefusals}, {"purged", s.purge},
+	} {
+		n, err := part.do(ctx, u) // one that fails holds up no other
+		if n > 0 {
+			done = append(done, slog.Int(part.name, n))
+		}
+		failed = append(failed, err)
 	}
-	orphans, err := s.endOrphans(ctx, u)
-	if err != nil {
-		return work.End{}, err
-	}
-	alarms, err := s.raiseAlarms(ctx, u)
-	if err != nil {
-		return work.End{}, err
-	}
-	silent, err := s.alarmSilent(ctx, u)
-	if err != nil {
-		return work.End{}, err
-	}
-	alarms += silent
-	refused, err := s.claimRefusals(ctx, u)
-	if err != nil {
-		return work.End{}, err
-	}
+	return work.Done(done...), errors.Join(failed...)
+}
+
+// purge clears away what has expired, and counts none of it.
+func (s *Service) purge(ctx context.Context, u work.Unit) (int, error) {
 	if err := s.DB.As(ctx, u.Proof, func(tx *postgres.Tx) error { return schedules.Purge(ctx, tx) }); err != nil {
-		return work.End{}, fmt.Errorf("purge: %w", err)
+		return 0, fmt.Errorf("purge: %w", err)
 	}
-	if started+orphans+alarms+refused == 0 {
-		return work.Done(), nil
-	}
-	return work.Done(slog.Int("started", started), slog.Int("orphans", orphans), slog.Int("alarms", alarms), slog.Int("refused", refused)), nil
+	return 0, nil
 }
 
 // startDue queues snapshots, batch by batch. A schedule that missed several runs while
-// Imago was away has one now, and its next one after now.
+// Imago was away has one now, and its next one after now. One that cannot be started
+// holds up no other; it is tried again with the next tick.
 func (s *Service) startDue(ctx context.Context, u work.Unit) (started int, err error) {
-	for claimed := batch; claimed == batch && err == nil; {
+	for more := true; more && err == nil; {
 		var n int
-		err = s.DB.As(ctx, u.Proof, func(tx *postgres.Tx) error {
-			n = 0
-			now := s.Now()
-			due, err := schedules.ClaimDue(ctx, tx, now, batch)
-			claimed = len(due)
-			for _, d := range due {
-				if err != nil {
-					break
-				}
-				var ok bool
-				if ok, err = s.start(ctx, tx, d, now); ok {
-					n++
-				}
-			}
+		err = s.DB.As(ctx, u.Proof, func(tx *postgres.Tx) (err error) {
+			n, more, err = s.startBatch(ctx, tx)
 			return err
 		})
 		started += n
@@ -79,6 +65,33 @@ func (s *Service) startDue(ctx context.Context, u work.Unit) (started int, err e
 		return started, fmt.Errorf("start scheduled snapshots: %w", err)
 	}
 	return started, nil
+}
+
+// startBatch queues the snapshots of one batch; more: there may be others after it.
+func (s *Service) startBatch(ctx context.Context, tx *postgres.Tx) (started int, more bool, err error) {
+	now := s.Now()
+	due, err := schedules.ClaimDue(ctx, tx, now, batch)
+	if err != nil {
+		return 0, false, err
+	}
+	more = len(due) == batch
+	for _, d := range due {
+		var ok bool
+		err := tx.Apart(ctx, func(tx *postgres.Tx) (err error) {
+			ok, err = s.start(ctx, tx, d, now)
+			return err
+		})
+		switch {
+		case ctx.Err() != nil:
+			return 0, false, ctx.Err()
+		case err != nil:
+			s.Log.ErrorContext(ctx, "scheduled snapshot cannot be started", "connection", d.ConnectionID, "error", err)
+			more = false // it would be claimed again
+		case ok:
+			started++
+		}
+	}
+	return started, more, nil
 }
 
 // start queues one snapshot; ok is false when one is unfinished or the connection is not

@@ -17,6 +17,7 @@ import (
 	"imago/pkg/postgres"
 	"imago/pkg/postgres/activity"
 	"imago/pkg/postgres/cursors"
+	"imago/pkg/postgres/postgrestest"
 	"imago/pkg/postgres/schedules"
 	"imago/pkg/postgres/sealed"
 	"imago/pkg/postgres/signin"
@@ -358,5 +359,36 @@ func TestConfigRefuses(t *testing.T) {
 		if err := c.Validate(); err == nil {
 			t.Errorf("%s: accepted", name)
 		}
+	}
+}
+
+// A schedule that cannot be started holds up no other account's, nor the rest of the tick.
+func TestPoisonedScheduleHoldsUpNothing(t *testing.T) {
+	t.Parallel()
+	w := worldtest.New(t, worldtest.Options{Base: postgrestest.Fresh(t)})
+	other := w.Base.Account(t)
+	healthy, orphaned := w.Base.Connection(t, other.ID), w.Base.Connection(t, other.ID)
+	w.Exec(t, `create function poison() returns trigger language plpgsql as $$
+		begin raise exception 'poisoned'; end $$`)
+	w.Exec(t, `create trigger poison before insert on snapshots for each row
+		when (new.connection_id = '`+string(w.Connection)+`') execute function poison()`)
+	w.Exec(t, `insert into schedules (account_id, connection_id, cron, time_zone, enabled, next_run_at)
+		values ($1, $2, '0 2 * * *', 'UTC', true, now() - interval '2 hours'), ($3, $4, '0 2 * * *', 'UTC', true, now() - interval '1 hour')`,
+		w.Account.ID, w.Connection, other.ID, healthy)
+	w.Exec(t, `insert into snapshots (account_id, connection_id, trigger, created_at)
+		values ($1, $2, 'manual', now() - interval '5 minutes')`, other.ID, orphaned)
+	work(t, w, worker.Config{Queues: map[string]int{job.QueueTick: 1}}, deps(t, w))
+	count := func(sql string, args ...any) (n int) {
+		if err := w.Base.Owner().QueryRow(t.Context(), `select count(*) from `+sql, args...).Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		return n
+	}
+	worldtest.Until(t, "the healthy schedule is started and the orphan ended", func() bool {
+		return count(`snapshots where connection_id = $1 and trigger = 'schedule'`, healthy) == 1 &&
+			count(`snapshots where connection_id = $1 and state = 'failed'`, orphaned) == 1
+	})
+	if n := count(`schedules where connection_id = $1 and next_run_at < now()`, w.Connection); n != 1 {
+		t.Error("the poisoned schedule was moved on")
 	}
 }
