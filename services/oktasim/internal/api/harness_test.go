@@ -40,12 +40,20 @@ func start(t *testing.T) *sim { return startWith(t, "oie", limit.Options{Multipl
 
 func startWith(t *testing.T, engine string, l limit.Options) *sim {
 	t.Helper()
-	c := clock.New(func() time.Time { return noon })
-	o, err := org.New(c, org.Options{Engine: engine, Seed: 1, Subdomain: "acme", Company: "Acme"})
+	s := serve(t, engine, l)
+	made, err := seed.Fill(s.org, seed.Plan{Preset: "demo"})
 	if err != nil {
 		t.Fatal(err)
 	}
-	made, err := seed.Fill(o, seed.Plan{Preset: "demo"})
+	s.made, s.token = made, s.tokenOf(made.Admins["super"])
+	return s
+}
+
+// serve runs a new org, which has nobody in it.
+func serve(t *testing.T, engine string, l limit.Options) *sim {
+	t.Helper()
+	c := clock.New(func() time.Time { return noon })
+	o, err := org.New(c, org.Options{Engine: engine, Seed: 1, Subdomain: "acme", Company: "Acme"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,9 +61,7 @@ func startWith(t *testing.T, engine string, l limit.Options) *sim {
 	server := httptest.NewServer(api.New(host, slog.New(slog.NewTextHandler(io.Discard, nil))))
 	t.Cleanup(server.Close)
 	o.SetBase(server.URL)
-	s := &sim{T: t, org: o, host: host, clock: c, url: server.URL, made: made}
-	s.token = s.tokenOf(made.Admins["super"])
-	return s
+	return &sim{T: t, org: o, host: host, clock: c, url: server.URL}
 }
 
 // tokenOf makes an API token without leaving a trace in the log.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"net/url"
 	"reflect"
 	"slices"
 	"strings"
@@ -20,8 +21,10 @@ import (
 type stroll struct {
 	*sim
 	kind *org.Kind
-	// values lead to the parent, base is the path of the list, n tells samples apart.
+	// values lead to the parent, whose place is home; base is the path of the list; n
+	// tells samples apart.
 	values []string
+	home   string
 	base   string
 	n      int
 }
@@ -35,9 +38,8 @@ func TestKinds(t *testing.T) {
 			if engine == "" {
 				engine = "oie"
 			}
-			w := &stroll{sim: startWith(t, engine, limit.Options{Multiplier: 1000}), kind: k}
-			w.values = w.parents(k)
-			w.base = fill(k.Collection(), w.values)
+			w := &stroll{sim: startSmall(t, engine), kind: k}
+			w.settle()
 			w.lives()
 			w.pages()
 			w.refuses()
@@ -45,6 +47,33 @@ func TestKinds(t *testing.T) {
 			w.needsLicence()
 		})
 	}
+}
+
+// startSmall runs an org of one administrator, who has a group and an app.
+func startSmall(t *testing.T, engine string) *sim {
+	t.Helper()
+	s := serve(t, engine, limit.Options{Multiplier: 1000})
+	err := s.org.Update(func() error {
+		u, err := s.org.CreateUser(nil, org.NewUser{Activate: true, Body: doc.Doc{"profile": doc.Doc{
+			"login": "admin@x.example", "email": "admin@x.example", "firstName": "Ada", "lastName": "Min"}}})
+		if err != nil {
+			return err
+		}
+		if _, err := s.org.AssignRole(nil, u.ID, "SUPER_ADMIN"); err != nil {
+			return err
+		}
+		if _, err := s.org.CreateGroup(nil, doc.Doc{"profile": doc.Doc{"name": "G"}}); err != nil {
+			return err
+		}
+		_, err = s.org.CreateApp(nil, doc.Doc{"name": "bookmark", "label": "B", "signOnMode": org.Bookmark,
+			"settings": doc.Doc{"app": doc.Doc{"url": "https://x.example"}}}, true)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.token = s.tokenOf("admin@x.example")
+	return s
 }
 
 // fill puts values into a template's variables.
@@ -58,21 +87,23 @@ func fill(template string, values []string) string {
 	return strings.Join(parts, "/")
 }
 
-// parents makes what the kind lies below and returns the path's values.
-func (w *stroll) parents(k *org.Kind) []string {
+// settle makes what the kind lies below.
+func (w *stroll) settle() {
 	w.Helper()
-	if name := k.Anchor(); name != "" {
-		return []string{w.anchor(name)}
+	if name := w.kind.Anchor(); name != "" {
+		w.home = w.anchor(name)
+		w.values = []string{w.home}
 	}
-	if k.Parent() == nil {
-		return nil
+	if k := w.kind.Parent(); k != nil {
+		p := &stroll{sim: w.sim, kind: k}
+		p.settle()
+		id := p.any()
+		w.values, w.home = p.values, strings.TrimPrefix(p.home+"/"+url.PathEscape(id), "/")
+		if !k.Singleton() {
+			w.values = append(w.values, id)
+		}
 	}
-	p := &stroll{sim: w.sim, kind: k.Parent(), values: w.parents(k.Parent())}
-	p.base = fill(p.kind.Collection(), p.values)
-	if p.kind.Singleton() {
-		return p.values
-	}
-	return append(p.values, p.any())
+	w.base = fill(w.kind.Collection(), w.values)
 }
 
 func (w *stroll) anchor(name string) string {
@@ -95,7 +126,7 @@ func (w *stroll) any() string {
 	return ""
 }
 
-// stored are the objects of the kind by id, as the org's state has them.
+// stored are the objects of the kind below the parent, by id, as the org's state has them.
 func (w *stroll) stored() map[string]doc.Doc {
 	w.Helper()
 	var b bytes.Buffer
@@ -110,7 +141,9 @@ func (w *stroll) stored() map[string]doc.Doc {
 	}
 	out := map[string]doc.Doc{}
 	for _, x := range state.Objects.Collections[w.kind.Name] {
-		out[doc.String(x, "id")] = x
+		if doc.String(x, "home") == w.home {
+			out[doc.String(x, "id")] = x
+		}
 	}
 	return out
 }
@@ -456,7 +489,7 @@ func (w *stroll) survives() {
 // moves adopts the objects in another org, where they must answer the same.
 func (w *stroll) moves(stored map[string]doc.Doc) {
 	w.Helper()
-	other := &stroll{sim: startWith(w.T, w.org.Info().Engine, limit.Options{Multiplier: 1000}), kind: w.kind, base: w.base}
+	other := &stroll{sim: startSmall(w.T, w.org.Info().Engine), kind: w.kind, base: w.base}
 	for id := range stored {
 		x := w.get(w.at(id))
 		if err := other.org.Update(func() error { return other.org.Adopt(w.at(id), x) }); err != nil {

@@ -153,6 +153,7 @@ func TestKindValidation(t *testing.T) {
 		{"taken, in another case", "parks", `{"name":"OLD"}`, `E0000001; name: An object with this field already exists in the current organization`},
 		{"no such owner", "parks", `{"name":"a","owner":"00unobody"}`, `E0000007`},
 		{"no such ward", "parks", `{"name":"a","wards":["ALL","00gnobody"]}`, `E0000007`},
+		{"no such park", "signs", `{"name":"a","park":"prknone"}`, `E0000007`},
 		{"unknown field", "signs", `{"name":"a","colour":"red","id":"x","_links":{}}`, `E0000001; colour: The field is not known`},
 		{"twin of a seed", "trees", `{"name":"oak"}`, `E0000001; name: An object with this field already exists in the current organization`},
 	} {
@@ -323,6 +324,9 @@ func TestKindReferences(t *testing.T) {
 	if err := g.DeleteGroup(nil, a); err != nil {
 		t.Fatal(err)
 	}
+	if n := g.Counts()["badges"]; n != 1 {
+		t.Errorf("%d badges of one group", n)
+	}
 	u.Status = Deprovisioned
 	if err := g.DeleteUser(nil, u); err != nil {
 		t.Fatal(err)
@@ -436,6 +440,10 @@ func TestKindAdoption(t *testing.T) {
 	bare, err := g.FindObject(g.kind("parks"), []string{"prkbare"})
 	if err != nil || doc.String(bare.Body, "name") == "" || bare.Body["form"] != "wild" {
 		t.Errorf("a bare one is made whole: %v (%v)", bare, err)
+	}
+	adopt("/api/v1/parks/prkold", `{"id":"prkold"}`)
+	if got, want := g.shows("parks", x), `{"colour":"red","form":"wild","name":"Old","open":false,"owner":null,"rating":"none","status":"ACTIVE"}`; got != want {
+		t.Errorf("a bare answer changed what was known: %s, want %s", got, want)
 	}
 	if len(g.log) != 0 {
 		t.Errorf("adoption wrote %d events", len(g.log))

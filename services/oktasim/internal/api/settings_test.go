@@ -1,0 +1,163 @@
+package api_test
+
+import (
+	"testing"
+	"time"
+
+	"imago/services/oktasim/internal/doc"
+)
+
+func TestDefaultAuthorizationServer(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	const path = "/api/v1/authorizationServers/default"
+	x := s.get(path)
+	if doc.String(x, "issuer") != s.url+"/oauth2/default" || doc.String(x, "_links", "self", "href") != s.url+path {
+		t.Errorf("got %v", x)
+	}
+	scopes, claims := s.list(path+"/scopes"), s.list(path+"/claims")
+	if len(scopes) != 7 || len(claims) != 19 || scopes[0]["name"] != "openid" || claims[0]["name"] != "sub" {
+		t.Errorf("got %d scopes and %d claims", len(scopes), len(claims))
+	}
+	byID := "/api/v1/authorizationServers/" + doc.String(x, "id")
+	scope := s.get(byID + "/scopes/" + doc.String(scopes[0], "id"))
+	if got, want := doc.String(scope, "_links", "self", "href"), s.url+path+"/scopes/"+doc.String(scopes[0], "id"); got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	s.refused(400, "E0000001", "system", "DELETE", byID+"/claims/"+doc.String(claims[0], "id"), nil)
+	s.refused(400, "E0000001", "deactivated", "DELETE", byID, nil)
+	s.want(204, "POST", byID+"/lifecycle/deactivate", nil)
+	s.want(204, "DELETE", byID, nil)
+	s.refused(404, "E0000007", "default (AuthorizationServer)", "GET", path+"/scopes", nil)
+}
+
+func TestAuthorizationServerKeys(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	body := doc.Doc{"name": "a", "audiences": doc.Array("api://a"), "credentials": doc.Doc{"signing": doc.Doc{"rotationMode": "MANUAL"}}}
+	x := s.want(201, "POST", "/api/v1/authorizationServers", body).object(t)
+	signing := doc.Object(x, "credentials", "signing")
+	if signing["rotationMode"] != "AUTO" || signing["lastRotated"] != "2026-03-02T12:00:00.000Z" || signing["nextRotation"] != "2026-05-31T12:00:00.000Z" {
+		t.Errorf("got %v", signing)
+	}
+	path := "/api/v1/authorizationServers/" + doc.String(x, "id")
+	again := doc.Object(s.want(200, "PUT", path, body).object(t), "credentials", "signing")
+	if again["rotationMode"] != "MANUAL" || again["kid"] != signing["kid"] || again["nextRotation"] != nil {
+		t.Errorf("got %v", again)
+	}
+}
+
+func TestInlineHookSecrets(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	body := doc.Doc{"name": "a", "type": "com.okta.saml.tokens.transform", "version": "1.0.2", "channel": doc.Doc{"config": doc.Doc{
+		"uri": "https://x.example", "authScheme": doc.Doc{"type": "HEADER", "key": "Authorization", "value": "secret"}}}}
+	x := s.create("/api/v1/inlineHooks", body)
+	scheme := doc.Object(x, "channel", "config", "authScheme")
+	if scheme["key"] != "Authorization" || scheme["value"] != nil {
+		t.Errorf("got %v", scheme)
+	}
+	links := doc.Object(x, "_links")
+	if links["execute"] == nil || links["deactivate"] == nil || links["delete"] != nil {
+		t.Errorf("links of an active hook: %v", links)
+	}
+	body["name"], body["channel"] = "b", doc.Doc{"config": doc.Doc{"uri": "https://x.example"}}
+	y := s.create("/api/v1/inlineHooks", body)
+	config := doc.Object(y, "channel", "config")
+	if scheme, there := config["authScheme"]; !there || scheme != nil {
+		t.Errorf("a hook without a scheme has %v", config)
+	}
+	path := "/api/v1/inlineHooks/" + doc.String(y, "id")
+	s.refused(400, "E0000001", "deactivated", "DELETE", path, nil)
+	off := s.want(200, "POST", path+"/lifecycle/deactivate", nil).object(t)
+	if links := doc.Object(off, "_links"); links["execute"] != nil || links["activate"] == nil || links["delete"] == nil {
+		t.Errorf("links of an inactive hook: %v", links)
+	}
+	s.want(204, "DELETE", path, nil)
+	if found := s.list("/api/v1/inlineHooks?type=com.okta.saml.tokens.transform"); len(found) != 1 {
+		t.Errorf("got %d hooks of the type", len(found))
+	}
+	if found := s.list("/api/v1/inlineHooks?type=com.okta.import.transform"); len(found) != 0 {
+		t.Errorf("got %d hooks of another type", len(found))
+	}
+}
+
+func TestSupportAccess(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	const path = "/api/v1/org/privacy/oktaSupport"
+	for _, step := range []struct{ operation, support, expires string }{
+		{"extend", "DISABLED", ""}, {"grant", "ENABLED", "2026-03-02T20:00:00.000Z"}, {"extend", "ENABLED", "2026-03-03T20:00:00.000Z"},
+		{"revoke", "DISABLED", ""},
+	} {
+		if step.operation == "extend" && step.support == "DISABLED" {
+			if x := s.get(path); x["support"] != "DISABLED" || doc.Object(x, "_links")["grant"] == nil {
+				t.Errorf("a new org: %v", x)
+			}
+			continue
+		}
+		x := s.want(200, "POST", path+"/"+step.operation, nil).object(t)
+		if x["support"] != step.support || doc.String(x, "expiration") != step.expires {
+			t.Errorf("%s: got %v", step.operation, x)
+		}
+	}
+}
+
+func TestContacts(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	u := s.create("/api/v1/users", doc.Doc{"profile": doc.Doc{"login": "c@x.example", "email": "c@x.example", "firstName": "C", "lastName": "D"}})
+	const path = "/api/v1/org/contacts/BILLING"
+	s.refused(404, "E0000007", "00unobody (User)", "PUT", path, doc.Doc{"userId": "00unobody"})
+	x := s.want(200, "PUT", path, doc.Doc{"userId": u["id"]}).object(t)
+	if got, want := doc.String(x, "_links", "user", "href"), s.url+"/api/v1/users/"+doc.String(u, "id"); got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	if list := s.list("/api/v1/org/contacts"); len(list) != 2 || list[0]["contactType"] != "BILLING" || list[0]["userId"] != nil {
+		t.Errorf("got %v", list)
+	}
+	s.want(204, "DELETE", "/api/v1/users/"+doc.String(u, "id"), nil)
+	s.want(204, "DELETE", "/api/v1/users/"+doc.String(u, "id"), nil)
+	if x := s.get(path); x["userId"] != nil || x["_links"] != nil {
+		t.Errorf("the contact is gone, and yet %v", x)
+	}
+}
+
+func TestCaptchaInUse(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	c := s.want(201, "POST", "/api/v1/captchas", doc.Doc{"name": "c", "type": "HCAPTCHA", "siteKey": "k", "secretKey": "s"}).object(t)
+	path := "/api/v1/captchas/" + doc.String(c, "id")
+	set := s.want(200, "PUT", "/api/v1/org/captcha", doc.Doc{"captchaId": c["id"], "enabledPages": doc.Array("SSR")}).object(t)
+	if doc.String(set, "_links", "captcha", "href") != s.url+path {
+		t.Errorf("got %v", set)
+	}
+	s.refused(400, "E0000001", "used", "DELETE", path, nil)
+	s.want(204, "DELETE", "/api/v1/org/captcha", nil)
+	if x := s.get("/api/v1/org/captcha"); x["captchaId"] != nil || doc.Object(x, "_links")["captcha"] != nil {
+		t.Errorf("the setting stays: %v", x)
+	}
+	s.want(204, "DELETE", path, nil)
+}
+
+func TestExemptZone(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	for _, z := range s.list("/api/v1/zones") {
+		if z["name"] != "DefaultExemptIpZone" {
+			continue
+		}
+		s.clock.Advance(time.Minute)
+		path := "/api/v1/zones/" + doc.String(z, "id")
+		body := doc.Doc{"type": "IP", "name": "other", "gateways": []any{doc.Doc{"type": "CIDR", "value": "192.0.2.0/24"}}, "useAsExemptList": true}
+		x := s.want(200, "PUT", path, body).object(t)
+		if x["name"] != z["name"] || x["useAsExemptList"] != true || x["lastUpdated"] != z["lastUpdated"] {
+			t.Errorf("got %v", x)
+		}
+		if x := s.get(path); x["useAsExemptList"] != nil || x["lastUpdated"] == z["lastUpdated"] {
+			t.Errorf("got %v", x)
+		}
+		return
+	}
+	t.Error("there is no exempt zone")
+}
