@@ -2,12 +2,15 @@ package worker_test
 
 import (
 	"bytes"
+	"errors"
 	"testing"
 	"time"
 
 	"github.com/google/uuid"
 
+	"imago/pkg/blob/fault"
 	"imago/pkg/blob/mem"
+	"imago/pkg/job"
 	"imago/pkg/postgres/worldtest"
 	"imago/pkg/snapshot"
 	"imago/services/worker"
@@ -63,6 +66,28 @@ func TestRubbishIsSwept(t *testing.T) {
 	w.Taken(t, w.Queue(t))
 	worldtest.Until(t, "another sweep ends", func() bool { return sweeps() == 2 })
 	if n := count(w.Actions(t), "sweep_repository"); n != 1 {
+		t.Errorf("%d rows of activity", n)
+	}
+}
+
+// A repository that cannot be swept is tried a few times, and told of once.
+func TestSweepThatIsGivenUpIsTold(t *testing.T) {
+	t.Parallel()
+	store := fault.New(mem.New(mem.Options{}))
+	store.AddFault(fault.List).ErrorInstead(errors.New("the store lists nothing")).Repeat(1_000)
+	w := worldtest.New(t, worldtest.Options{Store: store})
+	row := w.Base.JobRow(t, job.SweepRepository{AccountID: string(w.Account.ID), ConnectionID: string(w.Connection)})
+	w.Exec(t, `update river.river_job set state = 'available', attempt = 0, attempted_at = null where id = $1`, row)
+	work(t, w, worker.Config{}, deps(t, w))
+	worldtest.Until(t, "the sweep is given up", func() bool {
+		w.Exec(t, `update river.river_job set scheduled_at = now() where id = $1 and state in ('retryable', 'scheduled')`, row)
+		var ended bool
+		if err := w.Base.Owner().QueryRow(t.Context(), `select state = 'completed' from river.river_job where id = $1`, row).Scan(&ended); err != nil {
+			t.Fatal(err)
+		}
+		return ended
+	})
+	if n := count(w.Actions(t), "fail_sweep"); n != 1 {
 		t.Errorf("%d rows of activity", n)
 	}
 }

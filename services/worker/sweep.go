@@ -19,6 +19,9 @@ import (
 // ghost may go on writing.
 const rubbishAfter = 24 * time.Hour
 
+// triesOfSweep is how often a store that does not do what it should is tried.
+const triesOfSweep = 9
+
 // sweepLater has the repository swept once the snapshot has ended, if it is the first
 // one of its day: the sweep reads every manifest.
 func (t *taking) sweepLater(ctx context.Context, tx *postgres.Tx) error {
@@ -56,9 +59,24 @@ func (s *Service) sweepRepository(ctx context.Context, u work.Unit, a job.SweepR
 		return work.Again(0, outcome("stopped")), nil
 	}
 	if err != nil {
-		return work.End{}, err
+		return s.unswept(ctx, u, ring, connection, err)
 	}
 	return work.Done(slog.Int64("objects", swept.Objects), slog.Int64("bytes", swept.Bytes)), nil
+}
+
+// unswept tries again, and tells when it gives up: the first snapshot of another day has
+// it swept again.
+func (s *Service) unswept(ctx context.Context, u work.Unit, ring *envelope.Keyring, id account.ConnectionID, cause error) (work.End, error) {
+	if u.Attempt < triesOfSweep {
+		return work.End{}, fmt.Errorf("sweep the repository of connection %s: %w", id, cause)
+	}
+	s.Log.ErrorContext(ctx, "repository is not swept", "job", u.Job, "connection", id, "error", cause)
+	e := work.Event{At: s.Now(), Action: "fail_sweep", TargetType: "connection", TargetID: string(id),
+		Detail: "what belongs to no snapshot was not cleared away: " + work.Problem(cause).Error()}
+	if err := s.tell(ctx, u, ring, e); err != nil {
+		return work.End{}, fmt.Errorf("note that the repository was not swept: %w", err)
+	}
+	return work.Done(outcome("given up")), nil
 }
 
 // unfinished are the places of snapshots that are being taken.
