@@ -31,9 +31,6 @@ func (b *binding) bind(theirs, ours string) bool {
 	if known, ok := b.ours[theirs]; ok {
 		return known == ours
 	}
-	if b.asked[theirs] {
-		return theirs == ours
-	}
 	if _, taken := b.theirs[ours]; taken {
 		return false
 	}

@@ -51,6 +51,7 @@ func TestValues(t *testing.T) {
 		{"id of another kind", nil, [][2]string{{`{"id":"` + a + `"}`, `{"id":"00uOurs0000000000a1z"}`}}, []string{"values id"}},
 		{"id inside text", nil, [][2]string{{`{"e":"isMemberOf(\"` + a + `\")"}`, `{"e":"isMemberOf(\"` + b + `\")"}`}, {`{"id":"` + a + `"}`, `{"id":"` + c + `"}`}}, []string{"values id"}},
 		{"id as field name", nil, [][2]string{{`{"m":{"` + a + `":"x"}}`, `{"m":{"` + b + `":"x"}}`}, {`{"id":"` + a + `"}`, `{"id":"` + c + `"}`}}, []string{"values id"}},
+		{"id that stands for itself", nil, [][2]string{{`{"id":"` + a + `"}`, `{"id":"` + a + `"}`}, {`{"of":"` + a + `"}`, `{"of":"` + b + `"}`}}, []string{"values of"}},
 		{"id that the request chose", []string{a}, [][2]string{{`{"id":"` + a + `"}`, `{"id":"` + b + `"}`}}, []string{"values id"}},
 		{"text is not learned", nil, [][2]string{{`{"name":"Crew"}`, `{"name":"Crow"}`}}, []string{"values name"}},
 		{"UUID", nil, [][2]string{{`{"u":"` + uuid + `"}`, `{"u":"` + other + `"}`}, {`{"u":"` + uuid + `"}`, `{"u":"` + uuid + `"}`}}, []string{"values u"}},
@@ -128,10 +129,12 @@ func TestLists(t *testing.T) {
 		{"made element is missing", "", list(element(made, "M")), list(), []string{"values []"}},
 		{"made element is too much", "", list(), list(element(made, "M")), []string{"values []"}},
 		{"foreign element of ours in a search", "q=S", list(), list(element("00gSeeded00000000a1z", "S")), []string{"values []"}},
+		{"same name as a thing that is known", "", list(element(made, "M")), list(element("00gOther000000000a1z", "M")), []string{"values []"}},
 		{"same name is the same thing", "", list(element("00gTheirs00000000a1z", "Same")), list(element("00gOurs0000000000a1z", "Same")), nil},
 		{"what foreign elements hold", "", list(`{"id":"00gTheirs00000000a1z","name":"Same","x":1}`), list(`{"id":"00gOurs0000000000a1z","name":"Same","x":2}`), nil},
 		{"what made elements hold", "", list(`{"id":"` + made + `","x":1}`), list(`{"id":"` + made + `","x":2}`), []string{"values [].x"}},
 		{"what named elements hold", "", list(`{"id":"` + named + `","name":"Same","x":1}`), list(`{"id":"00gOurs0000000000a1z","name":"Same","x":2}`), []string{"values [].x"}},
+		{"what foreign elements hold that were asked for", "q=S", list(element("00gTheirs00000000a1z", "S") + `,{"name":"T","x":1}`), list(element("00gOurs0000000000a1z", "S") + `,{"name":"T","x":2}`), []string{"values [].x"}},
 		{"foreign element of another shape", "", list(`{"id":"00gTheirs00000000a1z","name":"Same","x":1}`), list(element("00gOurs0000000000a1z", "Same")), []string{"shape [].x"}},
 		{"order by priority", "", `[{"name":"a","priority":1},{"name":"b","priority":2}]`, `[{"name":"b","priority":2},{"name":"a","priority":1}]`, []string{"values []"}},
 		{"order without priority", "", `[{"name":"a"},{"name":"b"}]`, `[{"name":"b"},{"name":"a"}]`, nil},
@@ -151,6 +154,39 @@ func TestLists(t *testing.T) {
 				t.Errorf("got %q, want %q", got, x.want)
 			}
 		})
+	}
+}
+
+func TestLinks(t *testing.T) {
+	t.Parallel()
+	const self, next = `<https://fleet-00.okta.com/api/v1/things>; rel="self"`, `<https://fleet-00.okta.com/api/v1/things?after=x>; rel="next"`
+	for _, x := range []struct {
+		name         string
+		theirs, ours []string
+		want         []string
+	}{
+		{"both", []string{self, next}, []string{self, next}, nil},
+		{"none recorded", nil, []string{self}, nil},
+		{"no self", []string{self}, nil, []string{"values Link"}},
+		{"what else the recorded org held", []string{self, next}, []string{self}, nil},
+		{"a page too many", []string{self}, []string{self, next}, []string{"values Link"}},
+	} {
+		c := newComparison()
+		c.step.Link = x.theirs
+		c.links(&answer{header: map[string][]string{"Link": x.ours}})
+		var got []string
+		for _, m := range c.mismatches {
+			got = append(got, m.Aspect+" "+m.Path)
+		}
+		if !reflect.DeepEqual(got, x.want) {
+			t.Errorf("%s: got %q, want %q", x.name, got, x.want)
+		}
+	}
+	c := newComparison()
+	c.step.Link = []string{self, strings.Replace(next, "after=x", "after=00gTheirs00000000a1z", 1)}
+	c.links(&answer{header: map[string][]string{"Link": {self, strings.Replace(next, "after=x", "after=opaque", 1)}}})
+	if got, err := c.binding.query("after=00gTheirs00000000a1z"); err != nil || got != "after=opaque" {
+		t.Errorf("the next page is asked for by %s, %v", got, err)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"flag"
+	"fmt"
 	"os"
 	"reflect"
 	"strings"
@@ -143,6 +144,14 @@ func TestForeignObjects(t *testing.T) {
 			t.Errorf("got %q, want %q", got, want)
 		}
 	})
+	t.Run("a stamp that the run may have moved", func(t *testing.T) {
+		t.Parallel()
+		runs := load(t, "parallel")
+		edit(t, runs[0].Steps[7], func(d doc.Doc) { d["lastMembershipUpdated"] = "2031-05-06T07:10:21.000Z" })
+		if got, want := found(play(runs[0], Options{})), []string{"7 values lastMembershipUpdated"}; !reflect.DeepEqual(got, want) {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	})
 	t.Run("others change what the run has changed", func(t *testing.T) {
 		t.Parallel()
 		runs := load(t, "parallel")
@@ -177,6 +186,73 @@ func TestSurvey(t *testing.T) {
 		if !reflect.DeepEqual(got, c.want) {
 			t.Errorf("%s: got %v, want %v", c.file, got, c.want)
 		}
+	}
+}
+
+// TestSurveyOfLines shows single rules of what counts as given.
+func TestSurveyOfLines(t *testing.T) {
+	t.Parallel()
+	const when = `"date":"Tue, 06 May 2031 07:08:09 GMT"`
+	line := func(method, path, request, response string) string {
+		return fmt.Sprintf(`{"test":"T","method":%q,"path":%q,"status":200,"request":%s,"response":%s,%s}`, method, path, request, response, when)
+	}
+	for _, c := range []struct {
+		name  string
+		lines []string
+		want  []string
+	}{
+		{"made under a name that is no id", []string{
+			line("POST", "/api/v1/meta/schemas/user/linkedObjects", `{"primary":{"name":"captain"}}`, `{"primary":{"name":"captain"}}`),
+			line("GET", "/api/v1/meta/schemas/user/linkedObjects/captain", "null", `{"primary":{"name":"captain"}}`),
+		}, nil},
+		{"a setting", []string{line("GET", "/api/v1/threats/configuration", "null", `{"action":"none"}`)}, []string{"/api/v1/threats/configuration"}},
+		{"a setting that the run wrote", []string{
+			line("POST", "/api/v1/threats/configuration", `{"action":"none"}`, `{"action":"none"}`),
+			line("GET", "/api/v1/threats/configuration", "null", `{"action":"none"}`),
+		}, nil},
+		{"what hangs on a thing made", []string{
+			line("POST", "/api/v1/brands", `{}`, `{"id":"bndMade0000000000a1z"}`),
+			line("GET", "/api/v1/brands/bndMade0000000000a1z/themes", "null", `[{"id":"theMade0000000000a1z"}]`),
+		}, nil},
+		{"what mentions a thing made", []string{
+			line("POST", "/api/v1/apps", `{}`, `{"id":"0oaMade0000000000a1z"}`),
+			line("GET", "/api/v1/mappings", "null", `[{"id":"prmMade0000000000a1z","source":{"id":"0oaMade0000000000a1z"}}]`),
+		}, nil},
+		{"what mentions a thing made and is older", []string{
+			line("POST", "/api/v1/apps", `{}`, `{"id":"0oaMade0000000000a1z"}`),
+			line("GET", "/api/v1/mappings", "null", `[{"id":"prmOld00000000000a1z","created":"2030-01-01T00:00:00.000Z","source":{"id":"0oaMade0000000000a1z"}}]`),
+		}, []string{"/api/v1/mappings/prmOld00000000000a1z"}},
+		{"changed at its own path", []string{line("PUT", "/api/v1/zones/nzoOld00000000000a1z", `{}`, `{"id":"nzoOld00000000000a1z"}`)}, []string{"/api/v1/zones/nzoOld00000000000a1z"}},
+		{"switched below its own path", []string{line("POST", "/api/v1/zones/nzoOld00000000000a1z/lifecycle/activate", `{}`, `{"id":"nzoOld00000000000a1z"}`)}, []string{"/api/v1/zones/nzoOld00000000000a1z"}},
+		{"named in a request", []string{line("POST", "/api/v1/policies", `{"g":["00gOld00000000000a1z"]}`, `{"id":"00pMade0000000000a1z"}`)}, []string{"/api/v1/groups/00gOld00000000000a1z"}},
+		{"default policy of new apps", []string{line("POST", "/api/v1/apps", `{}`, `{"id":"0oaMade0000000000a1z","_links":{"accessPolicy":{"href":"https://x.okta.com/api/v1/policies/rstOld00000000000a1z"}}}`)},
+			[]string{"/api/v1/policies/rstOld00000000000a1z"}},
+		{"a user by login", []string{line("GET", "/api/v1/users/mona@fleet.example", "null", `{"id":"00uMona0000000000a1z"}`)}, []string{"/api/v1/users/00uMona0000000000a1z"}},
+	} {
+		g := grouping{at: map[string]int{}}
+		if err := Read(strings.NewReader(strings.Join(c.lines, "\n")), g.add); err != nil {
+			t.Fatal(err)
+		}
+		run := g.sorted()[0]
+		var got []string
+		for _, x := range surveyOf(&run, hostsOf(&run)).order() {
+			got = append(got, x.path)
+		}
+		if !reflect.DeepEqual(got, c.want) {
+			t.Errorf("%s: got %q, want %q", c.name, got, c.want)
+		}
+	}
+}
+
+// TestFeaturesOfTheRecordedOrg plays a run of an org whose groups have no owners.
+func TestFeaturesOfTheRecordedOrg(t *testing.T) {
+	t.Parallel()
+	runs := load(t, "life")
+	for _, s := range runs[0].Steps[:3] {
+		edit(t, s, func(d doc.Doc) { delete(doc.Object(d, "_links"), "owners") })
+	}
+	if got := found(play(runs[0], Options{})); len(got) > 0 {
+		t.Errorf("got %q", got)
 	}
 }
 
