@@ -93,10 +93,7 @@ func newApplying(w Work, o Options, plan Plan, entries []Entry) *applying {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	a := &applying{Work: w, Options: o, plan: plan, entries: map[int]Entry{}, made: ids{}}
-	for _, e := range entries {
-		a.entries[e.N] = e
-	}
+	a := &applying{Work: w, Options: o, plan: plan, entries: numbered(entries), made: ids{}}
 	for _, s := range plan.Steps {
 		a.learn(s)
 	}

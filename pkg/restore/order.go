@@ -2,8 +2,10 @@ package restore
 
 import (
 	"cmp"
+	"container/heap"
 	"maps"
 	"slices"
+	"sort"
 	"strings"
 
 	"imago/pkg/problem"
@@ -48,42 +50,122 @@ func (p *planner) finish() (Plan, error) {
 // number takes the steps in order, each as soon as what it needs is made; and if it
 // can be, whole, with all its parts.
 func (p *planner) number() error {
-	n := numbering{p: p, makes: map[name]int{}, frees: map[name]int{}, parts: map[name]int{}, integral: map[name][]int{}}
-	for _, d := range p.drafts {
-		for _, of := range d.partOf() {
-			n.parts[of]++
+	n := newNumbering(p)
+	for range p.drafts {
+		i, ok := n.next()
+		if !ok {
+			first := p.drafts[slices.Index(n.taken, false)]
+			return problem.New(problem.Conflict, "%d of the objects need one another to be made first, among them %s",
+				len(p.drafts)-len(p.plan.Steps), first.Key).WithHint("exclude one of them and restore it afterwards")
 		}
-	}
-	for left := p.drafts; len(left) > 0; {
-		i := slices.IndexFunc(left, func(d draft) bool { return n.ready(d) && !n.namesHalf(d) })
-		if i < 0 {
-			i = slices.IndexFunc(left, n.ready)
-		}
-		if i < 0 {
-			return problem.New(problem.Conflict, "%d of the objects need one another to be made first, among them %s", len(left), left[0].Key).
-				WithHint("exclude one of them and restore it afterwards")
-		}
-		n.take(left[i])
-		left = slices.Delete(left, i, i+1)
+		n.take(i)
 	}
 	return nil
 }
 
-// numbering is what was numbered so far.
+// numbering is what was numbered so far, and what waits for what. Drafts go by their
+// places in the planner's order.
 type numbering struct {
 	p            *planner
 	makes, frees map[name]int   // the step that does
 	parts        map[name]int   // how many parts are still to come
 	integral     map[name][]int // the steps of its integral parts
+
+	waits, partOf                  [][]name       // of each draft
+	taken                          []bool         // is a step
+	blocked, halves                []int          // how much that it needs is not made, and not whole
+	whenMade, whenFreed, whenWhole map[name][]int // who waits for it
+	ready, readyHalf               queue          // not blocked; and naming nothing half, or perhaps something
+}
+
+func newNumbering(p *planner) *numbering {
+	many := len(p.drafts)
+	n := &numbering{
+		p: p, makes: map[name]int{}, frees: map[name]int{}, parts: map[name]int{}, integral: map[name][]int{},
+		waits: make([][]name, many), partOf: make([][]name, many), taken: make([]bool, many), blocked: make([]int, many), halves: make([]int, many),
+		whenMade: map[name][]int{}, whenFreed: map[name][]int{}, whenWhole: map[name][]int{},
+	}
+	for i, d := range p.drafts {
+		n.waits[i], n.partOf[i] = d.waits(), d.partOf()
+		for _, of := range n.partOf[i] {
+			n.parts[of]++
+		}
+	}
+	for i, d := range p.drafts {
+		n.wait(i, d)
+	}
+	return n
+}
+
+// wait notes what a draft waits for. What names something whose parts are not all made
+// waits for them while it can: an app must not be under a policy that has no rules yet.
+func (n *numbering) wait(i int, d draft) {
+	for _, of := range n.waits[i] {
+		n.blocked[i]++
+		n.whenMade[of] = append(n.whenMade[of], i)
+		if n.parts[of] > 0 && !slices.Contains(n.partOf[i], of) {
+			n.halves[i]++
+			n.whenWhole[of] = append(n.whenWhole[of], i)
+		}
+	}
+	if d.behind != (name{}) {
+		n.blocked[i]++
+		n.whenFreed[d.behind] = append(n.whenFreed[d.behind], i)
+	}
+	n.enqueue(i)
+}
+
+func (n *numbering) enqueue(i int) {
+	switch {
+	case n.blocked[i] > 0:
+	case n.halves[i] > 0:
+		heap.Push(&n.readyHalf, i)
+	default:
+		heap.Push(&n.ready, i)
+	}
+}
+
+// happened tells those who wait for something of a name that it is there.
+func (n *numbering) happened(who map[name][]int, of name, left []int) {
+	for _, i := range who[of] {
+		if left[i]--; left[i] == 0 {
+			n.enqueue(i)
+		}
+	}
+	delete(who, of)
+}
+
+// next is the first draft that can be made.
+func (n *numbering) next() (i int, ok bool) {
+	for _, q := range []*queue{&n.ready, &n.readyHalf} {
+		for q.Len() > 0 {
+			if i := heap.Pop(q).(int); !n.taken[i] {
+				return i, true
+			}
+		}
+	}
+	return 0, false
+}
+
+// queue gives the first draft first.
+type queue struct{ sort.IntSlice }
+
+func (q *queue) Push(i any) { q.IntSlice = append(q.IntSlice, i.(int)) }
+
+func (q *queue) Pop() any {
+	last := len(q.IntSlice) - 1
+	defer func() { q.IntSlice = q.IntSlice[:last] }()
+	return q.IntSlice[last]
 }
 
 // take makes a draft the next step.
-func (n *numbering) take(d draft) {
+func (n *numbering) take(i int) {
+	d := n.p.drafts[i]
 	s := d.Step
-	s.N = len(n.p.plan.Steps) + 1
-	for _, of := range d.waits() {
+	s.N, n.taken[i] = len(n.p.plan.Steps)+1, true
+	for _, of := range n.waits[i] {
 		s.After = append(s.After, n.makes[of])
-		if !slices.Contains(d.partOf(), of) {
+		if !slices.Contains(n.partOf[i], of) {
 			s.After = append(s.After, n.integral[of]...) // not pointed at what lacks a part
 			s.Warn = append(s.Warn, n.p.half(of)...)
 		}
@@ -95,17 +177,26 @@ func (n *numbering) take(d draft) {
 	if d.makes != (name{}) {
 		n.makes[d.makes] = s.N
 		s.Warn = append(s.Warn, n.p.half(d.makes)...)
+		n.happened(n.whenMade, d.makes, n.blocked)
 	}
 	if d.frees != (name{}) {
 		n.frees[d.frees] = s.N
+		n.happened(n.whenFreed, d.frees, n.blocked)
 	}
-	for _, of := range d.partOf() {
-		n.parts[of]--
-		if d.integral {
-			n.integral[of] = append(n.integral[of], s.N)
-		}
+	for _, of := range n.partOf[i] {
+		n.made(of, d, s.N)
 	}
 	n.p.plan.Steps = append(n.p.plan.Steps, s)
+}
+
+// made counts a part that is a step now.
+func (n *numbering) made(of name, d draft, step int) {
+	if d.integral {
+		n.integral[of] = append(n.integral[of], step)
+	}
+	if n.parts[of]--; n.parts[of] == 0 {
+		n.happened(n.whenWhole, of, n.halves)
+	}
 }
 
 // half warns of what is made again without all that it consists of.
@@ -117,25 +208,11 @@ func (p *planner) half(of name) []string {
 	return []string{p.called(m.Key) + " comes back without " + strings.Join(p.lacking[of], ", ") + ": see what is left out"}
 }
 
-func (n *numbering) ready(d draft) bool {
-	if d.behind != (name{}) && n.frees[d.behind] == 0 {
-		return false
-	}
-	return !slices.ContainsFunc(d.waits(), func(of name) bool { return n.makes[of] == 0 })
-}
-
 // waits lists what the step needs to have been made.
 func (d draft) waits() []name { return append(d.Step.waits(), d.needs...) }
 
 // partOf lists what is made that the step's object lies below, or links.
 func (d draft) partOf() []name { return waiting(d.Target.Parent, d.Target.ID) }
-
-// namesHalf reports whether the step would name something whose parts are not all
-// made: an app must not be under a policy that has no rules yet.
-func (n *numbering) namesHalf(d draft) bool {
-	own := d.partOf()
-	return slices.ContainsFunc(d.waits(), func(of name) bool { return n.parts[of] > 0 && !slices.Contains(own, of) })
-}
 
 func counts(of map[resource.Type]int) (out []Count) {
 	for _, t := range slices.Sorted(maps.Keys(of)) {

@@ -55,8 +55,11 @@ func (m ids) resolve(text string) (string, error) {
 	out := placeholders.ReplaceAllStringFunc(text, func(found string) string {
 		parts := placeholders.FindStringSubmatch(found)
 		id, ok := m[name{resource.Type(parts[1]), parts[2]}]
-		if !ok {
+		switch {
+		case !ok:
 			missing = fmt.Errorf("%s %s was not made", parts[1], parts[2])
+		case strings.ContainsAny(id, `"\`):
+			missing = fmt.Errorf("the provider gave a %s an ID that cannot stand in JSON as it is", parts[1])
 		}
 		return id
 	})
@@ -76,11 +79,6 @@ func (m ids) key(k resource.Key) (resource.Key, error) {
 func (m ids) body(b json.RawMessage) ([]byte, error) {
 	if b == nil {
 		return nil, nil
-	}
-	for n, id := range m {
-		if strings.ContainsAny(id, `"\`) {
-			return nil, fmt.Errorf("the provider gave a %s an ID that cannot stand in JSON as it is", n.Type)
-		}
 	}
 	text, err := m.resolve(string(b))
 	if err != nil {

@@ -58,10 +58,7 @@ func NewReceipt(f Facts, plan Plan, entries []Entry, report Report) (Receipt, er
 	}
 	r := Receipt{Facts: f, Plan: approved, Snapshot: plan.Snapshot, Org: plan.Org, LeftOut: plan.LeftOut,
 		Identical: plan.Identical, Report: report, IDs: IDs(plan, entries)}
-	at := map[int]Entry{}
-	for _, e := range entries {
-		at[e.N] = e
-	}
+	at := numbered(entries)
 	for _, s := range plan.Steps {
 		e := at[s.N]
 		switch e.State {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"imago/pkg/diff"
@@ -52,13 +51,22 @@ func IDs(plan Plan, entries []Entry) diff.IDs {
 	for was, now := range plan.Matched {
 		out[was] = now
 	}
+	at := numbered(entries)
 	for _, s := range plan.Steps {
-		i := slices.IndexFunc(entries, func(e Entry) bool { return e.N == s.N })
-		if i >= 0 && entries[i].State == Done && s.Op != provider.Delete && entries[i].Key.ID != s.Key.ID {
-			out[s.Key.ID] = entries[i].Key.ID
+		if e := at[s.N]; e.State == Done && s.Op != provider.Delete && e.Key.ID != s.Key.ID {
+			out[s.Key.ID] = e.Key.ID
 		}
 	}
 	return out
+}
+
+// numbered is a journal by the numbers of its steps.
+func numbered(entries []Entry) map[int]Entry {
+	at := map[int]Entry{}
+	for _, e := range entries {
+		at[e.N] = e
+	}
+	return at
 }
 
 // Verify reads again what a restore was about and compares it with the snapshot,
@@ -70,7 +78,7 @@ func Verify(ctx context.Context, c Check) (Report, error) {
 	if err != nil {
 		return Report{}, err
 	}
-	v := &verifying{Check: c, live: c.Live.slice(c.Reader, c.Until, c.Now), ids: IDs(c.Plan, c.Entries), pending: map[resource.Type]int{}}
+	v := &verifying{Check: c, at: numbered(c.Entries), live: c.Live.slice(c.Reader, c.Until, c.Now), ids: IDs(c.Plan, c.Entries), pending: map[resource.Type]int{}}
 	expected, err := v.expected(set.members)
 	if err != nil {
 		return Report{}, err
@@ -93,6 +101,7 @@ func Verify(ctx context.Context, c Check) (Report, error) {
 
 type verifying struct {
 	Check
+	at      map[int]Entry // the journal
 	live    *Live
 	ids     diff.IDs
 	report  Report
@@ -116,7 +125,7 @@ func (v *verifying) expected(members []member) (out []expectation, err error) {
 	}
 	made := ids{}
 	for _, s := range v.Plan.Steps {
-		e := v.entry(s.N)
+		e := v.at[s.N]
 		skip[s.Key] = skip[s.Key] || e.State != Done
 		if e.State == Done && s.Op == provider.Create {
 			made[nameOf(s.Key)] = e.Key.ID
@@ -144,17 +153,9 @@ func (v *verifying) expected(members []member) (out []expectation, err error) {
 			return nil, fmt.Errorf("step %d: %w", s.N, err)
 		}
 		info, _ := v.Catalog.Info(s.Key.Type)
-		out = append(out, expectation{resource.Resource{Key: v.entry(s.N).Key, Body: body}, info, s.Label, false})
+		out = append(out, expectation{resource.Resource{Key: v.at[s.N].Key, Body: body}, info, s.Label, false})
 	}
 	return out, nil
-}
-
-func (v *verifying) entry(n int) Entry {
-	i := slices.IndexFunc(v.Entries, func(e Entry) bool { return e.N == n })
-	if i < 0 {
-		return Entry{N: n}
-	}
-	return v.Entries[i]
 }
 
 func (v *verifying) check(ctx context.Context, e expectation) error {
