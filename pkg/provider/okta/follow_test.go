@@ -21,7 +21,7 @@ func TestFollowTells(t *testing.T) {
 	b := newBench(t, `{"seed":3,"users":8,"groups":3,"memberships":6,"apps":3,"rules":1,"policies":1,"zones":1}`)
 	user, group := b.apply(provider.Write{Op: provider.Create, Key: resource.Key{Type: "user"}, Want: []byte(
 		`{"profile":{"email":"followed@acme.example","firstName":"Fol","lastName":"Lowed","login":"followed@acme.example"},"status":"ACTIVE"}`)}), b.group("Followed")
-	app := b.named("app", resource.Key{}, "")
+	app := b.named("app", resource.Key{}, "App 00002")
 	zone := b.apply(provider.Write{Op: provider.Create, Key: resource.Key{Type: "network_zone"}, Want: []byte(
 		`{"gateways":[{"type":"CIDR","value":"10.0.0.0/8"}],"name":"Followed","status":"ACTIVE","type":"IP","usage":"POLICY"}`)})
 	policy := b.named("policy_okta_sign_on", resource.Key{}, "Default Policy")
