@@ -1,7 +1,7 @@
 package org
 
 import (
-	"crypto/md5"
+	"crypto/sha256"
 	"encoding/hex"
 )
 
@@ -11,6 +11,6 @@ const staticHost = "https://ok1static.oktacdn.com"
 // image is the address of one of Okta's own logos. Files are named after what they hold
 // (recorded); the simulator names them after their name.
 func image(name string) string {
-	sum := md5.Sum([]byte(name))
-	return staticHost + "/assets/img/logos/" + name + "." + hex.EncodeToString(sum[:]) + ".png"
+	sum := sha256.Sum256([]byte(name))
+	return staticHost + "/assets/img/logos/" + name + "." + hex.EncodeToString(sum[:16]) + ".png"
 }

@@ -117,25 +117,22 @@ func (c *comparison) body(ours any) {
 		c.value("", "", c.step.body, ours)
 		return
 	}
-	mine, ok := ours, true
-	prefix := ""
 	if field != "" {
+		recorded, _ := c.step.body.(doc.Doc)
 		envelope, isObject := ours.(doc.Doc)
 		if !isObject {
-			c.value("", "", c.step.body, ours)
+			c.differ(Shape, "", "object", kindOf(ours))
 			return
 		}
-		prefix = field
-		mine = envelope[field]
-		recorded, _ := c.step.body.(doc.Doc)
 		c.value("", "", without(recorded, field), without(envelope, field))
+		ours = envelope[field]
 	}
-	list, ok := mine.([]any)
+	list, ok := ours.([]any)
 	if !ok {
-		c.differ(Shape, prefix, "array", kindOf(mine))
+		c.differ(Shape, field, "array", kindOf(ours))
 		return
 	}
-	c.list(prefix+"[]", theirs, list)
+	c.list(field+"[]", theirs, list)
 }
 
 func without(d doc.Doc, field string) doc.Doc {
