@@ -236,6 +236,11 @@ func (p *planner) judge(ctx context.Context, m member) (why string, err error) {
 	if m.info.Restorable == "none" {
 		return cmp.Or(m.info.Limitation, "it cannot be restored"), nil
 	}
+	if m.role != referrer { // of which the live one is what counts, if there is one
+		if m, err = p.present(ctx, m); err != nil {
+			return "", err
+		}
+	}
 	if why, err := p.missing(ctx, m, m.role != referrer); why != "" || err != nil {
 		if err == nil && m.role != selected && m.info.Shape == resource.LinkSet && p.system(m) {
 			why = "" // not ours to make, and nobody asked for it: the provider decides
@@ -250,6 +255,9 @@ func (p *planner) judge(ctx context.Context, m member) (why string, err error) {
 	case now == nil && m.role == referrer && m.info.Left != nil:
 		return "the person was deleted since the snapshot, and does not come back for what they name", nil
 	case now == nil:
+		if m, err = p.present(ctx, m); err != nil {
+			return "", err
+		}
 		if why, err := p.missing(ctx, m, true); why != "" || err != nil {
 			return why, err
 		}

@@ -174,6 +174,9 @@ func (v *verifying) check(ctx context.Context, e expectation) error {
 	d := Difference{Key: e.Key, Title: e.info.Title, Label: e.label, Op: diff.Delete}
 	if now != nil {
 		d.Op = diff.Update
+		if e.Body, err = v.present(ctx, e); err != nil {
+			return err
+		}
 		if d.Fields, err = v.ids.Compare(writable(e.info), e.Body, now.Body); err != nil {
 			return fmt.Errorf("compare a %s: %w", e.Type, err)
 		}
