@@ -49,6 +49,9 @@ type Run struct {
 	Number int
 	Engine string
 	Steps  []*Step
+
+	// read is set once the steps are parsed and settled.
+	read bool
 }
 
 // Name tells runs apart in reports.
@@ -135,16 +138,6 @@ func parseStep(line []byte) (*Step, error) {
 	if s.at, err = time.Parse(time.RFC1123, s.Date); err != nil {
 		return nil, fmt.Errorf("date: %w", err)
 	}
-	if s.body, err = parseBody(s.Response); err != nil {
-		return nil, fmt.Errorf("response: %w", err)
-	}
-	if s.sent, err = parseBody(s.Request); err != nil {
-		return nil, fmt.Errorf("request: %w", err)
-	}
-	// An empty list was recorded as no answer at all.
-	if s.body == nil && s.Method == "GET" && s.Status == 200 {
-		s.body = []any{}
-	}
 	if s.Template == "" {
 		s.Template = foldPath(s.Path)
 	}
@@ -169,6 +162,43 @@ func (s *Step) check() error {
 		return fmt.Errorf("path: %w", err)
 	}
 	return nil
+}
+
+// prepare parses what the steps say and settles their order. Whole recordings are large,
+// so a run is parsed when it is played.
+func (r *Run) prepare() error {
+	if r.read {
+		return nil
+	}
+	for _, s := range r.Steps {
+		if err := s.parse(); err != nil {
+			return fmt.Errorf("step %d: %w", s.Seq, err)
+		}
+	}
+	r.settle()
+	r.read = true
+	return nil
+}
+
+func (s *Step) parse() (err error) {
+	if s.body, err = parseBody(s.Response); err != nil {
+		return fmt.Errorf("response: %w", err)
+	}
+	if s.sent, err = parseBody(s.Request); err != nil {
+		return fmt.Errorf("request: %w", err)
+	}
+	// An empty list was recorded as no answer at all.
+	if s.body == nil && s.Method == "GET" && s.Status == 200 {
+		s.body = []any{}
+	}
+	return nil
+}
+
+// forget lets go of what prepare parsed.
+func (r *Run) forget() {
+	for _, s := range r.Steps {
+		s.body, s.sent = nil, nil
+	}
 }
 
 func parseBody(raw json.RawMessage) (any, error) {
@@ -206,7 +236,6 @@ func (g *grouping) sorted() []Run {
 	for i := range g.runs {
 		r := &g.runs[i]
 		slices.SortStableFunc(r.Steps, func(a, b *Step) int { return a.Seq - b.Seq })
-		r.settle()
 	}
 	return g.runs
 }

@@ -7,6 +7,7 @@ package replay
 import (
 	"runtime"
 	"slices"
+	"strconv"
 	"sync"
 )
 
@@ -37,7 +38,7 @@ func Play(runs []Run, o Options) *Report {
 	for range workers {
 		wg.Go(func() {
 			for i := range next {
-				outcomes[i] = play(runs[i], o)
+				outcomes[i] = playOnce(runs[i], o)
 			}
 		})
 	}
@@ -47,6 +48,24 @@ func Play(runs []Run, o Options) *Report {
 	close(next)
 	wg.Wait()
 	return newReport(outcomes, o)
+}
+
+// playOnce reads a run, plays it and lets go of it.
+func playOnce(r Run, o Options) outcome {
+	if err := r.prepare(); err != nil {
+		return lost(&r, err)
+	}
+	defer r.forget()
+	return play(r, o)
+}
+
+// lost is the outcome of a run that cannot be played: no step of it matches.
+func lost(r *Run, err error) outcome {
+	out := outcome{run: r, stuck: []Stuck{{Path: "/", Reason: err.Error()}}}
+	for _, s := range r.Steps {
+		out.results = append(out.results, result{s, []Mismatch{{Status, "", strconv.Itoa(s.Status), err.Error()}}})
+	}
+	return out
 }
 
 // outcome is what playing a run gave.

@@ -21,7 +21,26 @@ func load(t *testing.T, name string) []Run {
 	if err != nil {
 		t.Fatal(err)
 	}
+	for i := range runs {
+		if err := runs[i].prepare(); err != nil {
+			t.Fatal(err)
+		}
+	}
 	return runs
+}
+
+// reading is a run of JSON lines, prepared.
+func reading(t *testing.T, lines ...string) Run {
+	t.Helper()
+	g := grouping{at: map[string]int{}}
+	if err := Read(strings.NewReader(strings.Join(lines, "\n")), g.add); err != nil {
+		t.Fatal(err)
+	}
+	r := g.sorted()[0]
+	if err := r.prepare(); err != nil {
+		t.Fatal(err)
+	}
+	return r
 }
 
 // edit changes a step of a loaded run as if it had been recorded so.
@@ -229,11 +248,7 @@ func TestSurveyOfLines(t *testing.T) {
 			[]string{"/api/v1/policies/rstOld00000000000a1z"}},
 		{"a user by login", []string{line("GET", "/api/v1/users/mona@fleet.example", "null", `{"id":"00uMona0000000000a1z"}`)}, []string{"/api/v1/users/00uMona0000000000a1z"}},
 	} {
-		g := grouping{at: map[string]int{}}
-		if err := Read(strings.NewReader(strings.Join(c.lines, "\n")), g.add); err != nil {
-			t.Fatal(err)
-		}
-		run := g.sorted()[0]
+		run := reading(t, c.lines...)
 		var got []string
 		for _, x := range surveyOf(&run, hostsOf(&run)).order() {
 			got = append(got, x.path)
@@ -259,11 +274,7 @@ func TestFeaturesOfTheRecordedOrg(t *testing.T) {
 func TestPlacesBeforeAreFilled(t *testing.T) {
 	t.Parallel()
 	lines := `{"test":"P","run":0,"engine":"oie","seq":0,"method":"POST","path":"/api/v1/policies","status":200,"request":{"type":"PASSWORD","name":"Mine"},"response":{"id":"00pMine0000000000a1z","type":"PASSWORD","name":"Mine","priority":3},"date":"Tue, 06 May 2031 07:08:09 GMT"}`
-	g := grouping{at: map[string]int{}}
-	if err := Read(strings.NewReader(lines), g.add); err != nil {
-		t.Fatal(err)
-	}
-	run := g.sorted()[0]
+	run := reading(t, lines)
 	v := surveyOf(&run, hostsOf(&run))
 	if len(v.given) != 2 {
 		t.Errorf("%d policies stand before the third place", len(v.given))
