@@ -46,6 +46,8 @@ func New(h *api.Host, log *slog.Logger) *Server {
 		"GET /control/v1/requests":      s.countRequests,
 		"DELETE /control/v1/requests":   s.resetRequests,
 		"POST /control/v1/limits":       s.setLimits,
+		"GET /control/v1/features":      s.listFeatures,
+		"POST /control/v1/features":     s.setFeature,
 		"PUT /control/v1/state":         s.restoreState,
 	}
 	for pattern, run := range routes {

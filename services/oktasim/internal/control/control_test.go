@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -182,6 +183,8 @@ func TestRefusals(t *testing.T) {
 		{"/api-tokens", `{"login":"nobody@x.example"}`, "nobody@x.example"},
 		{"/admins", `{"login":"eve@x.example","role":"KING"}`, "KING"},
 		{"/limits", `{"bucket":"b","limit":-1}`, "limit"},
+		{"/features", `{"name":"telepathy","on":false}`, "telepathy"},
+		{"/features", `{"name":"realms"}`, "on: must be"},
 		{"/seed", `{`, "read the request"},
 	} {
 		status, body := p.send("POST", p.back+"/control/v1"+c.path, c.body)
@@ -191,5 +194,29 @@ func TestRefusals(t *testing.T) {
 	}
 	if status, body := p.send("PUT", p.back+"/control/v1/state", `{}`); status != 400 || !strings.Contains(body, "objects.info.id") {
 		t.Errorf("an empty state got %d %s", status, body)
+	}
+}
+
+func TestFeatures(t *testing.T) {
+	t.Parallel()
+	p := start(t)
+	p.ask("POST", "/admins", `{"login":"a@x.example","role":"SUPER_ADMIN"}`)
+	token := doc.String(p.ask("POST", "/api-tokens", `{"login":"a@x.example"}`), "token")
+	read := func() int {
+		t.Helper()
+		status, _ := p.send("GET", p.public+"/api/v1/realms", "", "Authorization", "SSWS "+token)
+		return status
+	}
+	for _, step := range []struct {
+		body   string
+		lacks  []string
+		status int
+	}{
+		{`{"name":"realms","on":false}`, []string{"realms"}, 401}, {`{"name":"realms","on":true}`, []string{}, 200},
+	} {
+		answer := p.ask("POST", "/features", step.body)
+		if got := doc.Strings(answer, "unlicensed"); !slices.Equal(got, step.lacks) || read() != step.status {
+			t.Errorf("%s: got %v, and realms answer %d", step.body, answer, read())
+		}
 	}
 }

@@ -1,6 +1,7 @@
 package org
 
 import (
+	"slices"
 	"strings"
 
 	"imago/services/oktasim/internal/doc"
@@ -57,4 +58,20 @@ func cutLast(path string) (above, last string, nested bool) {
 		return "", path, false
 	}
 	return path[:i], path[i+1:], true
+}
+
+// FeatureNames lists every feature that an org may have or lack.
+func FeatureNames() []string {
+	names := map[string]bool{}
+	for _, f := range slices.Concat(features(), kindFeatures()) {
+		names[f.Name] = true
+	}
+	for _, k := range Kinds() {
+		names[k.Feature] = true
+		for _, l := range k.Licences {
+			names[l.Feature] = true
+		}
+	}
+	delete(names, "")
+	return sortedKeys(names)
 }
