@@ -4,7 +4,6 @@ import (
 	"net/http"
 
 	"imago/services/oktasim/internal/doc"
-	"imago/services/oktasim/internal/failure"
 	"imago/services/oktasim/internal/org"
 )
 
@@ -17,10 +16,6 @@ func metaOperations() []operation {
 	return []operation{
 		wellKnown,
 		get("/api/v1/org", "okta.orgs.read", org.AreaOrg, showOrg),
-		get("/api/v1/meta/types/user", "okta.userTypes.read", org.AreaSchemas, listUserTypes),
-		get("/api/v1/meta/types/user/{typeId}", "okta.userTypes.read", org.AreaSchemas, showUserType),
-		get("/api/v1/meta/schemas/user/{schemaId}", "okta.schemas.read", org.AreaSchemas, showUserSchema),
-		get("/api/v1/meta/schemas/group/default", "okta.schemas.read", org.AreaSchemas, showGroupSchema),
 	}
 }
 
@@ -54,22 +49,3 @@ func showOrg(c *call) error {
 	}
 	return c.show(body, nil)
 }
-
-func listUserTypes(c *call) error {
-	b, err := c.org.UserTypeBody("default")
-	if err != nil {
-		return err
-	}
-	return c.array([]any{b})
-}
-
-func showUserType(c *call) error { return c.show(c.org.UserTypeBody(c.params["typeId"])) }
-
-func showUserSchema(c *call) error {
-	if !c.org.IsUserSchema(c.params["schemaId"]) {
-		return failure.NotFound(c.params["schemaId"], "UserSchema")
-	}
-	return c.show(c.org.UserSchemaBody(), nil)
-}
-
-func showGroupSchema(c *call) error { return c.show(c.org.GroupSchemaBody(), nil) }

@@ -118,7 +118,7 @@ func operations() []operation {
 	for _, subject := range [][]operation{
 		kindOperations(),
 		userOperations(), groupOperations(), groupRuleOperations(), appOperations(), assignmentOperations(),
-		policyOperations(), roleOperations(), logOperations(), metaOperations(), oauthOperations(),
+		policyOperations(), roleOperations(), logOperations(), metaOperations(), schemaOperations(), oauthOperations(),
 	} {
 		all = append(all, subject...)
 	}

@@ -42,6 +42,8 @@ func features() []Feature {
 		{Name: "group_owners", In: inGroups, Fields: []string{"_links.owners"}, Of: "_links"},
 		{Name: "factor_reset", In: inUsers, Fields: []string{"_links.resetFactors"}, Of: "_links"},
 		{Name: "realms", In: inUsers, Fields: []string{"realmId"}},
+		{Name: attributeMasters, In: []string{"/api/v1/meta/schemas/user/{}"}, Fields: []string{"definitions.base.properties.login.master"}, Of: "definitions"},
+		{Name: attributeMasters, In: []string{"/api/v1/meta/schemas/group/default"}, Fields: []string{"definitions.base.properties.name.master"}, Of: "definitions"},
 	}
 }
 

@@ -109,7 +109,7 @@ func (o *Org) groupProfile(old *Group, given doc.Doc) (doc.Doc, error) {
 	if given == nil {
 		return nil, failure.Missing("profile")
 	}
-	if err := o.checkProperties("group", "group", given); err != nil {
+	if err := o.schemas[groupSchema].check("group", given); err != nil {
 		return nil, err
 	}
 	name := doc.String(given, "name")

@@ -81,7 +81,7 @@ type data struct {
 	tokens     map[string]*Token
 	access     map[string]*AccessToken
 	assertions map[string]Stamp
-	schemas    map[string]doc.Doc
+	schemas    map[string]*Schema
 	log        []*Event
 }
 
@@ -140,7 +140,7 @@ func emptyData(seed uint64) data {
 		tokens:     map[string]*Token{},
 		access:     map[string]*AccessToken{},
 		assertions: map[string]Stamp{},
-		schemas:    map[string]doc.Doc{},
+		schemas:    map[string]*Schema{},
 	}
 }
 
@@ -149,7 +149,7 @@ func (o *Org) bootstrap(opt Options) {
 	now := o.stamp()
 	o.info = Info{
 		ID: o.ids.ID("00o"), Subdomain: opt.Subdomain, Company: opt.Company, Engine: opt.Engine, Created: now,
-		UserType: o.ids.ID("oty"), SchemaID: o.ids.ID("osc"), System: o.ids.ID("spr"),
+		UserType: o.ids.ID("oty"), System: o.ids.ID("spr"),
 		SigningKid: o.ids.Secret(43), Cell: "sim", Traits: traits(),
 	}
 	everyone := &Group{

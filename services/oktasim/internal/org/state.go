@@ -29,7 +29,7 @@ type Objects struct {
 	Policies    []*Policy                    `json:"policies"`
 	Collections map[string][]*Object         `json:"collections"`
 	Roles       map[string][]*RoleAssignment `json:"roles"`
-	Schemas     map[string]doc.Doc           `json:"schemas"`
+	Schemas     map[string]*Schema           `json:"schemas"`
 }
 
 // Session holds ids, tokens, clock and log.

@@ -90,7 +90,7 @@ func (o *Org) UserBody(u *User) any {
 	self := o.base + "/api/v1/users/" + u.ID
 	links := doc.Doc{
 		"self":   doc.Doc{"href": self},
-		"schema": doc.Doc{"href": o.base + "/api/v1/meta/schemas/user/" + o.info.SchemaID},
+		"schema": doc.Doc{"href": o.base + "/api/v1/meta/schemas/user/" + o.schemaOf(u.TypeID).ID},
 		"type":   doc.Doc{"href": o.base + "/api/v1/meta/types/user/" + u.TypeID},
 	}
 	for name, path := range userLinks[u.Status] {
@@ -157,7 +157,11 @@ type NewUser struct {
 
 // CreateUser makes a user, who joins Everyone and the groups of active rules.
 func (o *Org) CreateUser(by *Cause, n NewUser) (*User, error) {
-	profile, err := o.userProfile("newUser", nil, doc.Object(n.Body, "profile"), true)
+	typeID, err := o.userTypeOf(n.Body, o.info.UserType)
+	if err != nil {
+		return nil, err
+	}
+	profile, err := o.userProfile("newUser", o.schemaOf(typeID), nil, doc.Object(n.Body, "profile"), true)
 	if err != nil {
 		return nil, err
 	}
@@ -166,10 +170,6 @@ func (o *Org) CreateUser(by *Cause, n NewUser) (*User, error) {
 		if g := o.groups[id]; g == nil || g.Type != OktaGroup {
 			return nil, failure.Invalid("groupIds", "groupIds: Invalid group id "+id)
 		}
-	}
-	typeID, err := o.userTypeOf(n.Body, o.info.UserType)
-	if err != nil {
-		return nil, err
 	}
 	now := o.stamp()
 	u := &User{
@@ -211,19 +211,16 @@ func (o *Org) userTypeOf(body doc.Doc, otherwise string) (string, error) {
 	if id == "" {
 		return otherwise, nil
 	}
-	if id != o.info.UserType {
-		return "", failure.NotFound(id, "CVDType")
-	}
-	return id, nil
+	return id, o.exists("user_types", id)
 }
 
 // userProfile checks a profile against the schema and lays it over the old one; replace
 // drops what is not given (documented for PUT).
-func (o *Org) userProfile(subject string, old, given doc.Doc, replace bool) (doc.Doc, error) {
+func (o *Org) userProfile(subject string, s *Schema, old, given doc.Doc, replace bool) (doc.Doc, error) {
 	if given == nil {
 		given = doc.Doc{}
 	}
-	if err := o.checkProperties(subject, "user", given); err != nil {
+	if err := s.check(subject, given); err != nil {
 		return nil, err
 	}
 	profile := doc.Doc{}
@@ -263,11 +260,11 @@ func (o *Org) checkLogin(login string, old doc.Doc) error {
 // UpdateUser changes the profile: replace is PUT, which drops what is not given.
 func (o *Org) UpdateUser(by *Cause, u *User, body doc.Doc, replace bool) error {
 	given := doc.Object(body, "profile")
-	profile, err := o.userProfile("user", u.Profile, given, replace && given != nil)
+	typeID, err := o.userTypeOf(body, u.TypeID)
 	if err != nil {
 		return err
 	}
-	typeID, err := o.userTypeOf(body, u.TypeID)
+	profile, err := o.userProfile("user", o.schemaOf(typeID), u.Profile, given, replace && given != nil)
 	if err != nil {
 		return err
 	}
