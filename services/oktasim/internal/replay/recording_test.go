@@ -1,8 +1,10 @@
 package replay
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -83,6 +85,44 @@ func TestTemplates(t *testing.T) {
 	} {
 		if got := foldPath(path); got != want {
 			t.Errorf("%s: got %s, want %s", path, got, want)
+		}
+	}
+}
+
+func TestSettledOrder(t *testing.T) {
+	t.Parallel()
+	line := func(seq int, method, path, request, response, second string) string {
+		return fmt.Sprintf(`{"test":"T","seq":%d,"method":%q,"path":%q,"status":200,"request":%s,"response":%s,"date":"Tue, 06 May 2031 07:08:%s GMT"}`,
+			seq, method, path, request, response, second)
+	}
+	policy := func(seq int, request string, id rune, place int, second string) string {
+		return line(seq, "POST", "/api/v1/policies", request, fmt.Sprintf(`{"id":"00p%cade0000000000a1z","priority":%d}`, id, place), second)
+	}
+	read := func(seq int, response, second string) string {
+		return line(seq, "GET", "/api/v1/org", "null", response, second)
+	}
+	for _, c := range []struct {
+		name  string
+		lines []string
+		want  []int
+	}{
+		{"places out of order", []string{policy(0, "{}", 'A', 2, "09"), policy(1, "{}", 'B', 1, "10")}, []int{1, 0}},
+		{"places long apart", []string{policy(0, "{}", 'A', 2, "09"), policy(1, "{}", 'B', 1, "19")}, []int{0, 1}},
+		{"places that were asked for", []string{policy(0, "{}", 'A', 2, "09"), policy(1, `{"priority":1}`, 'B', 1, "10")}, []int{0, 1}},
+		{"a read that shows the creation", []string{read(0, `{"x":"00pAade0000000000a1z"}`, "09"), policy(1, "{}", 'A', 1, "10")}, []int{1, 0}},
+		{"a read long before", []string{read(0, `{"x":"00pAade0000000000a1z"}`, "09"), policy(1, "{}", 'A', 1, "19")}, []int{0, 1}},
+		{"a read that shows something else", []string{read(0, `{"x":"00pBade0000000000a1z"}`, "09"), policy(1, "{}", 'A', 1, "10")}, []int{0, 1}},
+		{"a read before another change", []string{read(0, `{"x":"00pAade0000000000a1z"}`, "09"), line(1, "PUT", "/api/v1/org", "{}", "{}", "09"), policy(2, "{}", 'A', 1, "10")}, []int{0, 1, 2}},
+		{"a read that shows a change early", []string{
+			read(0, `{"v":1}`, "08"), read(1, `{"v":2}`, "09"), line(2, "PUT", "/api/v1/org", "{}", "{}", "10"), read(3, `{"v":2}`, "11")}, []int{0, 2, 1, 3}},
+	} {
+		run := reading(t, c.lines...)
+		var got []int
+		for _, s := range run.Steps {
+			got = append(got, s.Seq)
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("%s: got %v, want %v", c.name, got, c.want)
 		}
 	}
 }

@@ -23,10 +23,42 @@ const (
 func (r *Run) settle() {
 	for j := 0; j < len(r.Steps); j++ {
 		if r.Steps[j].changes() {
+			r.overtake(j)
 			j = r.delay(j)
 		}
 	}
 	r.calm()
+}
+
+// overtake puts two creations in a ranked collection into the order of the places that
+// they got.
+func (r *Run) overtake(j int) {
+	place, ranked := r.Steps[j].place()
+	if !ranked {
+		return
+	}
+	for i := j - 1; i >= 0; i-- {
+		s := r.Steps[i]
+		if !s.changes() {
+			continue
+		}
+		before, same := s.place()
+		if same && s.Path == r.Steps[j].Path && before > place && r.Steps[j].at.Sub(s.at) <= overlap {
+			r.Steps[i], r.Steps[j] = r.Steps[j], r.Steps[i]
+		}
+		return
+	}
+}
+
+// place is the priority that Okta gave to what the step made, where the request asked
+// for none.
+func (s *Step) place() (int, bool) {
+	sent, isObject := s.sent.(doc.Doc)
+	body, answered := s.body.(doc.Doc)
+	if !isObject || !answered || s.creates() == "" || sent["priority"] != nil {
+		return 0, false
+	}
+	return doc.Int(body, "priority")
 }
 
 // delay moves reads that show already what step j changes behind it, and returns where
