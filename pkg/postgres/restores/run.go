@@ -2,7 +2,6 @@ package restores
 
 import (
 	"context"
-	"errors"
 
 	"imago/pkg/postgres"
 	"imago/pkg/postgres/internal/rows"
@@ -65,7 +64,7 @@ func Move(ctx context.Context, tx *postgres.Tx, l Lease, to State) error {
 }
 
 // ErrBusy says that another restore of the connection may be writing to its org.
-var ErrBusy = errors.New("another restore of the org is not at its end")
+var ErrBusy error = problem.New(problem.Conflict, "another restore of the org is not at its end")
 
 // SetReceipt stores what the restore led to, sealed.
 func SetReceipt(ctx context.Context, tx *postgres.Tx, l Lease, receiptSealed []byte) error {
