@@ -221,7 +221,7 @@ func (s *Server) deliver(w http.ResponseWriter, c *call, hit *fault.Fault) {
 		head.Set("X-Rate-Limit-Remaining", strconv.Itoa(c.rate.Remaining))
 		head.Set("X-Rate-Limit-Reset", strconv.FormatInt(c.rate.Reset.Unix(), 10))
 	}
-	if c.response != nil {
+	if c.response != nil && head.Get("Content-Type") == "" {
 		head.Set("Content-Type", "application/json")
 	}
 	if hit != nil {

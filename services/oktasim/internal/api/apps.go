@@ -5,7 +5,6 @@ import (
 	"slices"
 	"strings"
 
-	"imago/services/oktasim/internal/doc"
 	"imago/services/oktasim/internal/failure"
 	"imago/services/oktasim/internal/org"
 )
@@ -15,8 +14,6 @@ func appOperations() []operation {
 		return operation{method: method, path: "/api/v1/apps" + path, scope: scope, area: area, write: write, run: run}
 	}
 	const read, manage = "okta.apps.read", "okta.apps.manage"
-	secrets := apps("GET", "/{appId}/credentials/secrets", read, org.AreaSecrets, false, listSecrets)
-	secrets.notes = true
 	return []operation{
 		apps("GET", "", read, org.AreaApps, false, listApps),
 		apps("POST", "", manage, org.AreaApps, true, createApp),
@@ -25,8 +22,6 @@ func appOperations() []operation {
 		apps("DELETE", "/{appId}", manage, org.AreaApps, true, deleteApp),
 		apps("POST", "/{appId}/lifecycle/{operation}", manage, org.AreaApps, true, switchApp),
 		apps("PUT", "/{appId}/policies/{policyId}", manage, org.AreaApps, true, assignPolicy),
-		secrets,
-		apps("GET", "/{appId}/credentials/jwks", read, org.AreaApps, false, listKeys),
 		apps("GET", "/{appId}/grants", "okta.appGrants.read", org.AreaGrants, false, listGrants),
 		apps("POST", "/{appId}/grants", "okta.appGrants.manage", org.AreaGrants, true, createGrant),
 		apps("GET", "/{appId}/grants/{grantId}", "okta.appGrants.read", org.AreaGrants, false, showGrant),
@@ -122,31 +117,6 @@ func assignPolicy(c *call) error {
 		return err
 	}
 	return c.done(c.org.AssignPolicy(c.cause(), a, c.params["policyId"]))
-}
-
-func listSecrets(c *call) error {
-	a, err := c.app()
-	if err != nil {
-		return err
-	}
-	items := []any{}
-	for _, s := range a.Secrets {
-		items = append(items, c.org.SecretBody(a, s))
-	}
-	c.org.NoteSecretsRead(c.cause(), a)
-	return c.array(items)
-}
-
-func listKeys(c *call) error {
-	a, err := c.app()
-	if err != nil {
-		return err
-	}
-	keys, ok := doc.Get(a.Body, "settings", "oauthClient", "jwks", "keys").([]any)
-	if !ok {
-		keys = []any{}
-	}
-	return c.show(doc.Doc{"jwks": doc.Doc{"keys": keys}}, nil)
 }
 
 func (c *call) grantBody(a *org.App, g *org.Grant) any {

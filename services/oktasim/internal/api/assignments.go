@@ -48,13 +48,13 @@ func listAppUsers(c *call) error {
 	return list(c, pages{standard: 50, highest: 500}, c.org.AppUsersAfter(a, c.query.Get("after")), get, keep, body)
 }
 
-// appUser finds the app and the user in the path.
+// appUser finds the app and the user in the path. Okta looks for the user first (recorded).
 func (c *call) appUser() (*org.App, *org.User, error) {
-	a, err := c.app()
+	u, err := c.org.User(c.params["userId"])
 	if err != nil {
 		return nil, nil, err
 	}
-	u, err := c.org.User(c.params["userId"])
+	a, err := c.app()
 	return a, u, err
 }
 
@@ -98,12 +98,10 @@ func (c *call) assign(a *org.App, u *org.User, body doc.Doc) error {
 	return c.show(c.org.AppUserBody(a, as), nil)
 }
 
+// changeAppUser changes an assignment, or makes one (recorded).
 func changeAppUser(c *call) error {
 	a, u, err := c.appUser()
 	if err != nil {
-		return err
-	}
-	if _, err := c.org.AppUserOf(a, u.ID); err != nil {
 		return err
 	}
 	body, err := c.object()

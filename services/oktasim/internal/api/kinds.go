@@ -46,6 +46,7 @@ func operationsOf(k *org.Kind) []operation {
 	add(v.Replace != "", v.Replace, k.Path, true, replaceObject)
 	add(v.Merge != "", v.Merge, k.Path, true, mergeObject)
 	add(v.Delete != 0, "DELETE", k.Path, true, deleteObject)
+	add(v.Clear != 0, "DELETE", k.Collection(), true, clearObjects)
 	for i := range k.Operations {
 		op := &k.Operations[i]
 		method := op.Method
@@ -75,9 +76,20 @@ func (c *call) request() (org.Request, error) {
 	return org.Request{By: c.cause(), Given: body, Query: c.query}, err
 }
 
-// bodyOf is the answer for an object; r is the write that it answers.
-func (c *call) bodyOf(k *org.Kind, x *org.Object, r org.Request, late org.Stamp) doc.Doc {
-	return c.org.Show(k, x, org.View{Query: c.query, Given: r.Given}, late)
+// answer shows the object with the status, or nothing for 204.
+func (c *call) answer(k *org.Kind, x *org.Object, status int, v org.View, late org.Stamp) error {
+	switch status {
+	case 0:
+		status = http.StatusOK
+	case http.StatusNoContent:
+		return c.done(nil)
+	}
+	v.Query = c.query
+	body := c.org.Show(k, x, v, late)
+	if k.SelfHeader {
+		c.set("Link", "<"+c.org.Href(k, x)+`>; rel="self"`)
+	}
+	return c.reply(status, body)
 }
 
 func showObject(c *call, k *org.Kind) error {
@@ -85,17 +97,20 @@ func showObject(c *call, k *org.Kind) error {
 	if err != nil {
 		return err
 	}
-	return c.show(c.bodyOf(k, x, org.Request{}, 0), nil)
+	return c.answer(k, x, http.StatusOK, org.View{}, 0)
 }
 
-// required reads the request body, which must be there.
-func (c *call) required() (org.Request, error) {
+// required reads the request body, which must be there if the kind has fields.
+func (c *call) required(k *org.Kind) (org.Request, error) {
+	if len(k.Fields) == 0 && k.Unknown == org.Ignored {
+		return c.request()
+	}
 	body, err := c.object()
 	return org.Request{By: c.cause(), Given: body, Query: c.query}, err
 }
 
 func createObject(c *call, k *org.Kind) error {
-	r, err := c.required()
+	r, err := c.required(k)
 	if err != nil {
 		return err
 	}
@@ -103,18 +118,19 @@ func createObject(c *call, k *org.Kind) error {
 	if err != nil {
 		return err
 	}
-	return c.reply(k.Verbs.Create, c.bodyOf(k, x, r, 0))
+	return c.answer(k, x, k.Verbs.Create, org.View{Verb: "create", Given: r.Given}, 0)
 }
 
 func replaceObject(c *call, k *org.Kind) error {
-	r, err := c.required()
+	r, err := c.required(k)
 	if err != nil {
 		return err
 	}
+	v := org.View{Verb: "replace", Given: r.Given}
 	x, err := c.find(k)
 	if err != nil && k.Verbs.Upsert {
 		if x, err = c.org.MakeObject(k, c.values(k), r); err == nil {
-			return c.written(k, x, r, k.Verbs.ReplaceStatus, 0)
+			return c.answer(k, x, k.Verbs.ReplaceStatus, v, 0)
 		}
 	}
 	if err != nil {
@@ -124,11 +140,11 @@ func replaceObject(c *call, k *org.Kind) error {
 	if err != nil {
 		return err
 	}
-	return c.written(k, x, r, k.Verbs.ReplaceStatus, late)
+	return c.answer(k, x, k.Verbs.ReplaceStatus, v, late)
 }
 
 func mergeObject(c *call, k *org.Kind) error {
-	r, err := c.required()
+	r, err := c.required(k)
 	if err != nil {
 		return err
 	}
@@ -140,20 +156,10 @@ func mergeObject(c *call, k *org.Kind) error {
 	if err != nil {
 		return err
 	}
-	return c.written(k, x, r, k.Verbs.MergeStatus, late)
+	return c.answer(k, x, k.Verbs.MergeStatus, org.View{Verb: "merge", Given: r.Given}, late)
 }
 
-// written answers an update with the object, or with nothing for 204.
-func (c *call) written(k *org.Kind, x *org.Object, r org.Request, status int, late org.Stamp) error {
-	switch status {
-	case 0:
-		status = http.StatusOK
-	case http.StatusNoContent:
-		return c.done(nil)
-	}
-	return c.reply(status, c.bodyOf(k, x, r, late))
-}
-
+// Deletions answer with no body, whatever the status (recorded).
 func deleteObject(c *call, k *org.Kind) error {
 	x, err := c.find(k)
 	if err != nil {
@@ -166,10 +172,20 @@ func deleteObject(c *call, k *org.Kind) error {
 	if err := c.org.DeleteObject(k, x, r); err != nil {
 		return err
 	}
-	if k.Verbs.Delete == http.StatusNoContent {
-		return c.done(nil)
+	c.status = k.Verbs.Delete
+	return nil
+}
+
+func clearObjects(c *call, k *org.Kind) error {
+	r, err := c.request()
+	if err != nil {
+		return err
 	}
-	return c.reply(k.Verbs.Delete, doc.Doc{})
+	if err := c.org.ClearObjects(k, c.values(k), r); err != nil {
+		return err
+	}
+	c.status = k.Verbs.Clear
+	return nil
 }
 
 func operate(c *call, k *org.Kind, op *org.Operation) error {
@@ -181,19 +197,19 @@ func operate(c *call, k *org.Kind, op *org.Operation) error {
 	if err != nil {
 		return err
 	}
-	if err := c.org.Operate(k, op, x, r); err != nil {
-		return err
-	}
+	reply, err := c.org.Operate(k, op, x, r)
 	switch {
-	case op.Status == http.StatusNoContent:
-		return c.done(nil)
+	case err != nil:
+		return err
+	case reply != nil:
+		return c.reply(op.Status, reply)
 	case op.Answer == org.Nothing:
 		c.status = op.Status
 		return nil
 	case op.Answer == org.Braces:
 		return c.reply(op.Status, doc.Doc{})
 	}
-	return c.reply(op.Status, c.bodyOf(k, x, r, 0))
+	return c.answer(k, x, op.Status, org.View{Verb: op.Name, Given: r.Given}, 0)
 }
 
 // listObjects answers a list, cut and enveloped as the kind's page says.

@@ -120,6 +120,18 @@ func Unsupported(causes ...string) *Failure {
 	return plain(http.StatusNotImplemented, "E0000060", "Unsupported operation.", causes...)
 }
 
+// SelfServiceOff answers the wish to let people ask for an app in an org where they cannot.
+func SelfServiceOff() *Failure {
+	return plain(http.StatusForbidden, "E0000043", "Self service application assignment is not enabled.",
+		"Self service application assignment for organization managed apps must be enabled.")
+}
+
+// NotYetSupported answers a change of an app's own description that Okta does not make.
+func NotYetSupported(why string) *Failure {
+	const what = "This operation on app metadata is not yet supported"
+	return plain(http.StatusBadRequest, "E0000024", "Bad request. "+what+".", what+": "+why)
+}
+
 // RoleTaken says that the assignee has the role already.
 func RoleTaken() *Failure {
 	return plain(http.StatusConflict, "E0000090", "The role specified is already assigned to the user.")

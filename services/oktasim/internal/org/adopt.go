@@ -25,6 +25,7 @@ func adopters() []adopter {
 	return []adopter{
 		at(".well-known/okta-organization", adoptOrganization),
 		at("api/v1/org", adoptOrg),
+		at("api/v1/org/signing-keys/*", adoptSigningKey),
 		at("api/v1/meta/types/user/*", adoptUserType),
 		at("api/v1/meta/schemas/user/*", adoptUserSchema),
 		at("api/v1/meta/schemas/group/*", adoptGroupSchema),
@@ -38,6 +39,14 @@ func adopters() []adopter {
 		at("api/v1/apps/*/users/*", adoptAppUser),
 		at("api/v1/apps/*/groups/*", adoptAppGroup),
 		at("api/v1/apps/*/credentials/secrets/*", adoptAppSecret),
+		at("api/v1/apps/*/credentials/keys/*", adoptAppKey),
+		at("api/v1/apps/*/connections/default", adoptConnection),
+		at("api/v1/apps/*/features/*", adoptAppFeature),
+		at("api/v1/apps/*/tokens/*", adoptAppToken),
+		at("api/v1/apps/*/grants/*", adoptGrant),
+		at("api/v1/internal/apps/*/settings/oauth/idToken", adoptIDToken),
+		at("api/v1/meta/schemas/apps/*/default", adoptAppSchema),
+		at("api/v1/mappings/*", adoptMapping),
 		at("api/v1/policies/*", adoptPolicy),
 		at("api/v1/policies/*/rules/*", adoptPolicyRule),
 	}

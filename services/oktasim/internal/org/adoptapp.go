@@ -3,7 +3,9 @@ package org
 import (
 	"cmp"
 	"errors"
+	"regexp"
 	"slices"
+	"strings"
 
 	"imago/services/oktasim/internal/doc"
 )
@@ -12,26 +14,152 @@ func adoptApp(o *Org, ids []string, body doc.Doc) error {
 	now := o.info.Created
 	a := o.apps[ids[0]]
 	if a == nil {
-		a = &App{ID: ids[0], Users: map[string]*AppUser{}}
+		a = &App{ID: ids[0], ExternalKey: "exk" + ids[0][min(3, len(ids[0])):], Users: map[string]*AppUser{}}
 	}
 	a.Name, a.Label = doc.String(body, "name"), cmp.Or(doc.String(body, "label"), ids[0])
 	a.Status, a.SignOnMode = cmp.Or(doc.String(body, "status"), Active), doc.String(body, "signOnMode")
 	a.Created, a.LastUpdated = stampIn(body, "created", now), stampIn(body, "lastUpdated", now)
-	a.AccessPolicy = lastPart(doc.String(body, "_links", "accessPolicy", "href"))
-	a.ProfileEnrollment = lastPart(doc.String(body, "_links", "profileEnrollment", "href"))
-	if links, ok := doc.Get(body, "_links", "appLinks").([]any); ok && len(links) > 0 {
-		if l, ok := links[0].(doc.Doc); ok {
-			a.Link = lastPart(doc.String(l, "href"))
-		}
+	a.Template = a.Name
+	if ownNameForm.MatchString(a.Name) && !a.template().known() {
+		a.Template = ""
 	}
+	a.SchemaName = a.Name
 	a.Body = doc.Doc{}
-	for _, f := range []string{"accessibility", "visibility", "features", "credentials", "settings", "profile"} {
+	for _, f := range []string{"accessibility", "visibility", "features", "credentials", "settings", "profile", "licensing", "universalLogout"} {
 		if v, there := body[f]; there {
 			a.Body[f] = v
 		}
 	}
+	if a.Body["universalLogout"] == nil {
+		delete(a.Body, "universalLogout")
+	}
+	a.adoptLinks(body)
+	o.adoptSigning(a)
 	o.apps[a.ID] = a
 	o.appOrder.add(a.ID)
+	return nil
+}
+
+// ownNameForm is the form of the names of apps of an org's own.
+var ownNameForm = regexp.MustCompile(`^.+_\d+$`)
+
+// adoptLinks takes from an app's links what nothing else says.
+func (a *App) adoptLinks(body doc.Doc) {
+	a.AccessPolicy = lastPart(doc.String(body, "_links", "accessPolicy", "href"))
+	a.ProfileEnrollment = lastPart(doc.String(body, "_links", "profileEnrollment", "href"))
+	a.Help = lastPart(doc.String(body, "_links", "help", "href"))
+	a.Doors, a.Logo, a.Proof = nil, catalogApp{logo: "default"}.picture(), ""
+	list := func(name string) []any {
+		l, _ := doc.Get(body, "_links", name).([]any)
+		return l
+	}
+	for _, e := range list("appLinks") {
+		if l, ok := e.(doc.Doc); ok {
+			a.Doors = append(a.Doors, Door{doc.String(l, "name"), lastPart(doc.String(l, "href"))})
+		}
+	}
+	for _, e := range list("logo") {
+		if l, ok := e.(doc.Doc); ok {
+			_, path, _ := strings.Cut(strings.TrimPrefix(doc.String(l, "href"), "https://"), "/")
+			a.Logo = "/" + path
+		}
+	}
+	for _, e := range list("clientCredentials") {
+		if l, ok := e.(doc.Doc); ok {
+			a.Proof = doc.String(l, "name")
+		}
+	}
+}
+
+// adoptSigning gives the app the key that it signs with. All apps but SAML ones have the
+// org's key, so that is known then, too.
+func (o *Org) adoptSigning(a *App) {
+	kid := doc.String(a.Body, "credentials", "signing", "kid")
+	if kid == "" || a.key(kid) != nil {
+		return
+	}
+	if a.SignOnMode != SAML2 {
+		o.signWith(kid)
+	}
+	a.Keys = append(a.Keys, &Key{
+		Kid: kid, Created: a.Created, LastUpdated: a.Created, Expires: StampOf(a.Created.Time().AddDate(keyYears, 0, 0)),
+	})
+}
+
+// signWith makes the key of the org another one.
+func (o *Org) signWith(kid string) {
+	was := o.info.SigningKid
+	if was == kid {
+		return
+	}
+	o.rename(was, kid)
+	for _, a := range o.apps {
+		for _, k := range a.Keys {
+			k.Kid = renamed(k.Kid, was, kid)
+		}
+	}
+	o.info.SigningKid = kid
+}
+
+// adoptSigningKey takes over the key with which the org signs.
+func adoptSigningKey(o *Org, ids []string, body doc.Doc) error {
+	o.signWith(ids[0])
+	o.info.SigningKey = body
+	return nil
+}
+
+// appFor finds an app, or makes one of which nothing but the id is known.
+func (o *Org) appFor(id string) (*App, error) {
+	if a := o.apps[id]; a != nil {
+		return a, nil
+	}
+	if err := adoptApp(o, []string{id}, doc.Doc{"id": id}); err != nil {
+		return nil, err
+	}
+	o.seedAnchor("app", id)
+	return o.App(id)
+}
+
+func adoptAppKey(o *Org, ids []string, body doc.Doc) error {
+	a, err := o.appFor(ids[0])
+	if err != nil {
+		return err
+	}
+	k := a.key(ids[1])
+	if k == nil {
+		k = &Key{Kid: ids[1]}
+		a.Keys = append(a.Keys, k)
+	}
+	k.Created, k.LastUpdated = stampIn(body, "created", a.Created), stampIn(body, "lastUpdated", a.Created)
+	k.Adopted = body
+	return nil
+}
+
+func adoptGrant(o *Org, ids []string, body doc.Doc) error {
+	a, err := o.appFor(ids[0])
+	if err != nil {
+		return err
+	}
+	g := &Grant{
+		ID: ids[1], Created: stampIn(body, "created", a.Created), LastUpdated: stampIn(body, "lastUpdated", a.Created),
+		CreatedBy: doc.String(body, "createdBy", "id"), Issuer: doc.String(body, "issuer"), ScopeID: doc.String(body, "scopeId"),
+	}
+	a.Grants = append(slices.DeleteFunc(a.Grants, func(x *Grant) bool { return x.ID == g.ID }), g)
+	return nil
+}
+
+// adoptIDToken keeps what was set; the rest follows from the app.
+func adoptIDToken(o *Org, ids []string, body doc.Doc) error {
+	a, err := o.App(ids[0])
+	if err != nil {
+		return err
+	}
+	a.IDToken = doc.Doc{}
+	for _, field := range []string{"issuerMode", "name", "value", "valueType", "groupFilterType"} {
+		if v, there := body[field]; there {
+			a.IDToken[field] = v
+		}
+	}
 	return nil
 }
 

@@ -10,43 +10,64 @@ import (
 
 // App is one application of the org.
 type App struct {
-	ID          string `json:"id"`
-	Name        string `json:"name"`
-	Label       string `json:"label"`
-	Status      string `json:"status"`
-	SignOnMode  string `json:"signOnMode"`
+	ID     string `json:"id"`
+	Name   string `json:"name"`
+	Label  string `json:"label"`
+	Status string `json:"status"`
+	// SignOnMode is "" for apps that nobody signs in to.
+	SignOnMode string `json:"signOnMode"`
+	// Template is the app of the integration network that this is an instance of; "" for
+	// an app of the org's own making.
+	Template    string `json:"template,omitempty"`
 	Created     Stamp  `json:"created"`
 	LastUpdated Stamp  `json:"lastUpdated"`
-	// Link is the id in the app's home link.
-	Link string `json:"link"`
-	// Body holds accessibility, visibility, features, credentials and settings.
+	// Doors are the links on the dashboard, Logo the path of the picture, Help the kind of
+	// instructions, Proof the end of the link to the client's credentials; "" for none.
+	Doors []Door `json:"doors,omitempty"`
+	Logo  string `json:"logo"`
+	Help  string `json:"help,omitempty"`
+	Proof string `json:"proof,omitempty"`
+	// ExternalKey stands for the app in SAML.
+	ExternalKey string `json:"externalKey"`
+	// Body holds accessibility, visibility, features, credentials, settings and so on.
 	Body              doc.Doc             `json:"body"`
 	AccessPolicy      string              `json:"accessPolicy,omitempty"`
 	ProfileEnrollment string              `json:"profileEnrollment,omitempty"`
+	Keys              []*Key              `json:"keys,omitempty"`
 	Secrets           []*Secret           `json:"secrets,omitempty"`
 	Grants            []*Grant            `json:"grants,omitempty"`
 	Groups            []*AppGroupLink     `json:"groups,omitempty"`
 	Users             map[string]*AppUser `json:"users,omitempty"`
+	// SchemaName tells the schemas of apps apart. Schema is nil until somebody changes it.
+	SchemaName string  `json:"schemaName"`
+	Schema     *Schema `json:"schema,omitempty"`
+	// IDToken is the claim of the app's id tokens that lists groups.
+	IDToken doc.Doc `json:"idToken,omitempty"`
+	// Provisioning is nil for an app into which no accounts are brought.
+	Provisioning *Provisioning `json:"provisioning,omitempty"`
 
 	userOrder index
 }
 
-// The sign-on modes that the simulator makes.
+// The sign-on modes.
 const (
 	OpenIDConnect = "OPENID_CONNECT"
 	SAML2         = "SAML_2_0"
+	SAML1         = "SAML_1_1"
+	WSFed         = "WS_FEDERATION"
 	Bookmark      = "BOOKMARK"
+	AutoLogin     = "AUTO_LOGIN"
+	BrowserPlugin = "BROWSER_PLUGIN"
+	BasicAuth     = "BASIC_AUTH"
+	PasswordStore = "SECURE_PASSWORD_STORE"
 )
 
-// Secret is a client secret of an OIDC app.
-type Secret struct {
-	ID          string `json:"id"`
-	Created     Stamp  `json:"created"`
-	LastUpdated Stamp  `json:"lastUpdated"`
-	Status      string `json:"status"`
-	Value       string `json:"client_secret"`
-	Hash        string `json:"secret_hash"`
-}
+const oidcTemplate = "oidc_client"
+
+// own says whether the app is of the org's own making.
+func (a *App) own() bool { return a.Template == "" }
+
+func (a *App) template() catalogApp { return catalogued(a.Template) }
 
 // Grant allows a service app to ask for a scope.
 type Grant struct {
@@ -122,16 +143,17 @@ func (o *Org) AppLabelled(label string) *App {
 
 // CreateApp makes an app; it is ACTIVE unless activate is false.
 func (o *Org) CreateApp(by *Cause, body doc.Doc, activate bool) (*App, error) {
-	a := &App{Status: Active, SignOnMode: doc.String(body, "signOnMode"), Users: map[string]*AppUser{}}
+	a := &App{Status: Active, Users: map[string]*AppUser{}}
 	if !activate {
 		a.Status = Inactive
 	}
+	a.classify(body)
 	if err := o.checkApp(a, body); err != nil {
 		return nil, err
 	}
-	a.ID, a.Link, a.Created = o.ids.ID("0oa"), o.ids.ID("aln"), o.stamp()
+	a.ID, a.ExternalKey, a.Created = o.ids.ID("0oa"), o.ids.ID("exk"), o.stamp()
 	a.LastUpdated, a.Label = a.Created, doc.String(body, "label")
-	a.Name = o.appName(a, doc.String(body, "name"))
+	o.furnish(a, body)
 	o.fillApp(a, nil, body)
 	if o.IsOIE() {
 		a.AccessPolicy = o.systemPolicy("ACCESS_POLICY")
@@ -144,6 +166,42 @@ func (o *Org) CreateApp(by *Cause, body doc.Doc, activate bool) (*App, error) {
 	return a, nil
 }
 
+// classify finds out what a request to make an app asks for. Apps of the network have
+// names; only apps that fill in passwords and SAML apps can do without.
+func (a *App) classify(body doc.Doc) {
+	a.SignOnMode = doc.String(body, "signOnMode")
+	a.Template = strings.ToLower(doc.String(body, "name"))
+	switch {
+	case a.Template == "":
+	case a.template().unsigned:
+		a.SignOnMode = ""
+	case a.SignOnMode == AutoLogin:
+		// An app of the network knows itself how to fill in its form (recorded).
+		a.SignOnMode = BrowserPlugin
+	}
+}
+
+// furnish gives a new app its name, doors, picture and keys.
+func (o *Org) furnish(a *App, body doc.Doc) {
+	a.Name = a.Template
+	if a.own() {
+		a.Name = o.ownName(a.Label)
+		a.Doors = []Door{{a.Name + "_link", o.ids.ID("aln")}}
+		a.Logo = catalogApp{logo: "default"}.picture()
+	} else {
+		t := a.template()
+		a.Doors, a.Logo = t.openings(doc.Object(body, "visibility", "appLinks")), t.picture()
+	}
+	switch {
+	case a.own() && a.SignOnMode == SAML2, a.SignOnMode == SAML1:
+		a.Help = "instructions"
+	case a.SignOnMode == SAML2, a.SignOnMode == OpenIDConnect && a.Template != oidcTemplate:
+		a.Help = "external-doc"
+	}
+	a.SchemaName = o.schemaName(a)
+	o.firstKeys(a)
+}
+
 // noteApp writes the event of the app and, for an OIDC app, that of its client.
 func (o *Org) noteApp(by *Cause, a *App, what string, change doc.Doc) {
 	party := a.Party()
@@ -154,83 +212,16 @@ func (o *Org) noteApp(by *Cause, a *App, what string, change doc.Doc) {
 	}
 }
 
-func (o *Org) checkApp(a *App, body doc.Doc) error {
-	if doc.String(body, "label") == "" {
-		return failure.Missing("label")
-	}
-	name := doc.String(body, "name")
-	switch a.SignOnMode {
-	case OpenIDConnect:
-		return o.checkClient(a, name, body)
-	case SAML2:
-		return checkSAML(name, body)
-	case Bookmark:
-		if name != "bookmark" {
-			return failure.Invalid("name", "name: A bookmark app must be named bookmark")
-		}
-		if doc.String(body, "settings", "app", "url") == "" {
-			return failure.Missing("settings.app.url")
-		}
-		return nil
-	case "":
-		return failure.Missing("signOnMode")
-	}
-	return failure.Invalid("signOnMode", "signOnMode: "+a.SignOnMode+" is not supported by this simulator")
-}
-
-func (o *Org) checkClient(a *App, name string, body doc.Doc) error {
-	if name != "oidc_client" && a.Name == "" {
-		return failure.Invalid("name", "name: An OpenID Connect app must be named oidc_client")
-	}
-	kind := doc.String(body, "settings", "oauthClient", "application_type")
-	if !slices.Contains([]string{"web", "browser", "native", "service"}, kind) {
-		return failure.Invalid("settings.oauthClient.application_type", "application_type: The field must be one of web, browser, native, service")
-	}
-	uses := doc.Strings(body, "settings", "oauthClient", "grant_types")
-	if len(uses) == 0 {
-		return failure.Missing("settings.oauthClient.grant_types")
-	}
-	if slices.Contains(uses, "authorization_code") && len(doc.Strings(body, "settings", "oauthClient", "redirect_uris")) == 0 {
-		return failure.Missing("settings.oauthClient.redirect_uris")
-	}
-	id := doc.String(body, "credentials", "oauthClient", "client_id")
-	if other := o.Client(id); id != "" && other != nil && other != a {
-		return failure.Taken("client_id")
-	}
-	method := doc.String(body, "credentials", "oauthClient", "token_endpoint_auth_method")
-	keys, hasKeys := doc.Get(body, "settings", "oauthClient", "jwks", "keys").([]any)
-	byURI := doc.String(body, "settings", "oauthClient", "jwks_uri") != ""
-	if method == "private_key_jwt" && !byURI && (!hasKeys || len(keys) == 0) {
-		return failure.Invalid("settings.oauthClient.jwks", "jwks: The field is required for private_key_jwt")
-	}
-	return nil
-}
-
-func checkSAML(name string, body doc.Doc) error {
-	if name != "" && !strings.Contains(name, "_") {
-		return failure.Invalid("name", "name: Only custom SAML apps are supported by this simulator")
-	}
-	for _, field := range []string{"ssoAcsUrl", "audience", "recipient", "destination"} {
-		if doc.String(body, "settings", "signOn", field) == "" {
-			return failure.Missing("settings.signOn." + field)
-		}
-	}
-	return nil
-}
-
-// appName is the technical name: Okta makes one for custom SAML apps out of the
-// subdomain and the label (recorded).
-func (o *Org) appName(a *App, given string) string {
-	if a.SignOnMode != SAML2 {
-		return given
-	}
+// ownName is the technical name of an app of the org's own: the subdomain, the label and
+// a number (recorded).
+func (o *Org) ownName(label string) string {
 	keep := func(r rune) rune {
 		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
 			return r
 		}
 		return -1
 	}
-	stem := o.info.Subdomain + "_" + strings.Map(keep, strings.ToLower(a.Label))
+	stem := o.info.Subdomain + "_" + strings.Map(keep, strings.ToLower(label))
 	for n := 1; ; n++ {
 		name := stem + "_" + itoa(n)
 		if !slices.ContainsFunc(o.appOrder, func(id string) bool { return o.apps[id].Name == name }) {
@@ -242,8 +233,12 @@ func (o *Org) appName(a *App, given string) string {
 // UpdateApp replaces an app's body. Name and sign-on mode stay; secrets that the body
 // does not give stay too.
 func (o *Org) UpdateApp(by *Cause, a *App, body doc.Doc) error {
-	if mode := doc.String(body, "signOnMode"); mode != "" && mode != a.SignOnMode {
-		return failure.Invalid("signOnMode", "signOnMode: The sign-on mode cannot be changed")
+	if a.own() && a.Status != Active {
+		// Okta writes the app's own description, which it only does for active ones (recorded).
+		return failure.NotYetSupported("No active instances.")
+	}
+	if err := a.unchanged(body); err != nil {
+		return err
 	}
 	if err := o.checkApp(a, body); err != nil {
 		return err
@@ -253,6 +248,18 @@ func (o *Org) UpdateApp(by *Cause, a *App, body doc.Doc) error {
 	o.fillApp(a, a.Body, body)
 	a.LastUpdated = o.stamp()
 	o.noteApp(by, a, "update", changeDetails(before, doc.Doc{"label": a.Label, "body": a.Body}))
+	return nil
+}
+
+// unchanged refuses another sign-on mode. What a request asked for may have become
+// another mode when the app was made.
+func (a *App) unchanged(body doc.Doc) error {
+	mode := doc.String(body, "signOnMode")
+	asked := &App{}
+	asked.classify(doc.Doc{"signOnMode": mode, "name": a.Template})
+	if mode != "" && asked.SignOnMode != a.SignOnMode {
+		return failure.Invalid("signOnMode", "signOnMode: The sign-on mode cannot be changed")
+	}
 	return nil
 }
 
@@ -288,6 +295,12 @@ func (o *Org) SwitchApp(by *Cause, a *App, active bool) {
 	}
 }
 
+// SetLogo gives an app a picture of its own; the picture itself is not kept.
+func (o *Org) SetLogo(by *Cause, a *App) {
+	a.Logo, a.LastUpdated = "/fs/bco/4/"+o.ids.ID("fs0"), o.stamp()
+	o.Note(by, "application.configuration.update_logo", nil, a.Party())
+}
+
 // DeleteApp removes an app, which must be INACTIVE.
 func (o *Org) DeleteApp(by *Cause, a *App) error {
 	if a.Status == Active {
@@ -302,6 +315,7 @@ func (o *Org) DeleteApp(by *Cause, a *App) error {
 	o.dropTokensOf(a.ClientID())
 	delete(o.apps, a.ID)
 	o.appOrder.remove(a.ID)
+	o.dropMappings(a.ID)
 	o.noteApp(by, a, "delete", nil)
 	o.gone(by, "app", a.ID)
 	return nil

@@ -1,73 +1,135 @@
 package org
 
 import (
-	"crypto/sha256"
-	"encoding/base64"
+	"cmp"
+	"encoding/json"
+	"slices"
 	"strconv"
+	"strings"
+	"time"
 
 	"imago/services/oktasim/internal/doc"
 )
 
 func itoa(n int) string { return strconv.Itoa(n) }
 
-// fillApp makes the stored body out of a request body. Shapes and defaults are those
-// of recorded answers; unknown fields of settings are kept. Old is the body it
-// replaces, nil for a new app.
+// fillApp makes the stored body out of a request body. Shapes and defaults are those of
+// recorded answers. Old is the body it replaces, nil for a new app.
 func (o *Org) fillApp(a *App, old, body doc.Doc) {
 	b := doc.Doc{
-		"accessibility": appAccessibility(doc.Object(body, "accessibility")),
-		"visibility":    o.appVisibility(a, doc.Object(body, "visibility")),
-		"features":      []any{},
+		"accessibility": doc.Merge(doc.Doc{"selfService": false, "errorRedirectUrl": nil, "loginRedirectUrl": nil}, doc.Object(body, "accessibility")),
+		"visibility":    a.visibility(doc.Object(body, "visibility")),
+		"features":      keep(old, "features", []any{}),
 		"credentials":   o.appCredentials(a, old, body),
 		"settings":      o.appSettings(a, old, body),
 	}
 	if profile := doc.Object(body, "profile"); profile != nil {
 		b["profile"] = doc.Clone(profile)
 	}
+	if a.template().seats {
+		b["licensing"] = doc.Merge(doc.Doc{"seatCount": json.Number("0")}, doc.Object(body, "licensing"))
+	}
+	if logout := keep(old, "universalLogout", a.logout()); logout != nil {
+		b["universalLogout"] = logout
+	}
 	a.Body = b
 }
 
-func appAccessibility(given doc.Doc) doc.Doc {
-	return doc.Merge(doc.Doc{"selfService": false, "errorRedirectUrl": nil, "loginRedirectUrl": nil}, given)
+func keep(old doc.Doc, field string, otherwise any) any {
+	if v, there := old[field]; there {
+		return v
+	}
+	return otherwise
 }
 
-func (o *Org) appVisibility(a *App, given doc.Doc) doc.Doc {
+// logout is what universal logout can do for the app.
+func (a *App) logout() any {
+	if a.SignOnMode == SAML2 && a.own() {
+		return revokesTokens()
+	}
+	if own := a.template().logout; own != nil {
+		return own
+	}
+	return doc.Doc{"status": "UNSUPPORTED"}
+}
+
+// visibility shows or hides the app's doors; others than its own are ignored (recorded).
+func (a *App) visibility(given doc.Doc) doc.Doc {
 	v := doc.Merge(doc.Doc{
 		"autoLaunch": false, "autoSubmitToolbar": false, "hide": doc.Doc{"iOS": false, "web": false},
 	}, given)
-	v["appLinks"] = doc.Doc{a.linkName(): true}
-	return v
-}
-
-func (a *App) linkName() string {
-	if a.SignOnMode == Bookmark {
-		return "login"
+	links := doc.Doc{}
+	for _, d := range a.Doors {
+		links[d.Name] = true
+		if shown, there := doc.Get(given, "appLinks", d.Name).(bool); there {
+			links[d.Name] = shown
+		}
 	}
-	return a.Name + "_link"
+	v["appLinks"] = links
+	return v
 }
 
 func (o *Org) appCredentials(a *App, old, body doc.Doc) doc.Doc {
 	given := doc.Object(body, "credentials")
-	template := doc.Object(given, "userNameTemplate")
-	if template == nil {
-		template = doc.Doc{"template": "${source.login}", "type": "BUILT_IN"}
+	c := doc.Doc{"userNameTemplate": userNameTemplate(doc.Object(given, "userNameTemplate")), "signing": doc.Doc{}}
+	switch a.SignOnMode {
+	case OpenIDConnect, SAML2, SAML1, WSFed:
+		c["signing"] = doc.Doc{"kid": a.signingKey(doc.String(given, "signing", "kid"), doc.String(old, "credentials", "signing", "kid"))}
+	case AutoLogin, BrowserPlugin, BasicAuth, PasswordStore:
+		sharedCredentials(c, given)
 	}
-	c := doc.Doc{"userNameTemplate": doc.Clone(template), "signing": doc.Doc{}}
-	if a.SignOnMode != Bookmark {
-		c["signing"] = doc.Doc{"kid": o.info.SigningKid}
+	if a.SignOnMode != OpenIDConnect {
+		return c
 	}
-	if a.SignOnMode == OpenIDConnect {
-		c["oauthClient"] = o.clientCredentials(a, old, doc.Object(given, "oauthClient"))
+	client := o.clientCredentials(a, old, body)
+	if a.Template == oidcTemplate {
+		c["oauthClient"] = client
 	}
 	return c
 }
 
+// signingKey is the key that is asked for, or the one in use, or the app's first.
+func (a *App) signingKey(asked, used string) string {
+	for _, kid := range []string{asked, used} {
+		if a.key(kid) != nil {
+			return kid
+		}
+	}
+	return a.Keys[len(a.Keys)-1].Kid
+}
+
+// userNameTemplate completes a template. Those of one's own say whether they are pushed (recorded).
+func userNameTemplate(given doc.Doc) doc.Doc {
+	if given == nil {
+		return doc.Doc{"template": "${source.login}", "type": "BUILT_IN"}
+	}
+	t := doc.Clone(given)
+	if t["type"] == "CUSTOM" {
+		doc.Default(t, "pushStatus", "DONT_PUSH")
+	}
+	return t
+}
+
+// sharedCredentials are those of apps that fill in passwords. Only shared ones show a user
+// name, and that there is a password (recorded).
+func sharedCredentials(c, given doc.Doc) {
+	c["scheme"] = cmp.Or(doc.String(given, "scheme"), "EDIT_USERNAME_AND_PASSWORD")
+	c["revealPassword"] = doc.Bool(given, "revealPassword")
+	if c["scheme"] == "SHARED_USERNAME_AND_PASSWORD" {
+		c["userName"], c["password"] = given["userName"], doc.Doc{}
+	}
+}
+
 // clientCredentials keeps a chosen client_id and client_secret (recorded: both can be
 // set at creation); else the id is the app's own and the secret is made.
-func (o *Org) clientCredentials(a *App, old, given doc.Doc) doc.Doc {
+func (o *Org) clientCredentials(a *App, old, body doc.Doc) doc.Doc {
+	given := doc.Object(body, "credentials", "oauthClient")
 	was := doc.Object(old, "credentials", "oauthClient")
+	kind := doc.String(body, "settings", "oauthClient", "application_type")
 	c := doc.Merge(doc.Doc{
-		"autoKeyRotation": true, "client_id": a.ID, "token_endpoint_auth_method": "client_secret_basic", "pkce_required": false,
+		"autoKeyRotation": true, "client_id": a.ID, "token_endpoint_auth_method": "client_secret_basic",
+		// Apps that cannot keep a secret must use PKCE (recorded for native apps).
+		"pkce_required": kind == "native" || kind == "browser",
 	}, given)
 	if was != nil {
 		c["client_id"] = was["client_id"]
@@ -80,8 +142,8 @@ func (o *Org) clientCredentials(a *App, old, given doc.Doc) doc.Doc {
 		secret = doc.String(was, "client_secret")
 	}
 	delete(c, "client_secret")
-	method := doc.String(c, "token_endpoint_auth_method")
-	if method == "private_key_jwt" || method == "none" {
+	a.Proof = proofOf(doc.String(c, "token_endpoint_auth_method"))
+	if a.Proof != secretProof {
 		return c
 	}
 	if secret == "" {
@@ -92,54 +154,87 @@ func (o *Org) clientCredentials(a *App, old, given doc.Doc) doc.Doc {
 	return c
 }
 
-// keepSecret records the app's secret in its list of secrets.
-func (o *Org) keepSecret(a *App, value string) {
-	for _, s := range a.Secrets {
-		if s.Value == value {
-			return
-		}
-	}
-	now := o.stamp()
-	a.Secrets = append(a.Secrets, &Secret{
-		ID: o.ids.ID("ocs"), Created: now, LastUpdated: now, Status: Active, Value: value, Hash: secretHash(value),
-	})
-}
+// How a client proves who it is: the end of the link to its credentials.
+const (
+	secretProof = "secrets"
+	keyProof    = "jwks"
+)
 
-// secretHash is Okta's short fingerprint of a secret: 22 letters (recorded length).
-func secretHash(value string) string {
-	sum := sha256.Sum256([]byte(value))
-	return base64.RawURLEncoding.EncodeToString(sum[:16])
+// proofOf is how clients prove who they are by the method; "" for public clients.
+func proofOf(method string) string {
+	switch method {
+	case "client_secret_basic", "client_secret_post", "client_secret_jwt":
+		return secretProof
+	case "private_key_jwt":
+		return keyProof
+	}
+	return ""
 }
 
 func (o *Org) appSettings(a *App, old, body doc.Doc) doc.Doc {
-	given := doc.Object(body, "settings")
+	given := doc.Clone(doc.Object(body, "settings"))
+	client, signOn := doc.Object(given, "oauthClient"), doc.Object(given, "signOn")
+	delete(given, "oauthClient")
+	delete(given, "signOn")
 	s := doc.Merge(doc.Doc{
-		"app": doc.Doc{},
 		"notifications": doc.Doc{"vpn": doc.Doc{
 			"network": doc.Doc{"connection": "DISABLED"}, "message": nil, "helpUrl": nil,
 		}},
 		"manualProvisioning": false, "implicitAssignment": false, "emOptInStatus": "NONE",
 		"notes": doc.Doc{"admin": nil, "enduser": nil},
 	}, given)
-	switch a.SignOnMode {
-	case OpenIDConnect:
-		s["oauthClient"] = o.clientSettings(a, old, doc.Object(given, "oauthClient"))
-	case SAML2:
-		s["signOn"] = doc.Merge(samlDefaults(), doc.Object(given, "signOn"))
-		trimOverrides(doc.Object(s, "signOn"))
-	case Bookmark:
-		s["app"] = doc.Merge(doc.Doc{"requestIntegration": false}, doc.Object(given, "app"))
+	s["app"] = doc.Merge(doc.Doc{}, doc.Object(given, "app"))
+	if !a.own() {
+		s["app"] = a.template().appSettings(doc.Object(given, "app"))
+	}
+	switch {
+	case a.Template == oidcTemplate:
+		s["oauthClient"] = o.clientSettings(a, old, client)
+	case a.SignOnMode == SAML2 && a.own():
+		s["signOn"] = o.samlSettings(signOn)
+	case a.SignOnMode == SAML2, a.SignOnMode == SAML1:
+		s["signOn"] = a.overrides(signOn)
+	case a.SignOnMode == AutoLogin && a.own():
+		s["signOn"] = doc.Merge(doc.Doc{"loginUrl": nil, "redirectUrl": nil}, signOn)
 	}
 	return s
 }
 
+// overrides are what an app of the network lets say about sign-on: an empty text is none,
+// and what it does not know is dropped (recorded).
+func (a *App) overrides(given doc.Doc) doc.Doc {
+	fields := []string{"audienceOverride", "defaultRelayState", "recipientOverride", "ssoAcsUrlOverride"}
+	out := doc.Doc{}
+	if a.SignOnMode == SAML2 {
+		fields = append(fields, "destinationOverride")
+		out["attributeStatements"] = []any{}
+		if statements, ok := given["attributeStatements"].([]any); ok {
+			out["attributeStatements"] = statements
+		}
+	}
+	for _, f := range fields {
+		out[f] = nil
+		if given[f] != "" {
+			out[f] = given[f]
+		}
+	}
+	return out
+}
+
 func (o *Org) clientSettings(a *App, old, given doc.Doc) doc.Doc {
 	s := doc.Merge(doc.Doc{
-		"client_uri": nil, "logo_uri": nil, "redirect_uris": []any{}, "response_types": []any{}, "grant_types": []any{},
-		"application_type": "web", "consent_method": "TRUSTED", "issuer_mode": "ORG_URL",
+		"application_type": nil, "grant_types": []any{}, "response_types": responses(doc.Strings(given, "grant_types")),
+		"redirect_uris": []any{}, "client_uri": nil, "logo_uri": nil, "issuer_mode": "ORG_URL", "consent_method": "TRUSTED",
 		"idp_initiated_login": doc.Doc{"mode": "DISABLED", "default_scope": []any{}},
 		"wildcard_redirect":   "DISABLED", "dpop_bound_access_tokens": false, "participate_slo": false,
 	}, given)
+	if r := doc.Object(s, "refresh_token"); r != nil && r["rotation_type"] == "STATIC" {
+		// The leeway is for tokens that rotate (recorded).
+		delete(r, "leeway")
+	}
+	if s["backchannel_custom_authenticator_id"] != nil {
+		doc.Default(s, "backchannel_token_delivery_mode", "poll")
+	}
 	keys, ok := doc.Get(s, "jwks", "keys").([]any)
 	if !ok {
 		delete(s, "jwks")
@@ -151,29 +246,78 @@ func (o *Org) clientSettings(a *App, old, given doc.Doc) doc.Doc {
 	return s
 }
 
-// clientKey gives a public key its id and status, as Okta shows them.
-func (o *Org) clientKey(k any, old doc.Doc) any {
-	key, ok := k.(doc.Doc)
-	if !ok {
-		return k
+// responses are what the grants answer with: the default of response_types (documented).
+func responses(grants []string) []any {
+	out := []any{}
+	if slices.Contains(grants, "authorization_code") {
+		out = append(out, "code")
 	}
-	out := doc.Merge(doc.Doc{"status": Active, "use": nil}, key)
-	if known, ok := old["keys"].([]any); ok {
-		for _, e := range known {
-			if was, ok := e.(doc.Doc); ok && was["kid"] == out["kid"] {
-				out["id"] = was["id"]
-			}
-		}
+	if slices.Contains(grants, "implicit") {
+		out = append(out, "token", "id_token")
 	}
-	if doc.String(out, "id") == "" {
-		out["id"] = o.ids.ID("pks")
+	if len(out) == 0 && slices.Contains(grants, "client_credentials") {
+		out = append(out, "token")
 	}
 	return out
 }
 
+// relayStateChanged is when Okta began to answer an empty relay state with null, not with
+// an empty text (both recorded; the day itself is an assumption).
+const relayStateChanged = "2026-03-16"
+
+// samlSettings are the sign-on settings of a SAML app of the org's own.
+func (o *Org) samlSettings(given doc.Doc) doc.Doc {
+	s := doc.Merge(samlDefaults(), given)
+	for _, f := range []string{"audienceOverride", "destinationOverride", "recipientOverride", "ssoAcsUrlOverride"} {
+		if s[f] == "" || s[f] == nil {
+			delete(s, f)
+		}
+	}
+	if s["defaultRelayState"] == "" && o.Now().Format(time.DateOnly) >= relayStateChanged {
+		s["defaultRelayState"] = nil
+	}
+	if doc.Bool(s, "slo", "enabled") {
+		s["spIssuer"] = doc.Get(s, "slo", "issuer")
+	} else {
+		s["spIssuer"], s["slo"] = nil, doc.Doc{"enabled": false}
+	}
+	endpoints, _ := s["acsEndpoints"].([]any)
+	for i, e := range endpoints {
+		if endpoint, ok := e.(doc.Doc); ok {
+			doc.Default(endpoint, "index", json.Number(itoa(i)))
+		}
+	}
+	if chain, ok := doc.Get(s, "spCertificate", "x5c").([]any); ok {
+		for i, c := range chain {
+			chain[i] = wrapped(c)
+		}
+	}
+	return s
+}
+
+// wrapped breaks a certificate into lines of 76 characters, as Okta gives it back (recorded).
+func wrapped(v any) any {
+	text, ok := v.(string)
+	if !ok {
+		return v
+	}
+	for _, fence := range []string{"-----BEGIN CERTIFICATE-----", "-----END CERTIFICATE-----"} {
+		text = strings.ReplaceAll(text, fence, "")
+	}
+	text = strings.Join(strings.Fields(text), "")
+	var b strings.Builder
+	const width = 76
+	for len(text) > 0 {
+		n := min(width, len(text))
+		b.WriteString(text[:n] + "\r\n")
+		text = text[n:]
+	}
+	return b.String()
+}
+
 func samlDefaults() doc.Doc {
 	return doc.Doc{
-		"defaultRelayState": "", "ssoAcsUrl": nil, "idpIssuer": "http://www.okta.com/${org.externalKey}",
+		"defaultRelayState": nil, "ssoAcsUrl": nil, "idpIssuer": "http://www.okta.com/${org.externalKey}",
 		"audience": nil, "recipient": nil, "destination": nil,
 		"subjectNameIdTemplate": "${user.userName}",
 		"subjectNameIdFormat":   "urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified",
@@ -184,94 +328,4 @@ func samlDefaults() doc.Doc {
 		"assertionEncryption": doc.Doc{"enabled": false}, "allowMultipleAcsEndpoints": false, "acsEndpoints": []any{},
 		"samlSignedRequestEnabled": false, "slo": doc.Doc{"enabled": false},
 	}
-}
-
-// trimOverrides drops the override fields that Okta does not give back when empty
-// (recorded).
-func trimOverrides(s doc.Doc) {
-	for _, f := range []string{"audienceOverride", "destinationOverride", "recipientOverride", "ssoAcsUrlOverride"} {
-		if s[f] == "" {
-			delete(s, f)
-		}
-	}
-}
-
-// AppBody is the app's body as it is read, alone or in a list: without the client
-// secret (recorded), which has a list of its own.
-func (o *Org) AppBody(a *App) any {
-	body := o.appBody(a)
-	credentials := doc.Clone(doc.Object(a.Body, "credentials"))
-	delete(doc.Object(credentials, "oauthClient"), "client_secret")
-	body["credentials"] = credentials
-	return body
-}
-
-// AppBodyWithSecret is the answer to creating and replacing an app, which shows the
-// client secret (recorded).
-func (o *Org) AppBodyWithSecret(a *App) any { return o.appBody(a) }
-
-func (o *Org) appBody(a *App) doc.Doc {
-	body := doc.Doc{
-		"id": a.ID, "orn": "orn:okta:idp:" + o.info.ID + ":apps:" + a.Name + ":" + a.ID,
-		"name": a.Name, "label": a.Label, "status": a.Status, "lastUpdated": a.LastUpdated, "created": a.Created,
-		"signOnMode": a.SignOnMode, "universalLogout": o.universalLogout(a), "_links": o.appLinks(a),
-	}
-	for k, v := range a.Body {
-		body[k] = v
-	}
-	return body
-}
-
-// universalLogout is null in orgs without the feature (recorded).
-func (o *Org) universalLogout(a *App) any {
-	switch {
-	case !o.IsOIE():
-		return nil
-	case a.SignOnMode == Bookmark:
-		return doc.Doc{"status": "UNSUPPORTED"}
-	}
-	return doc.Doc{"status": "DISABLED", "supportType": "FULL", "identityStack": "NOT_SHARED", "protocol": "GLOBAL_TOKEN_REVOCATION"}
-}
-
-func (o *Org) appLinks(a *App) doc.Doc {
-	self := o.base + "/api/v1/apps/" + a.ID
-	href := func(url string) doc.Doc { return doc.Doc{"href": url} }
-	logo := "default"
-	if a.SignOnMode == Bookmark {
-		logo = "bookmark-app"
-	}
-	l := doc.Doc{
-		"uploadLogo": doc.Doc{"href": self + "/logo", "hints": doc.Doc{"allow": doc.Array("POST")}},
-		"appLinks": []any{doc.Doc{
-			"name": a.linkName(), "href": o.base + "/home/" + a.Name + "/" + a.ID + "/" + a.Link, "type": "text/html",
-		}},
-		"groups": href(self + "/groups"), "users": href(self + "/users"),
-		"logo": []any{doc.Doc{"name": "medium", "href": image(logo), "type": "image/png"}},
-	}
-	if a.Status == Active {
-		l["deactivate"] = href(self + "/lifecycle/deactivate")
-	} else {
-		l["activate"] = href(self + "/lifecycle/activate")
-	}
-	if o.IsOIE() {
-		l["policies"] = doc.Doc{"href": self + "/policies", "hints": doc.Doc{"allow": doc.Array("PUT")}}
-		l["accessPolicy"] = href(o.base + "/api/v1/policies/" + a.AccessPolicy)
-		l["profileEnrollment"] = href(o.base + "/api/v1/policies/" + a.ProfileEnrollment)
-	}
-	switch a.SignOnMode {
-	case SAML2:
-		l["help"] = doc.Doc{"href": o.base + "/app/" + a.Name + "/" + a.ID + "/setup/help/SAML_2_0/instructions", "type": "text/html"}
-		l["metadata"] = doc.Doc{"href": self + "/sso/saml/metadata", "type": "application/xml"}
-	case OpenIDConnect:
-		l["clientCredentials"] = []any{a.credentialLink(self)}
-	}
-	return l
-}
-
-func (a *App) credentialLink(self string) doc.Doc {
-	kind := "secrets"
-	if doc.String(a.Body, "credentials", "oauthClient", "token_endpoint_auth_method") == "private_key_jwt" {
-		kind = "jwks"
-	}
-	return doc.Doc{"name": kind, "href": self + "/credentials/" + kind}
 }

@@ -221,6 +221,9 @@ func (o *Org) AssignGroup(by *Cause, a *App, g *Group, body doc.Doc) *AppGroupLi
 	if i >= 0 {
 		l, event = a.Groups[i], "group.application_assignment.update"
 		a.Groups = slices.Delete(a.Groups, i, i+1)
+		if _, moves := doc.Int(body, "priority"); moves {
+			a.close(l.Priority)
+		}
 	} else {
 		gained = o.withoutApp(a, g)
 	}
@@ -264,6 +267,15 @@ func (a *App) nextPriority() int {
 		next = max(next, l.Priority+1)
 	}
 	return next
+}
+
+// close lets those behind a place that has become free move up (recorded).
+func (a *App) close(place int) {
+	for _, l := range a.Groups {
+		if l.Priority > place {
+			l.Priority--
+		}
+	}
 }
 
 // place inserts l by its priority and moves those that collide one further.

@@ -329,4 +329,13 @@ var messages = map[string]string{
 	"system.api_token.create":                     "Create API token",
 	"system.org.rate_limit.violation":             "Rate limit violation",
 	"core.concurrency.org.limit.violation":        "Concurrency limit violation",
+	"application.configuration.update":            "Update application configuration",
+	"application.configuration.update_logo":       "Update application logo",
+	"directory.app_user_profile.update":           "Update app user profile",
+	"directory.mapping.update":                    "Update mapping",
+
+	"application.provision.group_push.mapping.created":                 "Create group push mapping",
+	"application.provision.group_push.updated":                         "Update group push mapping",
+	"application.provision.group_push.removed":                         "Remove group push mapping",
+	"application.provision.group_push.mapping.update.or.delete.failed": "Fail to update or delete group push mapping",
 }

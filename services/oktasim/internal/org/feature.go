@@ -20,6 +20,8 @@ type Feature struct {
 	Fields []string
 	// Of limits the feature to objects that have this field too; "" is all.
 	Of string
+	// Code is the error code with which orgs without the feature refuse to use it.
+	Code string
 }
 
 var (
@@ -39,6 +41,16 @@ func features() []Feature {
 		{Name: "oauth_single_logout", In: inApps, Fields: []string{"settings.oauthClient.participate_slo"}, Of: "settings.oauthClient"},
 		{Name: "dpop", In: inApps, Fields: []string{"settings.oauthClient.dpop_bound_access_tokens"}, Of: "settings.oauthClient"},
 		{Name: "oauth_consent", In: inApps, Fields: []string{"settings.oauthClient.consent_method"}, Of: "settings.oauthClient"},
+		{Name: universalLogoutPolicies, In: inApps, Fields: []string{"universalLogout.status"}, Of: "universalLogout"},
+		{Name: "app_self_service", Code: "E0000043"},
+		{Name: "saml_assertion_encryption", In: inApps, Fields: []string{"settings.signOn.assertionEncryption"}, Of: "settings.signOn.ssoAcsUrl"},
+		{Name: "saml_inline_hooks", In: inApps, Fields: []string{"settings.signOn.inlineHooks"}, Of: "settings.signOn.ssoAcsUrl"},
+		{Name: "google_relying_party", In: inApps, Fields: []string{"settings.app.rpId"}, Of: "settings.app.afwOnly"},
+		{
+			Name: "office365_provisioning", In: inApps, Of: "settings.app.msftTenant",
+			Fields: []string{"settings.app.office365ProvisioningType", "settings.app.office365FlexibleProvisioningMode"},
+		},
+		{Name: attributeMasters, In: []string{"/api/v1/meta/schemas/apps/{}/default"}, Fields: []string{"definitions.base.properties.userName.master"}, Of: "definitions"},
 		{Name: "group_owners", In: inGroups, Fields: []string{"_links.owners"}, Of: "_links"},
 		{Name: "factor_reset", In: inUsers, Fields: []string{"_links.resetFactors"}, Of: "_links"},
 		{Name: "realms", In: inUsers, Fields: []string{"realmId"}},
@@ -158,6 +170,18 @@ func (e *Evidence) NoteRefusal(path string, sent any) {
 	body, _ := sent.(doc.Doc)
 	if name := featureAt(path, body); name != "" {
 		e.seen[name] = true
+	}
+}
+
+// NoteCode looks at the code of an error by which some orgs refuse what others do.
+func (e *Evidence) NoteCode(code string) {
+	if e.seen == nil {
+		e.shown, e.seen = map[string]bool{}, map[string]bool{}
+	}
+	for _, f := range features() {
+		if f.Code != "" && f.Code == code {
+			e.seen[f.Name] = true
+		}
 	}
 }
 

@@ -19,7 +19,7 @@ type registry struct {
 func allKinds() []Kind {
 	return slices.Concat(
 		zoneKinds(), originKinds(), logStreamKinds(), inlineHookKinds(), realmKinds(), captchaKinds(), orgSettingKinds(),
-		authServerKinds(), userTypeKinds(),
+		authServerKinds(), userTypeKinds(), appChildKinds(), csrKinds(),
 	)
 }
 

@@ -54,6 +54,8 @@ type Info struct {
 	System    string `json:"systemPrincipalId"`
 	// SigningKid names the key that signs SAML assertions and id tokens.
 	SigningKid string `json:"signingKid"`
+	// SigningKey is that key as another org has shown it, nil for the org's own.
+	SigningKey doc.Doc `json:"signingKey,omitempty"`
 	// Cell is the part of Okta's service that the org is in; Traits are the settings by
 	// which the org describes itself to everybody.
 	Cell   string  `json:"cell"`
@@ -82,6 +84,7 @@ type data struct {
 	access     map[string]*AccessToken
 	assertions map[string]Stamp
 	schemas    map[string]*Schema
+	mappings   map[string]*Mapping
 	log        []*Event
 }
 
@@ -141,6 +144,7 @@ func emptyData(seed uint64) data {
 		access:     map[string]*AccessToken{},
 		assertions: map[string]Stamp{},
 		schemas:    map[string]*Schema{},
+		mappings:   map[string]*Mapping{},
 	}
 }
 

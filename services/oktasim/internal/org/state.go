@@ -30,6 +30,7 @@ type Objects struct {
 	Collections map[string][]*Object         `json:"collections"`
 	Roles       map[string][]*RoleAssignment `json:"roles"`
 	Schemas     map[string]*Schema           `json:"schemas"`
+	Mappings    []*Mapping                   `json:"mappings"`
 }
 
 // Session holds ids, tokens, clock and log.
@@ -70,7 +71,7 @@ func (o *Org) WriteState(w io.Writer, session bool) error {
 func (o *Org) objects() Objects {
 	x := Objects{
 		Info: o.info, Users: ordered(o.users), GroupRules: ordered(o.rules), Apps: ordered(o.apps), Policies: ordered(o.policies),
-		Collections: map[string][]*Object{}, Roles: o.roles, Schemas: o.schemas,
+		Collections: map[string][]*Object{}, Roles: o.roles, Schemas: o.schemas, Mappings: ordered(o.mappings),
 	}
 	for _, id := range o.groupOrder {
 		g := groupState{Group: o.groups[id], Members: []*Member{}}
@@ -162,6 +163,9 @@ func restore(s State, kinds *registry) (data, error) {
 		tmp.roles = x.Roles
 	}
 	tmp.schemas = x.Schemas
+	for _, m := range x.Mappings {
+		tmp.mappings[m.key()] = m
+	}
 	tmp.restoreSession(s.Session)
 	return tmp.data, nil
 }

@@ -196,18 +196,3 @@ func (o *Org) GrantBody(a *App, g *Grant, embed bool) any {
 	}
 	return b
 }
-
-// SecretBody is the body of a client secret.
-func (o *Org) SecretBody(a *App, s *Secret) any {
-	links := doc.Doc{}
-	switchLink(links, o.base+"/api/v1/apps/"+a.ID+"/credentials/secrets/"+s.ID, s.Status)
-	return struct {
-		*Secret
-		Links doc.Doc `json:"_links"`
-	}{s, links}
-}
-
-// NoteSecretsRead records that the app's secrets were shown.
-func (o *Org) NoteSecretsRead(by *Cause, a *App) {
-	o.Note(by, "app.oauth2.client.read_client_secret", nil, a.ClientParty())
-}

@@ -97,6 +97,9 @@ func (p *player) recognise() error {
 			e.Note(s.Template, s.body)
 		case s.Status == http.StatusUnauthorized && strings.Contains(string(s.Response), notLicensed):
 			e.NoteRefusal(s.Path, s.sent)
+		default:
+			body, _ := s.body.(doc.Doc)
+			e.NoteCode(doc.String(body, "errorCode"))
 		}
 	}
 	p.org.Accept(&e)
