@@ -15,8 +15,8 @@ import (
 const schema = "river"
 
 // kind says of a kind of job where it is worked, and how urgent it is there (1 to 4). A
-// long one does not come in slices, or not all of it does: an org is read in it from end
-// to end.
+// long one does not come in slices, or a slice of it may stand still longer than a slice
+// should: for one answer that an org takes a minute for.
 type kind struct {
 	args     river.JobArgs // its zero value
 	queue    string
@@ -29,7 +29,7 @@ type kind struct {
 var kinds = byName(
 	kind{job.CheckConnection{}, job.QueueBackup, 1, true},
 	kind{job.PlanRestore{}, job.QueueBackup, 1, true},
-	kind{job.TakeSnapshot{}, job.QueueBackup, 2, false},
+	kind{job.TakeSnapshot{}, job.QueueBackup, 2, true},
 	kind{job.SweepRepository{}, job.QueueBackup, 4, true},
 	kind{job.ApplyRestore{}, job.QueueRestore, 1, true},
 	kind{job.SendCode{}, job.QueueMail, 1, false},

@@ -16,8 +16,8 @@ import (
 
 // How long things take, so that a killed process is taken over well within a minute:
 // a slice works up to 10 s and is stopped at 15; what still stands as running after 20
-// is taken over by whoever looks next, every 5 s, leader or not. A kind that does not
-// come in slices may take LongTimeout: its process says every 5 s that it is alive.
+// is taken over by whoever looks next, every 5 s, leader or not. A long kind may take
+// LongTimeout: its process says every 5 s that it is alive.
 const (
 	SliceTimeout  = 15 * time.Second
 	LongTimeout   = 10 * time.Minute

@@ -49,6 +49,20 @@ func TestNeighboursAwayForAWhile(t *testing.T) {
 	}
 }
 
+// An org that takes longer for one list than a slice should last is waited for: Okta
+// itself gives a query 30 s.
+func TestSlowListIsWaitedFor(t *testing.T) {
+	t.Parallel()
+	w := worldtest.New(t, worldtest.Options{})
+	work(t, w, worker.Config{}, deps(t, w))
+	undisturbed := w.Taken(t, w.Queue(t))
+	w.Org.Fault(oktasimtest.Fault{Method: http.MethodGet, Path: "/api/v1/zones*", Kind: "delay", Delay: "17s", Count: 1_000_000})
+	slow := w.Taken(t, w.Queue(t))
+	if slow.Objects != undisturbed.Objects || slow.Gaps != undisturbed.Gaps {
+		t.Errorf("%d objects and %d gaps; undisturbed %d and %d", slow.Objects, slow.Gaps, undisturbed.Objects, undisturbed.Gaps)
+	}
+}
+
 // The org answers 503 in the middle of a restore: to writes that it has not made, to
 // writes that it has made, and to whatever is read between them and to verify them. Each
 // time longer than the client's own patience, so that slices end by it. The restore ends
