@@ -3,6 +3,7 @@ package api_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -13,6 +14,7 @@ import (
 	"time"
 
 	"imago/services/oktasim/internal/doc"
+	"imago/services/oktasim/internal/failure"
 	"imago/services/oktasim/internal/limit"
 	"imago/services/oktasim/internal/org"
 )
@@ -194,6 +196,9 @@ func (w *stroll) lives() {
 	w.noted("create", id)
 	w.hides(x)
 	if k.Verbs.Get {
+		if self := links(w.T, w.do("GET", path, nil))["self"]; k.SelfHeader != (self == w.url+path) {
+			w.Errorf("GET %s: the Link header says %q", path, self)
+		}
 		if got := w.get(path); !reflect.DeepEqual(got, x) {
 			w.Errorf("GET %s: got %v after a creation that answered %v", path, got, x)
 		}
@@ -305,8 +310,19 @@ func (w *stroll) deletes(path, id string) {
 		w.Errorf("DELETE %s left the object", path)
 	}
 	if k.Verbs.Get {
-		w.refused(404, "E0000007", "("+k.Class+")", "GET", path, nil)
+		w.missing(k, path, id)
 	}
+}
+
+// missing reads what is not there.
+func (w *stroll) missing(k *org.Kind, path, id string) {
+	w.Helper()
+	status, code, words := 404, "E0000007", "("+k.Class+")"
+	var own *failure.Failure
+	if k.Missing != nil && errors.As(k.Missing(id), &own) {
+		status, code, words = own.Status, own.Code, own.Summary
+	}
+	w.refused(status, code, words, "GET", path, nil)
 }
 
 // noted checks the log event of a verb.
@@ -391,7 +407,7 @@ func (w *stroll) refuses() {
 	k := w.kind
 	before := w.stored()
 	if !k.Singleton() && k.Verbs.Get {
-		w.refused(404, "E0000007", "nobody ("+k.Class+")", "GET", w.base+"/nobody", nil)
+		w.missing(k, w.base+"/nobody", "nobody")
 	}
 	w.refused(405, "E0000022", "", "TRACE", w.at("nobody"), nil)
 	if k.Verbs.Create != 0 {
@@ -405,7 +421,7 @@ func (w *stroll) refuses() {
 	}
 	if p := k.Parent(); p != nil && !p.Singleton() && k.Verbs.List {
 		astray := append(slices.Clone(w.values[:len(w.values)-1]), "nobody")
-		w.refused(404, "E0000007", "nobody ("+p.Class+")", "GET", fill(k.Collection(), astray), nil)
+		w.missing(p, fill(k.Collection(), astray), "nobody")
 	}
 	if !reflect.DeepEqual(w.stored(), before) {
 		w.Errorf("a refused request changed something")

@@ -62,6 +62,10 @@ type Kind struct {
 	Natural []string
 	// Distinct forbids two objects of one parent with the same natural key.
 	Distinct bool
+	// Rank is the path of a number by which the objects of one parent are ordered, from 1
+	// without gaps: an object takes the place that it asks for, or the last, and the
+	// others make room.
+	Rank string
 	// Alias are paths whose value may stand for the id in a request.
 	Alias []string
 	// Slug is what stands for the id in links and may in requests; nil is the id.
@@ -76,8 +80,14 @@ type Kind struct {
 	// Links, if not nil, are _links beside those of the operations that the state allows.
 	Links     []Link
 	LinkStyle LinkStyle
+	// SelfHeader adds a Link header to the object itself to answers that show one.
+	SelfHeader bool
+	// Missing is the answer for an id that is not there; nil is E0000007 with the class.
+	Missing func(id string) error
 	// Events are log event types by verb or operation; what is not named leaves no trace.
 	Events map[string]string
+	// Details are the verbs whose event says what changed, from what to what.
+	Details []string
 	// Refusals forbid verbs and operations by the state of the object.
 	Refusals []Refusal
 	// Seeds are what a new org has; for a child what every new parent has.
@@ -103,8 +113,8 @@ const (
 	remove  = "delete"
 )
 
-// Verbs says what a kind offers: for Create and Delete the status of success, for
-// Replace and Merge the method. Zero values offer nothing.
+// Verbs says what a kind offers: for Create, Delete and Clear the status of success, for
+// Replace and Merge the method. Zero values offer nothing. Deletions have no body.
 type Verbs struct {
 	List, Get      bool
 	Create, Delete int
@@ -113,6 +123,8 @@ type Verbs struct {
 	Upsert bool
 	// ReplaceStatus and MergeStatus differ from 200 where Okta's do; 204 has no body.
 	ReplaceStatus, MergeStatus int
+	// Clear is the status of DELETE on the list, which removes all that can be removed.
+	Clear int
 }
 
 // crud is list, read, create with the status, PUT and DELETE with 204.
@@ -128,9 +140,11 @@ type Operation struct {
 	// without an event if Else is nil (recorded: only the time moves).
 	When Condition
 	Else *failure.Failure
-	// Set are the fields that it changes; Run does what data cannot say.
+	// Set are the values that it puts at paths of the body; Run does what data cannot say.
 	Set doc.Doc
 	Run func(c *Change) error
+	// Reply is another answer than the object; it may be nil.
+	Reply func(c *Change) (any, error)
 	// Status 200 answers the object, unless Answer says otherwise; 204 answers nothing.
 	Status int
 	Answer Answer
@@ -174,7 +188,8 @@ type Page struct {
 	Q []string
 	// Equal are further query parameters and the paths whose value they must equal.
 	Equal map[string]string
-	// Order is the path by which the list is sorted; "" is the id, "created" the order of making.
+	// Order is the path by which the list is sorted; "" is the id, "created" the order of
+	// making. A - before it turns it round.
 	Order string
 	// Omit are paths that the list leaves out.
 	Omit []string
@@ -318,8 +333,11 @@ type View struct {
 	Kind   *Kind
 	Object *Object
 	Body   doc.Doc
-	// Self is the object's URL. InList tells lists from single reads.
-	Self   string
+	// Self is the object's URL.
+	Self string
+	// Verb is what is answered: a verb or an operation of the kind, or "" for a read.
+	// InList tells lists from single reads.
+	Verb   string
 	InList bool
 	Query  map[string][]string
 	// Given is the request body of a write, nil at reads.

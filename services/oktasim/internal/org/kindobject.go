@@ -111,7 +111,15 @@ func (o *Org) FindObject(k *Kind, values []string) (*Object, error) {
 	if x := o.look(k, home, key); x != nil {
 		return x, nil
 	}
-	return nil, failure.NotFound(key, k.Class)
+	return nil, k.missing(key)
+}
+
+// missing is the answer for an id that is not there.
+func (k *Kind) missing(id string) error {
+	if k.Missing != nil {
+		return k.Missing(id)
+	}
+	return failure.NotFound(id, k.Class)
 }
 
 // fixedID is the id of a singleton.
@@ -180,16 +188,28 @@ func (o *Org) ListObjects(k *Kind, values []string) ([]*Object, error) {
 		return nil, err
 	}
 	list := o.objectsIn(k, home)
-	switch k.Page.Order {
+	order, reversed := strings.CutPrefix(k.Page.Order, "-")
+	switch order {
 	case "":
 	case "created":
 		slices.SortStableFunc(list, func(a, b *Object) int { return cmp.Compare(a.Seq, b.Seq) })
 	default:
-		slices.SortStableFunc(list, func(a, b *Object) int {
-			return cmp.Compare(strings.ToLower(a.text(k.Page.Order)), strings.ToLower(b.text(k.Page.Order)))
-		})
+		slices.SortStableFunc(list, func(a, b *Object) int { return compare(get(a.Body, order), get(b.Body, order)) })
+	}
+	if reversed {
+		slices.Reverse(list)
 	}
 	return list, nil
+}
+
+// compare orders numbers by value and texts without regard to case.
+func compare(a, b any) int {
+	m, isNumber := whole(a)
+	n, alsoNumber := whole(b)
+	if isNumber && alsoNumber {
+		return cmp.Compare(m, n)
+	}
+	return cmp.Compare(strings.ToLower(textOf(a)), strings.ToLower(textOf(b)))
 }
 
 // text is the text at a path of the body.

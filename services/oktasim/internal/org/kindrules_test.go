@@ -74,7 +74,19 @@ func invented() *registry {
 		Verbs:  Verbs{Get: true, Replace: "PUT", Delete: 204},
 		Fields: []Field{{Path: "from", Type: Number, Default: 8}}, Seeds: []Seed{{}},
 	}
-	r := newRegistry([]Kind{parks, trees, visitors, signs, badges, hours})
+	rounds := Kind{
+		Name: "rounds", Path: "/api/v1/parks/{parkId}/rounds/{roundId}", Prefix: "rnd", Class: "Round", Scope: "okta.parks", Area: AreaOrg,
+		Verbs: Verbs{List: true, Get: true, Create: 201, Replace: "PUT", Delete: 204, Clear: 204}, Rank: "priority", Page: Page{Order: "-priority"},
+		Fields: []Field{{Path: "name", Required: true}, {Path: "priority", Type: Number, Keep: true}, {Path: "fixed", Type: Bool, Default: false}},
+		Operations: []Operation{{
+			Name: "count", Path: "count", Status: 200, Read: true, Set: doc.Doc{"name": "never stored"},
+			Reply: func(c *Change) (any, error) { return doc.Doc{"of": c.Before["name"]}, nil },
+		}},
+		Events: present("round"), Details: []string{replace},
+		Refusals: []Refusal{{On: []string{remove}, When: is("fixed", true), With: failure.Illegal("fixed")}},
+		Missing:  func(id string) error { return failure.Illegal("no round " + id) },
+	}
+	r := newRegistry([]Kind{parks, trees, visitors, signs, badges, hours, rounds})
 	return &r
 }
 
@@ -278,7 +290,8 @@ func TestKindOperations(t *testing.T) {
 	by := &Cause{Actor: Party{ID: "00uactor"}}
 	run := func(name string) error {
 		i := slices.IndexFunc(k.Operations, func(op Operation) bool { return op.Name == name })
-		return g.Operate(k, &k.Operations[i], x, Request{By: by})
+		_, err := g.Operate(k, &k.Operations[i], x, Request{By: by})
+		return err
 	}
 	for _, step := range []struct{ operation, refusal string }{
 		{"deactivate", ""}, {"deactivate", ""}, {"open", "E0000002"}, {"activate", ""}, {"open", ""},
@@ -393,7 +406,7 @@ func TestKindNames(t *testing.T) {
 		}
 	}
 	sign := g.makes("signs", `{"name":"a/b c"}`)
-	if got, want := g.href(g.kind("signs"), sign), "https://x.example/api/v1/signs/a%2Fb%20c"; got != want {
+	if got, want := g.Href(g.kind("signs"), sign), "https://x.example/api/v1/signs/a%2Fb%20c"; got != want {
 		t.Errorf("got %s, want %s", got, want)
 	}
 	if _, err := g.CreateObject(g.kind("signs"), nil, Request{Given: doc.Doc{"name": "a/b c"}}); why(err) == "" {
@@ -535,4 +548,61 @@ func TestLinkStyles(t *testing.T) {
 			t.Errorf("got %s, want %s (%v)", b, want, err)
 		}
 	}
+}
+
+func TestKindRanks(t *testing.T) {
+	t.Parallel()
+	g := newGarden(t)
+	k := g.kind("rounds")
+	park := g.objectsIn(g.kind("parks"), "")[0].ID
+	by := &Cause{Actor: Party{ID: "00uactor"}}
+	order := func() string {
+		t.Helper()
+		list, err := g.ListObjects(k, []string{park})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var names []string
+		for _, x := range list {
+			names = append(names, x.text("name")+itoa(mustNumber(t, x.Body["priority"])))
+		}
+		return strings.Join(names, " ")
+	}
+	a := g.makes("rounds", `{"name":"a"}`, park)
+	g.makes("rounds", `{"name":"b","priority":9}`, park)
+	g.makes("rounds", `{"name":"c","priority":1,"fixed":true}`, park)
+	if got, want := order(), "b3 a2 c1"; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+	for _, step := range []struct{ given, want string }{{`{"name":"a","priority":3}`, "a3 b2 c1"}, {`{"name":"d"}`, "d3 b2 c1"}} {
+		if _, err := g.ReplaceObject(k, a, Request{By: by, Given: parse(t, step.given)}); err != nil {
+			t.Fatal(err)
+		}
+		if got := order(); got != step.want {
+			t.Errorf("%s: got %s, want %s", step.given, got, step.want)
+		}
+	}
+	details := g.log[len(g.log)-1].Targets[0].ChangeDetails
+	if got, want := doc.String(details, "from", "name")+doc.String(details, "to", "name"), "ad"; got != want {
+		t.Errorf("change details: %v", details)
+	}
+	reply, err := g.Operate(k, &k.Operations[0], a, Request{By: by})
+	if err != nil || !reflect.DeepEqual(reply, doc.Doc{"of": "d"}) || a.Body["name"] != "d" {
+		t.Errorf("got %v (%v), and the round is %v", reply, err, a.Body)
+	}
+	if err := g.ClearObjects(k, []string{park}, Request{By: by}); err != nil || order() != "c1" {
+		t.Errorf("cleared: %s (%v)", order(), err)
+	}
+	if _, err := g.FindObject(k, []string{park, a.ID}); why(err) != "E0000002" {
+		t.Errorf("got %v", err)
+	}
+}
+
+func mustNumber(t *testing.T, v any) int {
+	t.Helper()
+	n, ok := whole(v)
+	if !ok {
+		t.Fatalf("%v is no number", v)
+	}
+	return n
 }

@@ -37,7 +37,7 @@ func (l Layout) write(s Stamp) any {
 
 // read takes a time in any of the layouts; 0 if it is none.
 func (l Layout) read(v any) Stamp {
-	if n, ok := doc.Int(doc.Doc{"v": v}, "v"); ok {
+	if n, ok := whole(v); ok {
 		return Stamp(n)
 	}
 	for _, layout := range append([]string{time.RFC3339}, layouts...) {
@@ -66,7 +66,7 @@ func (o *Org) Show(k *Kind, x *Object, v View, late Stamp) doc.Doc {
 		body["id"] = x.ID
 	}
 	k.stamp(body, x, late)
-	v.Org, v.Kind, v.Object, v.Body, v.Self = o, k, x, body, o.href(k, x)
+	v.Org, v.Kind, v.Object, v.Body, v.Self = o, k, x, body, o.Href(k, x)
 	if links := v.links(); len(links) > 0 {
 		body["_links"] = links
 	}
@@ -112,8 +112,8 @@ func person(id string) any {
 	return id
 }
 
-// href is the URL of the object.
-func (o *Org) href(k *Kind, x *Object) string { return o.base + o.path(k, x) }
+// Href is the URL of the object.
+func (o *Org) Href(k *Kind, x *Object) string { return o.base + o.path(k, x) }
 
 func (o *Org) path(k *Kind, x *Object) string {
 	tail := k.parts

@@ -1,6 +1,7 @@
 package org
 
 import (
+	"errors"
 	"slices"
 	"strings"
 
@@ -128,11 +129,15 @@ func (c *Change) prepare() error {
 	return c.fill()
 }
 
+// fill completes a body that has passed all checks.
 func (c *Change) fill() error {
-	if c.Kind.Fill == nil {
-		return nil
+	if c.Kind.Fill != nil {
+		if err := c.Kind.Fill(c); err != nil {
+			return err
+		}
 	}
-	return c.Kind.Fill(c)
+	c.rank()
+	return nil
 }
 
 // refused finds the refusal that the object's state asks for.
@@ -219,7 +224,11 @@ func textOf(v any) string {
 // finish writes the log event and lets follow what follows.
 func (c *Change) finish() {
 	if event := c.Kind.Events[c.Verb]; event != "" {
-		c.Org.Note(c.By, event, nil, c.Kind.party(c.Object))
+		party := c.Kind.party(c.Object)
+		if slices.Contains(c.Kind.Details, c.Verb) {
+			party.ChangeDetails = changeDetails(c.Before, c.Body)
+		}
+		c.Org.Note(c.By, event, nil, party)
 	}
 	if c.Kind.After != nil {
 		c.Kind.After(c)
@@ -287,14 +296,42 @@ func (o *Org) DeleteObject(k *Kind, x *Object, r Request) error {
 	}
 	o.shelf(k).take(x)
 	o.clearBelow(k, x.place())
+	c.closeRanks()
 	c.finish()
 	o.gone(r.By, k.Name, x.ID)
 	return nil
 }
 
-// Operate runs an operation on the object.
-func (o *Org) Operate(k *Kind, op *Operation, x *Object, r Request) error {
+// ClearObjects removes every object of a list that can be removed.
+func (o *Org) ClearObjects(k *Kind, values []string, r Request) error {
+	list, err := o.ListObjects(k, values)
+	if err != nil {
+		return err
+	}
+	for _, x := range list {
+		var stays *failure.Failure
+		if err := o.DeleteObject(k, x, r); err != nil && !errors.As(err, &stays) {
+			return err
+		}
+	}
+	return nil
+}
+
+// Operate runs an operation on the object and returns what it replies, nil for the
+// object itself.
+func (o *Org) Operate(k *Kind, op *Operation, x *Object, r Request) (any, error) {
 	c := o.change(k, x, op.Name, r)
+	if err := c.operate(op); err != nil {
+		return nil, err
+	}
+	if op.Reply != nil {
+		return op.Reply(c)
+	}
+	return nil, nil
+}
+
+func (c *Change) operate(op *Operation) error {
+	k, x := c.Kind, c.Object
 	c.Body = doc.Clone(x.Body)
 	if err := c.refused(); err != nil {
 		return err
