@@ -355,7 +355,7 @@ func (c *comparison) learnable(theirs, ours string) bool {
 	if !c.binding.free(theirs) {
 		return false
 	}
-	return isRandom(theirs) && sameForm(theirs, ours) || sameStem(theirs, ours)
+	return isRandom(theirs) && sameForm(theirs, ours) || sameStem(theirs, ours) || twins(theirs, ours)
 }
 
 // number compares numbers; milliseconds since 1970 are stamps.

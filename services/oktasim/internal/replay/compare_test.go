@@ -58,6 +58,9 @@ func TestValues(t *testing.T) {
 		{"digest in a file name", nil, [][2]string{{`{"u":"https://op1static.oktacdn.com/a.0123456789abcdef0123456789abcdef.png"}`, `{"u":"https://ok7static.oktacdn.com/a.ffff456789abcdef0123456789abcdef.png"}`}}, nil},
 		{"name of an app of its own", nil, [][2]string{
 			{`{"name":"fleet-00_crew_7"}`, `{"name":"fleet-00_crew_1"}`}, {`{"l":{"fleet-00_crew_7_link":true}}`, `{"l":{"fleet-00_crew_1_link":true}}`}}, nil},
+		{"name that was taken there", nil, [][2]string{{`{"name":"fleet_client_4dcdd0g"}`, `{"name":"fleet_client"}`}}, nil},
+		{"name that was taken here", nil, [][2]string{{`{"name":"fleet_client"}`, `{"name":"fleet_client_0a1b2c3"}`}}, nil},
+		{"another name that was taken", nil, [][2]string{{`{"name":"fleet_client_4dcdd0g"}`, `{"name":"crew_client"}`}}, []string{"values name"}},
 		{"name of another label", nil, [][2]string{{`{"name":"fleet-00_crew_7"}`, `{"name":"fleet-00_crow_1"}`}}, []string{"values name"}},
 
 		{"redacted secret", nil, [][2]string{{`{"password":"REDACTED-secret-0123456789ab"}`, `{"password":"s3cret"}`}, {`{"password":"REDACTED-secret-0123456789ab"}`, `{"password":"s3cret"}`}}, nil},

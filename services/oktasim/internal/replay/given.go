@@ -76,6 +76,7 @@ func surveyOf(r *Run, h hosts) *survey {
 		} else if s.ok() {
 			v.read(i, s)
 		}
+		v.signingKeys(s)
 		collectIDs(s.body, v.seen)
 	}
 	v.references()
@@ -428,6 +429,7 @@ func (v *survey) references() {
 		ids := map[string]bool{}
 		collectIDs(s.sent, ids)
 		collectIDs(s.Path, ids)
+		v.appOf(s)
 		for id := range ids {
 			family, known := families[id[:min(3, len(id))]]
 			if !known || v.made[id] || v.answered[id] || v.given[family+id] != nil {
@@ -436,6 +438,45 @@ func (v *survey) references() {
 			v.given[family+id] = &given{path: family + id, body: v.least(id)}
 		}
 	}
+}
+
+// appOf adds the app below which a request went, if nothing else is known of it.
+func (v *survey) appOf(s *Step) {
+	const family = "/api/v1/apps/"
+	rest, below := strings.CutPrefix(s.Path, family)
+	id, _, _ := strings.Cut(rest, "/")
+	if below && isID(id) && !v.made[id] && !v.answered[id] && v.given[family+id] == nil {
+		v.given[family+id] = &given{path: family + id, body: v.least(id)}
+	}
+}
+
+// signingKeys finds the key with which the org signs for many apps. It says that it was
+// made with the app, but is valid for no number of years from then.
+func (v *survey) signingKeys(s *Step) {
+	if !strings.HasSuffix(s.Path, "/credentials/keys") || !s.ok() {
+		return
+	}
+	list, _ := s.body.([]any)
+	for _, e := range list {
+		key, _ := e.(doc.Doc)
+		path := "/api/v1/org/signing-keys/" + doc.String(key, "kid")
+		if older(key) && v.given[path] == nil {
+			v.given[path] = &given{path: path, body: key}
+		}
+	}
+}
+
+// older says whether a key was not made when it says that it was.
+func older(key doc.Doc) bool {
+	made, _, ok := moment(doc.String(key, "created"))
+	ends, _, both := moment(doc.String(key, "expiresAt"))
+	const longest = 10
+	for years := 1; years <= longest; years++ {
+		if made.AddDate(years, 0, 0).Sub(ends).Abs() < time.Hour {
+			return false
+		}
+	}
+	return ok && both
 }
 
 // defaults finds the policies that new apps get without asking: those of the org, of

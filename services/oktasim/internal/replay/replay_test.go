@@ -246,6 +246,12 @@ func TestSurveyOfLines(t *testing.T) {
 		{"named in a request", []string{line("POST", "/api/v1/policies", `{"g":["00gOld00000000000a1z"]}`, `{"id":"00pMade0000000000a1z"}`)}, []string{"/api/v1/groups/00gOld00000000000a1z"}},
 		{"default policy of new apps", []string{line("POST", "/api/v1/apps", `{}`, `{"id":"0oaMade0000000000a1z","_links":{"accessPolicy":{"href":"https://x.okta.com/api/v1/policies/rstOld00000000000a1z"}}}`)},
 			[]string{"/api/v1/policies/rstOld00000000000a1z"}},
+		{"an app of which only what lies below is seen", []string{line("PUT", "/api/v1/apps/0oaOld00000000000a1z/features/X", `{}`, `{}`)},
+			[]string{"/api/v1/apps/0oaOld00000000000a1z"}},
+		{"the key with which the org signs", []string{
+			line("POST", "/api/v1/apps", `{}`, `{"id":"0oaMade0000000000a1z"}`),
+			line("GET", "/api/v1/apps/0oaMade0000000000a1z/credentials/keys", "null", `[{"kid":"own","created":"2031-05-06T07:08:09.000Z","expiresAt":"2041-05-06T07:08:08.000Z"},{"kid":"of-the-org","created":"2031-05-06T07:08:09.000Z","expiresAt":"2039-01-05T08:00:00.000Z"}]`),
+		}, []string{"/api/v1/org/signing-keys/of-the-org"}},
 		{"a user by login", []string{line("GET", "/api/v1/users/mona@fleet.example", "null", `{"id":"00uMona0000000000a1z"}`)}, []string{"/api/v1/users/00uMona0000000000a1z"}},
 	} {
 		run := reading(t, c.lines...)

@@ -69,6 +69,17 @@ func sameStem(theirs, ours string) bool {
 	return a != nil && b != nil && a[1] == b[1]
 }
 
+// twinForm is the name that Okta makes for another thing of the same name: seven letters
+// and digits behind it.
+var twinForm = regexp.MustCompile(`^(.*[a-z])_[0-9a-giou]{7}$`)
+
+// twins says whether two names are one, with or without what Okta puts behind it where
+// the org has had that name before.
+func twins(theirs, ours string) bool {
+	a, b := twinForm.ReplaceAllString(theirs, "$1"), twinForm.ReplaceAllString(ours, "$1")
+	return a == b && (a != theirs || b != ours)
+}
+
 // secretKeys are fields whose values Okta makes by chance: keys, secrets and what is
 // computed from them.
 var secretKeys = map[string]bool{
