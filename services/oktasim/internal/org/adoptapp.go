@@ -60,8 +60,7 @@ func (a *App) adoptLinks(body doc.Doc) {
 	}
 	for _, e := range list("logo") {
 		if l, ok := e.(doc.Doc); ok {
-			_, path, _ := strings.Cut(strings.TrimPrefix(doc.String(l, "href"), "https://"), "/")
-			a.Logo = "/" + path
+			a.Logo = adoptedLogo(doc.String(l, "href"))
 		}
 	}
 	for _, e := range list("clientCredentials") {
@@ -69,6 +68,18 @@ func (a *App) adoptLinks(body doc.Doc) {
 			a.Proof = doc.String(l, "name")
 		}
 	}
+}
+
+// oktaLogo is the form of the names of Okta's own pictures.
+var oktaLogo = regexp.MustCompile(`/assets/img/logos/([^/]+)\.[0-9a-f]{32}\.png$`)
+
+// adoptedLogo is the path of a picture: one of Okta's own is found by its name.
+func adoptedLogo(href string) string {
+	if m := oktaLogo.FindStringSubmatch(href); m != nil {
+		return catalogApp{logo: m[1]}.picture()
+	}
+	_, path, _ := strings.Cut(strings.TrimPrefix(href, "https://"), "/")
+	return "/" + path
 }
 
 // adoptSigning gives the app the key that it signs with. All apps but SAML ones have the

@@ -85,14 +85,15 @@ func (o *Org) appProfiles() []Profile {
 		if kind == "SAML2" {
 			name = "saml_idp"
 		}
-		out = append(out, Profile{ID: x.ID, Name: name, Type: "appuser", defaults: providerMapping(kind)})
+		out = append(out, Profile{ID: x.ID, Name: name, Type: "appuser", defaults: providerMapping(kind, doc.Bool(x.Body, "policy", "provisioning", "profileMaster"))})
 	}
 	return out
 }
 
 // providerMapping is what Okta takes from an identity provider at first (recorded for
-// SAML, OpenID Connect and Google; assumed for others).
-func providerMapping(kind string) doc.Doc {
+// SAML, OpenID Connect and Google; assumed for others). One that is the source of profiles
+// pushes them (recorded).
+func providerMapping(kind string, source bool) doc.Doc {
 	pairs := "email=appuser.email firstName=appuser.firstName lastName=appuser.lastName login=appuser.email"
 	switch kind {
 	case "SAML2":
@@ -105,19 +106,22 @@ func providerMapping(kind string) doc.Doc {
 		pairs += " displayName=appuser.displayName honorificPrefix=appuser.honorificPrefix honorificSuffix=appuser.honorificSuffix" +
 			" middleName=appuser.middleName profileUrl=appuser.profileUrl"
 	}
+	push := "DONT_PUSH"
+	if source {
+		push = "PUSH"
+	}
 	out := doc.Doc{}
+	add := func(attribute, expression string) {
+		out[attribute] = doc.Doc{"expression": expression, "pushStatus": push}
+	}
 	for _, p := range strings.Fields(pairs) {
 		attribute, expression, _ := strings.Cut(p, "=")
-		out[attribute] = mapped(expression)
+		add(attribute, expression)
 	}
 	if kind == "OIDC" {
-		out["timezone"] = mapped(`appuser.zoneinfo == null ? "America/Los_Angeles" : appuser.zoneinfo`)
+		add("timezone", `appuser.zoneinfo == null ? "America/Los_Angeles" : appuser.zoneinfo`)
 	}
 	return out
-}
-
-func mapped(expression string) doc.Doc {
-	return doc.Doc{"expression": expression, "pushStatus": "DONT_PUSH"}
 }
 
 // ProfileMapping finds a mapping.

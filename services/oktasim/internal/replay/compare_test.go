@@ -138,6 +138,8 @@ func TestLists(t *testing.T) {
 		{"what made elements hold", "", list(`{"id":"` + made + `","x":1}`), list(`{"id":"` + made + `","x":2}`), []string{"values [].x"}},
 		{"what named elements hold", "", list(`{"id":"` + named + `","name":"Same","x":1}`), list(`{"id":"00gOurs0000000000a1z","name":"Same","x":2}`), []string{"values [].x"}},
 		{"what foreign elements hold that were asked for", "q=S", list(element("00gTheirs00000000a1z", "S") + `,{"name":"T","x":1}`), list(element("00gOurs0000000000a1z", "S") + `,{"name":"T","x":2}`), []string{"values [].x"}},
+		{"what lies between the same two things", "q=S", `[{"source":{"id":"` + made + `"},"target":{"id":"otyB0000000000000a1z"},"x":1},{"source":{"id":"` + made + `"},"target":{"id":"otyA0000000000000a1z"},"x":2}]`,
+			`[{"source":{"id":"` + made + `"},"target":{"id":"otyA0000000000000a1z"},"x":2},{"source":{"id":"` + made + `"},"target":{"id":"otyB0000000000000a1z"},"x":9}]`, []string{"values [].x"}},
 		{"foreign element of another shape", "", list(`{"id":"00gTheirs00000000a1z","name":"Same","x":1}`), list(element("00gOurs0000000000a1z", "Same")), []string{"shape [].x"}},
 		{"order by priority", "", `[{"name":"a","priority":1},{"name":"b","priority":2}]`, `[{"name":"b","priority":2},{"name":"a","priority":1}]`, []string{"values []"}},
 		{"order without priority", "", `[{"name":"a"},{"name":"b"}]`, `[{"name":"b"},{"name":"a"}]`, nil},

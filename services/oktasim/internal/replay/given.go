@@ -190,6 +190,7 @@ func (v *survey) read(i int, s *Step) {
 		if !ok {
 			continue
 		}
+		v.typesOf(body)
 		for _, own := range v.ownPaths(path, body) {
 			if strings.HasSuffix(own, anyRole) {
 				body = doc.Doc{"id": anyRole, "type": "REPORT_ADMIN"}
@@ -447,6 +448,23 @@ func (v *survey) appOf(s *Step) {
 	id, _, _ := strings.Cut(rest, "/")
 	if below && isID(id) && !v.made[id] && !v.answered[id] && v.given[family+id] == nil {
 		v.given[family+id] = &given{path: family + id, body: v.least(id)}
+	}
+}
+
+// typesOf finds the user types that a profile mapping has at its ends: each app and each
+// identity provider has mappings for all types of the org.
+func (v *survey) typesOf(mapping doc.Doc) {
+	for _, end := range []string{"source", "target"} {
+		p := doc.Object(mapping, end)
+		id, name := identity(p), doc.String(p, "name")
+		path := "/api/v1/meta/types/user/" + id
+		if p["type"] != "user" || v.made[id] || v.given[path] != nil {
+			continue
+		}
+		v.given[path] = &given{path: path, body: doc.Doc{
+			"id": id, "name": name, "displayName": name, "default": name == "user",
+			"_links": doc.Doc{"schema": doc.Doc{"href": doc.String(p, "_links", "schema", "href")}},
+		}}
 	}
 }
 

@@ -93,6 +93,21 @@ var naturalKeys = [][]string{
 	{"displayName"}, {"title"}, {"type"}, {"value"}, {"id"}, {"const"}, {"_links", "self", "href"},
 }
 
+// byEnds pairs what lies between two objects by both.
+func (p *pairing) byEnds() {
+	ends := func(translate func(string) string) func(any) string {
+		return func(e any) string {
+			d, _ := e.(doc.Doc)
+			from, to := doc.String(d, "source", "id"), doc.String(d, "target", "id")
+			if from == "" || to == "" {
+				return ""
+			}
+			return translate(from) + " " + translate(to)
+		}
+	}
+	p.match(ends(p.c.binding.translate), ends(func(s string) string { return s }))
+}
+
 // byNature pairs objects by natural keys. An object whose id is bound already belongs
 // to another.
 func (p *pairing) byNature() {
@@ -158,6 +173,7 @@ func (c *comparison) pairs(path string, p *pairing) {
 func (c *comparison) list(path string, theirs, ours []any) {
 	p := c.pairing(theirs, ours)
 	p.byIdentity()
+	p.byEnds()
 	p.byNature()
 	own := c.ownList()
 	if own {

@@ -248,6 +248,10 @@ func TestSurveyOfLines(t *testing.T) {
 			[]string{"/api/v1/policies/rstOld00000000000a1z"}},
 		{"an app of which only what lies below is seen", []string{line("PUT", "/api/v1/apps/0oaOld00000000000a1z/features/X", `{}`, `{}`)},
 			[]string{"/api/v1/apps/0oaOld00000000000a1z"}},
+		{"a user type at the end of a mapping", []string{
+			line("POST", "/api/v1/apps", `{}`, `{"id":"0oaMade0000000000a1z"}`),
+			line("GET", "/api/v1/mappings", "null", `[{"id":"prmMade0000000000a1z","source":{"id":"0oaMade0000000000a1z","type":"appuser"},"target":{"id":"otyOld00000000000a1z","type":"user","name":"crew"}}]`),
+		}, []string{"/api/v1/meta/types/user/otyOld00000000000a1z"}},
 		{"the key with which the org signs", []string{
 			line("POST", "/api/v1/apps", `{}`, `{"id":"0oaMade0000000000a1z"}`),
 			line("GET", "/api/v1/apps/0oaMade0000000000a1z/credentials/keys", "null", `[{"kid":"own","created":"2031-05-06T07:08:09.000Z","expiresAt":"2041-05-06T07:08:08.000Z"},{"kid":"of-the-org","created":"2031-05-06T07:08:09.000Z","expiresAt":"2039-01-05T08:00:00.000Z"}]`),
