@@ -205,7 +205,10 @@ func switchSecret(c *call) error {
 	if err != nil {
 		return err
 	}
-	return c.show(c.org.SecretBody(a, s), c.org.SwitchSecret(c.cause(), a, s, on))
+	if err := c.org.SwitchSecret(c.cause(), a, s, on); err != nil {
+		return err
+	}
+	return c.show(c.org.SecretBody(a, s), nil)
 }
 
 func listClientKeys(c *call) error {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"imago/services/oktasim/internal/doc"
 	"imago/services/oktasim/internal/failure"
 	"imago/services/oktasim/internal/org"
 )
@@ -50,7 +51,20 @@ func listApps(c *call) error {
 		return named && f.Match(func(name string) []any { return a.Values(c.org, name) })
 	}
 	ids := c.org.AppsAfter(c.query.Get("after"))
-	return list(c, pages{standard: 20, highest: 200}, ids, c.appByID, keep, always(c.org.AppBody))
+	return list(c, pages{standard: 20, highest: 200}, ids, c.appByID, keep, c.appBody)
+}
+
+// appBody is an app, with the assignment of one user if that was asked for.
+func (c *call) appBody(a *org.App) (any, error) {
+	body := c.org.AppBody(a)
+	id, asked := strings.CutPrefix(c.query.Get("expand"), "user/")
+	if !asked {
+		return body, nil
+	}
+	if as, err := c.org.AppUserOf(a, id); err == nil {
+		body["_embedded"] = doc.Doc{"user": c.org.AppUserBody(a, as)}
+	}
+	return body, nil
 }
 
 func (c *call) app() (*org.App, error) { return c.org.App(c.params["appId"]) }
@@ -60,7 +74,7 @@ func showApp(c *call) error {
 	if err != nil {
 		return err
 	}
-	return c.show(c.org.AppBody(a), nil)
+	return c.show(c.appBody(a))
 }
 
 func createApp(c *call) error {

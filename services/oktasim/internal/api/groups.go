@@ -158,5 +158,5 @@ func listAppsOfGroup(c *call) error {
 		return err
 	}
 	ids := c.org.AppsOfGroup(g, c.query.Get("after"))
-	return list(c, pages{standard: 20, highest: 200}, ids, c.appByID, nil, always(c.org.AppBody))
+	return list(c, pages{standard: 20, highest: 200}, ids, c.appByID, nil, c.appBody)
 }

@@ -117,7 +117,7 @@ func operations() []operation {
 	// Hand-written operations come last: they stand before those of a kind on the same path.
 	for _, subject := range [][]operation{
 		kindOperations(),
-		userOperations(), groupOperations(), groupRuleOperations(), appOperations(), appKeyOperations(), appPartOperations(), assignmentOperations(),
+		userOperations(), groupOperations(), groupRuleOperations(), appOperations(), appKeyOperations(), appPartOperations(), clientOperations(), assignmentOperations(),
 		policyOperations(), roleOperations(), logOperations(), metaOperations(), schemaOperations(), oauthOperations(),
 	} {
 		all = append(all, subject...)

@@ -6,7 +6,7 @@ import (
 
 // AppBody is the app's body as it is read, alone or in a list: without the client
 // secret (recorded), which has a list of its own.
-func (o *Org) AppBody(a *App) any {
+func (o *Org) AppBody(a *App) doc.Doc {
 	body := o.appBody(a)
 	credentials := doc.Clone(doc.Object(a.Body, "credentials"))
 	delete(doc.Object(credentials, "oauthClient"), "client_secret")
@@ -16,7 +16,7 @@ func (o *Org) AppBody(a *App) any {
 
 // AppBodyWithSecret is the answer to creating and replacing an app, which shows the
 // client secret (recorded).
-func (o *Org) AppBodyWithSecret(a *App) any { return o.appBody(a) }
+func (o *Org) AppBodyWithSecret(a *App) doc.Doc { return o.appBody(a) }
 
 func (o *Org) appBody(a *App) doc.Doc {
 	body := doc.Doc{

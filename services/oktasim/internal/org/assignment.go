@@ -86,7 +86,7 @@ func (o *Org) assignedUsers(a *App) []any {
 }
 
 // AppUserBody is the body of an assignment.
-func (o *Org) AppUserBody(a *App, as *Assignment) any {
+func (o *Org) AppUserBody(a *App, as *Assignment) doc.Doc {
 	links := doc.Doc{
 		"app":  doc.Doc{"href": o.base + "/api/v1/apps/" + a.ID},
 		"user": doc.Doc{"href": o.base + "/api/v1/users/" + as.User.ID},
@@ -101,21 +101,11 @@ func (o *Org) AppUserBody(a *App, as *Assignment) any {
 		}
 		links["group"] = doc.Doc{"name": as.Group.Name(), "href": o.base + "/api/v1/groups/" + as.Group.ID}
 	}
-	return struct {
-		ID              string  `json:"id"`
-		ExternalID      any     `json:"externalId"`
-		Created         Stamp   `json:"created"`
-		LastUpdated     Stamp   `json:"lastUpdated"`
-		Scope           string  `json:"scope"`
-		Status          string  `json:"status"`
-		StatusChanged   Stamp   `json:"statusChanged"`
-		PasswordChanged any     `json:"passwordChanged"`
-		SyncState       string  `json:"syncState"`
-		Credentials     doc.Doc `json:"credentials"`
-		Profile         doc.Doc `json:"profile"`
-		Links           doc.Doc `json:"_links"`
-	}{as.User.ID, nil, d.Created, d.LastUpdated, scope, Active, d.StatusChanged, nil, "DISABLED",
-		doc.Doc{"userName": d.UserName}, d.Profile, links}
+	return doc.Doc{
+		"id": as.User.ID, "externalId": nil, "created": d.Created, "lastUpdated": d.LastUpdated, "scope": scope, "status": Active,
+		"statusChanged": d.StatusChanged, "passwordChanged": nil, "syncState": "DISABLED",
+		"credentials": doc.Doc{"userName": d.UserName}, "profile": d.Profile, "_links": links,
+	}
 }
 
 // oidcClaims are the app-user attributes of an OIDC app (recorded), by the user
@@ -199,7 +189,7 @@ func (o *Org) AppGroupOf(a *App, groupID string) (*AppGroupLink, error) {
 }
 
 // AppGroupBody is the body of a group's assignment.
-func (o *Org) AppGroupBody(a *App, l *AppGroupLink) any {
+func (o *Org) AppGroupBody(a *App, l *AppGroupLink) doc.Doc {
 	app := o.base + "/api/v1/apps/" + a.ID
 	return doc.Doc{
 		"id": l.Group, "lastUpdated": l.LastUpdated, "priority": l.Priority, "profile": l.Profile,
@@ -248,6 +238,15 @@ func (o *Org) AssignGroup(by *Cause, a *App, g *Group, body doc.Doc) *AppGroupLi
 		o.Note(o.system(by), "application.user_membership.add", nil, a.appUserParty(u), a.Party(), u.Party())
 	}
 	return l
+}
+
+// WholeAssignment completes a change of a group's assignment by what it leaves as it is.
+func (o *Org) WholeAssignment(a *App, g *Group, change doc.Doc) doc.Doc {
+	l, err := o.AppGroupOf(a, g.ID)
+	if err != nil {
+		return change
+	}
+	return doc.Merge(doc.Doc{"profile": l.Profile}, change)
 }
 
 // withoutApp lists the members of g who do not have the app yet.

@@ -3,6 +3,7 @@ package org
 import (
 	"maps"
 	"slices"
+	"strings"
 	"time"
 
 	"imago/services/oktasim/internal/doc"
@@ -148,6 +149,10 @@ func (o *Org) GrantScope(by *Cause, a *App, body doc.Doc, createdBy string) (*Gr
 	}
 	if doc.String(body, "issuer") == "" {
 		return nil, failure.Missing("issuer")
+	}
+	if !strings.HasPrefix(scope, "okta.") {
+		// Only Okta's own scopes can be granted; the code is an assumption.
+		return nil, failure.Invalid("scopeId", "scopeId: The scope '"+scope+"' does not exist")
 	}
 	if slices.ContainsFunc(a.Grants, func(g *Grant) bool { return g.ScopeID == scope }) {
 		return nil, failure.Taken("scopeId")
