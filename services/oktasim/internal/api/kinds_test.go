@@ -67,6 +67,10 @@ func startSmall(t *testing.T, engine string) *sim {
 		if _, err := s.org.CreateGroup(nil, doc.Doc{"profile": doc.Doc{"name": "G"}}); err != nil {
 			return err
 		}
+		// No request makes a device.
+		if err := s.org.Adopt("/api/v1/devices/guo4a5u7YAHhjXrMK0g4", doc.Doc{}); err != nil {
+			return err
+		}
 		_, err = s.org.CreateApp(nil, doc.Doc{"name": "bookmark", "label": "B", "signOnMode": org.Bookmark,
 			"settings": doc.Doc{"app": doc.Doc{"url": "https://x.example"}}}, true)
 		return err

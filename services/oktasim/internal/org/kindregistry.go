@@ -18,6 +18,7 @@ type registry struct {
 // allKinds lists every kind.
 func allKinds() []Kind {
 	return slices.Concat(
+		authenticatorKinds(), threatKinds(), orgFactorKinds(), deviceKinds(), securityEventKinds(), pushProviderKinds(),
 		zoneKinds(), originKinds(), logStreamKinds(), inlineHookKinds(), realmKinds(), captchaKinds(), orgSettingKinds(),
 		authServerKinds(), userTypeKinds(), appChildKinds(), csrKinds(),
 	)
