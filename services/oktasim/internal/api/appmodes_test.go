@@ -131,6 +131,14 @@ func TestAppsThatOktaRefuses(t *testing.T) {
 	s.refused(400, "E0000001", "settings.app.url", "POST", "/api/v1/apps", catalogued("template_swa", "BROWSER_PLUGIN", nil))
 	s.refused(400, "E0000001", "name", "POST", "/api/v1/apps", doc.Doc{"label": "X", "signOnMode": "BROWSER_PLUGIN"})
 	s.refused(400, "E0000003", "", "POST", "/api/v1/apps", doc.Doc{"label": "X", "name": "x", "signOnMode": "TELEPATHY"})
+	for words, client := range map[string]doc.Doc{
+		"must be set to true": {"token_endpoint_auth_method": "none"},
+		"Valid values":        {"token_endpoint_auth_method": "none", "pkce_required": true},
+	} {
+		app := webApp("Public")
+		doc.Object(app, "credentials")["oauthClient"] = client
+		s.refused(400, "E0000001", words, "POST", "/api/v1/apps", app)
+	}
 	s.refused(400, "E0000001", "admin consent", "POST", "/api/v1/apps", catalogued("office365", "SAML_1_1", doc.Doc{"wsFedConfigureType": "AUTO"}))
 	inUpdate := func(f func() error) {
 		if err := s.org.Update(f); err != nil {

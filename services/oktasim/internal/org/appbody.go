@@ -129,7 +129,7 @@ func (o *Org) clientCredentials(a *App, old, body doc.Doc) doc.Doc {
 	c := doc.Merge(doc.Doc{
 		"autoKeyRotation": true, "client_id": a.ID, "token_endpoint_auth_method": "client_secret_basic",
 		// Apps that cannot keep a secret must use PKCE (recorded for native apps).
-		"pkce_required": kind == "native" || kind == "browser",
+		"pkce_required": public(kind),
 	}, given)
 	if was != nil {
 		c["client_id"] = was["client_id"]

@@ -98,8 +98,33 @@ func (o *Org) checkClient(a *App, body doc.Doc) error {
 	if !slices.Contains(methods, method) {
 		return failure.Malformed()
 	}
+	if method == "none" {
+		if err := checkPublic(kind, body); err != nil {
+			return err
+		}
+	}
 	return checkClientKeys(method, body)
 }
+
+// checkPublic refuses clients without a secret that do without PKCE, or could keep a secret.
+// The words are those that Okta's own tests of its provider expect.
+func checkPublic(kind string, body doc.Doc) error {
+	pkce, given := doc.Get(body, "credentials", "oauthClient", "pkce_required").(bool)
+	if !given {
+		pkce = public(kind)
+	}
+	switch {
+	case !pkce:
+		return failure.Invalid("pkce_required", "pkce_required: ''pkce_required'' must be set to true when ''token_endpoint_auth_method'' is ''none''")
+	case !public(kind):
+		return failure.Invalid("token_endpoint_auth_method", "token_endpoint_auth_method: 'token_endpoint_auth_method' is invalid. "+
+			"Valid values: [client_secret_basic, client_secret_post, client_secret_jwt, private_key_jwt]")
+	}
+	return nil
+}
+
+// public says whether apps of a type cannot keep a secret.
+func public(kind string) bool { return kind == "native" || kind == "browser" }
 
 func checkClientKeys(method string, body doc.Doc) error {
 	keys, hasKeys := doc.Get(body, "settings", "oauthClient", "jwks", "keys").([]any)

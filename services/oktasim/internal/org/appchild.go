@@ -42,7 +42,7 @@ func pushMappings() Kind {
 			{Path: "targetGroupId", Mode: Immutable},
 			{Path: "targetGroupName", Mode: WriteOnly, Example: "Pushed %d"},
 			{Path: "status", Enum: []string{Active, Inactive, "ERROR"}, Default: Active, Example: Inactive},
-			{Path: "appConfig", Type: Map, Mode: WriteOnly},
+			{Path: "appConfig", Type: Map, Mode: Immutable},
 		},
 		Links: []Link{
 			{Name: "sourceGroup", To: "/api/v1/groups/{sourceGroupId}"}, {Name: "targetGroup", To: "/api/v1/groups/{targetGroupId}"},

@@ -135,7 +135,7 @@ func (o *Org) FeatureBody(a *App, name string) (doc.Doc, error) {
 func (o *Org) featureBody(a *App, name string) doc.Doc {
 	about := "User provisioning settings from Okta to a downstream application"
 	if name == inboundProvisioning {
-		about = "In-bound provisioning settings from provider to Okta"
+		about = "In-bound provisioning settings for provisioning users from an application to Okta"
 	}
 	capabilities := defaultCapabilities(name)
 	status := Disabled
