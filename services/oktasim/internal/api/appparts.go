@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"strings"
 
+	"imago/services/oktasim/internal/doc"
 	"imago/services/oktasim/internal/failure"
 	"imago/services/oktasim/internal/org"
 )
@@ -21,6 +22,9 @@ func appPartOperations() []operation {
 	app := func(method, path string, run func(*call) error) operation {
 		return at(method, "/api/v1/apps/{appId}"+path, "okta.apps", org.AreaApps, run)
 	}
+	trust := func(method, path string, run func(*call) error) operation {
+		return at(method, "/api/v1/apps/{appId}/interclient-"+path, "okta.apps.interclientTrust", org.AreaApps, run)
+	}
 	const idToken, schema = "/api/v1/internal/apps/{appId}/settings/oauth/idToken", "/api/v1/meta/schemas/apps/{appId}/default"
 	return []operation{
 		app("GET", "/connections/default", showConnection),
@@ -33,6 +37,10 @@ func appPartOperations() []operation {
 		app("POST", "/logo", uploadLogo),
 		app("GET", "/sso/saml/metadata", showMetadata),
 		app("DELETE", "/tokens", revokeAppTokens),
+		trust("GET", "allowed-apps", listAllowedApps),
+		trust("POST", "allowed-apps", allowApp),
+		trust("DELETE", "allowed-apps/{allowedAppId}", disallowApp),
+		trust("GET", "target-apps", listTargetApps),
 		at("GET", idToken, "okta.apps", org.AreaApps, showIDToken),
 		at("POST", idToken, "okta.apps", org.AreaApps, changeIDToken),
 		at("GET", schema, "okta.schemas", org.AreaSchemas, showAppSchema),
@@ -152,6 +160,46 @@ func revokeAppTokens(c *call) error {
 		return err
 	}
 	return c.done(c.org.RevokeAppTokens(c.cause(), a))
+}
+
+func listAllowedApps(c *call) error {
+	a, err := c.app()
+	if err != nil {
+		return err
+	}
+	return c.array(a.AllowedApps())
+}
+
+func listTargetApps(c *call) error {
+	a, err := c.app()
+	if err != nil {
+		return err
+	}
+	return c.array(c.org.TargetApps(a))
+}
+
+func allowApp(c *call) error {
+	a, err := c.app()
+	if err != nil {
+		return err
+	}
+	body, err := c.object()
+	if err != nil {
+		return err
+	}
+	trust, err := c.org.AllowApp(c.cause(), a, doc.String(body, "id"))
+	if err != nil {
+		return err
+	}
+	return c.reply(http.StatusCreated, trust)
+}
+
+func disallowApp(c *call) error {
+	a, err := c.app()
+	if err != nil {
+		return err
+	}
+	return c.done(c.org.DisallowApp(c.cause(), a, c.params["allowedAppId"]))
 }
 
 func showIDToken(c *call) error {

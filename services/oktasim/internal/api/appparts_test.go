@@ -166,3 +166,24 @@ func TestWhatExpandEmbeds(t *testing.T) {
 		t.Errorf("group's assignment %v", got)
 	}
 }
+
+func TestAppsTrustOneAnother(t *testing.T) {
+	t.Parallel()
+	s := startSmall(t, "oie")
+	target, asking := doc.String(s.create("/api/v1/apps", webApp("Shop")), "id"), doc.String(s.create("/api/v1/apps", webApp("Till")), "id")
+	path := "/api/v1/apps/" + target + "/interclient-allowed-apps"
+	s.refused(404, "E0000007", "AppInstance", "POST", path, doc.Doc{"id": "0oaNobody"})
+	if got := s.want(201, "POST", path, doc.Doc{"id": asking}).object(t); got["trustedAppInstanceId"] != asking || got["appInstanceId"] != target {
+		t.Errorf("trust %v", got)
+	}
+	s.refused(400, "E0000001", "already exists", "POST", path, doc.Doc{"id": asking})
+	targets := func() string { return string(s.want(200, "GET", "/api/v1/apps/"+asking+"/interclient-target-apps", nil).body) }
+	if got := targets(); got != `["`+target+`"]` {
+		t.Errorf("targets %s", got)
+	}
+	s.want(204, "DELETE", path+"/"+asking, nil)
+	if got := targets(); got != "[]" {
+		t.Errorf("targets after the end %s", got)
+	}
+	s.refused(404, "E0000007", "InterclientTrustMapping", "DELETE", path+"/"+asking, nil)
+}

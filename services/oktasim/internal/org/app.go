@@ -38,6 +38,8 @@ type App struct {
 	Grants            []*Grant            `json:"grants,omitempty"`
 	Groups            []*AppGroupLink     `json:"groups,omitempty"`
 	Users             map[string]*AppUser `json:"users,omitempty"`
+	// Trusts are the apps that may sign people in to this one.
+	Trusts []*Trust `json:"trusts,omitempty"`
 	// SchemaName tells the schemas of apps apart. Schema is nil until somebody changes it.
 	SchemaName string  `json:"schemaName"`
 	Schema     *Schema `json:"schema,omitempty"`
@@ -316,6 +318,7 @@ func (o *Org) DeleteApp(by *Cause, a *App) error {
 	delete(o.apps, a.ID)
 	o.appOrder.remove(a.ID)
 	o.dropMappings(a.ID)
+	o.dropTrusts(a.ID)
 	o.noteApp(by, a, "delete", nil)
 	o.gone(by, "app", a.ID)
 	return nil
