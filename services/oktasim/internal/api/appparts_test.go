@@ -177,7 +177,9 @@ func TestAppsTrustOneAnother(t *testing.T) {
 		t.Errorf("trust %v", got)
 	}
 	s.refused(400, "E0000001", "already exists", "POST", path, doc.Doc{"id": asking})
-	targets := func() string { return string(s.want(200, "GET", "/api/v1/apps/"+asking+"/interclient-target-apps", nil).body) }
+	targets := func() string {
+		return string(s.want(200, "GET", "/api/v1/apps/"+asking+"/interclient-target-apps", nil).body)
+	}
 	if got := targets(); got != `["`+target+`"]` {
 		t.Errorf("targets %s", got)
 	}
