@@ -42,6 +42,10 @@ func (c *call) policyBody(p *org.Policy) any {
 	return c.org.PolicyBody(p, c.query.Get("expand") == "rules")
 }
 
+func (c *call) policyInList(p *org.Policy) any {
+	return c.org.PolicyInList(p, c.query.Get("expand") == "rules")
+}
+
 // listPolicies needs a type; the answer is not paged (recorded) unless a limit is given.
 func listPolicies(c *call) error {
 	t := c.query.Get("type")
@@ -66,7 +70,7 @@ func listPolicies(c *call) error {
 		return (status == "" || p.Status == status) && strings.HasPrefix(strings.ToLower(p.Name), q)
 	}
 	get := func(id string) *org.Policy { return byID[id] }
-	return list(c, pages{standard: 1000, highest: 1000, silent: true}, ids, get, keep, always(c.policyBody))
+	return list(c, pages{standard: 1000, highest: 1000, silent: true}, ids, get, keep, always(c.policyInList))
 }
 
 func (c *call) policy() (*org.Policy, error) { return c.org.Policy(c.params["policyId"]) }
@@ -252,7 +256,7 @@ func createRule(c *call) error {
 	if err != nil {
 		return err
 	}
-	return c.show(c.org.RuleBody(p, r), nil)
+	return c.show(c.org.NewRuleBody(p, r), nil)
 }
 
 func changeRule(c *call) error {

@@ -25,15 +25,22 @@ type Feature struct {
 }
 
 var (
-	inApps   = []string{"/api/v1/apps", "/api/v1/apps/{}"}
-	inGroups = []string{"/api/v1/groups", "/api/v1/groups/{}", "/api/v1/users/{}/groups"}
-	inUsers  = []string{"/api/v1/users", "/api/v1/users/{}", "/api/v1/groups/{}/users"}
+	inApps     = []string{"/api/v1/apps", "/api/v1/apps/{}"}
+	inPolicies = []string{"/api/v1/policies", "/api/v1/policies/{}"}
+	inRules    = []string{"/api/v1/policies/{}/rules", "/api/v1/policies/{}/rules/{}"}
+	inGroups   = []string{"/api/v1/groups", "/api/v1/groups/{}", "/api/v1/users/{}/groups"}
+	inUsers    = []string{"/api/v1/users", "/api/v1/users/{}", "/api/v1/groups/{}/users"}
 )
 
 // features are known by recordings: in each of them, either every object of the org has
 // the fields, or none has.
 func features() []Feature {
 	return []Feature{
+		{Name: policyMappings, In: inPolicies, Fields: []string{"_links.mappings"}, Of: "_links.deactivate"},
+		{Name: policyMappings, In: inPolicies, Fields: []string{"_links.mappings"}, Of: "_links.activate"},
+		{Name: resourceTypes, In: []string{"/api/v1/policies"}, Fields: []string{"_embedded.resourceType"}},
+		{Name: riskScoring, In: inRules, Fields: []string{"conditions.riskScore"}, Of: "conditions.userType"},
+		{Name: riskScoring, In: inRules, Fields: []string{"conditions.riskScore", "conditions.risk"}, Of: "conditions.authContext"},
 		{Name: "app_resource_names", In: inApps, Fields: []string{"orn"}},
 		{Name: "app_manual_provisioning", In: inApps, Fields: []string{"settings.manualProvisioning", "settings.implicitAssignment"}, Of: "settings"},
 		{Name: "app_opt_in", In: inApps, Fields: []string{"settings.emOptInStatus"}, Of: "settings"},

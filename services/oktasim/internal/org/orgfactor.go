@@ -1,6 +1,8 @@
 package org
 
 import (
+	"slices"
+
 	"imago/services/oktasim/internal/doc"
 	"imago/services/oktasim/internal/failure"
 )
@@ -31,6 +33,14 @@ func orgFactorKinds() []Kind {
 	}}
 }
 
+// activeFactors are the factors that recorded orgs had switched on from the beginning.
+func activeFactors(engine string) []string {
+	if engine == "classic" {
+		return []string{"okta_otp", "okta_password"}
+	}
+	return []string{"okta_otp", "okta_push", "okta_password", "fido_webauthn", "rsa_token", "yubikey_token"}
+}
+
 func orgFactorSeeds() []Seed {
 	var seeds []Seed
 	for _, s := range [][3]string{
@@ -40,11 +50,13 @@ func orgFactorSeeds() []Seed {
 		{"okta_push", "OKTA", "push"}, {"okta_question", "OKTA", "question"}, {"okta_sms", "OKTA", "sms"},
 		{"rsa_token", "RSA", "token"}, {"symantec_vip", "SYMANTEC", "token"}, {"yubikey_token", "YUBICO", "token:hardware"},
 	} {
-		body := doc.Doc{"provider": s[1], "factorType": s[2]}
-		if s[0] == "okta_password" {
-			body["status"] = Active
+		for _, engine := range []string{"classic", "oie"} {
+			body := doc.Doc{"provider": s[1], "factorType": s[2]}
+			if slices.Contains(activeFactors(engine), s[0]) {
+				body["status"] = Active
+			}
+			seeds = append(seeds, Seed{ID: s[0], Engine: engine, Body: body})
 		}
-		seeds = append(seeds, Seed{ID: s[0], Body: body})
 	}
 	return seeds
 }

@@ -58,7 +58,24 @@ var kinds = map[string]kind{
 	"IDP_DISCOVERY":      {prefix: "00p", ruleType: "IDP_DISCOVERY", single: true},
 	"ACCESS_POLICY":      {prefix: "rst", ruleType: "ACCESS_POLICY", oie: true},
 	"PROFILE_ENROLLMENT": {prefix: "rst", ruleType: "PROFILE_ENROLLMENT", oie: true},
+	"POST_AUTH_SESSION":  {prefix: "rst", ruleType: "POST_AUTH_SESSION", single: true, oie: true},
+	// Documented: the rest.
+	"ENTITY_RISK":                 {prefix: "rst", ruleType: "ENTITY_RISK", single: true, oie: true},
+	"SESSION_VIOLATION_DETECTION": {prefix: "rst", ruleType: "SESSION_VIOLATION_DETECTION", single: true, oie: true},
+	"DEVICE_SIGNAL_COLLECTION":    {prefix: "rst", ruleType: "DEVICE_SIGNAL_COLLECTION", oie: true},
+	"CLIENT_UPDATE":               {prefix: "rst", ruleType: "CLIENT_UPDATE", single: true, oie: true},
 }
+
+// forAccounts is the resource type of the policy for people's own account pages, which
+// can be read and no more (recorded).
+const forAccounts = "END_USER_ACCOUNT_MANAGEMENT"
+
+// Features that show in policies.
+const (
+	policyMappings = "policy_mappings"
+	resourceTypes  = "policy_resource_types"
+	riskScoring    = "risk_scoring"
+)
 
 // Party is the policy as target.
 func (p *Policy) Party() Party {
@@ -119,8 +136,17 @@ func (o *Org) systemPolicy(t string) string {
 	return ""
 }
 
+// PolicyInList is the policy's body as lists show it: with the type of what it is for.
+func (o *Org) PolicyInList(p *Policy, expand bool) any {
+	b := o.PolicyBody(p, expand)
+	if p.ResourceType != "" && o.Licensed(resourceTypes) {
+		doc.Ensure(b, "_embedded")["resourceType"] = p.ResourceType
+	}
+	return b
+}
+
 // PolicyBody is the policy's body; expand adds its rules.
-func (o *Org) PolicyBody(p *Policy, expand bool) any {
+func (o *Org) PolicyBody(p *Policy, expand bool) doc.Doc {
 	b := doc.Doc{
 		"id": p.ID, "status": p.Status, "name": p.Name, "priority": p.Priority, "system": p.System,
 		"conditions": p.Conditions, "created": p.Created, "lastUpdated": p.LastUpdated, "type": p.Type, "_links": o.policyLinks(p),
@@ -134,19 +160,12 @@ func (o *Org) PolicyBody(p *Policy, expand bool) any {
 	if p.Settings != nil {
 		b["settings"] = p.Settings
 	}
-	embedded := doc.Doc{}
-	if p.ResourceType != "" {
-		embedded["resourceType"] = p.ResourceType
-	}
 	if expand {
 		rules := make([]any, len(p.Rules))
 		for i, r := range p.Rules {
 			rules[i] = o.RuleBody(p, r)
 		}
-		embedded["rules"] = rules
-	}
-	if len(embedded) > 0 {
-		b["_embedded"] = embedded
+		b["_embedded"] = doc.Doc{"rules": rules}
 	}
 	return b
 }
@@ -158,12 +177,18 @@ func allow(href string, methods ...string) doc.Doc {
 func (o *Org) policyLinks(p *Policy) doc.Doc {
 	self := o.base + "/api/v1/policies/" + p.ID
 	l := doc.Doc{"rules": allow(self+"/rules", "GET", "POST")}
-	if p.System {
+	switch {
+	case p.ResourceType == forAccounts:
+		l["self"] = allow(self, "GET")
+		return l
+	case p.System:
 		l["self"] = allow(self, "GET", "PUT")
 		return l
 	}
 	l["self"] = allow(self, "GET", "PUT", "DELETE")
-	l["mappings"] = allow(self+"/mappings", "GET", "POST")
+	if o.Licensed(policyMappings) {
+		l["mappings"] = allow(self+"/mappings", "GET", "POST")
+	}
 	switchLink(l, self, p.Status)
 	return l
 }
@@ -176,8 +201,25 @@ func switchLink(l doc.Doc, self, status string) {
 	l["activate"] = allow(self+"/lifecycle/activate", "POST")
 }
 
-// RuleBody is the body of a policy's rule.
+// timesSince is when the rules of older policy types began to remember their making.
+const timesSince = "2024-01-01T00:00:00.000Z"
+
+// RuleBody is the body of a policy's rule. Until the end of 2023 rules of the types that
+// Classic has, too, showed it only in the answer to their creation, and their last update
+// only if there was one (recorded).
 func (o *Org) RuleBody(p *Policy, r *Rule) any {
+	b := o.NewRuleBody(p, r)
+	if !kinds[p.Type].oie && !r.System && o.stamp().String() < timesSince {
+		b["created"] = nil
+		if r.LastUpdated == r.Created {
+			b["lastUpdated"] = nil
+		}
+	}
+	return b
+}
+
+// NewRuleBody is the answer to a rule's creation.
+func (o *Org) NewRuleBody(p *Policy, r *Rule) doc.Doc {
 	self := o.base + "/api/v1/policies/" + p.ID + "/rules/" + r.ID
 	l := doc.Doc{"self": allow(self, "GET", "PUT")}
 	if !r.System {
@@ -207,8 +249,9 @@ func (o *Org) CreatePolicy(by *Cause, body doc.Doc, activate bool) (*Policy, err
 	if k.single {
 		return nil, failure.Invalid("type", "type: A policy of the type "+t+" cannot be created")
 	}
+	// The status of the body counts for nothing (recorded).
 	p := &Policy{Type: t, Status: Active}
-	if !activate || doc.String(body, "status") == Inactive {
+	if !activate {
 		p.Status = Inactive
 	}
 	if err := o.fillPolicy(p, body); err != nil {
@@ -252,9 +295,7 @@ func (o *Org) fillPolicy(p *Policy, body doc.Doc) error {
 	if p.Type == "PASSWORD" {
 		doc.Default(doc.Ensure(conditions, "authProvider"), "provider", "OKTA")
 	}
-	if s := doc.Object(body, "settings"); s != nil || p.Settings == nil {
-		p.Settings = doc.Merge(policySettings(p.Type), s)
-	}
+	o.fillSettings(p, doc.Object(body, "settings"))
 	if len(p.Settings) == 0 {
 		p.Settings = nil
 	}

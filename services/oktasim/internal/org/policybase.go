@@ -7,18 +7,18 @@ import "imago/services/oktasim/internal/doc"
 func (o *Org) bootstrapPolicies(now Stamp) {
 	const all = "The default policy applies in all situations if no other policy applies."
 	o.systemPolicyOf("OKTA_SIGN_ON", "Default Policy", all, o.systemRule("Default Rule", 1, "0pr",
-		fillConditions("SIGN_ON", nil, o.IsOIE()), fillActions("SIGN_ON", doc.Doc{}, o.IsOIE())))
+		o.fillConditions("SIGN_ON", nil), o.fillActions("SIGN_ON", doc.Doc{})))
 	o.systemPolicyOf("PASSWORD", "Default Policy", all, o.systemRule("Default Rule", 1, "0pr",
-		fillConditions("PASSWORD", nil, o.IsOIE()), doc.Doc{
+		o.fillConditions("PASSWORD", nil), doc.Doc{
 			"passwordChange": doc.Doc{"access": "ALLOW"},
 			"selfServicePasswordReset": doc.Doc{"access": "ALLOW", "requirement": doc.Doc{
 				"primary": doc.Doc{"methods": doc.Array("email")}, "stepUp": doc.Doc{"required": false}}},
 			"selfServiceUnlock": doc.Doc{"access": "DENY"},
 		}))
 	o.systemPolicyOf("MFA_ENROLL", "Default Policy", all, o.systemRule("Default Rule", 1, "0pr",
-		fillConditions("MFA_ENROLL", nil, o.IsOIE()), doc.Doc{"enroll": doc.Doc{"self": "CHALLENGE"}}))
+		o.fillConditions("MFA_ENROLL", nil), doc.Doc{"enroll": doc.Doc{"self": "CHALLENGE"}}))
 	o.systemPolicyOf("IDP_DISCOVERY", "Idp Discovery Policy", "The default IdP Discovery Policy", o.systemRule("Default Rule", 1, "0pr",
-		fillConditions("IDP_DISCOVERY", nil, o.IsOIE()),
+		o.fillConditions("IDP_DISCOVERY", nil),
 		doc.Doc{"idp": doc.Doc{"providers": []any{doc.Doc{"type": "OKTA"}}, "idpSelectionType": "SPECIFIC"}}))
 	if o.IsOIE() {
 		o.bootstrapEngine(now)
@@ -38,6 +38,25 @@ func (o *Org) bootstrapEngine(now Stamp) {
 			"profileAttributes":      []any{doc.Doc{"name": "email", "label": "Primary email", "required": true}},
 			"activationRequirements": doc.Doc{"emailVerification": true}, "progressiveProfilingAction": "DISABLED",
 		}}))
+	o.bootstrapSessions()
+}
+
+// bootstrapSessions makes the policies that watch sessions. The name of the first and its
+// rules are recorded, the rest is an assumption.
+func (o *Org) bootstrapSessions() {
+	everyone := func(name string, actions doc.Doc) *Rule {
+		r := o.systemRule(name, 1, "rul", o.fillConditions("POST_AUTH_SESSION", nil), actions)
+		r.System = false
+		return r
+	}
+	last := func(actions doc.Doc) *Rule { return o.systemRule("Catch-all Rule", 99, "rul", nil, actions) }
+	o.systemPolicyOf("POST_AUTH_SESSION", "Post Auth Policy", "Enables post auth policy evaluation for the org.",
+		everyone("Post Auth Rule", doc.Doc{"postAuthSession": doc.Doc{}}), last(doc.Doc{"postAuthSession": doc.Doc{"failureActions": []any{}}}))
+	o.systemPolicyOf("ENTITY_RISK", "Entity Risk Policy", "Evaluates the risk of entities.",
+		last(doc.Doc{"entityRisk": doc.Doc{"actions": []any{}}}))
+	o.systemPolicyOf("SESSION_VIOLATION_DETECTION", "Session Violation Detection Policy", "Detects violations of sessions.",
+		everyone("Session Violation Rule", doc.Doc{"sessionViolationDetection": doc.Doc{}}),
+		last(doc.Doc{"sessionViolationDetection": doc.Doc{}}))
 }
 
 func (o *Org) systemPolicyOf(t, name, description string, rules ...*Rule) *Policy {
@@ -56,6 +75,9 @@ func (o *Org) systemPolicyOf(t, name, description string, rules ...*Rule) *Polic
 		p.ResourceType = "APP"
 	}
 	p.Settings = policySettings(t)
+	if t == "MFA_ENROLL" && !o.IsOIE() {
+		p.Settings = doc.Doc{"factors": doc.Doc{"okta_password": doc.Doc{"enroll": doc.Doc{"self": "REQUIRED"}, "consent": doc.Doc{"type": "NONE"}}}}
+	}
 	o.policies[p.ID] = p
 	return p
 }
@@ -105,6 +127,8 @@ func policySettings(t string) doc.Doc {
 			doc.Doc{"key": "okta_email", "enroll": doc.Doc{"self": "REQUIRED"}},
 			doc.Doc{"key": "okta_verify", "enroll": doc.Doc{"self": "OPTIONAL"}},
 			doc.Doc{"key": "okta_password", "enroll": doc.Doc{"self": "REQUIRED"}},
+			doc.Doc{"key": "phone_number", "enroll": doc.Doc{"self": "OPTIONAL"}},
+			doc.Doc{"key": "security_question", "enroll": doc.Doc{"self": "NOT_ALLOWED"}},
 		}}
 	}
 	return nil

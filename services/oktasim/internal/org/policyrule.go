@@ -22,7 +22,7 @@ func (p *Policy) Rule(id string) (*Rule, error) {
 // CreateRule makes a rule of a policy.
 func (o *Org) CreateRule(by *Cause, p *Policy, body doc.Doc, activate bool) (*Rule, error) {
 	r := &Rule{Status: Active}
-	if !activate || doc.String(body, "status") == Inactive {
+	if !activate {
 		r.Status = Inactive
 	}
 	if err := o.fillPolicyRule(p, r, body); err != nil {
@@ -63,89 +63,9 @@ func (o *Org) fillPolicyRule(p *Policy, r *Rule, body doc.Doc) error {
 		return failure.Missing("actions")
 	}
 	r.Name = name
-	r.Conditions = doc.Clone(fillConditions(want, conditions, o.IsOIE()))
-	r.Actions = fillActions(want, actions, o.IsOIE())
+	r.Conditions = doc.Clone(o.fillConditions(want, conditions))
+	r.Actions = o.fillActions(want, actions)
 	return nil
-}
-
-// fillConditions adds the conditions that Okta answers with (recorded).
-func fillConditions(t string, given doc.Doc, oie bool) doc.Doc {
-	anyone := doc.Doc{"people": doc.Doc{"users": doc.Doc{"exclude": []any{}}}, "network": doc.Doc{"connection": "ANYWHERE"}}
-	defaults := anyone
-	switch t {
-	case "SIGN_ON":
-		defaults = doc.Merge(anyone, doc.Doc{
-			"authContext": doc.Doc{"authType": "ANY"}, "risk": doc.Doc{"behaviors": []any{}},
-			"riskScore": doc.Doc{"level": "ANY"}, "identityProvider": doc.Doc{"provider": "ANY"},
-		})
-	case "ACCESS_POLICY":
-		defaults = doc.Merge(anyone, doc.Doc{
-			"riskScore": doc.Doc{"level": "ANY"}, "userType": doc.Doc{"include": []any{}, "exclude": []any{}},
-		})
-	case "IDP_DISCOVERY":
-		defaults = doc.Doc{
-			"network": doc.Doc{"connection": "ANYWHERE"}, "userIdentifier": doc.Doc{"patterns": []any{}},
-			"app": doc.Doc{"include": []any{}, "exclude": []any{}},
-		}
-	}
-	out := doc.Merge(defaults, given)
-	trimPlatform(out)
-	return out
-}
-
-// trimPlatform drops an empty platform condition and null expressions (recorded).
-func trimPlatform(c doc.Doc) {
-	platform := doc.Object(c, "platform")
-	if platform == nil {
-		return
-	}
-	include, ok := platform["include"].([]any)
-	if !ok || len(include) == 0 {
-		delete(c, "platform")
-		return
-	}
-	doc.Default(platform, "exclude", []any{})
-	for _, e := range include {
-		if entry, ok := e.(doc.Doc); ok {
-			if system := doc.Object(entry, "os"); system != nil && system["expression"] == nil {
-				delete(system, "expression")
-			}
-		}
-	}
-}
-
-// fillActions adds the action fields that Okta answers with (recorded).
-func fillActions(t string, given doc.Doc, oie bool) doc.Doc {
-	out := doc.Clone(given)
-	switch t {
-	case "SIGN_ON":
-		primary := "PASSWORD_IDP_ANY_FACTOR"
-		if !oie {
-			primary = "PASSWORD_IDP"
-		}
-		out["signon"] = doc.Merge(doc.Doc{
-			"access": "ALLOW", "requireFactor": false, "primaryFactor": primary, "rememberDeviceByDefault": false,
-			"session": doc.Doc{"usePersistentCookie": false, "maxSessionIdleMinutes": 120, "maxSessionLifetimeMinutes": 0},
-		}, doc.Object(out, "signon"))
-	case "ACCESS_POLICY":
-		fillAppSignOn(doc.Ensure(out, "appSignOn"))
-	}
-	return out
-}
-
-func fillAppSignOn(a doc.Doc) {
-	doc.Default(a, "access", "ALLOW")
-	doc.Default(a, "keepMeSignedIn", doc.Doc{"postAuth": "NOT_ALLOWED"})
-	method := doc.Object(a, "verificationMethod")
-	if method == nil {
-		return
-	}
-	if method["type"] == "AUTH_METHOD_CHAIN" {
-		delete(method, "factorMode")
-		delete(method, "inactivityPeriod")
-		return
-	}
-	doc.Default(method, "reauthenticateIn", "PT12H")
 }
 
 // rank puts r at the wanted place. Classic-style rules are numbered without gaps; the
@@ -204,9 +124,6 @@ func (o *Org) UpdateRule(by *Cause, p *Policy, r *Rule, body doc.Doc) error {
 		next.Conditions = nil
 	}
 	r.Name, r.Conditions, r.Actions = next.Name, next.Conditions, next.Actions
-	if s := doc.String(body, "status"); !r.System && (s == Active || s == Inactive) {
-		r.Status = s
-	}
 	if wanted, given := doc.Int(body, "priority"); given && !r.System && wanted != r.Priority {
 		p.rank(r, wanted, true)
 	}
