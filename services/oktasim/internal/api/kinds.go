@@ -162,6 +162,10 @@ func mergeObject(c *call, k *org.Kind) error {
 // Deletions answer with no body, whatever the status (recorded).
 func deleteObject(c *call, k *org.Kind) error {
 	x, err := c.find(k)
+	if err != nil && k.Verbs.Forgiving {
+		c.status = k.Verbs.Delete
+		return nil
+	}
 	if err != nil {
 		return err
 	}

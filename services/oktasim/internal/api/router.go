@@ -119,6 +119,7 @@ func operations() []operation {
 		kindOperations(),
 		userOperations(), groupOperations(), groupRuleOperations(), appOperations(), appKeyOperations(), appPartOperations(), clientOperations(), assignmentOperations(),
 		policyOperations(), roleOperations(), logOperations(), metaOperations(), schemaOperations(), oauthOperations(),
+		brandOperations(), idpOperations(),
 	} {
 		all = append(all, subject...)
 	}

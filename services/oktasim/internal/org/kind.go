@@ -66,6 +66,9 @@ type Kind struct {
 	// without gaps: an object takes the place that it asks for, or the last, and the
 	// others make room.
 	Rank string
+	// SeedKey are the paths that tell which seed an adopted object is; nil is Natural, and
+	// none at all takes any.
+	SeedKey []string
 	// Alias are paths whose value may stand for the id in a request.
 	Alias []string
 	// Slug is what stands for the id in links and may in requests; nil is the id.
@@ -96,6 +99,8 @@ type Kind struct {
 	// makes what follows. All may be nil. Deletion calls Check and After alone.
 	Check, Fill func(c *Change) error
 	After       func(c *Change)
+	// Once are the paths that answers to writes show otherwise than reads; Show says how.
+	Once []string
 	// Show completes an answer; nil leaves it as stored.
 	Show func(v *View)
 
@@ -125,6 +130,8 @@ type Verbs struct {
 	ReplaceStatus, MergeStatus int
 	// Clear is the status of DELETE on the list, which removes all that can be removed.
 	Clear int
+	// Forgiving deletions of what is not there succeed too.
+	Forgiving bool
 }
 
 // crud is list, read, create with the status, PUT and DELETE with 204.
@@ -186,6 +193,8 @@ type Page struct {
 	Filter, Search []string
 	// Q are the paths in which q= looks for a beginning.
 	Q []string
+	// Anywhere makes q look for a part instead.
+	Anywhere bool
 	// Equal are further query parameters and the paths whose value they must equal.
 	Equal map[string]string
 	// Order is the path by which the list is sorted; "" is the id, "created" the order of
@@ -323,8 +332,9 @@ type Change struct {
 	Object              *Object
 	// Query are the request's parameters.
 	Query map[string][]string
-	// Adopting is set while an object of another org is put in.
-	Adopting bool
+	// Adopting is set while an object of another org is put in, Clearing while a whole
+	// list is emptied.
+	Adopting, Clearing bool
 }
 
 // View is one answer, as Show sees it.
@@ -396,6 +406,13 @@ func (k *Kind) natural() []string {
 		return []string{"name"}
 	}
 	return k.Natural
+}
+
+func (k *Kind) seedKey() []string {
+	if k.SeedKey == nil {
+		return k.natural()
+	}
+	return k.SeedKey
 }
 
 func (k *Kind) target() string {

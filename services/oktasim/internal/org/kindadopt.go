@@ -130,7 +130,7 @@ func (o *Org) standIn(k *Kind, home, id string, given doc.Doc) *Object {
 		return x
 	}
 	for _, x := range o.objectsIn(k, home) {
-		if x.Seed && k.alike(x.Body, given) {
+		if x.Seed && alike(k.seedKey(), x.Body, given) {
 			return x
 		}
 	}

@@ -21,6 +21,7 @@ func allKinds() []Kind {
 		authenticatorKinds(), threatKinds(), orgFactorKinds(), deviceKinds(), securityEventKinds(), pushProviderKinds(),
 		zoneKinds(), originKinds(), logStreamKinds(), inlineHookKinds(), realmKinds(), captchaKinds(), orgSettingKinds(),
 		authServerKinds(), userTypeKinds(), appChildKinds(), csrKinds(),
+		brandKinds(), domainKinds(), idpKinds(), eventHookKinds(), authPolicyKinds(),
 	)
 }
 

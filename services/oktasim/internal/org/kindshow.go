@@ -209,8 +209,13 @@ func (s LinkStyle) write(name, href string, allow []string) doc.Doc {
 	return l
 }
 
-// Matches says whether q stands at the beginning of one of the paths' texts.
+// Matches says whether q stands at the beginning of one of the paths' texts, or anywhere in
+// it for kinds that say so.
 func (k *Kind) Matches(x *Object, q string) bool {
 	q = strings.ToLower(q)
-	return slices.ContainsFunc(k.Page.Q, func(path string) bool { return strings.HasPrefix(strings.ToLower(x.text(path)), q) })
+	found := strings.HasPrefix
+	if k.Page.Anywhere {
+		found = strings.Contains
+	}
+	return slices.ContainsFunc(k.Page.Q, func(path string) bool { return found(strings.ToLower(x.text(path)), q) })
 }

@@ -188,8 +188,11 @@ func (c *Change) unique() error {
 }
 
 // alike says whether two bodies have the same natural key.
-func (k *Kind) alike(a, b doc.Doc) bool {
-	for _, path := range k.natural() {
+func (k *Kind) alike(a, b doc.Doc) bool { return alike(k.natural(), a, b) }
+
+// alike says whether two bodies have the same values at all paths, and have them.
+func alike(paths []string, a, b doc.Doc) bool {
+	for _, path := range paths {
 		if v := get(a, path); v == nil || !same(v, get(b, path)) {
 			return false
 		}
@@ -272,7 +275,11 @@ func (c *Change) touch() {
 // DeleteObject removes the object and what lies below it. A singleton that every org
 // has goes back to how it was at first.
 func (o *Org) DeleteObject(k *Kind, x *Object, r Request) error {
-	c := o.change(k, x, remove, r)
+	return o.change(k, x, remove, r).delete()
+}
+
+func (c *Change) delete() error {
+	o, k, x, r := c.Org, c.Kind, c.Object, Request{By: c.By}
 	c.Body = x.Body
 	if err := c.refused(); err != nil {
 		return err
@@ -310,7 +317,9 @@ func (o *Org) ClearObjects(k *Kind, values []string, r Request) error {
 	}
 	for _, x := range list {
 		var stays *failure.Failure
-		if err := o.DeleteObject(k, x, r); err != nil && !errors.As(err, &stays) {
+		c := o.change(k, x, remove, r)
+		c.Clearing = true
+		if err := c.delete(); err != nil && !errors.As(err, &stays) {
 			return err
 		}
 	}

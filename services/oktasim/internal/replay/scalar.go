@@ -33,7 +33,9 @@ func isID(s string) bool {
 
 var (
 	uuidForm = regexp.MustCompile(`^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$`)
-	hexForm  = regexp.MustCompile(`^[0-9a-f]+$`)
+	// spForm is the name of an org towards a SAML provider.
+	spForm  = regexp.MustCompile(`^sp[a-z]{18}$`)
+	hexForm = regexp.MustCompile(`^[0-9a-f]+$`)
 	// redacted values carry a fingerprint, so that equal ones stay equal.
 	redacted = regexp.MustCompile(`^REDACTED-[a-z_]+-[0-9a-f]{12}$|^<REDACTED>$`)
 )
@@ -44,7 +46,7 @@ var hexLengths = map[int]bool{24: true, 32: true, 40: true, 64: true}
 // isRandom says whether the whole of s has the form of a value that a server makes by
 // chance: an id, a UUID, a digest.
 func isRandom(s string) bool {
-	return isID(s) || len(s) == 36 && uuidForm.MatchString(s) || hexLengths[len(s)] && hexForm.MatchString(s) && strings.ContainsAny(s, "0123456789")
+	return isID(s) || spForm.MatchString(s) || len(s) == 36 && uuidForm.MatchString(s) || hexLengths[len(s)] && hexForm.MatchString(s) && strings.ContainsAny(s, "0123456789")
 }
 
 // sameForm says whether ours could stand where Okta's random value stands: an id of
