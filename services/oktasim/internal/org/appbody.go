@@ -185,7 +185,7 @@ func (o *Org) appSettings(a *App, old, body doc.Doc) doc.Doc {
 	}, given)
 	s["app"] = doc.Merge(doc.Doc{}, doc.Object(given, "app"))
 	if !a.own() {
-		s["app"] = a.template().appSettings(doc.Object(given, "app"))
+		s["app"] = a.template().appSettings(a.SignOnMode, doc.Object(given, "app"))
 	}
 	switch {
 	case a.Template == oidcTemplate:

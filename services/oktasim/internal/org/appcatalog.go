@@ -3,6 +3,7 @@ package org
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"encoding/json"
 	"slices"
 	"strings"
 
@@ -16,9 +17,10 @@ type catalogApp struct {
 	// doors are the app's links on the dashboard, as name/number: the number stands in
 	// the home link (recorded). Without a number Okta made one of its own.
 	doors []string
-	// settings are the fields of settings.app; Okta shows null for those without a value.
-	settings []string
-	defaults doc.Doc
+	// settings are the fields of settings.app; Okta shows null for those without a value or
+	// a default. inForm are further ones of apps that fill in a form.
+	settings, inForm []string
+	defaults         doc.Doc
 	// logo is the name of one of Okta's pictures; "" is a picture of the app's own.
 	logo string
 	// unsigned apps have no way to sign in, whatever was asked for.
@@ -44,7 +46,8 @@ const (
 )
 
 // catalog lists the apps that the simulator knows by name. Doors, settings and logout are
-// recorded, but for template_wsfed (documented); provisioning is documented.
+// recorded, defaults are what recorded instances have, template_wsfed and provisioning are
+// documented.
 func catalog() []catalogApp {
 	login := func(number string) []string { return []string{"login/" + number} }
 	words := strings.Fields
@@ -76,13 +79,19 @@ func catalog() []catalogApp {
 		{
 			name: "amazon_aws", doors: login("272"),
 			settings: words("accessKey appFilter awsEnvironmentType groupFilter identityProviderArn joinAllRoles loginURL overrideAcsURL roleValuePattern secretKey secretKeyEnc sessionDuration useGroupMapping webSSOAllowedClient"),
+			inForm:   words("accountID"),
+			defaults: doc.Doc{
+				"appFilter": "okta", "awsEnvironmentType": "aws.amazon", "groupFilter": `aws_(?{{accountid}}\d+)_(?{{role}}[a-zA-Z0-9+=,.@\-_]+)`,
+				"joinAllRoles": false, "loginURL": "https://console.aws.amazon.com/ec2/home", "sessionDuration": json.Number("3600"), "useGroupMapping": false,
+				"roleValuePattern": "arn:aws:iam::${accountid}:saml-provider/OKTA,arn:aws:iam::${accountid}:role/${role}",
+			},
 		},
 		{name: "applauz", doors: []string{"applauz_link/aln1kjivs4qGqWiYZ1d8"}},
 		{name: "aws_console", doors: []string{"aws_console_login/4163"}},
 		{name: "boxnet", doors: login("72"), settings: words("groupFilter pushGroupsWithSAML siteURL"), defaults: doc.Doc{"pushGroupsWithSAML": false}, logout: own},
 		{name: "deel", doors: []string{"deel_link/aln1i6axj8huycArM1d8"}},
 		{name: "deelhr", doors: []string{"deelhr_link/aln5a838ba0SiO7GZ0x7"}, unsigned: true},
-		{name: "docusign", doors: login("292"), settings: words("acsUrl audRestriction instanceType samlEmailAddress")},
+		{name: "docusign", doors: login("292"), settings: words("acsUrl audRestriction instanceType samlEmailAddress"), defaults: doc.Doc{"instanceType": "www", "samlEmailAddress": "false"}},
 		{name: "facebook_at_work", doors: login("54231"), settings: words("communityId facebookOrgId facebookSubDomain useWorkplaceDomain"), defaults: doc.Doc{"useWorkplaceDomain": false}},
 		{
 			name: "google", settings: words("afwId afwOnly domain rpId"), seats: true, provisions: both,
@@ -95,7 +104,7 @@ func catalog() []catalogApp {
 		},
 		{name: "okta_org2org", doors: login("51975"), settings: words("acsUrl audRestriction baseUrl idpId"), provisions: both},
 		{name: "pagerduty", doors: login("3107"), settings: words("adminUserId baseUrl subdomain")},
-		{name: "salesforce", doors: []string{"mc/46"}, settings: words("customDomain instanceType integrationType loginUrl logoutUrl myDomain orgID portalID siteURL"), seats: true, logout: own},
+		{name: "salesforce", doors: []string{"mc/46"}, settings: words("customDomain instanceType integrationType loginUrl logoutUrl myDomain orgID portalID siteURL"), seats: true, logout: own, defaults: doc.Doc{"instanceType": "PRODUCTION", "integrationType": "STANDARD"}},
 		{name: "sharepoint_onpremise", doors: login("3601"), settings: words("attributeStatements groupFilter siteURL")},
 		{name: "slack", doors: words("login"), settings: words("acsURL audience domain"), provisions: both},
 		{name: "strongdm", doors: []string{"strongdm_link/aln3rjzldtTUbdQjl0x7"}, settings: words("base_url")},
@@ -170,19 +179,23 @@ func lettersOf(name string) string {
 
 // appSettings completes settings.app: known fields without a value are null, an empty
 // text is none (recorded). Fields that the app does not have are dropped.
-func (c catalogApp) appSettings(given doc.Doc) doc.Doc {
+func (c catalogApp) appSettings(mode string, given doc.Doc) doc.Doc {
 	out := doc.Clone(given)
 	if out == nil {
 		out = doc.Doc{}
 	}
+	fields := c.settings
+	if mode == BrowserPlugin {
+		fields = slices.Concat(fields, c.inForm)
+	}
 	for k, v := range out {
-		if c.known() && !slices.Contains(c.settings, k) {
+		if c.known() && !slices.Contains(fields, k) {
 			delete(out, k)
 		} else if v == "" {
 			out[k] = nil
 		}
 	}
-	for _, k := range c.settings {
+	for _, k := range fields {
 		if _, there := out[k]; !there {
 			out[k] = doc.Clone(c.defaults[k])
 		}
