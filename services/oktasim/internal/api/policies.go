@@ -146,11 +146,19 @@ func listPolicyApps(c *call) error {
 	if err != nil {
 		return err
 	}
-	items := []any{}
+	byID, ids := map[string]*org.App{}, []string{}
+	after := c.query.Get("after")
+	passed := after == ""
 	for _, a := range c.org.PolicyApps(p) {
-		items = append(items, c.org.AppBody(a))
+		byID[a.ID] = a
+		if passed {
+			ids = append(ids, a.ID)
+		}
+		passed = passed || a.ID == after
 	}
-	return c.array(items)
+	get := func(id string) *org.App { return byID[id] }
+	body := func(a *org.App) any { return c.org.PolicyAppBody(p, a) }
+	return list(c, pages{standard: 20, highest: 200, silent: true}, ids, get, nil, always(body))
 }
 
 func listMappings(c *call) error {
@@ -271,7 +279,7 @@ func changeRule(c *call) error {
 	if err := c.org.UpdateRule(c.cause(), p, r, body); err != nil {
 		return err
 	}
-	return c.show(c.org.RuleBody(p, r), nil)
+	return c.show(c.org.ChangedRuleBody(p, r), nil)
 }
 
 func deleteRule(c *call) error {

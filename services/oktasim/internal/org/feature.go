@@ -25,7 +25,7 @@ type Feature struct {
 }
 
 var (
-	inApps     = []string{"/api/v1/apps", "/api/v1/apps/{}"}
+	inApps     = []string{"/api/v1/apps", "/api/v1/apps/{}", "/api/v1/policies/{}/app"}
 	inPolicies = []string{"/api/v1/policies", "/api/v1/policies/{}"}
 	inRules    = []string{"/api/v1/policies/{}/rules", "/api/v1/policies/{}/rules/{}"}
 	inGroups   = []string{"/api/v1/groups", "/api/v1/groups/{}", "/api/v1/users/{}/groups"}
@@ -39,6 +39,8 @@ func features() []Feature {
 		{Name: policyMappings, In: inPolicies, Fields: []string{"_links.mappings"}, Of: "_links.deactivate"},
 		{Name: policyMappings, In: inPolicies, Fields: []string{"_links.mappings"}, Of: "_links.activate"},
 		{Name: resourceTypes, In: []string{"/api/v1/policies"}, Fields: []string{"_embedded.resourceType"}},
+		{Name: "factor_profiles", In: []string{"/api/v1/org/factors/{}", "/api/v1/org/factors/okta_password"}, Fields: []string{"_links.profiles"}, Of: "_links.deactivate"},
+		{Name: "progressive_profiling", In: inRules, Fields: []string{"actions.profileEnrollment.progressiveProfilingAction"}, Of: "actions.profileEnrollment"},
 		{Name: riskScoring, In: inRules, Fields: []string{"conditions.riskScore"}, Of: "conditions.userType"},
 		{Name: riskScoring, In: inRules, Fields: []string{"conditions.riskScore", "conditions.risk"}, Of: "conditions.authContext"},
 		{Name: "app_resource_names", In: inApps, Fields: []string{"orn"}},

@@ -205,17 +205,27 @@ func switchLink(l doc.Doc, self, status string) {
 const timesSince = "2024-01-01T00:00:00.000Z"
 
 // RuleBody is the body of a policy's rule. Until the end of 2023 rules of the types that
-// Classic has, too, showed it only in the answer to their creation, and their last update
-// only if there was one (recorded).
-func (o *Org) RuleBody(p *Policy, r *Rule) any {
-	b := o.NewRuleBody(p, r)
-	if !kinds[p.Type].oie && !r.System && o.stamp().String() < timesSince {
-		b["created"] = nil
-		if r.LastUpdated == r.Created {
-			b["lastUpdated"] = nil
-		}
+// Classic has, too, showed when they were made only in the answer to that, and when they
+// were changed only in the answers to changes (recorded).
+func (o *Org) RuleBody(p *Policy, r *Rule) doc.Doc {
+	b := o.ChangedRuleBody(p, r)
+	if o.forgetsTimes(p, r) {
+		b["lastUpdated"] = nil
 	}
 	return b
+}
+
+// ChangedRuleBody is the answer to a rule's change.
+func (o *Org) ChangedRuleBody(p *Policy, r *Rule) doc.Doc {
+	b := o.NewRuleBody(p, r)
+	if o.forgetsTimes(p, r) {
+		b["created"] = nil
+	}
+	return b
+}
+
+func (o *Org) forgetsTimes(p *Policy, r *Rule) bool {
+	return !kinds[p.Type].oie && !r.System && o.stamp().String() < timesSince
 }
 
 // NewRuleBody is the answer to a rule's creation.
@@ -267,11 +277,31 @@ func (o *Org) CreatePolicy(by *Cause, body doc.Doc, activate bool) (*Policy, err
 	}
 	if t == "ACCESS_POLICY" {
 		p.ResourceType = "APP"
-		p.Rules = []*Rule{o.systemRule("Catch-all Rule", 99, "rul", nil, catchAll())}
 	}
+	p.Rules = o.firstRules(t)
 	o.Note(by, "policy.lifecycle.create", nil, p.Party())
 	o.seedAnchor("policy", p.ID)
 	return p, nil
+}
+
+// firstRules are the rules that a new policy has (recorded).
+func (o *Org) firstRules(t string) []*Rule {
+	var actions doc.Doc
+	switch t {
+	case "ACCESS_POLICY":
+		actions = doc.Merge(catchAll(), doc.Doc{"appSignOn": doc.Doc{"verificationMethod": doc.Doc{
+			"constraints": []any{doc.Doc{"possession": doc.Doc{"required": true, "deviceBound": "REQUIRED"}}},
+		}}})
+	case "PROFILE_ENROLLMENT":
+		actions = doc.Doc{"profileEnrollment": doc.Doc{
+			"access": "ALLOW", "preRegistrationInlineHooks": nil, "targetGroupIds": nil, "unknownUserAction": "REGISTER",
+			"profileAttributes":      []any{doc.Doc{"name": "email", "label": "Primary email", "required": true}},
+			"activationRequirements": doc.Doc{"emailVerification": true}, "progressiveProfilingAction": "ENABLED",
+		}}
+	default:
+		return nil
+	}
+	return []*Rule{o.systemRule("Catch-all Rule", 99, "rul", nil, actions)}
 }
 
 func (o *Org) fillPolicy(p *Policy, body doc.Doc) error {
@@ -453,6 +483,14 @@ func (o *Org) MappingBody(p *Policy, a *App) any {
 		"policy":      doc.Doc{"href": o.base + "/api/v1/policies/" + p.ID},
 		"self":        allow(o.base+"/api/v1/policies/"+p.ID+"/mappings/"+id, "GET", "DELETE"),
 	}}
+}
+
+// PolicyAppBody is an app in the list of those that the policy serves: it names its
+// mapping (recorded).
+func (o *Org) PolicyAppBody(p *Policy, a *App) doc.Doc {
+	b := o.AppBody(a)
+	doc.Ensure(b, "_links")["policyMapping"] = doc.Doc{"href": o.base + "/api/v1/policies/" + p.ID + "/mappings/" + mappingID(a)}
+	return b
 }
 
 func mappingID(a *App) string { return "rsm" + a.ID[3:] }

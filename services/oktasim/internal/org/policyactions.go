@@ -12,6 +12,7 @@ func (o *Org) fillConditions(t string, given doc.Doc) doc.Doc {
 	out := doc.Merge(o.conditionDefaults(t), withoutNulls(given))
 	trimPlatform(out)
 	trimPeople(out)
+	nameApps(out)
 	if len(doc.Object(out, "elCondition")) == 0 {
 		delete(out, "elCondition")
 	}
@@ -61,6 +62,18 @@ func withoutNulls(d doc.Doc) doc.Doc {
 		}
 	}
 	return out
+}
+
+// nameApps writes null for the name of an app that was given by id (recorded).
+func nameApps(c doc.Doc) {
+	apps := doc.Object(c, "app")
+	for _, list := range []string{"include", "exclude"} {
+		for _, e := range values(apps[list]) {
+			if entry, ok := e.(doc.Doc); ok {
+				doc.Default(entry, "name", nil)
+			}
+		}
+	}
 }
 
 // trimPeople drops lists of nobody, but for the users left out (recorded).
@@ -140,6 +153,7 @@ func fillAppSignOn(a doc.Doc) {
 		return
 	}
 	doc.Default(method, "reauthenticateIn", "PT12H")
+	delete(method, "chains")
 	trimConstraints(method)
 }
 
@@ -159,6 +173,11 @@ func (o *Org) fillProviders(idp doc.Doc) {
 	doc.Default(idp, "idpSelectionType", "SPECIFIC")
 	doc.Default(idp, "providers", []any{})
 	delete(idp, "shouldFallBackToOkta")
+	for _, e := range values(idp["matchCriteria"]) {
+		if criterion, ok := e.(doc.Doc); ok {
+			doc.Default(criterion, "propertyName", "name")
+		}
+	}
 	for _, e := range values(idp["providers"]) {
 		provider, _ := e.(doc.Doc)
 		k := o.kinds.named("idps")

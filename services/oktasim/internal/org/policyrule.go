@@ -35,7 +35,7 @@ func (o *Org) CreateRule(by *Cause, p *Policy, body doc.Doc, activate bool) (*Ru
 	r.ID, r.Created = o.ids.ID(prefix), o.stamp()
 	r.LastUpdated = r.Created
 	wanted, given := doc.Int(body, "priority")
-	p.rank(r, wanted, given)
+	p.placeRule(o, r, wanted, given)
 	o.Note(by, "policy.rule.add", nil, r.Party(p), p.Party())
 	return r, nil
 }
@@ -68,10 +68,10 @@ func (o *Org) fillPolicyRule(p *Policy, r *Rule, body doc.Doc) error {
 	return nil
 }
 
-// rank puts r at the wanted place. Classic-style rules are numbered without gaps; the
+// rank puts r at the wanted place and returns the rules that made room. Classic-style rules are numbered without gaps; the
 // rules of app sign-in policies keep the number that they ask for, and others make
 // room (both recorded). The system rule stays last.
-func (p *Policy) rank(r *Rule, wanted int, given bool) {
+func (p *Policy) rank(r *Rule, wanted int, given bool) []*Rule {
 	others := slices.DeleteFunc(slices.Clone(p.Rules), func(x *Rule) bool { return x == r || x.System })
 	system := slices.DeleteFunc(slices.Clone(p.Rules), func(x *Rule) bool { return !x.System })
 	if !given {
@@ -86,18 +86,52 @@ func (p *Policy) rank(r *Rule, wanted int, given bool) {
 		i = len(others)
 	}
 	order := slices.Insert(others, i, r)
+	var moved []*Rule
 	if kinds[p.Type].oie {
-		spread(order[i:])
+		moved = spread(order[i:])
 	} else {
 		number(order)
 		number1(system, len(order)+1)
 	}
 	p.Rules = append(order, system...)
+	return moved
 }
 
-func spread(rules []*Rule) {
-	for j := 1; j < len(rules) && rules[j].Priority <= rules[j-1].Priority; j++ {
+// placeRule gives the rule a place; those that make room are changed, too (recorded).
+func (p *Policy) placeRule(o *Org, r *Rule, wanted int, given bool) {
+	for _, other := range p.rank(r, wanted, given) {
+		other.LastUpdated = o.stamp()
+	}
+}
+
+// spread lets rules give way to the one before them, and returns those that did.
+func spread(rules []*Rule) []*Rule {
+	j := 1
+	for ; j < len(rules) && rules[j].Priority <= rules[j-1].Priority; j++ {
 		rules[j].Priority = rules[j-1].Priority + 1
+	}
+	return rules[1:j]
+}
+
+// reorder gives a changed rule its place. In the newer types the place that it leaves
+// counts as taken while it looks for another, even for the same one, and a rule that asks
+// for none goes to the end (recorded).
+func (p *Policy) reorder(o *Org, r *Rule, body doc.Doc) {
+	wanted, given := doc.Int(body, "priority")
+	switch {
+	case r.System:
+	case !kinds[p.Type].oie:
+		if given && wanted != r.Priority {
+			p.placeRule(o, r, wanted, true)
+		}
+	case given || kinds[p.Type].single:
+		left := &Rule{Priority: r.Priority}
+		if !given {
+			wanted = left.Priority + 1
+		}
+		p.Rules[slices.Index(p.Rules, r)] = left
+		p.placeRule(o, r, wanted, true)
+		p.Rules = without(p.Rules, left)
 	}
 }
 
@@ -124,9 +158,7 @@ func (o *Org) UpdateRule(by *Cause, p *Policy, r *Rule, body doc.Doc) error {
 		next.Conditions = nil
 	}
 	r.Name, r.Conditions, r.Actions = next.Name, next.Conditions, next.Actions
-	if wanted, given := doc.Int(body, "priority"); given && !r.System && wanted != r.Priority {
-		p.rank(r, wanted, true)
-	}
+	p.reorder(o, r, body)
 	r.LastUpdated = o.stamp()
 	o.Note(by, "policy.rule.update", nil, r.Party(p), p.Party())
 	return nil
