@@ -20,6 +20,7 @@ func policyOperations() []operation {
 	return []operation{
 		policies("GET", "", false, listPolicies),
 		policies("POST", "", true, createPolicy),
+		policies("POST", "/simulate", false, simulatePolicies),
 		policies("GET", "/{policyId}", false, showPolicy),
 		policies("PUT", "/{policyId}", true, changePolicy),
 		policies("DELETE", "/{policyId}", true, deletePolicy),

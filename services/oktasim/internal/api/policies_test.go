@@ -50,7 +50,7 @@ func TestPolicyPriorities(t *testing.T) {
 		t.Errorf("got %v", got)
 	}
 	s.want(204, "DELETE", path, nil)
-	s.refused(404, "E0000007", "(RuleSetEntity)", "GET", path, nil)
+	s.refused(404, "E0000007", "(Policy)", "GET", path, nil)
 	for i, p := range s.list("/api/v1/policies?type=OKTA_SIGN_ON") {
 		if n, _ := doc.Int(p, "priority"); n != 0 && n != i+1 {
 			t.Errorf("%v has the priority %d, want %d", p["name"], n, i+1)

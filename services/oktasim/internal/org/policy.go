@@ -2,6 +2,8 @@ package org
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"slices"
 	"strings"
 
@@ -101,7 +103,12 @@ func (o *Org) Policy(id string) (*Policy, error) {
 	if p := o.policies[id]; p != nil {
 		return p, nil
 	}
-	return nil, failure.NotFound(id, "RuleSetEntity")
+	// Okta's class is another one for the ids of the older types (recorded).
+	class := "RuleSetEntity"
+	if strings.HasPrefix(id, "00p") {
+		class = "Policy"
+	}
+	return nil, failure.NotFound(id, class)
 }
 
 // PolicyType checks a type parameter against the org's engine.
@@ -477,7 +484,7 @@ func (o *Org) PolicyApps(p *Policy) []*App {
 
 // MappingBody is the mapping of an app to a policy.
 func (o *Org) MappingBody(p *Policy, a *App) any {
-	id := mappingID(a)
+	id := mappingID(p, a)
 	return doc.Doc{"id": id, "_links": doc.Doc{
 		"application": doc.Doc{"href": o.base + "/api/v1/apps/" + a.ID},
 		"policy":      doc.Doc{"href": o.base + "/api/v1/policies/" + p.ID},
@@ -489,16 +496,20 @@ func (o *Org) MappingBody(p *Policy, a *App) any {
 // mapping (recorded).
 func (o *Org) PolicyAppBody(p *Policy, a *App) doc.Doc {
 	b := o.AppBody(a)
-	doc.Ensure(b, "_links")["policyMapping"] = doc.Doc{"href": o.base + "/api/v1/policies/" + p.ID + "/mappings/" + mappingID(a)}
+	doc.Ensure(b, "_links")["policyMapping"] = doc.Doc{"href": o.base + "/api/v1/policies/" + p.ID + "/mappings/" + mappingID(p, a)}
 	return b
 }
 
-func mappingID(a *App) string { return "rsm" + a.ID[3:] }
+// mappingID is the same for the same app and policy as long as they are together.
+func mappingID(p *Policy, a *App) string {
+	sum := sha256.Sum256([]byte(p.ID + a.ID))
+	return "rsm" + hex.EncodeToString(sum[:])[:17]
+}
 
 // PolicyMapping finds the app behind a mapping id.
 func (o *Org) PolicyMapping(p *Policy, id string) (*App, error) {
 	for _, a := range o.PolicyApps(p) {
-		if mappingID(a) == id {
+		if mappingID(p, a) == id {
 			return a, nil
 		}
 	}

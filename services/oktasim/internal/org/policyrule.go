@@ -68,9 +68,9 @@ func (o *Org) fillPolicyRule(p *Policy, r *Rule, body doc.Doc) error {
 	return nil
 }
 
-// rank puts r at the wanted place and returns the rules that made room. Classic-style rules are numbered without gaps; the
-// rules of app sign-in policies keep the number that they ask for, and others make
-// room (both recorded). The system rule stays last.
+// rank puts r at the wanted place and returns the rules that made room. Classic-style
+// rules are numbered without gaps; the rules of app sign-in policies keep the number that
+// they ask for, and others make room (both recorded). The system rule stays last.
 func (p *Policy) rank(r *Rule, wanted int, given bool) []*Rule {
 	others := slices.DeleteFunc(slices.Clone(p.Rules), func(x *Rule) bool { return x == r || x.System })
 	system := slices.DeleteFunc(slices.Clone(p.Rules), func(x *Rule) bool { return !x.System })
