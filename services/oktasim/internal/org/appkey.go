@@ -45,6 +45,12 @@ func (o *Org) firstKeys(a *App) {
 	}
 }
 
+// kidAfter is the id of the key that an org makes beside another one.
+func kidAfter(kid string) string {
+	sum := sha256.Sum256([]byte("after " + kid))
+	return base64.RawURLEncoding.EncodeToString(sum[:])
+}
+
 func (o *Org) addKey(a *App, years int) *Key {
 	now := o.stamp()
 	k := &Key{Kid: o.ids.Secret(43), Created: now, LastUpdated: now, Expires: StampOf(now.Time().AddDate(years, 0, 0))}

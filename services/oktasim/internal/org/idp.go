@@ -181,7 +181,7 @@ func fillIdp(c *Change) error {
 }
 
 // idpSigningKid is the key with which the org signs requests: the one asked for, or the
-// org's own.
+// one that it has for all providers.
 func idpSigningKid(c *Change) string {
 	if kid := doc.String(c.Given, "protocol", "credentials", "signing", "kid"); kid != "" {
 		return kid
@@ -189,7 +189,7 @@ func idpSigningKid(c *Change) string {
 	if kid := doc.String(c.Before, "protocol", "credentials", "signing", "kid"); kid != "" {
 		return kid
 	}
-	return c.Org.info.SigningKid
+	return c.Org.info.ProviderKid
 }
 
 // tidyOIDC: requests are signed with a client secret or not at all, SAML's settings mean
@@ -231,6 +231,8 @@ func showIdp(v *View) {
 		v.Body["created"] = nil
 	}
 	if v.Object.text("type") == idpSAML {
+		// SAML's settings are those of every org.
+		put(v.Body, "protocol.settings", doc.Clone(get(v.Object.Body, "protocol.settings")))
 		v.Body["_links"] = samlLinks(v)
 		return
 	}

@@ -90,8 +90,8 @@ func (o *Org) IdpMetadata(idp *Object) ([]byte, error) {
 		return nil, failure.NotFound(idp.ID, "IdpTrust")
 	}
 	key := &Key{
-		Kid: o.info.SigningKid, Created: o.info.Created, LastUpdated: o.info.Created,
-		Expires: StampOf(o.info.Created.Time().AddDate(keyYears, 0, 0)), Adopted: o.info.SigningKey,
+		Kid: o.info.ProviderKid, Created: o.info.Created, LastUpdated: o.info.Created,
+		Expires: StampOf(o.info.Created.Time().AddDate(keyYears, 0, 0)),
 	}
 	certificate, err := o.Certificate(key)
 	if err != nil {

@@ -56,10 +56,15 @@ type Info struct {
 	SigningKid string `json:"signingKid"`
 	// SigningKey is that key as another org has shown it, nil for the org's own.
 	SigningKey doc.Doc `json:"signingKey,omitempty"`
+	// ProviderKid names the key with which the org signs requests to identity providers; it
+	// is another one (recorded).
+	ProviderKid string `json:"providerKid"`
 	// Cell is the part of Okta's service that the org is in; Traits are the settings by
 	// which the org describes itself to everybody.
 	Cell   string  `json:"cell"`
 	Traits doc.Doc `json:"traits"`
+	// Subscriptions are what roles and users said of being told things.
+	Subscriptions map[string]map[string]bool `json:"subscriptions,omitempty"`
 	// Unlicensed are the features that the org lacks; a new org has all.
 	Unlicensed []string `json:"unlicensed,omitempty"`
 }
@@ -156,6 +161,7 @@ func (o *Org) bootstrap(opt Options) {
 		UserType: o.ids.ID("oty"), System: o.ids.ID("spr"),
 		SigningKid: o.ids.Secret(43), Cell: "sim", Traits: traits(),
 	}
+	o.info.ProviderKid = kidAfter(o.info.SigningKid)
 	everyone := &Group{
 		ID: o.ids.ID("00g"), Type: BuiltIn, Created: now, LastUpdated: now, LastMembershipUpdated: now,
 		Profile: doc.Doc{"name": "Everyone", "description": "All users in your organization"},
