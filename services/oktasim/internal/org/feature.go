@@ -20,9 +20,6 @@ type Feature struct {
 	Fields []string
 	// Of limits the feature to objects that have this field too; "" is all.
 	Of string
-	// Always features show in every such object, and Trim leaves the fields alone: without
-	// the feature some objects have them by another rule.
-	Always bool
 	// Code is the error code with which orgs without the feature refuse to use it.
 	Code string
 }
@@ -64,9 +61,7 @@ func features() []Feature {
 		},
 		{Name: attributeMasters, In: []string{"/api/v1/meta/schemas/apps/{}/default"}, Fields: []string{"definitions.base.properties.userName.master"}, Of: "definitions"},
 		{Name: "group_owners", In: inGroups, Fields: []string{"_links.owners"}, Of: "_links"},
-		{Name: factorReset, In: inUsers, Fields: []string{"_links.resetFactors"}, Of: "_links.schema", Always: true},
-		{Name: ruleStamps, In: []string{"/api/v1/groups/rules/{}"}, Fields: []string{"created", "lastUpdated"}},
-		{Name: resourceLinks, In: []string{"/api/v1/iam/resource-sets/{}/resources"}, Fields: []string{"resources[]._links.resource"}, Of: "resources"},
+		{Name: "factor_reset", In: inUsers, Fields: []string{"_links.resetFactors"}, Of: "_links"},
 		{Name: "realms", In: inUsers, Fields: []string{"realmId"}},
 		{Name: attributeMasters, In: []string{"/api/v1/meta/schemas/user/{}"}, Fields: []string{"definitions.base.properties.login.master"}, Of: "definitions"},
 		{Name: attributeMasters, In: []string{"/api/v1/meta/schemas/group/default"}, Fields: []string{"definitions.base.properties.name.master"}, Of: "definitions"},
@@ -82,7 +77,7 @@ func (o *Org) Trim(template string, answer []byte) ([]byte, error) {
 	var fields []string
 	template = anonymous(template)
 	for _, f := range features() {
-		if !o.Licensed(f.Name) && !f.Always && slices.Contains(f.In, template) {
+		if !o.Licensed(f.Name) && slices.Contains(f.In, template) {
 			fields = append(fields, f.Fields...)
 		}
 	}

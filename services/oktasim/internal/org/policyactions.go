@@ -168,7 +168,7 @@ func trimConstraints(method doc.Doc) {
 	}
 }
 
-// fillProviders names the identity providers (recorded).
+// fillProviders names the identity providers, but not in Classic orgs (recorded).
 func (o *Org) fillProviders(idp doc.Doc) {
 	doc.Default(idp, "idpSelectionType", "SPECIFIC")
 	doc.Default(idp, "providers", []any{})
@@ -181,7 +181,7 @@ func (o *Org) fillProviders(idp doc.Doc) {
 	for _, e := range values(idp["providers"]) {
 		provider, _ := e.(doc.Doc)
 		k := o.kinds.named("idps")
-		if id := doc.String(provider, "id"); id != "" && k != nil {
+		if id := doc.String(provider, "id"); id != "" && k != nil && o.IsOIE() {
 			if x := o.object(k, id); x != nil {
 				provider["name"] = x.Body["name"]
 			}
