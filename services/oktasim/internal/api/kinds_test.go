@@ -115,7 +115,7 @@ func (w *stroll) settle() {
 
 func (w *stroll) anchor(name string) string {
 	w.Helper()
-	path := map[string]string{"user": "/api/v1/users", "group": "/api/v1/groups", "app": "/api/v1/apps", "policy": "/api/v1/policies?type=OKTA_SIGN_ON"}[name]
+	path := map[string]string{"user": "/api/v1/users", "group": "/api/v1/groups", "app": "/api/v1/apps", "identity_source": "/api/v1/apps", "policy": "/api/v1/policies?type=OKTA_SIGN_ON"}[name]
 	return doc.String(w.list(path + map[bool]string{true: "&", false: "?"}[strings.Contains(path, "?")] + "limit=1")[0], "id")
 }
 
@@ -290,7 +290,11 @@ func (w *stroll) operates(path, id string) {
 		if method == "" {
 			method = "POST"
 		}
-		w.want(op.Status, method, path+"/"+op.Path, doc.Doc{})
+		body := op.Example
+		if body == nil {
+			body = doc.Doc{}
+		}
+		w.want(op.Status, method, path+"/"+op.Path, body)
 		if w.kind.Verbs.Get && op.Run == nil {
 			w.took(op, w.get(path))
 		}

@@ -49,6 +49,7 @@ func adopters() []adopter {
 		at("api/v1/mappings/*", adoptMapping),
 		at("api/v1/policies/*", adoptPolicy),
 		at("api/v1/policies/*/rules/*", adoptPolicyRule),
+		at("governance/api/v2/resources/*", adoptGoverned),
 	}
 }
 

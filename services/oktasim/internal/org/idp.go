@@ -75,7 +75,7 @@ func idps() Kind {
 			}},
 			{Path: "protocol.type", Required: true, Enum: []string{"SAML2", "OIDC", "OAUTH2", "MTLS", "ID_PROOFING"}},
 			// Recorded of SAML: the names of nobody are of no form, and the trust is asked for no revocations.
-			{Path: "protocol.settings", Type: Map, Feature: oidcSettings},
+			{Path: "protocol.settings", Type: Map, Default: doc.Doc{}, Feature: oidcSettings},
 			{Path: "protocol.settings.nameFormat", When: saml, Default: "urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified"},
 			{Path: "protocol.settings.honorPersistentNameId", Type: Bool, When: saml, Default: honoursPersistentIDs},
 			{Path: "protocol.algorithms.request.digest", When: saml, Default: "SHA-1", Feature: "idp_request_digest"},

@@ -159,6 +159,8 @@ type Operation struct {
 	Link string
 	// Read marks operations that change nothing.
 	Read bool
+	// Example is a valid body for the tests of kinds; nil is none in particular.
+	Example doc.Doc
 }
 
 // Answer is what an operation with a status other than 204 answers.

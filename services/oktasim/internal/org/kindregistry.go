@@ -21,7 +21,7 @@ func allKinds() []Kind {
 		authenticatorKinds(), threatKinds(), orgFactorKinds(), deviceKinds(), securityEventKinds(), pushProviderKinds(),
 		zoneKinds(), originKinds(), logStreamKinds(), inlineHookKinds(), realmKinds(), captchaKinds(), orgSettingKinds(),
 		authServerKinds(), userTypeKinds(), appChildKinds(), csrKinds(),
-		brandKinds(), domainKinds(), idpKinds(), eventHookKinds(), authPolicyKinds(),
+		brandKinds(), domainKinds(), idpKinds(), eventHookKinds(), authPolicyKinds(), authKeyKinds(), governanceKinds(), rateSettingKinds(), smsTemplateKinds(), apiServiceKinds(),
 	)
 }
 
@@ -131,6 +131,7 @@ func anchors() []anchor {
 			}
 			return p.ID, nil
 		}},
+		{name: "app", path: governedPath, class: "AppInstance", find: governedApp},
 	}
 	for i := range list {
 		list[i].parts = segments(list[i].path)

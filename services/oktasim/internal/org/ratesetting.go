@@ -1,0 +1,44 @@
+package org
+
+import "imago/services/oktasim/internal/doc"
+
+// rateSettingKinds are what the org has set about its rate limits.
+func rateSettingKinds() []Kind {
+	setting := func(name, path string, fields ...Field) Kind {
+		return Kind{
+			Name: name, Path: "/api/v1/rate-limit-settings/" + path, Class: "RateLimitSettings",
+			Scope: "okta.rateLimits", Area: AreaOrg,
+			Verbs: Verbs{Get: true, Replace: "PUT"}, Fields: fields, Seeds: []Seed{{}},
+			Events: map[string]string{replace: "system.rate_limit.configuration.update"},
+		}
+	}
+	modes := []string{"ENFORCE", "DISABLE", "PREVIEW"}
+	return []Kind{
+		setting("rate_limit_notifications", "admin-notifications", Field{Path: "notificationsEnabled", Type: Bool, Default: true}),
+		setting("rate_limit_warnings", "warning-threshold", Field{Path: "warningThreshold", Type: Number, Default: 60, Min: 30, Max: 90}),
+		setting("client_rate_limits", "per-client",
+			Field{Path: "defaultMode", Enum: modes, Default: "ENFORCE"},
+			Field{Path: "useCaseModeOverrides", Type: Map, Default: doc.Doc{}},
+		),
+		principalLimits(),
+	}
+}
+
+// principalLimits are the shares that tokens and clients have of the org's limits.
+func principalLimits() Kind {
+	return Kind{
+		Name: "principal_rate_limits", Path: "/api/v1/principal-rate-limits/{principalRateLimitId}", Prefix: "prl", Class: "PrincipalRateLimit",
+		Scope: "okta.principalRateLimits", Area: AreaOrg,
+		Verbs:   Verbs{List: true, Get: true, Create: 200, Replace: "PUT"},
+		Page:    Page{Default: 20, Max: 200, Filter: []string{"principalId", "principalType"}},
+		Stamps:  Stamps{Created: "createdDate", Updated: "lastUpdate", CreatedBy: "createdBy", UpdatedBy: "lastUpdatedBy", Layout: Seconds},
+		Natural: []string{"principalId"},
+		Fields: []Field{
+			{Path: "orgId", Mode: ReadOnly, Default: func(c *Change) any { return c.Org.info.ID }},
+			{Path: "principalId", Required: true, Mode: Immutable},
+			{Path: "principalType", Required: true, Mode: Immutable, Enum: []string{"SSWS_TOKEN", "OAUTH_CLIENT"}},
+			{Path: "defaultPercentage", Type: Number, Default: 50, Max: 100},
+			{Path: "defaultConcurrencyPercentage", Type: Number, Default: 50, Max: 100},
+		},
+	}
+}
