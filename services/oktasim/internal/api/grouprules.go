@@ -31,6 +31,10 @@ func (c *call) groupRuleBody(r *org.GroupRule) any {
 	return c.org.GroupRuleBody(r, c.query.Get("expand") == "groupIdToGroupNameMap")
 }
 
+func (c *call) groupRuleLine(r *org.GroupRule) any {
+	return c.org.GroupRuleLine(r, c.query.Get("expand") == "groupIdToGroupNameMap")
+}
+
 func listGroupRules(c *call) error {
 	search := strings.ToLower(c.query.Get("search"))
 	keep := func(r *org.GroupRule) bool { return strings.Contains(strings.ToLower(r.Name), search) }
@@ -42,7 +46,7 @@ func listGroupRules(c *call) error {
 		return r
 	}
 	ids := c.org.GroupRulesAfter(c.query.Get("after"))
-	return list(c, pages{standard: 50, highest: 200}, ids, get, keep, always(c.groupRuleBody))
+	return list(c, pages{standard: 50, highest: 200}, ids, get, keep, always(c.groupRuleLine))
 }
 
 func (c *call) groupRule() (*org.GroupRule, error) { return c.org.GroupRule(c.params["groupRuleId"]) }

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"net/http"
 	"slices"
 	"strings"
 
@@ -29,6 +30,9 @@ func groupOperations() []operation {
 		groups("GET", "/api/v1/groups/{groupId}/users", org.AreaMembers, false, listMembers),
 		groups("PUT", "/api/v1/groups/{groupId}/users/{userId}", org.AreaMembers, true, addMember),
 		groups("DELETE", "/api/v1/groups/{groupId}/users/{userId}", org.AreaMembers, true, removeMember),
+		groups("GET", "/api/v1/groups/{groupId}/owners", org.AreaGroups, false, listOwners),
+		groups("POST", "/api/v1/groups/{groupId}/owners", org.AreaGroups, true, addOwner),
+		groups("DELETE", "/api/v1/groups/{groupId}/owners/{ownerId}", org.AreaGroups, true, removeOwner),
 		groups("GET", "/api/v1/groups/{groupId}/apps", org.AreaGroups, false, listAppsOfGroup),
 	}
 }
@@ -150,6 +154,42 @@ func removeMember(c *call) error {
 		return err
 	}
 	return c.done(c.org.RemoveMember(c.cause(), g, u))
+}
+
+func listOwners(c *call) error {
+	g, err := c.group()
+	if err != nil {
+		return err
+	}
+	all := []any{}
+	for _, w := range g.Owners {
+		all = append(all, c.org.OwnerBody(w, false))
+	}
+	return c.array(all)
+}
+
+func addOwner(c *call) error {
+	g, err := c.group()
+	if err != nil {
+		return err
+	}
+	body, err := c.object()
+	if err != nil {
+		return err
+	}
+	w, err := c.org.AddOwner(g, body)
+	if err != nil {
+		return err
+	}
+	return c.reply(http.StatusCreated, c.org.OwnerBody(w, true))
+}
+
+func removeOwner(c *call) error {
+	g, err := c.group()
+	if err != nil {
+		return err
+	}
+	return c.done(c.org.RemoveOwner(g, c.params["ownerId"]))
 }
 
 func listAppsOfGroup(c *call) error {

@@ -22,6 +22,16 @@ func roleOperations() []operation {
 		add("POST", holder+"/roles", true, assignRole)
 		add("GET", holder+"/roles/{roleAssignmentId}", false, showRole)
 		add("DELETE", holder+"/roles/{roleAssignmentId}", true, unassignRole)
+		targets := holder + "/roles/{roleAssignmentId}/targets"
+		add("GET", targets+"/groups", false, listGroupTargets)
+		add("PUT", targets+"/groups/{targetGroupId}", true, func(c *call) error { return target(c, true) })
+		add("DELETE", targets+"/groups/{targetGroupId}", true, func(c *call) error { return target(c, false) })
+		add("GET", targets+"/catalog/apps", false, listAppTargets)
+		add("PUT", targets+"/catalog/apps", true, targetAllApps)
+		for _, app := range []string{"/{appName}", "/{appName}/{appId}"} {
+			add("PUT", targets+"/catalog/apps"+app, true, func(c *call) error { return target(c, true) })
+			add("DELETE", targets+"/catalog/apps"+app, true, func(c *call) error { return target(c, false) })
+		}
 	}
 	add("GET", "/api/v1/iam/assignees/users", false, listAssignees)
 	return all
@@ -51,13 +61,9 @@ func listRoles(c *call) error {
 	if err != nil {
 		return err
 	}
-	items := []any{}
-	for _, r := range c.org.Roles(id) {
-		b, err := c.org.RoleBody(id, r)
-		if err != nil {
-			return err
-		}
-		items = append(items, b)
+	items, err := c.org.RoleBodies(id)
+	if err != nil {
+		return err
 	}
 	return c.array(items)
 }
@@ -70,6 +76,13 @@ func assignRole(c *call) error {
 	body, err := c.object()
 	if err != nil {
 		return err
+	}
+	if doc.String(body, "type") == "CUSTOM" {
+		b, err := c.org.AssignCustomRole(c.cause(), id, body)
+		if err != nil {
+			return err
+		}
+		return c.reply(http.StatusCreated, b)
 	}
 	r, err := c.org.AssignRole(c.cause(), id, doc.String(body, "type"))
 	if err != nil {
@@ -89,7 +102,7 @@ func showRole(c *call) error {
 	}
 	r, err := c.org.Role(id, c.params["roleAssignmentId"])
 	if err != nil {
-		return err
+		return c.show(c.org.CustomRoleBody(id, c.params["roleAssignmentId"]))
 	}
 	return c.show(c.org.RoleBody(id, r))
 }
@@ -100,6 +113,53 @@ func unassignRole(c *call) error {
 		return err
 	}
 	return c.done(c.org.UnassignRole(c.cause(), id, c.params["roleAssignmentId"]))
+}
+
+// roleOf is the holder's standard role in the path.
+func (c *call) roleOf() (string, *org.RoleAssignment, error) {
+	id, err := c.holder()
+	if err != nil {
+		return "", nil, err
+	}
+	r, err := c.org.Role(id, c.params["roleAssignmentId"])
+	return id, r, err
+}
+
+// target limits the role in the path to what the path names, or ends that.
+func target(c *call, on bool) error {
+	id, r, err := c.roleOf()
+	if err != nil {
+		return err
+	}
+	t := org.RoleTarget{Group: c.params["targetGroupId"], Name: c.params["appName"], App: c.params["appId"]}
+	if on {
+		return c.done(c.org.AddRoleTarget(c.cause(), id, r, t))
+	}
+	return c.done(c.org.RemoveRoleTarget(c.cause(), id, r, t))
+}
+
+func targetAllApps(c *call) error {
+	_, r, err := c.roleOf()
+	if err != nil {
+		return err
+	}
+	r.AllApps()
+	c.status = http.StatusOK
+	return nil
+}
+
+func listGroupTargets(c *call) error { return listTargets(c, c.org.GroupTargets) }
+
+func listAppTargets(c *call) error { return listTargets(c, c.org.AppTargets) }
+
+// listTargets answers with one page, whose own link names a page of tokens (recorded).
+func listTargets(c *call, targets func(*org.RoleAssignment) []any) error {
+	_, r, err := c.roleOf()
+	if err != nil {
+		return err
+	}
+	c.link(pages{standard: 20, highest: 200}, 20, "")
+	return c.array(targets(r))
 }
 
 // listAssignees lists the users with roles in an envelope; the next page is a link in

@@ -118,7 +118,8 @@ func operations() []operation {
 	for _, subject := range [][]operation{
 		kindOperations(),
 		userOperations(), groupOperations(), groupRuleOperations(), appOperations(), appKeyOperations(), appPartOperations(), clientOperations(), assignmentOperations(),
-		policyOperations(), roleOperations(), logOperations(), metaOperations(), schemaOperations(), oauthOperations(),
+		policyOperations(), roleOperations(), logOperations(), metaOperations(), schemaOperations(), iamOperations(), subscriptionOperations(), identitySourceOperations(),
+		oauthOperations(),
 		brandOperations(), idpOperations(),
 	} {
 		all = append(all, subject...)

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"net/http"
 	"slices"
 	"strings"
@@ -24,7 +25,12 @@ func userOperations() []operation {
 	}
 	me := users("GET", "/api/v1/users/me", false, showMe)
 	me.self = true
-	return []operation{
+	var switches []operation
+	for _, name := range org.UserOperations() {
+		run := func(c *call) error { return switchUser(c, name) }
+		switches = append(switches, users("POST", "/api/v1/users/{id}/lifecycle/"+name, true, run))
+	}
+	return append(switches, []operation{
 		users("GET", "/api/v1/users", false, listUsers),
 		users("POST", "/api/v1/users", true, createUser),
 		me,
@@ -33,8 +39,27 @@ func userOperations() []operation {
 		users("PUT", "/api/v1/users/{id}", true, func(c *call) error { return changeUser(c, true) }),
 		users("DELETE", "/api/v1/users/{id}", true, deleteUser),
 		users("GET", "/api/v1/users/{id}/groups", false, listGroupsOfUser),
-		users("POST", "/api/v1/users/{id}/lifecycle/{operation}", true, switchUser),
-	}
+		users("POST", "/api/v1/users/{userId}/credentials/change_password", true, changePassword),
+		users("POST", "/api/v1/users/{userId}/credentials/change_recovery_question", true, changeRecoveryQuestion),
+		users("POST", "/api/v1/users/{userId}/credentials/forgot_password", true, forgetPassword),
+		users("POST", "/api/v1/users/{userId}/credentials/forgot_password_recovery_question", true, forgetPassword),
+		users("GET", "/api/v1/users/{userId}/factors/questions", false, listQuestions),
+		users("GET", "/api/v1/users/{userId}/factors/catalog", false, listFactorCatalog),
+		users("GET", "/api/v1/users/{userId}/classification", false, showClassification),
+		users("PUT", "/api/v1/users/{userId}/classification", true, classify),
+		users("DELETE", "/api/v1/users/{userId}/sessions", true, endSessions),
+		users("GET", "/api/v1/users/{id}/blocks", false, emptyListOfUser),
+		users("GET", "/api/v1/users/{userId}/clients", false, emptyListOfUser),
+		users("GET", "/api/v1/users/{userId}/devices", false, emptyListOfUser),
+		users("GET", "/api/v1/users/{userId}/grants", false, emptyListOfUser),
+		users("DELETE", "/api/v1/users/{userId}/grants", true, endSessions),
+		users("GET", "/api/v1/users/{id}/idps", false, emptyListOfUser),
+		{method: "GET", path: "/api/v1/users/{userId}/risk", scope: "okta.userRisk.read", area: org.AreaUsers, run: showRisk},
+		{method: "PUT", path: "/api/v1/users/{userId}/risk", scope: "okta.userRisk.manage", area: org.AreaUsers, write: true, run: setRisk},
+		users("GET", "/api/v1/users/{userIdOrLogin}/linkedObjects/{relationshipName}", false, listLinkedUsers),
+		users("PUT", "/api/v1/users/{userIdOrLogin}/linkedObjects/{relationshipName}/{primaryUserId}", true, linkUser),
+		users("DELETE", "/api/v1/users/{userIdOrLogin}/linkedObjects/{relationshipName}", true, unlinkUser),
+	}...)
 }
 
 // userFilterAttributes are those that the filter parameter accepts (documented).
@@ -128,10 +153,7 @@ func showMe(c *call) error {
 // user finds the user in the path.
 func (c *call) user() (*org.User, error) {
 	id := c.params["id"]
-	if id == "" {
-		id = c.params["userId"]
-	}
-	return c.org.User(id)
+	return c.org.User(cmp.Or(id, c.params["userId"], c.params["userIdOrLogin"]))
 }
 
 func showUser(c *call) error {
@@ -147,7 +169,7 @@ func createUser(c *call) error {
 	if err != nil {
 		return err
 	}
-	u, err := c.org.CreateUser(c.cause(), org.NewUser{Body: body, Activate: c.flag("activate", true)})
+	u, err := c.org.CreateUser(c.cause(), org.NewUser{Body: body, Activate: c.flag("activate", true), ChangeAtLogin: c.query.Get("nextLogin") == "changePassword"})
 	if err != nil {
 		return err
 	}
@@ -177,11 +199,7 @@ func deleteUser(c *call) error {
 	return c.done(c.org.DeleteUser(c.cause(), u))
 }
 
-func switchUser(c *call) error {
-	operation := c.params["operation"]
-	if !slices.Contains([]string{"activate", "deactivate", "suspend", "unsuspend", "reactivate"}, operation) {
-		return failure.NoPath()
-	}
+func switchUser(c *call, operation string) error {
 	u, err := c.user()
 	if err != nil {
 		return err
@@ -189,13 +207,34 @@ func switchUser(c *call) error {
 	if err := c.org.ChangeUserStatus(c.cause(), u, operation); err != nil {
 		return err
 	}
-	// Without a mail the answer carries the way to sign in (documented).
-	mails := operation == "activate"
-	if (operation == "activate" || operation == "reactivate") && !c.flag("sendEmail", mails) && u.Status == org.Provisioned {
-		token := c.org.NewID("")
-		return c.reply(http.StatusOK, doc.Doc{"activationUrl": c.org.Base() + "/welcome/" + token, "activationToken": token})
+	switch operation {
+	case "expire_password":
+		return c.show(c.org.UserBody(u), nil)
+	case "expire_password_with_temp_password":
+		return c.show(doc.Doc{"tempPassword": c.org.SetTempPassword(u)}, nil)
+	case "reset_password":
+		return c.mailed("resetPasswordUrl", "/signin/reset-password/", true)
+	case "activate", "reactivate":
+		return c.welcome(u, operation == "activate")
 	}
 	return c.empty(nil)
+}
+
+// welcome answers {}, or the way to sign in where no mail tells it (documented).
+func (c *call) welcome(u *org.User, mails bool) error {
+	if c.flag("sendEmail", mails) || u.Status != org.Provisioned {
+		return c.empty(nil)
+	}
+	token := c.org.NewID("")
+	return c.reply(http.StatusOK, doc.Doc{"activationUrl": c.org.Base() + "/welcome/" + token, "activationToken": token})
+}
+
+// mailed answers {}, or the address that a mail would have told (documented).
+func (c *call) mailed(field, path string, mails bool) error {
+	if c.flag("sendEmail", mails) {
+		return c.empty(nil)
+	}
+	return c.show(doc.Doc{field: c.org.Base() + path + c.org.NewID("")}, nil)
 }
 
 func listGroupsOfUser(c *call) error {

@@ -263,7 +263,7 @@ func (s *Server) findOrCreate(login, first, last string) (*org.User, error) {
 	}
 	return s.host.Org.CreateUser(nil, org.NewUser{Activate: true, Body: doc.Doc{
 		"profile":     doc.Doc{"login": login, "email": login, "firstName": first, "lastName": last},
-		"credentials": doc.Doc{"password": doc.Doc{"value": "not-kept-by-the-simulator"}},
+		"credentials": doc.Doc{"password": doc.Doc{"value": "Not-kept-by-the-simulator-1"}},
 	}})
 }
 

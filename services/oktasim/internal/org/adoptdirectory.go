@@ -147,6 +147,12 @@ func adoptUser(o *Org, ids []string, body doc.Doc) error {
 		login := ids[0] + "@example.com"
 		u.Profile = doc.Doc{"login": login, "email": login, "firstName": "Unknown", "lastName": "Person", "mobilePhone": nil, "secondEmail": nil}
 	}
+	if realm := doc.String(body, "realmId"); realm != "" {
+		o.adoptRealm(realm)
+		if x := o.defaultRealm(); x != nil && x.ID != realm {
+			u.RealmID = realm
+		}
+	}
 	u.Provider = cmp.Or(doc.String(body, "credentials", "provider", "type"), "OKTA")
 	u.HasPassword = doc.Object(body, "credentials", "password") != nil
 	u.RecoveryQuestion = doc.String(body, "credentials", "recovery_question", "question")
@@ -154,6 +160,18 @@ func adoptUser(o *Org, ids []string, body doc.Doc) error {
 	o.putUser(u)
 	everyone := o.groups[o.info.Everyone]
 	o.adoptMember(everyone, u)
+	return nil
+}
+
+// adoptRisk takes over an administrator's word on a user; NONE is nobody's.
+func adoptRisk(o *Org, ids []string, body doc.Doc) error {
+	u, err := o.User(ids[0])
+	if err != nil {
+		return err
+	}
+	if u.Risk = doc.String(body, "riskLevel"); u.Risk == "NONE" {
+		u.Risk = ""
+	}
 	return nil
 }
 

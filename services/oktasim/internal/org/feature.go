@@ -20,6 +20,9 @@ type Feature struct {
 	Fields []string
 	// Of limits the feature to objects that have this field too; "" is all.
 	Of string
+	// Always features show in every such object, and Trim leaves the fields alone: without
+	// the feature some objects have them by another rule.
+	Always bool
 	// Code is the error code with which orgs without the feature refuse to use it.
 	Code string
 }
@@ -28,7 +31,10 @@ var (
 	inApps     = []string{"/api/v1/apps", "/api/v1/apps/{}", "/api/v1/policies/{}/app"}
 	inPolicies = []string{"/api/v1/policies", "/api/v1/policies/{}"}
 	inRules    = []string{"/api/v1/policies/{}/rules", "/api/v1/policies/{}/rules/{}"}
-	inGroups   = []string{"/api/v1/groups", "/api/v1/groups/{}", "/api/v1/users/{}/groups"}
+	inGroups   = []string{
+		"/api/v1/groups", "/api/v1/groups/{}", "/api/v1/users/{}/groups",
+		"/api/v1/users/{}/roles/{}/targets/groups", "/api/v1/groups/{}/roles/{}/targets/groups",
+	}
 	inUsers    = []string{"/api/v1/users", "/api/v1/users/{}", "/api/v1/groups/{}/users"}
 )
 
@@ -61,7 +67,9 @@ func features() []Feature {
 		},
 		{Name: attributeMasters, In: []string{"/api/v1/meta/schemas/apps/{}/default"}, Fields: []string{"definitions.base.properties.userName.master"}, Of: "definitions"},
 		{Name: "group_owners", In: inGroups, Fields: []string{"_links.owners"}, Of: "_links"},
-		{Name: "factor_reset", In: inUsers, Fields: []string{"_links.resetFactors"}, Of: "_links"},
+		{Name: factorReset, In: inUsers, Fields: []string{"_links.resetFactors"}, Of: "_links.schema", Always: true},
+		{Name: ruleStamps, In: []string{"/api/v1/groups/rules/{}"}, Fields: []string{"created", "lastUpdated"}},
+		{Name: resourceLinks, In: []string{"/api/v1/iam/resource-sets/{}/resources"}, Fields: []string{"resources[]._links.resource"}, Of: "resources"},
 		{Name: "realms", In: inUsers, Fields: []string{"realmId"}},
 		{Name: attributeMasters, In: []string{"/api/v1/meta/schemas/user/{}"}, Fields: []string{"definitions.base.properties.login.master"}, Of: "definitions"},
 		{Name: attributeMasters, In: []string{"/api/v1/meta/schemas/group/default"}, Fields: []string{"definitions.base.properties.name.master"}, Of: "definitions"},
@@ -77,7 +85,7 @@ func (o *Org) Trim(template string, answer []byte) ([]byte, error) {
 	var fields []string
 	template = anonymous(template)
 	for _, f := range features() {
-		if !o.Licensed(f.Name) && slices.Contains(f.In, template) {
+		if !o.Licensed(f.Name) && !f.Always && slices.Contains(f.In, template) {
 			fields = append(fields, f.Fields...)
 		}
 	}
@@ -122,13 +130,17 @@ func dropField(v any, path []string) {
 }
 
 // Evidence is what the answers of an org say about its features.
-type Evidence struct{ shown, seen map[string]bool }
+type Evidence struct{ shown, seen, lacking map[string]bool }
+
+func (e *Evidence) begin() {
+	if e.seen == nil {
+		e.shown, e.seen, e.lacking = map[string]bool{}, map[string]bool{}, map[string]bool{}
+	}
+}
 
 // Note looks at one successful answer. Template is the path with variables in braces.
 func (e *Evidence) Note(template string, answer any) {
-	if e.seen == nil {
-		e.shown, e.seen = map[string]bool{}, map[string]bool{}
-	}
+	e.begin()
 	template = anonymous(template)
 	for _, f := range slices.Concat(features(), kindFeatures()) {
 		if slices.Contains(f.In, template) {
@@ -154,6 +166,8 @@ func (e *Evidence) look(f Feature, v any) {
 	for _, field := range f.Fields {
 		if hasField(v, strings.Split(field, ".")) {
 			e.shown[f.Name] = true
+		} else if f.Always {
+			e.lacking[f.Name] = true
 		}
 	}
 }
@@ -173,9 +187,7 @@ func hasField(v any, path []string) bool {
 
 // NoteRefusal looks at an answer that says that the org lacks what a request asked for.
 func (e *Evidence) NoteRefusal(path string, sent any) {
-	if e.seen == nil {
-		e.shown, e.seen = map[string]bool{}, map[string]bool{}
-	}
+	e.begin()
 	body, _ := sent.(doc.Doc)
 	if name := featureAt(path, body); name != "" {
 		e.seen[name] = true
@@ -184,9 +196,7 @@ func (e *Evidence) NoteRefusal(path string, sent any) {
 
 // NoteCode looks at the code of an error by which some orgs refuse what others do.
 func (e *Evidence) NoteCode(code string) {
-	if e.seen == nil {
-		e.shown, e.seen = map[string]bool{}, map[string]bool{}
-	}
+	e.begin()
 	for _, f := range features() {
 		if f.Code != "" && f.Code == code {
 			e.seen[f.Name] = true
@@ -198,7 +208,7 @@ func (e *Evidence) NoteCode(code string) {
 // should have shown and did not.
 func (o *Org) Accept(e *Evidence) {
 	for name := range e.seen {
-		o.SetLicensed(name, e.shown[name])
+		o.SetLicensed(name, e.shown[name] && !e.lacking[name])
 	}
 	slices.Sort(o.info.Unlicensed)
 }

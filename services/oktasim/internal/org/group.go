@@ -4,6 +4,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"imago/services/oktasim/internal/doc"
 	"imago/services/oktasim/internal/failure"
@@ -25,8 +26,9 @@ type Group struct {
 	LastMembershipUpdated Stamp   `json:"lastMembershipUpdated"`
 	Profile               doc.Doc `json:"profile"`
 	// Source is the id of the app that an APP_GROUP was imported from.
-	Source  string    `json:"source,omitempty"`
-	Members []*Member `json:"members"`
+	Source  string       `json:"source,omitempty"`
+	Owners  []GroupOwner `json:"owners,omitempty"`
+	Members []*Member    `json:"members"`
 
 	byUser map[string]*Member
 	order  index
@@ -113,11 +115,8 @@ func (o *Org) groupProfile(old *Group, given doc.Doc) (doc.Doc, error) {
 		return nil, err
 	}
 	name := doc.String(given, "name")
-	if strings.TrimSpace(name) == "" {
-		return nil, failure.Missing("name")
-	}
-	if len(name) > 255 {
-		return nil, failure.Invalid("name", "name: The field must be at most 255 characters")
+	if err := o.schemas[groupSchema].complete(given); err != nil {
+		return nil, err
 	}
 	for _, g := range o.groups {
 		if g != old && g.Type != AppGroup && strings.EqualFold(g.Name(), name) {
@@ -252,6 +251,10 @@ func (o *Org) join(by *Cause, g *Group, u *User, now Stamp) {
 	}
 }
 
+// everyoneRests is when new people had ceased to move the time of Everyone's members; the
+// day is between two recordings.
+var everyoneRests = time.Date(2024, 6, 1, 0, 0, 0, 0, time.UTC)
+
 // membership returns the record, making it if needed.
 func (o *Org) membership(g *Group, u *User, now Stamp) *Member {
 	m := g.byUser[u.ID]
@@ -260,7 +263,9 @@ func (o *Org) membership(g *Group, u *User, now Stamp) *Member {
 		g.byUser[u.ID] = m
 		g.order.add(u.ID)
 		u.groups.add(g.ID)
-		g.LastMembershipUpdated = now
+		if g.ID != o.info.Everyone || o.clock.Now().Before(everyoneRests) {
+			g.LastMembershipUpdated = now
+		}
 	}
 	return m
 }

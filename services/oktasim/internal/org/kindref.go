@@ -97,6 +97,7 @@ func (o *Org) held(kind, id string) error {
 // gone lets follow for every kind that an object, of a kind or hand-written, is no more:
 // what lay below it goes, and references to it end as their fields say.
 func (o *Org) gone(by *Cause, kind, id string) {
+	o.leaveRoles(by, id)
 	for _, m := range o.mentions(kind, id) {
 		switch m.field.Gone {
 		case Cleared:

@@ -20,7 +20,8 @@ func allKinds() []Kind {
 	return slices.Concat(
 		authenticatorKinds(), threatKinds(), orgFactorKinds(), deviceKinds(), securityEventKinds(), pushProviderKinds(),
 		zoneKinds(), originKinds(), logStreamKinds(), inlineHookKinds(), realmKinds(), captchaKinds(), orgSettingKinds(),
-		authServerKinds(), userTypeKinds(), appChildKinds(), csrKinds(),
+		authServerKinds(), userTypeKinds(), factorKinds(), linkedObjectKinds(),
+		customRoleKinds(), resourceSetKinds(), identitySourceKinds(), appChildKinds(), csrKinds(),
 		brandKinds(), domainKinds(), idpKinds(), eventHookKinds(), authPolicyKinds(), authKeyKinds(), governanceKinds(), rateSettingKinds(), smsTemplateKinds(), apiServiceKinds(),
 	)
 }
@@ -132,6 +133,7 @@ func anchors() []anchor {
 			return p.ID, nil
 		}},
 		{name: "app", path: governedPath, class: "AppInstance", find: governedApp},
+		{name: "identity_source", path: identitySourcePath, class: "IdentitySource", find: identitySourceID},
 	}
 	for i := range list {
 		list[i].parts = segments(list[i].path)

@@ -5,9 +5,11 @@ import (
 	"imago/services/oktasim/internal/failure"
 )
 
-// realmKinds are the realms.
-func realmKinds() []Kind {
-	return []Kind{{
+// realmKinds are the realms and the rules that put people into them.
+func realmKinds() []Kind { return []Kind{realms(), realmAssignments()} }
+
+func realms() Kind {
+	return Kind{
 		Name: "realms", Path: "/api/v1/realms/{realmId}", Prefix: "guo", Class: "Realm",
 		Scope: "okta.realms", Area: AreaUsers, Feature: "realms",
 		Verbs:   crud(200),
@@ -28,5 +30,101 @@ func realmKinds() []Kind {
 			With: failure.Invalid("id", "id: The default realm cannot be deleted"),
 		}},
 		Seeds: []Seed{{Body: doc.Doc{"profile": doc.Doc{"name": "Default Realm"}, "isDefault": true}}},
-	}}
+		Check: checkRealm,
+	}
+}
+
+// checkRealm keeps realms that have people (the code is an assumption).
+func checkRealm(c *Change) error {
+	if c.Verb != remove {
+		return nil
+	}
+	for _, u := range c.Org.users {
+		if u.RealmID == c.Object.ID {
+			return failure.Invalid("id", "id: The realm has users and cannot be deleted")
+		}
+	}
+	return nil
+}
+
+// defaultRealm is the realm of everybody who has no other; nil if the org knows none.
+func (o *Org) defaultRealm() *Object {
+	for _, x := range o.below("realms", "") {
+		if doc.Bool(x.Body, "isDefault") {
+			return x
+		}
+	}
+	return nil
+}
+
+func (o *Org) realmOf(u *User) string {
+	if u.RealmID != "" {
+		return u.RealmID
+	}
+	if x := o.defaultRealm(); x != nil {
+		return x.ID
+	}
+	return ""
+}
+
+func (o *Org) realmExists(id string) error {
+	if id == "" {
+		return nil
+	}
+	return o.exists("realms", id)
+}
+
+// adoptRealm makes the realm that an adopted user has: as long as the org has but its own,
+// it is that one.
+func (o *Org) adoptRealm(id string) {
+	k := o.kinds.named("realms")
+	x := o.defaultRealm()
+	if id == "" || x == nil || o.object(k, id) != nil {
+		return
+	}
+	if x.Seed {
+		o.renameObject(k, x, id)
+		x.Seed = false
+	}
+}
+
+func realmAssignments() Kind {
+	return Kind{
+		Name: "realm_assignments", Path: "/api/v1/realm-assignments/{assignmentId}", Prefix: "rul", Class: "RealmAssignment",
+		Scope: "okta.realmAssignments", Area: AreaUsers, Feature: "realms",
+		Verbs: crud(200), Operations: switches(204, Nothing),
+		Page:   Page{Default: 200, Max: 200, Order: "created"},
+		Stamps: dated,
+		Fields: []Field{
+			{Path: "name", Required: true, Unique: InOrg, Max: 100},
+			{Path: "status", Mode: ReadOnly, Default: Inactive},
+			{Path: "isDefault", Type: Bool, Mode: ReadOnly, Default: false},
+			{Path: "priority", Type: Number, Keep: true, Default: nextPriority},
+			{Path: "conditions.expression.value", Required: true, Example: `user.profile.title=="Foo"`},
+			{Path: "conditions.profileSourceId", Required: true, Example: "0oa00000000000000001"},
+			{Path: "domains", Type: List},
+			{Path: "actions.assignUserToRealm.realmId", Required: true, Ref: "realms", Gone: Holds},
+		},
+		Links: []Link{self("GET")}, LinkStyle: RelMethod,
+		Events: map[string]string{
+			create: "directory.realm.assignment.create", replace: "directory.realm.assignment.update", remove: "directory.realm.assignment.delete",
+			"activate": "directory.realm.assignment.update", "deactivate": "directory.realm.assignment.update",
+		},
+		// Documented: only an inactive assignment can be changed or deleted; the codes are assumptions.
+		Refusals: []Refusal{
+			{On: []string{remove}, When: is("isDefault", true), With: failure.Invalid("id", "id: The default realm assignment cannot be deleted")},
+			{On: []string{replace, remove}, When: is("status", Active), With: failure.Invalid("status", "status: The realm assignment must be deactivated first")},
+		},
+	}
+}
+
+// nextPriority comes after those that are there.
+func nextPriority(c *Change) any {
+	next := 0
+	for _, x := range c.Org.objectsIn(c.Kind, c.Object.Home) {
+		if n, ok := doc.Int(x.Body, "priority"); ok && x != c.Object {
+			next = max(next, n+1)
+		}
+	}
+	return next
 }

@@ -3,6 +3,7 @@ package org
 import (
 	"encoding/base32"
 	"slices"
+	"time"
 
 	"imago/services/oktasim/internal/doc"
 	"imago/services/oktasim/internal/failure"
@@ -15,6 +16,8 @@ type RoleAssignment struct {
 	Type        string `json:"type"`
 	Created     Stamp  `json:"created"`
 	LastUpdated Stamp  `json:"lastUpdated"`
+	// Targets limit the role; without any it holds for the whole org.
+	Targets []RoleTarget `json:"targets,omitempty"`
 }
 
 // The kinds of assignee.
@@ -36,6 +39,19 @@ var roleLabels = map[string]string{
 	"REPORT_ADMIN":                "Report Administrator",
 	"API_ACCESS_MANAGEMENT_ADMIN": "API Access Management Administrator",
 	"MOBILE_ADMIN":                "Mobile Administrator",
+}
+
+// oldLabels are what Okta called two roles until 2023 (recorded).
+var oldLabels = map[string]string{"SUPER_ADMIN": "Super Organization Administrator", "USER_ADMIN": "User Administrator"}
+
+// relabelled is when the labels had changed; the day is between two recordings.
+var relabelled = time.Date(2023, 6, 1, 0, 0, 0, 0, time.UTC)
+
+func (o *Org) roleLabel(roleType string) string {
+	if old := oldLabels[roleType]; old != "" && o.clock.Now().Before(relabelled) {
+		return old
+	}
+	return roleLabels[roleType]
 }
 
 // targetable roles have the same assignment id everywhere: the base32 of their name (recorded).
@@ -75,8 +91,9 @@ func (o *Org) RoleBody(assigneeID string, r *RoleAssignment) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	created, updated := r.stamps()
 	return doc.Doc{
-		"id": r.ID, "label": roleLabels[r.Type], "type": r.Type, "status": Active, "created": r.Created, "lastUpdated": r.LastUpdated,
+		"id": r.ID, "label": o.roleLabel(r.Type), "type": r.Type, "status": Active, "created": created, "lastUpdated": updated,
 		"assignmentType": a.kind, "_links": doc.Doc{"assignee": doc.Doc{"href": a.href}},
 	}, nil
 }
@@ -125,6 +142,11 @@ func (o *Org) UnassignRole(by *Cause, assigneeID, id string) error {
 	if _, err := o.assignee(assigneeID); err != nil {
 		return err
 	}
+	for _, c := range o.customRolesOf(assigneeID) {
+		if c.member["id"] == any(id) {
+			return o.RemoveBindingMember(by, c.binding, id)
+		}
+	}
 	r, err := o.Role(assigneeID, id)
 	if err != nil {
 		return err
@@ -147,25 +169,27 @@ func (o *Org) dropRole(by *Cause, assigneeID string, r *RoleAssignment) {
 func (o *Org) UsersWithRoles(cursor string) []string {
 	var out []string
 	for _, id := range o.userOrder.after(cursor) {
-		if len(o.roles[id]) > 0 {
+		if len(o.roles[id]) > 0 || len(o.customRolesOf(id)) > 0 {
 			out = append(out, id)
 		}
 	}
 	return out
 }
 
-// RoleTypesOf lists the types of the roles that a user or client has, through groups too.
+// RoleTypesOf lists what a user or client may do, through groups too: the types of
+// standard roles and the permissions of custom ones.
 func (o *Org) RoleTypesOf(id string) []string {
+	holders := []string{id}
+	if u := o.users[id]; u != nil {
+		holders = append(holders, u.groups...)
+	}
 	var out []string
-	add := func(holder string) {
+	for _, holder := range holders {
 		for _, r := range o.roles[holder] {
 			out = append(out, r.Type)
 		}
-	}
-	add(id)
-	if u := o.users[id]; u != nil {
-		for _, g := range u.groups {
-			add(g)
+		for _, r := range o.customRolesOf(holder) {
+			out = append(out, o.permissionsOf(r.binding.Role)...)
 		}
 	}
 	return out

@@ -37,8 +37,23 @@ func (r *GroupRule) names(groupID string) bool {
 		slices.Contains(doc.Strings(r.Conditions, "people", "groups", "exclude"), groupID)
 }
 
+// ruleStamps is the feature by which a rule shows its times outside lists, too.
+const ruleStamps = "group_rule_stamps"
+
+// GroupRuleLine is the rule's body in a list.
+func (o *Org) GroupRuleLine(r *GroupRule, expand bool) any { return o.groupRuleBody(r, expand) }
+
 // GroupRuleBody is the rule's body; expand adds the names of the groups it fills.
 func (o *Org) GroupRuleBody(r *GroupRule, expand bool) any {
+	body := o.groupRuleBody(r, expand)
+	if !o.Licensed(ruleStamps) {
+		delete(body, "created")
+		delete(body, "lastUpdated")
+	}
+	return body
+}
+
+func (o *Org) groupRuleBody(r *GroupRule, expand bool) doc.Doc {
 	body := doc.Doc{
 		"type": "group_rule", "id": r.ID, "status": r.Status, "name": r.Name, "created": r.Created, "lastUpdated": r.LastUpdated,
 		"conditions": r.Conditions, "actions": r.Actions, "allGroupsValid": r.Status != Invalid,

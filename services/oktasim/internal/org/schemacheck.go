@@ -47,6 +47,26 @@ func (s *Schema) check(subject string, given doc.Doc) error {
 	return nil
 }
 
+// complete refuses a profile that lacks required attributes.
+func (s *Schema) complete(profile doc.Doc) error {
+	var causes []string
+	first := ""
+	for _, attributes := range []doc.Doc{s.Base, s.Custom} {
+		for _, name := range sortedKeys(attributes) {
+			if !doc.Bool(attributes, name, "required") || !isBlank(profile[name]) {
+				continue
+			}
+			if causes = append(causes, name+": The field cannot be left blank"); first == "" {
+				first = name
+			}
+		}
+	}
+	if first != "" {
+		return failure.Invalid(first, causes...)
+	}
+	return nil
+}
+
 // misfit says why an attribute cannot have the value; "" if it can.
 func misfit(a doc.Doc, v any) string {
 	kind := doc.String(a, "type")

@@ -19,6 +19,9 @@ const (
 	Active        = "ACTIVE"
 	Suspended     = "SUSPENDED"
 	Deprovisioned = "DEPROVISIONED"
+	Expired       = "PASSWORD_EXPIRED"
+	Recovery      = "RECOVERY"
+	LockedOut     = "LOCKED_OUT"
 	Inactive      = "INACTIVE"
 	Invalid       = "INVALID"
 )
@@ -36,9 +39,21 @@ type User struct {
 	TypeID          string  `json:"typeId"`
 	Profile         doc.Doc `json:"profile"`
 	// Provider is OKTA, or IMPORT for a user created with a password hash.
-	Provider         string `json:"provider"`
-	HasPassword      bool   `json:"hasPassword,omitempty"`
+	Provider    string `json:"provider"`
+	HasPassword bool   `json:"hasPassword,omitempty"`
+	// Password and RecoveryAnswer are digests; "" if the org does not know them.
+	Password         string `json:"password,omitempty"`
 	RecoveryQuestion string `json:"recoveryQuestion,omitempty"`
+	RecoveryAnswer   string `json:"recoveryAnswer,omitempty"`
+	// Risk is the level that an administrator set, Class what makes the user STANDARD or
+	// LITE and Classified since when; "" is nobody's word.
+	Risk       string `json:"risk,omitempty"`
+	Class      string `json:"class,omitempty"`
+	Classified Stamp  `json:"classified,omitzero"`
+	// Links are the primary users of linked objects, by the primary name.
+	Links map[string]string `json:"links,omitempty"`
+	// RealmID is the realm, "" for the default one.
+	RealmID string `json:"realmId,omitempty"`
 
 	groups index
 	// line is the user's body in lists, made when first needed: every membership
@@ -61,13 +76,6 @@ func (u *User) Party() Party {
 
 // View is the user's body; list leaves out the links of a single read (recorded).
 func (o *Org) userView(u *User, links any) any {
-	credentials := doc.Doc{"provider": doc.Doc{"type": u.Provider, "name": u.Provider}}
-	if u.HasPassword {
-		credentials["password"] = doc.Doc{}
-	}
-	if u.RecoveryQuestion != "" {
-		credentials["recovery_question"] = doc.Doc{"question": u.RecoveryQuestion}
-	}
 	return struct {
 		ID              string  `json:"id"`
 		Status          string  `json:"status"`
@@ -77,12 +85,13 @@ func (o *Org) userView(u *User, links any) any {
 		LastLogin       Stamp   `json:"lastLogin"`
 		LastUpdated     Stamp   `json:"lastUpdated"`
 		PasswordChanged Stamp   `json:"passwordChanged"`
+		RealmID         string  `json:"realmId,omitempty"`
 		Type            doc.Doc `json:"type"`
 		Profile         doc.Doc `json:"profile"`
 		Credentials     doc.Doc `json:"credentials"`
 		Links           any     `json:"_links"`
 	}{u.ID, u.Status, u.Created, u.Activated, u.StatusChanged, u.LastLogin, u.LastUpdated, u.PasswordChanged,
-		doc.Doc{"id": u.TypeID}, u.Profile, credentials, links}
+		o.realmOf(u), doc.Doc{"id": u.TypeID}, u.Profile, u.CredentialsBody(), links}
 }
 
 // UserBody is the body of a single read.
@@ -96,14 +105,21 @@ func (o *Org) UserBody(u *User) any {
 	for name, path := range userLinks[u.Status] {
 		links[name] = doc.Doc{"href": self + path, "method": "POST"}
 	}
+	if !o.Licensed(factorReset) && len(o.below("user_factors", u.ID)) == 0 {
+		delete(links, "resetFactors")
+	}
 	if u.Status == Deprovisioned {
 		links["delete"] = doc.Doc{"href": self, "method": "DELETE"}
 	}
 	return o.userView(u, links)
 }
 
-// userLinks are the operations that each status offers (recorded; SUSPENDED is not
-// recorded and follows the documented lifecycle).
+// factorReset is the feature by which everybody's factors can be reset; without it the
+// link is for people who have some (recorded, Classic).
+const factorReset = "factor_reset"
+
+// userLinks are the operations that each status offers (recorded; SUSPENDED,
+// PASSWORD_EXPIRED, RECOVERY and LOCKED_OUT are not and follow the documented lifecycle).
 var userLinks = map[string]map[string]string{
 	Staged: {"activate": "/lifecycle/activate", "resetFactors": "/lifecycle/reset_factors"},
 	Provisioned: {"suspend": "/lifecycle/suspend", "resetPassword": "/lifecycle/reset_password", "reactivate": "/lifecycle/reactivate",
@@ -111,6 +127,13 @@ var userLinks = map[string]map[string]string{
 	Active: {"suspend": "/lifecycle/suspend", "resetPassword": "/lifecycle/reset_password", "forgotPassword": "/credentials/forgot_password",
 		"expirePassword": "/lifecycle/expire_password", "changeRecoveryQuestion": "/credentials/change_recovery_question",
 		"resetFactors": "/lifecycle/reset_factors", "changePassword": "/credentials/change_password", "deactivate": "/lifecycle/deactivate"},
+	Expired: {"suspend": "/lifecycle/suspend", "resetPassword": "/lifecycle/reset_password", "expirePassword": "/lifecycle/expire_password",
+		"changeRecoveryQuestion": "/credentials/change_recovery_question", "resetFactors": "/lifecycle/reset_factors",
+		"changePassword": "/credentials/change_password", "deactivate": "/lifecycle/deactivate"},
+	Recovery: {"suspend": "/lifecycle/suspend", "resetPassword": "/lifecycle/reset_password", "resetFactors": "/lifecycle/reset_factors",
+		"deactivate": "/lifecycle/deactivate"},
+	LockedOut: {"unlock": "/lifecycle/unlock", "resetPassword": "/lifecycle/reset_password", "resetFactors": "/lifecycle/reset_factors",
+		"deactivate": "/lifecycle/deactivate"},
 	Suspended:     {"unsuspend": "/lifecycle/unsuspend", "resetFactors": "/lifecycle/reset_factors", "deactivate": "/lifecycle/deactivate"},
 	Deprovisioned: {"activate": "/lifecycle/activate", "resetFactors": "/lifecycle/reset_factors"},
 }
@@ -153,6 +176,8 @@ func (o *Org) GroupsOf(u *User) []string { return u.groups }
 type NewUser struct {
 	Body     doc.Doc
 	Activate bool
+	// ChangeAtLogin makes the person choose another password at the first sign-in.
+	ChangeAtLogin bool
 }
 
 // CreateUser makes a user, who joins Everyone and the groups of active rules.
@@ -173,10 +198,18 @@ func (o *Org) CreateUser(by *Cause, n NewUser) (*User, error) {
 	}
 	now := o.stamp()
 	u := &User{
-		ID: o.ids.ID("00u"), Status: Staged, Created: now, StatusChanged: now, LastUpdated: now,
-		TypeID: typeID, Profile: profile, Provider: "OKTA",
+		ID: o.ids.ID("00u"), Status: Staged, Created: now, LastUpdated: now,
+		TypeID: typeID, Profile: profile, Provider: "OKTA", RealmID: doc.String(n.Body, "realmId"),
 	}
-	u.credentials(doc.Object(n.Body, "credentials"), now)
+	if err := o.realmExists(u.RealmID); err != nil {
+		return nil, err
+	}
+	if err := u.credentials(doc.Object(n.Body, "credentials"), now); err != nil {
+		return nil, err
+	}
+	if u.HasPassword {
+		u.StatusChanged = now
+	}
 	o.putUser(u)
 	o.Note(by, "user.lifecycle.create", nil, u.Party())
 	o.seedAnchor("user", u.ID)
@@ -184,26 +217,13 @@ func (o *Org) CreateUser(by *Cause, n NewUser) (*User, error) {
 	o.appsGained(by, o.groups[o.info.Everyone], u)
 	if n.Activate {
 		o.activate(by, u)
+		o.expireFirst(by, u, n.ChangeAtLogin)
 	}
 	for _, id := range groups {
 		o.join(by, o.groups[id], u, now)
 	}
 	o.follow(by, u)
 	return u, nil
-}
-
-// credentials takes over what a body says of password and recovery question.
-func (u *User) credentials(c doc.Doc, now Stamp) {
-	password := doc.Object(c, "password")
-	if doc.String(password, "value") != "" {
-		u.HasPassword, u.PasswordChanged = true, now
-	}
-	if doc.Object(password, "hash") != nil {
-		u.HasPassword, u.PasswordChanged, u.Provider = true, now, "IMPORT"
-	}
-	if q := doc.String(c, "recovery_question", "question"); q != "" {
-		u.RecoveryQuestion = q
-	}
 }
 
 func (o *Org) userTypeOf(body doc.Doc, otherwise string) (string, error) {
@@ -229,12 +249,13 @@ func (o *Org) userProfile(subject string, s *Schema, old, given doc.Doc, replace
 	}
 	maps.Copy(profile, doc.Clone(given))
 	maps.DeleteFunc(profile, func(_ string, v any) bool { return v == nil })
-	for _, field := range []string{"login", "firstName", "email"} {
-		if doc.String(profile, field) == "" {
-			return nil, failure.Missing(field)
-		}
+	if err := s.complete(profile); err != nil {
+		return nil, err
 	}
-	if err := o.checkLogin(doc.String(profile, "login"), old); err != nil {
+	if err := o.checkLogin(s, doc.String(profile, "login"), old); err != nil {
+		return nil, err
+	}
+	if err := o.checkUnique(s, profile, old); err != nil {
 		return nil, err
 	}
 	// These two are always present, null when empty (recorded).
@@ -243,16 +264,31 @@ func (o *Org) userProfile(subject string, s *Schema, old, given doc.Doc, replace
 	return profile, nil
 }
 
-func (o *Org) checkLogin(login string, old doc.Doc) error {
-	if !strings.Contains(login, "@") {
+// checkLogin refuses names that are no addresses, unless the schema has a pattern of its
+// own, and names that somebody else has.
+func (o *Org) checkLogin(s *Schema, login string, old doc.Doc) error {
+	if doc.Object(s.Base, "login")["pattern"] == nil && !strings.Contains(login, "@") {
 		return failure.Invalid("login", "login: Username must be in the form of an email address")
-	}
-	if len(login) < 5 || len(login) > 100 {
-		return failure.Invalid("login", "login: The field must be between 5 and 100 characters")
 	}
 	other := o.logins[strings.ToLower(login)]
 	if other != nil && !strings.EqualFold(login, doc.String(old, "login")) {
 		return failure.Taken("login")
+	}
+	return nil
+}
+
+// checkUnique refuses values of unique attributes that somebody else has.
+func (o *Org) checkUnique(s *Schema, profile, old doc.Doc) error {
+	for _, name := range sortedKeys(s.Custom) {
+		v := profile[name]
+		if v == nil || doc.Get(s.Custom, name, "unique") == nil || equal(v, old[name]) {
+			continue
+		}
+		for _, u := range o.users {
+			if u.TypeID == s.Type && equal(u.Profile[name], v) {
+				return failure.Taken(name)
+			}
+		}
 	}
 	return nil
 }
@@ -268,15 +304,27 @@ func (o *Org) UpdateUser(by *Cause, u *User, body doc.Doc, replace bool) error {
 	if err != nil {
 		return err
 	}
-	before := u.Profile
+	realmID := u.RealmID
+	if given := doc.String(body, "realmId"); given != "" {
+		realmID = given
+	}
+	if err := o.realmExists(realmID); err != nil {
+		return err
+	}
+	now, hadPassword := o.stamp(), u.PasswordChanged
+	if err := u.credentials(doc.Object(body, "credentials"), now); err != nil {
+		return err
+	}
+	before, wasType := u.Profile, u.TypeID
 	delete(o.logins, strings.ToLower(u.Login()))
-	u.Profile, u.TypeID, u.LastUpdated = profile, typeID, o.stamp()
+	u.Profile, u.TypeID, u.RealmID, u.LastUpdated = profile, typeID, realmID, now
 	o.logins[strings.ToLower(u.Login())] = u
 	u.line.Store(nil)
-	hadPassword := u.PasswordChanged
-	u.credentials(doc.Object(body, "credentials"), u.LastUpdated)
 	if u.PasswordChanged != hadPassword {
 		o.Note(by, "user.account.update_password", nil, u.Party())
+	}
+	if typeID != wasType {
+		o.Note(by, "user.account.update_user_type", nil, u.Party())
 	}
 	if changed := changedFields(before, profile); len(changed) > 0 {
 		o.Note(by, "user.account.update_profile", doc.Doc{"changedAttributes": strings.Join(changed, ",")}, u.Party())
@@ -299,54 +347,6 @@ func (o *Org) setUserStatus(u *User, status string) {
 	u.Status, u.StatusChanged = status, o.stamp()
 	u.LastUpdated = u.StatusChanged
 	u.line.Store(nil)
-}
-
-// activate makes a user PROVISIONED, or ACTIVE with a password.
-func (o *Org) activate(by *Cause, u *User) {
-	status := Provisioned
-	if u.HasPassword {
-		status = Active
-	}
-	o.setUserStatus(u, status)
-	u.Activated = u.StatusChanged
-	o.Note(by, "user.lifecycle.activate", nil, u.Party())
-}
-
-// ChangeUserStatus performs a lifecycle operation: activate, deactivate, suspend,
-// unsuspend or reactivate.
-func (o *Org) ChangeUserStatus(by *Cause, u *User, operation string) error {
-	switch operation {
-	case "activate":
-		if u.Status != Staged && u.Status != Deprovisioned {
-			return failure.AlreadyActive()
-		}
-		o.activate(by, u)
-	case "deactivate":
-		if u.Status == Deprovisioned {
-			return failure.WrongStatus()
-		}
-		o.deactivate(by, u)
-	case "suspend":
-		if u.Status != Active {
-			return failure.Invalid("suspendUser", "Cannot suspend a user that is not active")
-		}
-		o.setUserStatus(u, Suspended)
-		o.Note(by, "user.lifecycle.suspend", nil, u.Party())
-	case "unsuspend":
-		if u.Status != Suspended {
-			return failure.Invalid("unsuspendUser", "Cannot unsuspend a user that is not suspended")
-		}
-		o.setUserStatus(u, Active)
-		o.Note(by, "user.lifecycle.unsuspend", nil, u.Party())
-	case "reactivate":
-		if u.Status != Provisioned {
-			return failure.WrongStatus()
-		}
-		o.setUserStatus(u, Provisioned)
-		o.Note(by, "user.lifecycle.reactivate", nil, u.Party())
-	}
-	o.follow(by, u)
-	return nil
 }
 
 // deactivate takes every app from the user (documented); group memberships stay
@@ -377,6 +377,7 @@ func (o *Org) DeleteUser(by *Cause, u *User) error {
 	for _, id := range slices.Clone(u.groups) {
 		o.leave(nil, o.groups[id], u, o.stamp())
 	}
+	o.dropLinks(u.ID)
 	o.forget(u.ID)
 	delete(o.roles, u.ID)
 	delete(o.logins, strings.ToLower(u.Login()))

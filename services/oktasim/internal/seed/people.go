@@ -36,7 +36,7 @@ func (p person) body() doc.Doc {
 	}
 	body := doc.Doc{"profile": profile}
 	if p.status == org.Active || p.status == org.Suspended || p.status == org.Deprovisioned || p.status == "" {
-		body["credentials"] = doc.Doc{"password": doc.Doc{"value": "not-kept-by-the-simulator"}}
+		body["credentials"] = doc.Doc{"password": doc.Doc{"value": "Not-kept-by-the-simulator-1"}}
 	}
 	return body
 }
