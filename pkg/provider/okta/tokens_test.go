@@ -117,7 +117,10 @@ func TestNarrowTokenIsRenewed(t *testing.T) {
 		"Org, at once":            {func(*testClock) {}, asksOrg, few, 0},
 		"Org, some minutes later": {func(c *testClock) { c.advance(narrowLife) }, asksOrg, all, 1},
 		"a check, at once": {func(*testClock) {}, func(t *testing.T, r *Reader) {
-			for range r.Probe(t.Context()) {
+			for _, err := range r.Probe(t.Context()) {
+				if err != nil {
+					t.Error(err)
+				}
 				break
 			}
 		}, all, 1},

@@ -213,7 +213,8 @@ var ways = []struct {
 	{"panics", func(o operation, c *client, step int) (same *client) {
 		same = c
 		defer func() {
-			if r := recover(); r != errPlatter {
+			r := recover()
+			if err, ok := r.(error); !ok || !errors.Is(err, errPlatter) {
 				c.t.Errorf("recovered %v", r)
 			}
 			c.platter.breaks(nil)
