@@ -35,7 +35,7 @@ var (
 		"/api/v1/groups", "/api/v1/groups/{}", "/api/v1/users/{}/groups",
 		"/api/v1/users/{}/roles/{}/targets/groups", "/api/v1/groups/{}/roles/{}/targets/groups",
 	}
-	inUsers    = []string{"/api/v1/users", "/api/v1/users/{}", "/api/v1/groups/{}/users"}
+	inUsers = []string{"/api/v1/users", "/api/v1/users/{}", "/api/v1/groups/{}/users"}
 )
 
 // features are known by recordings: in each of them, either every object of the org has
