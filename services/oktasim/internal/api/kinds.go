@@ -100,9 +100,9 @@ func showObject(c *call, k *org.Kind) error {
 	return c.answer(k, x, http.StatusOK, org.View{}, 0)
 }
 
-// required reads the request body, which must be there if the kind has fields.
+// required reads the request body, which must be there if the kind takes anything from it.
 func (c *call) required(k *org.Kind) (org.Request, error) {
-	if len(k.Fields) == 0 && k.Unknown == org.Ignored {
+	if !k.Takes() {
 		return c.request()
 	}
 	body, err := c.object()
@@ -241,8 +241,11 @@ func listObjects(c *call, k *org.Kind) error {
 		found = found[:n]
 		next = found[n-1].ID
 	}
-	if !p.BodyLinks {
+	switch {
+	case !p.BodyLinks:
 		c.link(cut, n, next)
+	case k.SelfHeader:
+		c.linkLine(c.r.URL.Query(), "self")
 	}
 	return c.envelope(k, c.bodies(k, found), next)
 }

@@ -2,9 +2,11 @@ package api
 
 import (
 	"cmp"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"imago/services/oktasim/internal/doc"
 	"imago/services/oktasim/internal/failure"
@@ -85,7 +87,41 @@ func listUsers(c *call) error {
 		// A plain list leaves deactivated users out (documented).
 		return !(plain && u.Status == org.Deprovisioned) && matchUser(f, u) && matchUser(s, u)
 	}
+	if s != nil {
+		return searchUsers(c, keep)
+	}
 	return list(c, userPages, c.org.UsersAfter(c.query.Get("after")), c.org.UserByID, keep, c.userLine)
+}
+
+// searchUsers answers search, in the order that sortBy and sortOrder ask for (documented),
+// or in that of creation, which ids follow in Okta.
+func searchUsers(c *call, keep func(*org.User) bool) error {
+	by := cmp.Or(c.query.Get("sortBy"), "created")
+	ids := slices.Clone(c.org.UsersAfter(""))
+	slices.SortStableFunc(ids, func(a, b string) int {
+		n := compare(c.org.UserByID(a).Values(by), c.org.UserByID(b).Values(by))
+		if strings.EqualFold(c.query.Get("sortOrder"), "desc") {
+			return -n
+		}
+		return n
+	})
+	if i := slices.Index(ids, c.query.Get("after")); i >= 0 {
+		ids = ids[i+1:]
+	}
+	return list(c, userPages, ids, c.org.UserByID, keep, c.userLine)
+}
+
+// compare orders the first values of two attributes: times as such, all else as texts.
+func compare(a, b []any) int {
+	if len(a) == 0 || len(b) == 0 {
+		return len(a) - len(b)
+	}
+	s, isTime := a[0].(time.Time)
+	t, too := b[0].(time.Time)
+	if isTime && too {
+		return s.Compare(t)
+	}
+	return strings.Compare(strings.ToLower(fmt.Sprint(a[0])), strings.ToLower(fmt.Sprint(b[0])))
 }
 
 func matchUser(f *filter.Filter, u *org.User) bool { return f.Match(u.Values) }

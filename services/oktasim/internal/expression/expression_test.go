@@ -1,6 +1,7 @@
 package expression
 
 import (
+	"encoding/json"
 	"slices"
 	"testing"
 )
@@ -16,7 +17,7 @@ func (p person) InGroup(id string) bool { return slices.Contains(p.groups, id) }
 func (p person) GroupNames() []string   { return p.names }
 
 var bob = person{
-	attributes: map[string]any{"firstName": "Bob", "department": "Finance", "title": "Head of Payroll"},
+	attributes: map[string]any{"firstName": "Bob", "department": "Finance", "title": "Head of Payroll", "level": json.Number("9"), "teams": []any{"red", "blue"}},
 	groups:     []string{"00gA"}, names: []string{"West Coast"},
 }
 
@@ -47,6 +48,23 @@ func TestEval(t *testing.T) {
 		`String.append(user.firstName,"by")=="Bobby"`:                      true,
 		`String.substringBefore("a@b","@")=="a"`:                           true,
 		`String.substringAfter("a@b","@")=="b"`:                            true,
+		`  user . department   ==  "Finance" `:                             true,
+		`String.len(user.firstName) == 3`:                                  true,
+		`String.len(user.title) > 9 AND String.len(user.title) <= 15`:      true,
+		`user.level >= 10`:                                                 false,
+		`user.level lt 9.5`:                                                true,
+		`Arrays.contains(user.teams, "red")`:                               true,
+		`Arrays.contains({"a","b"}, "c")`:                                  false,
+		`Arrays.size(user.teams) == 2`:                                     true,
+		`Arrays.isEmpty(user.teams)`:                                       false,
+		`String.replace(user.title, "of", "at") == "Head at Payroll"`:      true,
+		`String.substring(user.title, 0, 4) == "Head"`:                     true,
+		`String.substring(user.title, 4, 400) == "x"`:                      false,
+		`Convert.toInt("12") > 9`:                                          true,
+		`isMemberOfGroupNameRegex("West .*")`:                              true,
+		`isMemberOfGroupNameRegex("Wes")`:                                  false,
+		`hasDirectoryUser() AND findDirectoryUser().managerUpn == "x"`:     false,
+		`hasWorkdayUser() or user.department == "Finance"`:                 true,
 	} {
 		e, err := Parse(text)
 		if err != nil {
@@ -64,7 +82,7 @@ func TestParseRefuses(t *testing.T) {
 	for _, text := range []string{
 		``, `(user.firstName == "TestAcc"`, `user.firstName ==`, `"text"`, `String.len(user.firstName)`, `user.a.b == "x"`,
 		`String.startsWith(user.firstName)`, `isMemberOfGroup("a","b")`, `user.x == "y" and "z"`, `user.x == "unclosed`, `%`,
-		`user.x == "y")`,
+		`user.x == "y")`, `findDirectoryUser() == "x"`, `findDirectoryUser().a`, `user.`, `user..a == "x"`, `Arrays.contains({"a" "b"}, "a")`,
 	} {
 		if _, err := Parse(text); err == nil {
 			t.Errorf("%q was accepted", text)

@@ -28,7 +28,8 @@ func scan(text string) ([]token, error) {
 			i += end + 2
 		case isWord(rune(c)):
 			end := i
-			for end < len(text) && (isWord(rune(text[end])) || text[end] == '.') {
+			number := c >= '0' && c <= '9'
+			for end < len(text) && (isWord(rune(text[end])) || number && text[end] == '.') {
 				end++
 			}
 			out = append(out, word(text[i:end]))
@@ -57,7 +58,7 @@ func word(s string) token {
 }
 
 func operatorAt(s string) string {
-	for _, op := range []string{"==", "!=", "&&", "||", "!", "(", ")", ",", "-"} {
+	for _, op := range []string{"==", "!=", "<=", ">=", "&&", "||", "<", ">", "!", "(", ")", ",", ".", "?", ":", "{", "}", "-"} {
 		if strings.HasPrefix(s, op) {
 			return op
 		}
@@ -114,24 +115,28 @@ func (p *parser) chain(depth int, next func(int) (term, error), and bool, words 
 	return left, nil
 }
 
+// comparisons are the words for each order of two values.
+var comparisons = [][]string{{"==", "eq"}, {"!=", "ne"}, {"<=", "le"}, {">=", "ge"}, {"<", "lt"}, {">", "gt"}}
+
 func (p *parser) comparison(depth int) (term, error) {
 	left, err := p.unary(depth)
 	if err != nil {
 		return nil, err
 	}
-	negated := false
-	switch {
-	case p.take("==", "eq"):
-	case p.take("!=", "ne"):
-		negated = true
-	default:
-		return left, nil
+	for _, words := range comparisons {
+		if !p.take(words...) {
+			continue
+		}
+		right, err := p.unary(depth)
+		if err != nil {
+			return nil, err
+		}
+		if op := words[0]; op != "==" && op != "!=" {
+			return order{op: op, left: left, right: right}, nil
+		}
+		return equality{negated: words[0] == "!=", left: left, right: right}, nil
 	}
-	right, err := p.unary(depth)
-	if err != nil {
-		return nil, err
-	}
-	return equality{negated: negated, left: left, right: right}, nil
+	return left, nil
 }
 
 func (p *parser) unary(depth int) (term, error) {
@@ -173,7 +178,17 @@ func (p *parser) primary(depth int) (term, error) {
 	case 'o':
 		return nil, fmt.Errorf("unexpected %q", t.text)
 	}
-	return p.named(t.text, depth)
+	return p.named(p.dotted(t.text), depth)
+}
+
+// dotted reads the rest of a name like user.firstName; blanks may stand around the dots
+// (recorded).
+func (p *parser) dotted(name string) string {
+	for p.at+1 < len(p.tokens) && p.tokens[p.at].kind == 'o' && p.tokens[p.at].text == "." && p.tokens[p.at+1].kind == 'w' {
+		name += "." + p.tokens[p.at+1].text
+		p.at += 2
+	}
+	return name
 }
 
 func (p *parser) named(name string, depth int) (term, error) {
@@ -189,7 +204,15 @@ func (p *parser) named(name string, depth int) (term, error) {
 	if _, ok := functions[name]; !ok || !p.take("(") {
 		return nil, fmt.Errorf("unknown name %s", name)
 	}
-	return p.call(name, depth)
+	c, err := p.call(name, depth)
+	if err != nil || !functions[name].profile {
+		return c, err
+	}
+	// findDirectoryUser().managerUpn: the attribute of a profile elsewhere.
+	if attr := p.dotted(""); attr != "" {
+		return literal{nil}, nil
+	}
+	return nil, fmt.Errorf("expected an attribute of %s", name)
 }
 
 func (p *parser) call(name string, depth int) (term, error) {
@@ -198,7 +221,7 @@ func (p *parser) call(name string, depth int) (term, error) {
 		if len(c.args) > 0 && !p.take(",") {
 			return nil, fmt.Errorf("expected , or ) in %s", name)
 		}
-		arg, err := p.unary(depth + 1)
+		arg, err := p.argument(depth + 1)
 		if err != nil {
 			return nil, err
 		}
@@ -211,4 +234,26 @@ func (p *parser) call(name string, depth int) (term, error) {
 		return nil, fmt.Errorf("%s has the wrong number of arguments", name)
 	}
 	return c, nil
+}
+
+// argument reads a value or a list like {"a", "b"}.
+func (p *parser) argument(depth int) (term, error) {
+	if depth > maxDepth {
+		return nil, errors.New("nested too deeply")
+	}
+	if !p.take("{") {
+		return p.or(depth)
+	}
+	var l list
+	for !p.take("}") {
+		if len(l) > 0 && !p.take(",") {
+			return nil, errors.New("expected , or } in a list")
+		}
+		e, err := p.argument(depth + 1)
+		if err != nil {
+			return nil, err
+		}
+		l = append(l, e)
+	}
+	return l, nil
 }

@@ -34,6 +34,8 @@ func adopters() []adopter {
 		at("api/v1/users/*", adoptUser),
 		at("api/v1/groups/*/users/*", adoptMembership),
 		at("api/v1/users/*/risk", adoptRisk),
+		at("api/v1/catalog/apps/*", adoptCatalogApp),
+		at("api/v1/roles/*/subscriptions/*", adoptSubscription),
 		at("api/v1/users/*/roles/*", adoptRole),
 		at("api/v1/groups/*/owners/*", adoptOwner),
 		at("api/v1/groups/*/roles/*", adoptRole),

@@ -12,7 +12,7 @@ func customRoleKinds() []Kind {
 	return []Kind{{
 		Name: "custom_roles", Path: "/api/v1/iam/roles/{roleIdOrLabel}", Prefix: "cr0", Alias: []string{"label"}, Class: "CustomRole",
 		Scope: "okta.roles", Area: AreaRoles,
-		Verbs:   crud(200),
+		Verbs: crud(200), SelfHeader: true,
 		Page:    Page{Default: 100, Max: 100, Envelope: "roles", BodyLinks: true},
 		Stamps:  dated,
 		Natural: []string{"label"},

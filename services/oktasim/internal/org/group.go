@@ -19,12 +19,14 @@ const (
 
 // Group is one group with its members.
 type Group struct {
-	ID                    string  `json:"id"`
-	Type                  string  `json:"type"`
-	Created               Stamp   `json:"created"`
-	LastUpdated           Stamp   `json:"lastUpdated"`
-	LastMembershipUpdated Stamp   `json:"lastMembershipUpdated"`
-	Profile               doc.Doc `json:"profile"`
+	ID                    string `json:"id"`
+	Type                  string `json:"type"`
+	Created               Stamp  `json:"created"`
+	LastUpdated           Stamp  `json:"lastUpdated"`
+	LastMembershipUpdated Stamp  `json:"lastMembershipUpdated"`
+	// MembershipBefore is the time that shows until a change of Everyone's members does.
+	MembershipBefore Stamp   `json:"membershipBefore,omitzero"`
+	Profile          doc.Doc `json:"profile"`
 	// Source is the id of the app that an APP_GROUP was imported from.
 	Source  string       `json:"source,omitempty"`
 	Owners  []GroupOwner `json:"owners,omitempty"`
@@ -78,7 +80,7 @@ func (o *Org) GroupBody(g *Group) any {
 		Type                  string   `json:"type"`
 		Profile               doc.Doc  `json:"profile"`
 		Links                 doc.Doc  `json:"_links"`
-	}{g.ID, g.Created, g.LastUpdated, g.LastMembershipUpdated, []string{class}, g.Type, g.Profile, links}
+	}{g.ID, g.Created, g.LastUpdated, o.membershipUpdated(g), []string{class}, g.Type, g.Profile, links}
 }
 
 var groupLogo = []any{
@@ -252,8 +254,29 @@ func (o *Org) join(by *Cause, g *Group, u *User, now Stamp) {
 }
 
 // everyoneRests is when new people had ceased to move the time of Everyone's members; the
-// day is between two recordings.
+// day is between two recordings. Before, it took everyoneLags to show.
 var everyoneRests = time.Date(2024, 6, 1, 0, 0, 0, 0, time.UTC)
+
+const everyoneLags = 3 * time.Second
+
+// moveMembership sets the time of the last change among the members.
+func (o *Org) moveMembership(g *Group, now Stamp) {
+	switch {
+	case g.ID != o.info.Everyone:
+		g.LastMembershipUpdated = now
+	case o.clock.Now().Before(everyoneRests):
+		g.MembershipBefore = o.membershipUpdated(g)
+		g.LastMembershipUpdated = now
+	}
+}
+
+// membershipUpdated is that time as answers show it.
+func (o *Org) membershipUpdated(g *Group) Stamp {
+	if g.MembershipBefore != 0 && o.clock.Now().Sub(g.LastMembershipUpdated.Time()) < everyoneLags {
+		return g.MembershipBefore
+	}
+	return g.LastMembershipUpdated
+}
 
 // membership returns the record, making it if needed.
 func (o *Org) membership(g *Group, u *User, now Stamp) *Member {
@@ -263,9 +286,7 @@ func (o *Org) membership(g *Group, u *User, now Stamp) *Member {
 		g.byUser[u.ID] = m
 		g.order.add(u.ID)
 		u.groups.add(g.ID)
-		if g.ID != o.info.Everyone || o.clock.Now().Before(everyoneRests) {
-			g.LastMembershipUpdated = now
-		}
+		o.moveMembership(g, now)
 	}
 	return m
 }

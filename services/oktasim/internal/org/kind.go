@@ -375,6 +375,11 @@ func past(stem string) map[string]string {
 // Singleton says whether there is one object of the kind for each parent.
 func (k *Kind) Singleton() bool { return !strings.HasPrefix(k.parts[len(k.parts)-1], "{") }
 
+// Takes says whether any field can be given in a request.
+func (k *Kind) Takes() bool {
+	return k.Unknown != Ignored || slices.ContainsFunc(k.Fields, func(f Field) bool { return f.Mode != ReadOnly })
+}
+
 // Parent is the kind below whose objects this one's lie; nil at the top and below an anchor.
 func (k *Kind) Parent() *Kind { return k.parent }
 

@@ -63,6 +63,8 @@ type Info struct {
 	// which the org describes itself to everybody.
 	Cell   string  `json:"cell"`
 	Traits doc.Doc `json:"traits"`
+	// Catalog are entries of the catalog of apps as another org showed them.
+	Catalog map[string]doc.Doc `json:"catalog,omitempty"`
 	// Subscriptions are what roles and users said of being told things.
 	Subscriptions map[string]map[string]bool `json:"subscriptions,omitempty"`
 	// Unlicensed are the features that the org lacks; a new org has all.

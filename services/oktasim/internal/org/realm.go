@@ -92,7 +92,7 @@ func realmAssignments() Kind {
 	return Kind{
 		Name: "realm_assignments", Path: "/api/v1/realm-assignments/{assignmentId}", Prefix: "rul", Class: "RealmAssignment",
 		Scope: "okta.realmAssignments", Area: AreaUsers, Feature: "realms",
-		Verbs: crud(200), Operations: switches(204, Nothing),
+		Verbs: crud(200), Operations: unlinked(switches(204, Nothing)),
 		Page:   Page{Default: 200, Max: 200, Order: "created"},
 		Stamps: dated,
 		Fields: []Field{
@@ -127,4 +127,12 @@ func nextPriority(c *Change) any {
 		}
 	}
 	return next
+}
+
+// unlinked are operations of which answers say nothing.
+func unlinked(ops []Operation) []Operation {
+	for i := range ops {
+		ops[i].Link = "-"
+	}
+	return ops
 }

@@ -15,7 +15,7 @@ func resourceSetKinds() []Kind {
 	return []Kind{{
 		Name: "resource_sets", Path: "/api/v1/iam/resource-sets/{resourceSetIdOrLabel}", Prefix: "iam", Alias: []string{"label"},
 		Class: "IAMPolicy", Target: "ResourceSet", Scope: "okta.roles", Area: AreaRoles,
-		Verbs:   crud(200),
+		Verbs: crud(200), SelfHeader: true,
 		Page:    Page{Default: 100, Max: 100, Envelope: "resource-sets", BodyLinks: true, Order: "created"},
 		Stamps:  dated,
 		Natural: []string{"label"},
@@ -51,10 +51,14 @@ func resourceSetKinds() []Kind {
 // workflowsSet is a set of Okta's own.
 const workflowsSet = "WORKFLOWS_IAM_POLICY"
 
-// fillResourceSet keeps resources as objects; a PUT changes neither them nor bindings.
+// fillResourceSet keeps resources as objects. A PUT changes neither them nor bindings, but
+// the times of the resources (recorded).
 func fillResourceSet(c *Change) error {
 	if c.Before != nil {
 		c.Body["resources"], c.Body["bindings"] = doc.Clone(c.Before["resources"]), doc.Clone(c.Before["bindings"])
+		for _, r := range parts(c.Body, "resources") {
+			r["lastUpdated"] = c.Org.stamp().String()
+		}
 		return nil
 	}
 	names := doc.Strings(c.Body, "resources")
@@ -272,6 +276,16 @@ func (o *Org) RemoveResource(by *Cause, set *Object, id string) error {
 	setParts(set.Body, "resources", slices.DeleteFunc(parts(set.Body, "resources"), func(r doc.Doc) bool { return doc.String(r, "id") == id }))
 	o.noteSet(by, set, "iam.resourceset.resources.delete")
 	return nil
+}
+
+// dropResource takes what is no more out of every set.
+func (o *Org) dropResource(id string) {
+	gone := func(r doc.Doc) bool { return slices.Contains(strings.Split(doc.String(r, "orn"), ":"), id) }
+	for _, set := range o.below("resource_sets", "") {
+		if list := parts(set.Body, "resources"); slices.ContainsFunc(list, gone) {
+			setParts(set.Body, "resources", slices.DeleteFunc(list, gone))
+		}
+	}
 }
 
 func (o *Org) noteSet(by *Cause, set *Object, event string) {

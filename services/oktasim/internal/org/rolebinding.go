@@ -230,8 +230,22 @@ func (o *Org) customRoleBody(a assignee, r customRole) doc.Doc {
 	}
 }
 
-// RoleBodies lists all roles of an assignee.
+// RoleBodies lists all roles of an assignee; those of a user's groups, too (recorded).
 func (o *Org) RoleBodies(assigneeID string) ([]any, error) {
+	out, err := o.ownRoleBodies(assigneeID)
+	if u := o.users[assigneeID]; u != nil {
+		for _, g := range u.groups {
+			more, err := o.ownRoleBodies(g)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, more...)
+		}
+	}
+	return out, err
+}
+
+func (o *Org) ownRoleBodies(assigneeID string) ([]any, error) {
 	a, err := o.assignee(assigneeID)
 	if err != nil {
 		return nil, err

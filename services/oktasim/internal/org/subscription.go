@@ -94,3 +94,12 @@ func (o *Org) Subscribe(by *Cause, s Subscriber, kind string, on bool) error {
 	}
 	return nil
 }
+
+// adoptSubscription takes over what a role is told of.
+func adoptSubscription(o *Org, ids []string, body doc.Doc) error {
+	s, err := o.RoleSubscriber(ids[0])
+	if err != nil {
+		return err
+	}
+	return o.Subscribe(nil, s, ids[1], doc.String(body, "status") == "subscribed")
+}

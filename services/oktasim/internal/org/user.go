@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"imago/services/oktasim/internal/doc"
 	"imago/services/oktasim/internal/failure"
@@ -172,6 +173,10 @@ func (o *Org) UserByID(id string) *User { return o.users[id] }
 // GroupsOf lists the ids of the user's groups in order.
 func (o *Org) GroupsOf(u *User) []string { return u.groups }
 
+// stagedChanges is when Classic orgs had begun, as OIE ones, to count a password as a change
+// of a new person's status; the day is between two recordings.
+var stagedChanges = time.Date(2025, 8, 1, 0, 0, 0, 0, time.UTC)
+
 // NewUser is the body of a create request.
 type NewUser struct {
 	Body     doc.Doc
@@ -207,7 +212,7 @@ func (o *Org) CreateUser(by *Cause, n NewUser) (*User, error) {
 	if err := u.credentials(doc.Object(n.Body, "credentials"), now); err != nil {
 		return nil, err
 	}
-	if u.HasPassword {
+	if u.HasPassword && (o.IsOIE() || !o.clock.Now().Before(stagedChanges)) {
 		u.StatusChanged = now
 	}
 	o.putUser(u)
