@@ -33,6 +33,26 @@ func adoptUserType(o *Org, ids []string, body doc.Doc) error {
 	return nil
 }
 
+// adoptTypeOf makes the type that an adopted user has: as long as nothing is known of the
+// org's default type, it is that one.
+func (o *Org) adoptTypeOf(u *User) {
+	k, was := o.kinds.named("user_types"), o.info.UserType
+	if k == nil || o.object(k, u.TypeID) != nil {
+		return
+	}
+	x := o.object(k, was)
+	if x == nil || !x.Seed {
+		return
+	}
+	o.renameObject(k, x, u.TypeID)
+	x.Seed = false
+	o.renameSchema(o.schemaOf(was), u.TypeID, schemaIDOf(u.TypeID))
+	for _, other := range o.users {
+		other.TypeID = renamed(other.TypeID, was, u.TypeID)
+		other.line.Store(nil)
+	}
+}
+
 // renameSchema gives a user type and its schema other ids.
 func (o *Org) renameSchema(s *Schema, typeID, id string) {
 	o.info.UserType, o.info.SchemaID = renamed(o.info.UserType, s.Type, typeID), renamed(o.info.SchemaID, s.ID, id)
@@ -142,6 +162,7 @@ func adoptUser(o *Org, ids []string, body doc.Doc) error {
 	u.StatusChanged, u.LastLogin = stampIn(body, "statusChanged", now), stampIn(body, "lastLogin", 0)
 	u.LastUpdated, u.PasswordChanged = stampIn(body, "lastUpdated", now), stampIn(body, "passwordChanged", 0)
 	u.TypeID = cmp.Or(doc.String(body, "type", "id"), o.info.UserType)
+	o.adoptTypeOf(u)
 	u.Profile = doc.Object(body, "profile")
 	if u.Profile == nil {
 		login := ids[0] + "@example.com"

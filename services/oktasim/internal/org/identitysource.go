@@ -23,11 +23,14 @@ func identitySourceKinds() []Kind {
 
 // identitySessions take people and groups in, and then import them.
 func identitySessions() Kind {
-	open := is("status", "CREATED")
+	open := is("status", "CREATED", "IN_PROGRESS")
 	closed := failure.Invalid("sessionId", "sessionId: The session is not open for changes")
 	upload := func(name, field string, check func(c *Change) error) Operation {
 		example := doc.Doc{"entityType": "USERS", field: []any{doc.Doc{"externalId": "1"}}}
-		return Operation{Name: name, Path: name, When: open, Else: closed, Run: check, Status: 202, Answer: Nothing, Link: "-", Read: true, Example: example}
+		return Operation{
+			Name: name, Path: name, When: open, Else: closed, Run: check, Set: doc.Doc{"status": "IN_PROGRESS"}, Status: 202, Answer: Nothing,
+			Link: "-", Example: example,
+		}
 	}
 	return Kind{
 		Name: "identity_source_sessions", Path: identitySourcePath + "/sessions/{sessionId}", Prefix: "aps", Class: "IdentitySourceSession",

@@ -48,6 +48,8 @@ type survey struct {
 	// refreshed are given things that others changed, again.
 	refreshed []*given
 	changes   []change
+	// earlier are times of updates before the run, by path, that changes showed.
+	earlier map[string]string
 }
 
 // change is a successful change with the ids that its request names.
@@ -63,7 +65,7 @@ func surveyOf(r *Run, h hosts) *survey {
 	v := &survey{
 		run: r, begin: r.Steps[0].at.Add(-2 * time.Second), hosts: h, made: map[string]bool{}, touched: map[string]bool{},
 		given: map[string]*given{}, named: map[string]bool{}, seen: map[string]bool{}, answered: map[string]bool{},
-		posted: map[string]bool{},
+		posted: map[string]bool{}, earlier: map[string]string{},
 	}
 	for i, s := range r.Steps {
 		s.names(v.named)
@@ -79,6 +81,7 @@ func surveyOf(r *Run, h hosts) *survey {
 		v.signingKeys(s)
 		collectIDs(s.body, v.seen)
 	}
+	v.antedate()
 	v.references()
 	v.defaults()
 	v.places()
@@ -122,6 +125,7 @@ func (v *survey) change(i int, s *Step) {
 	path := strings.TrimSuffix(s.Path, "/")
 	v.touched[path] = true
 	v.note(i, path, s)
+	v.early(path, s)
 	fresh := map[string]bool{}
 	collectIDs(s.body, fresh)
 	for id := range fresh {
@@ -158,6 +162,34 @@ func (v *survey) note(i int, path string, s *Step) {
 	if s.Method == http.MethodPost {
 		v.post(path, s.sent, 2)
 		v.post(path, s.body, 2)
+	}
+}
+
+// early notes a time of the last update before the run that only the answer to a change
+// shows: Okta answers some with the time of the update before.
+func (v *survey) early(path string, s *Step) {
+	body, ok := s.body.(doc.Doc)
+	if !ok || v.earlier[path] != "" {
+		return
+	}
+	text := doc.String(body, "lastUpdated")
+	if at, _, ok := moment(text); ok && at.Before(v.begin) {
+		v.earlier[path] = text
+	}
+}
+
+// antedate gives things that were first read after such a change the time that they had
+// before it.
+func (v *survey) antedate() {
+	for path, text := range v.earlier {
+		g := v.given[path]
+		if g == nil {
+			continue
+		}
+		if at, _, ok := moment(doc.String(g.body, "lastUpdated")); ok && !at.Before(v.begin) {
+			g.body = doc.Clone(g.body)
+			g.body["lastUpdated"] = text
+		}
 	}
 }
 
