@@ -263,7 +263,6 @@ func TestReadOnlyRole(t *testing.T) {
 	for typ, want := range map[resource.Type]snapshot.Reason{
 		"group": "", "group_membership": "", "app_group": "",
 		"user_role": snapshot.Forbidden, "group_role": snapshot.Forbidden, // asked at one group
-		"policy_entity_risk": snapshot.NotLicensed, "policy_entity_risk_rule": snapshot.NotLicensed, // what hangs on it
 	} {
 		if got := told[typ]; got.Readable != (want == "") || got.Gap != nil && (got.Gap.Reason != want || got.Gap.Parent != "") {
 			t.Errorf("%s: %+v, gap %+v, want %q", typ, got, got.Gap, want)
