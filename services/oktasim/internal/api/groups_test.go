@@ -152,10 +152,7 @@ func TestDeletedGroupTakesItsPlacesAlong(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	g := s.made.Groups["Finance"]
-	role := s.want(201, "POST", "/api/v1/groups/"+g+"/roles", doc.Doc{"type": "HELP_DESK_ADMIN"}).object(t)
-	if role["assignmentType"] != "GROUP" {
-		t.Fatalf("got %v", role)
-	}
+	s.refused(400, "E0000192", "Finance", "POST", "/api/v1/groups/"+g+"/roles", doc.Doc{"type": "HELP_DESK_ADMIN"})
 	other := "SSWS " + s.tokenOf(s.made.Admins["super"])
 	s.want(204, "DELETE", "/api/v1/groups/"+g, nil, "Authorization", other, "X-Forwarded-For", "203.0.113.7", "User-Agent", "Browser/1")
 	for _, name := range []string{"Finance by department", "Finance audits expenses"} {

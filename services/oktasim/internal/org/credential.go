@@ -85,7 +85,7 @@ func (u *User) knows(kept, value string) bool { return kept == "" || kept == dig
 // ChangePassword replaces a password by one who knows the old one.
 func (o *Org) ChangePassword(by *Cause, u *User, body doc.Doc) error {
 	if u.Status != Active && u.Status != Expired && u.Status != Recovery && u.Status != Staged && u.Status != Provisioned {
-		return failure.WrongStatus()
+		return failure.NotOnUser("E0000035", "Change password")
 	}
 	if !u.HasPassword || !u.knows(u.Password, doc.String(body, "oldPassword", "value")) {
 		return failure.WrongCredentials("Old Password is not correct")
@@ -112,6 +112,9 @@ func (o *Org) newPassword(by *Cause, u *User, value string) error {
 
 // ChangeRecoveryQuestion replaces the question by one who knows the password.
 func (o *Org) ChangeRecoveryQuestion(by *Cause, u *User, body doc.Doc) error {
+	if u.Status == Deprovisioned || u.Status == Suspended {
+		return failure.NotOnUser("E0000036", "Change recovery question")
+	}
 	if !u.HasPassword || !u.knows(u.Password, doc.String(body, "password", "value")) {
 		return failure.WrongCredentials("Password is not correct")
 	}
@@ -128,7 +131,7 @@ func (o *Org) ChangeRecoveryQuestion(by *Cause, u *User, body doc.Doc) error {
 // question in the body ends at once.
 func (o *Org) ForgetPassword(by *Cause, u *User, body doc.Doc) error {
 	if u.Status != Active && u.Status != Recovery && u.Status != Expired && u.Status != LockedOut {
-		return failure.WrongStatus()
+		return failure.NotOnUser("E0000034", "Forgot password")
 	}
 	if question := doc.Object(body, "recovery_question"); question != nil {
 		if !u.knows(u.RecoveryAnswer, strings.ToLower(doc.String(question, "answer"))) {

@@ -12,7 +12,7 @@ import (
 func linkedObjectKinds() []Kind {
 	side := func(name, title, example string) []Field {
 		return []Field{
-			{Path: name + ".name", Required: true, Unique: InOrg, Exact: true, Pattern: "[A-Za-z][A-Za-z0-9_]*", Example: example},
+			{Path: name + ".name", Required: true, Unique: InOrg, Exact: true, Taken: failure.BadLinkedObject("The name is in use."), Pattern: "[A-Za-z][A-Za-z0-9_]*", Example: example},
 			{Path: name + ".title", Required: true, Example: title},
 			{Path: name + ".description"},
 			{Path: name + ".type", Required: true, Enum: []string{"USER"}, Example: "USER"},
@@ -73,7 +73,7 @@ func (o *Org) LinkUser(u, primary *User, relation string) error {
 		return failure.NotFound(relation, "LinkedObjectProperty")
 	}
 	if u == primary {
-		return failure.Invalid("linkedObject", "A user cannot be linked to themselves")
+		return failure.BadLink(relation)
 	}
 	if u.Links == nil {
 		u.Links = map[string]string{}

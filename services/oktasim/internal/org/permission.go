@@ -58,10 +58,33 @@ var roleRights = map[string]rights{
 	"MOBILE_ADMIN":                {read: []Area{AreaUsers, AreaGroups, AreaLogs, AreaPolicies, AreaOrg}},
 }
 
-// Allows says whether any of the roles opens the area.
+// permissionRights are what permissions of custom roles open, wherever they are bound: that
+// a role holds for the resources of its set alone is not simulated.
+var permissionRights = map[string]rights{
+	"okta.users.read":                  {read: []Area{AreaUsers}},
+	"okta.users.manage":                {manage: []Area{AreaUsers}},
+	"okta.groups.read":                 {read: []Area{AreaGroups, AreaMembers}},
+	"okta.groups.manage":               {manage: []Area{AreaGroups, AreaMembers}},
+	"okta.groups.members.manage":       {read: []Area{AreaGroups}, manage: []Area{AreaMembers}},
+	"okta.apps.read":                   {read: []Area{AreaApps, AreaAssignments}},
+	"okta.apps.manage":                 {manage: []Area{AreaApps, AreaAssignments}},
+	"okta.apps.assignment.manage":      {read: []Area{AreaApps}, manage: []Area{AreaAssignments}},
+	"okta.apps.clientCredentials.read": {read: []Area{AreaSecrets}},
+	"okta.authzServers.read":           {read: []Area{AreaPolicies}},
+	"okta.authzServers.manage":         {manage: []Area{AreaPolicies}},
+	"okta.policies.read":               {read: []Area{AreaPolicies}},
+	"okta.policies.manage":             {manage: []Area{AreaPolicies}},
+	"okta.realms.read":                 {read: []Area{AreaUsers}},
+	"okta.iam.read":                    {read: []Area{AreaRoles}},
+}
+
+// Allows says whether any of the standard roles or permissions opens the area.
 func Allows(roles []string, a Area, manage bool) bool {
 	return slices.ContainsFunc(roles, func(role string) bool {
-		r := roleRights[role]
+		r, standard := roleRights[role]
+		if !standard {
+			r = permissionRights[role]
+		}
 		return slices.Contains(r.manage, a) || !manage && slices.Contains(r.read, a)
 	})
 }

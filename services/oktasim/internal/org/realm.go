@@ -24,24 +24,24 @@ func realms() Kind {
 		},
 		Links: []Link{self("GET")}, LinkStyle: RelMethod,
 		Events: present("directory.realm.lifecycle"),
-		// Documented: the default realm cannot be deleted; the code is an assumption.
+		// Documented.
 		Refusals: []Refusal{{
 			On: []string{remove}, When: is("isDefault", true),
-			With: failure.Invalid("id", "id: The default realm cannot be deleted"),
+			With: failure.RealmStays("It is the default realm."),
 		}},
 		Seeds: []Seed{{Body: doc.Doc{"profile": doc.Doc{"name": "Default Realm"}, "isDefault": true}}},
 		Check: checkRealm,
 	}
 }
 
-// checkRealm keeps realms that have people (the code is an assumption).
+// checkRealm keeps realms that have people (documented).
 func checkRealm(c *Change) error {
 	if c.Verb != remove {
 		return nil
 	}
 	for _, u := range c.Org.users {
 		if u.RealmID == c.Object.ID {
-			return failure.Invalid("id", "id: The realm has users and cannot be deleted")
+			return failure.RealmStays("It has users.")
 		}
 	}
 	return nil

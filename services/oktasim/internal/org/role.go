@@ -117,6 +117,9 @@ func (o *Org) AssignRole(by *Cause, assigneeID, roleType string) (*RoleAssignmen
 	if roleLabels[roleType] == "" {
 		return nil, failure.Invalid("type", "type: '"+roleType+"' is not a standard role")
 	}
+	if err := o.mayHoldRoles(assigneeID); err != nil {
+		return nil, err
+	}
 	if slices.ContainsFunc(o.roles[assigneeID], func(r *RoleAssignment) bool { return r.Type == roleType }) {
 		return nil, failure.RoleTaken()
 	}
@@ -125,6 +128,23 @@ func (o *Org) AssignRole(by *Cause, assigneeID, roleType string) (*RoleAssignmen
 	o.roles[assigneeID] = append(o.roles[assigneeID], r)
 	o.Note(by, a.event+".grant", doc.Doc{"privilegeGranted": roleLabels[roleType]}, a.party, r.party())
 	return r, nil
+}
+
+// mayHoldRoles refuses groups to which Okta gives no roles (documented).
+func (o *Org) mayHoldRoles(assigneeID string) error {
+	g := o.groups[assigneeID]
+	switch {
+	case g == nil:
+		return nil
+	case g.Type == BuiltIn:
+		return failure.RoleOfBuiltIn(g.Name())
+	}
+	for _, r := range o.rules {
+		if slices.Contains(r.Targets(), g.ID) {
+			return failure.RoleOfRuledGroup(g.Name())
+		}
+	}
+	return nil
 }
 
 func (o *Org) roleID(kind, roleType string) string {

@@ -212,6 +212,12 @@ func (o *Org) CreateUser(by *Cause, n NewUser) (*User, error) {
 	if err := u.credentials(doc.Object(n.Body, "credentials"), now); err != nil {
 		return nil, err
 	}
+	switch {
+	case n.ChangeAtLogin && !u.HasPassword:
+		return nil, failure.ExpireWithoutPassword()
+	case n.ChangeAtLogin && !n.Activate:
+		return nil, failure.ExpireInactive()
+	}
 	if u.HasPassword && (o.IsOIE() || !o.clock.Now().Before(stagedChanges)) {
 		u.StatusChanged = now
 	}

@@ -28,7 +28,7 @@ func userTypeKinds() []Kind {
 		},
 		Refusals: []Refusal{{
 			On: []string{remove}, When: is("default", true),
-			With: failure.Invalid("typeId", "typeId: The default user type cannot be deleted"),
+			With: failure.UserTypeStays(),
 		}},
 		Seeds: []Seed{{Body: doc.Doc{
 			"name": "user", "displayName": "User", "description": "Okta user profile template with default permission settings", "default": true,
@@ -37,14 +37,14 @@ func userTypeKinds() []Kind {
 	}}
 }
 
-// checkUserType keeps types that users have (the code is an assumption).
+// checkUserType keeps types that users have (assumption).
 func checkUserType(c *Change) error {
 	if c.Verb != remove {
 		return nil
 	}
 	for _, u := range c.Org.users {
 		if u.TypeID == c.Object.ID {
-			return failure.Invalid("typeId", "typeId: The user type has users and cannot be deleted")
+			return failure.UserTypeStays()
 		}
 	}
 	return nil
