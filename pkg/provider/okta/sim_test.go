@@ -135,6 +135,8 @@ func samples() []providertest.Sample {
 				return resource.With(live, "profile", []byte(`{"email":"sample@acme.example","firstName":"Samantha","lastName":"Ple","login":"sample@acme.example","mobilePhone":null,"secondEmail":null}`))
 			}},
 		{Type: "group_membership", Parent: idOf("group"), ID: idOf("user"), Create: func(m made) string { return fmt.Sprintf(`{"id":%q}`, m["user"].ID) }},
+		// Okta grants no role to a group that a rule fills: it comes before the rule.
+		{Type: "group_role", Parent: idOf("group"), Create: text(`{"type":"READ_ONLY_ADMIN"}`)},
 		{Type: "group_rule", Create: func(m made) string {
 			return fmt.Sprintf(`{"type":"group_rule","name":"Sample rule","status":"ACTIVE","conditions":{"expression":{"type":"urn:okta:expression:1.0","value":"user.title==\"Sample\""}},"actions":{"assignUserToGroups":{"groupIds":[%q]}}}`, m["group"].ID)
 		}, Change: set("status", `"INACTIVE"`)},
@@ -147,6 +149,5 @@ func samples() []providertest.Sample {
 		{Type: "policy_okta_sign_on_rule", Parent: idOf("policy_okta_sign_on"), Create: func(m made) string {
 			return fmt.Sprintf(`{"type":"SIGN_ON","name":"Sample","status":"ACTIVE","priority":1,"conditions":{"network":{"connection":"ZONE","include":[%q]},"people":{"users":{"exclude":[]}}},"actions":{"signon":{"access":"ALLOW","requireFactor":false,"session":{"usePersistentCookie":false,"maxSessionIdleMinutes":60,"maxSessionLifetimeMinutes":0}}}}`, m["network_zone"].ID)
 		}, Change: set("status", `"INACTIVE"`)},
-		{Type: "group_role", Parent: idOf("group"), Create: text(`{"type":"READ_ONLY_ADMIN"}`)},
 	}
 }
