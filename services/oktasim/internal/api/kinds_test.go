@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"reflect"
@@ -126,7 +127,7 @@ func (w *stroll) any() string {
 		_, id := w.make()
 		return id
 	}
-	for id := range w.stored() {
+	for _, id := range slices.Sorted(maps.Keys(w.stored())) {
 		return id
 	}
 	w.Fatalf("%s: there is none, and none can be made", w.kind.Name)

@@ -317,3 +317,25 @@ func TestAttributes(t *testing.T) {
 		t.Errorf("required are %v", got)
 	}
 }
+
+func TestLimitsOfTheDirectory(t *testing.T) {
+	t.Parallel()
+	s := startSmall(t, "oie")
+	g := doc.String(s.list("/api/v1/groups?q=G")[0], "id")
+	u := newUser("many@x.example")
+	u["groupIds"] = doc.Array(slices.Repeat([]string{g}, 21)...)
+	s.refused(400, "E0000001", "groupIds", "POST", "/api/v1/users", u)
+	rule := func(targets, excluded int) doc.Doc {
+		return doc.Doc{
+			"type": "group_rule", "name": "Many",
+			"conditions": doc.Doc{
+				"expression": doc.Doc{"type": "urn:okta:expression:1.0", "value": `user.title == "x"`},
+				"people":     doc.Doc{"users": doc.Doc{"exclude": doc.Array(slices.Repeat([]string{"00u1"}, excluded)...)}},
+			},
+			"actions": doc.Doc{"assignUserToGroups": doc.Doc{"groupIds": doc.Array(slices.Repeat([]string{g}, targets)...)}},
+		}
+	}
+	s.refused(400, "E0000001", "validateRule", "POST", "/api/v1/groups/rules", rule(101, 0))
+	s.refused(400, "E0000001", "validateRule", "POST", "/api/v1/groups/rules", rule(1, 101))
+	s.want(200, "POST", "/api/v1/groups/rules", rule(1, 100))
+}

@@ -229,17 +229,9 @@ func cut(a []string) any {
 	return string(runes[from:to])
 }
 
-func toNumber(_ Subject, a []any) any {
-	n, ok := number(a[0])
-	if !ok {
-		return nil
-	}
-	return n
-}
-
 // functions are those of Okta's reference that group rules accept and that this
-// simulator evaluates; others are refused as invalid expressions. Nobody has a profile
-// in a directory or in Workday here.
+// simulator evaluates; others are refused as invalid expressions, as Convert and Time are
+// by Okta. Nobody has a profile in a directory or in Workday here.
 var functions = map[string]function{
 	"String.startsWith":     {min: 2, max: 2, boolean: true, apply: texts(func(a []string) any { return strings.HasPrefix(a[0], a[1]) })},
 	"String.stringContains": {min: 2, max: 2, boolean: true, apply: texts(func(a []string) any { return strings.Contains(a[0], a[1]) })},
@@ -263,8 +255,6 @@ var functions = map[string]function{
 	"Arrays.contains":               {min: 2, max: 2, boolean: true, apply: func(_ Subject, a []any) any { return inList(elements(a[0]), a[1]) }},
 	"Arrays.isEmpty":                {min: 1, max: 1, boolean: true, apply: func(_ Subject, a []any) any { return len(elements(a[0])) == 0 }},
 	"Arrays.size":                   {min: 1, max: 1, apply: func(_ Subject, a []any) any { return len(elements(a[0])) }},
-	"Convert.toInt":                 {min: 1, max: 1, apply: toNumber},
-	"Convert.toNum":                 {min: 1, max: 1, apply: toNumber},
 	"isMemberOfGroup":               {min: 1, max: 1, boolean: true, apply: inAnyGroup},
 	"isMemberOfAnyGroup":            {min: 1, max: 1000, boolean: true, apply: inAnyGroup},
 	"isMemberOfGroupName":           {min: 1, max: 1, boolean: true, apply: anyGroupName(func(n, t string) bool { return n == t })},

@@ -137,6 +137,9 @@ func (o *Org) fillRuleOver(r, old *GroupRule, body doc.Doc) error {
 	if len(targets) == 0 {
 		return failure.Invalid("validateRule", "actions: At least one group is required")
 	}
+	if len(targets) > ruleLimit || len(doc.Strings(body, "conditions", "people", "users", "exclude")) > ruleLimit {
+		return failure.Invalid("validateRule", "A rule fills 100 groups and excludes 100 users at most")
+	}
 	for _, id := range targets {
 		if g := o.groups[id]; g == nil || g.Type != OktaGroup {
 			return failure.Invalid("validateRule", "actions: Invalid group "+id)
@@ -147,6 +150,10 @@ func (o *Org) fillRuleOver(r, old *GroupRule, body doc.Doc) error {
 	r.Actions = doc.Doc{"assignUserToGroups": doc.Doc{"groupIds": doc.Array(targets...)}}
 	return nil
 }
+
+// ruleLimit is how many groups a rule may fill, and how many users it may exclude
+// (documented; the words of the refusal are an assumption).
+const ruleLimit = 100
 
 func ruleConditions(body doc.Doc, source string) doc.Doc {
 	exclude := func(kind string) doc.Doc {

@@ -185,6 +185,9 @@ type NewUser struct {
 	ChangeAtLogin bool
 }
 
+// newUserGroups is in how many groups a user can be created (documented).
+const newUserGroups = 20
+
 // CreateUser makes a user, who joins Everyone and the groups of active rules.
 func (o *Org) CreateUser(by *Cause, n NewUser) (*User, error) {
 	typeID, err := o.userTypeOf(n.Body, o.info.UserType)
@@ -196,6 +199,9 @@ func (o *Org) CreateUser(by *Cause, n NewUser) (*User, error) {
 		return nil, err
 	}
 	groups := doc.Strings(n.Body, "groupIds")
+	if len(groups) > newUserGroups {
+		return nil, failure.Invalid("groupIds", "groupIds: A user can be created in 20 groups at most")
+	}
 	for _, id := range groups {
 		if g := o.groups[id]; g == nil || g.Type != OktaGroup {
 			return nil, failure.Invalid("groupIds", "groupIds: Invalid group id "+id)
