@@ -22,7 +22,7 @@ func Observe(ctx context.Context, in Input, events []provider.Event) (Observed, 
 	if in.Now == nil {
 		in.Now = time.Now
 	}
-	l := &look{Input: in, events: events, done: map[resource.Key]bool{}, lists: map[listing]map[string][]string{}, holds: map[resource.Key]bool{}}
+	l := &look{Input: in, events: events, done: map[resource.Key]bool{}, lists: map[listing]map[string][]string{}, holds: map[resource.Key]bool{}, orders: map[resource.Key]order{}}
 	l.collect()
 	err := l.work(ctx)
 	l.explain()
@@ -111,6 +111,7 @@ type look struct {
 	done   map[resource.Key]bool
 	lists  map[listing]map[string][]string // IDs by parent, once they were asked for
 	holds  map[resource.Key]bool           // whether a list holds anything, once that was asked
+	orders map[resource.Key]order          // by type and parent, once they were asked for
 	gone   []*deletion                     // found, and not looked up in the snapshot
 	// earlier are deletions that a look which ended early has told already.
 	earlier []Observation
@@ -230,12 +231,20 @@ func (l *look) compare(ctx context.Context, info resource.Info, t task, base kno
 		change.Op, fleeting = l.attested(t.key, base)
 	case base.Body == nil && !base.gap, base.Body == nil && l.says(t.key, provider.Create):
 		change.Op = diff.Create
+		if info.Displaces { // where it stands is known from now on
+			if _, err := l.orderAround(ctx, info, t.key); err != nil {
+				return err
+			}
+		}
 	case base.Body == nil:
 		l.unknown(t.key, snapshot.Gap{Type: t.key.Type, Parent: t.key.Parent, Reason: snapshot.Failed, Detail: "the snapshot does not know how it was"})
 	case now == nil:
 		change.Op = diff.Delete
 	default:
 		fields, err := diff.Compare(info, base.Body, now)
+		if err == nil && info.Displaces {
+			fields, err = l.unmoved(ctx, info, t.key, fields)
+		}
 		if err != nil {
 			return err
 		}

@@ -430,3 +430,42 @@ e5 12:00:05 ada SUCCESS tx5 zone.update update network_zone/nzoB
 	}
 	m.want("once more", m.look(events))
 }
+
+// signInRule is a rule of an app sign-in policy, lax or not.
+func signInRule(name string, place int, mode string) string {
+	return fmt.Sprintf(`policy_access_policy_rule/rstMoney/rul%s {"name":"%s","priority":%d,"status":"ACTIVE","actions":{"appSignOn":{"access":"ALLOW","verificationMethod":{"factorMode":"%s"}}}}`+"\n",
+		name, name, place, mode)
+}
+
+// rulesOf are the rules of the findings that the log's one event led to.
+func (m *monitor) rulesOf(event string) (out []string) {
+	for _, f := range m.findings {
+		if f.Attribution.Event != nil && f.Attribution.Event.ID == event {
+			out = append(out, f.Rule)
+		}
+	}
+	return out
+}
+
+// TestCountedOn: Okta counts the sign-in rules on that stand behind an updated one. Who
+// then changes one of those has moved nothing; who moves a rule has.
+func TestCountedOn(t *testing.T) {
+	t.Parallel()
+	m := newMonitor(t, signInRule("A", 1, "1FA")+signInRule("B", 2, "2FA")+signInRule("C", 3, "1FA"))
+	m.org.put(t, signInRule("B", 3, "2FA"))
+	m.org.put(t, signInRule("C", 4, "1FA"))
+	m.want("the first is saved as it is", m.look("e1 12:00:01 ada SUCCESS tx1 policy.rule.update update policy_access_policy_rule/rstMoney/rulA\n"))
+	m.want("so is the second", m.look("e2 12:01:01 bob SUCCESS tx2 policy.rule.update update policy_access_policy_rule/rstMoney/rulB\n"))
+	m.org.put(t, strings.Replace(signInRule("B", 3, "2FA"), `"B"`, `"Second"`, 1))
+	m.look("e3 12:02:01 cid SUCCESS tx3 policy.rule.update update policy_access_policy_rule/rstMoney/rulB\n")
+	m.want("a new name", m.rulesOf("e3"))
+	m.org.put(t, signInRule("C", 2, "1FA"))
+	m.look("e4 12:03:01 mallory SUCCESS tx4 policy.rule.update update policy_access_policy_rule/rstMoney/rulC\n")
+	m.want("the lax one before the strict one", m.rulesOf("e4"), "sign_in_order_eased")
+	m.org.put(t, strings.Replace(signInRule("B", 4, "2FA"), `"B"`, `"Third"`, 1))
+	m.look("e5 12:04:01 dora SUCCESS tx5 policy.rule.update update policy_access_policy_rule/rstMoney/rulB\n")
+	m.want("another name for what was passed", m.rulesOf("e5"))
+	if len(m.findings) != 1 {
+		t.Errorf("got %d findings, want one", len(m.findings))
+	}
+}

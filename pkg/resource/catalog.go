@@ -60,6 +60,9 @@ type Info struct {
 	// Integral marks parts without which the parent does not do its work (the rules of
 	// a policy): nothing is pointed at a restored parent that lacks one.
 	Integral bool
+	// Displaces marks objects of which an update counts those behind it on, in the field
+	// "priority", even where its own place stays. Their order stays, too.
+	Displaces bool
 	// Cautions tells a person, before it happens, what follows from a write, in
 	// sentences without a full stop. It is given the bodies: as the object stands (nil:
 	// it is made), as it will, and its parent's (nil: none, or not known). nil: nothing.

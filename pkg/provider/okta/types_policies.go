@@ -12,6 +12,7 @@ type policyKind struct {
 	title  string
 	log    string // its policyType in the System Log, lower case letters only; besides the word itself
 	one    bool   // the org has exactly one, which cannot be made or deleted; its rules can
+	shoves bool   // an update of a rule counts those behind it on: 1, 2, 3 become 1, 3, 4 (recorded)
 }
 
 // policyKinds are the kinds that are read, in Okta's order.
@@ -23,7 +24,7 @@ func policyKinds() []policyKind {
 		{word: "PASSWORD", suffix: "password", title: "Password policy", log: "password"},
 		{word: "MFA_ENROLL", suffix: "mfa_enroll", title: "Authenticator enrollment policy", log: "oktamfaenroll"},
 		{word: "IDP_DISCOVERY", suffix: "idp_discovery", title: "Identity provider routing policy", log: "idpdiscovery", one: true},
-		{word: "ACCESS_POLICY", suffix: "access_policy", title: "App sign-in policy", log: "accesspolicy"},
+		{word: "ACCESS_POLICY", suffix: "access_policy", title: "App sign-in policy", log: "accesspolicy", shoves: true},
 		{word: "PROFILE_ENROLLMENT", suffix: "profile_enrollment", title: "Profile enrollment policy", log: "profileenrollment"},
 		{word: "POST_AUTH_SESSION", suffix: "post_auth_session", title: "Session protection policy", log: "postauthsession", one: true},
 		{word: "ENTITY_RISK", suffix: "entity_risk", title: "Entity risk policy", log: "entityrisk", one: true},
@@ -90,7 +91,7 @@ func (k policyKind) rule() entry {
 				toIn("conditions.elCondition.condition", resource.InExpression, "group", "user", "app"),
 			},
 			Volatile: times("_links", "_embedded"), ReadOnly: []resource.Path{"id", "system"},
-			Phase: 91, Restorable: "full", Limitation: "comes back with a new id", Integral: true,
+			Phase: 91, Restorable: "full", Limitation: "comes back with a new id", Integral: true, Displaces: k.shoves,
 			ReadScopes: []string{"okta.policies.read"}, WriteScopes: []string{"okta.policies.manage"},
 			System: says("system", "true"),
 		},
