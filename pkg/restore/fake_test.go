@@ -212,7 +212,15 @@ func (o *org) Apply(ctx context.Context, w provider.Write) (provider.Done, error
 		now = encode(o.objects[w.Key])
 	}
 	info, _ := catalog.Info(w.Key.Type)
-	same, err := resource.Equal(now, w.Expect, slices.Concat(info.Volatile, info.Derived)...)
+	apart := slices.Concat(info.Volatile, info.Derived)
+	if strings.HasPrefix(string(w.Key.Type), "policy_") {
+		same, err := resource.Equal(now, w.Want, slices.Concat(apart, info.ReadOnly)...)
+		if err != nil || same && w.Op == provider.Update {
+			return provider.Done{Resource: resource.Resource{Key: w.Key, Body: now}}, err
+		}
+		apart = append(apart, "priority") // which follows whatever else is written
+	}
+	same, err := resource.Equal(now, w.Expect, apart...)
 	if err != nil {
 		return provider.Done{}, err
 	}
@@ -360,7 +368,32 @@ func (o *org) update(w provider.Write) error {
 			b[own] = v
 		}
 	}
-	return o.effect("update "+w.Key.String(), func() { o.objects[w.Key] = b })
+	return o.effect("update "+w.Key.String(), func() {
+		o.objects[w.Key] = b
+		o.displace(w.Key, was["priority"])
+	})
+}
+
+// displace counts the rules of an app sign-in policy on, one by one, whose place is
+// taken: by what was written, and by the place that it left (recorded of Okta).
+func (o *org) displace(k resource.Key, left any) {
+	wanted := o.objects[k]["priority"]
+	if k.Type != "policy_access_policy_rule" || wanted == nil || o.objects[k]["system"] == true {
+		return
+	}
+	order := []object{{"priority": left}}
+	for _, r := range o.list(func(x resource.Key) bool { return x.Type == k.Type && x.Parent == k.Parent && x != k }) {
+		if b := o.objects[r.Key]; b["system"] != true {
+			order = append(order, b)
+		}
+	}
+	at := func(b object) float64 { return b["priority"].(float64) }
+	slices.SortStableFunc(order, func(a, b object) int { return int(at(a) - at(b)) })
+	i := slices.IndexFunc(order, func(b object) bool { return at(b) >= wanted.(float64) })
+	for next := wanted.(float64); i >= 0 && i < len(order) && at(order[i]) <= next; i++ {
+		next++
+		order[i]["priority"] = next
+	}
 }
 
 func (o *org) remove(w provider.Write) error {

@@ -26,6 +26,7 @@ type Live struct {
 	reader provider.Reader
 	got    map[resource.Key]*resource.Resource  // nil: absent
 	found  map[resource.Key][]resource.Resource // by whose natural key was looked for
+	below  map[resource.Key][]resource.Resource // by type and parent, whole
 	// cursors go on in lists that are not read to their end.
 	cursors map[resource.Key]string
 	end     time.Time
@@ -34,7 +35,8 @@ type Live struct {
 
 // NewLive begins with nothing read.
 func NewLive() *Live {
-	return &Live{got: map[resource.Key]*resource.Resource{}, found: map[resource.Key][]resource.Resource{}, cursors: map[resource.Key]string{}}
+	return &Live{got: map[resource.Key]*resource.Resource{}, found: map[resource.Key][]resource.Resource{},
+		below: map[resource.Key][]resource.Resource{}, cursors: map[resource.Key]string{}}
 }
 
 // slice begins to read, until an end; zero: there is none.
@@ -177,6 +179,26 @@ func (l *Live) find(ctx context.Context, like resource.Resource) ([]resource.Res
 	}
 	l.found[like.Key] = found
 	return found, nil
+}
+
+// children lists all that a place (a type and a parent) holds. It is for places that
+// hold little: what has to wait begins again.
+func (l *Live) children(ctx context.Context, info resource.Info, place resource.Key) ([]resource.Resource, error) {
+	if all, ok := l.below[place]; ok {
+		return all, nil
+	}
+	var all []resource.Resource
+	for page, err := range l.reader.List(ctx, place.Type, parentKey(info.Parent, place.Parent), "") {
+		if err != nil {
+			return nil, fmt.Errorf("list %s from the org: %w", place.Type, err)
+		}
+		for _, r := range page.Resources {
+			r.Body = bytes.Clone(r.Body)
+			all = append(all, r)
+		}
+	}
+	l.below[place] = all
+	return all, nil
 }
 
 // parentKey is the key of the parent that a child's Key.Parent names.

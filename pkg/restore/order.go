@@ -12,26 +12,6 @@ import (
 	"imago/pkg/resource"
 )
 
-// place is the field that says where an object stands among its like.
-const place resource.Path = "priority"
-
-// priority is the place that an object claims among its like: created in
-// ascending order, each keeps its own. Objects without one come first.
-func priority(body []byte) int {
-	values, err := place.Lookup(body)
-	if err != nil || len(values) == 0 {
-		return 0
-	}
-	n := 0
-	for _, b := range values[0].JSON {
-		if b < '0' || b > '9' || n > 1<<20 {
-			return 0
-		}
-		n = n*10 + int(b-'0')
-	}
-	return n
-}
-
 // finish orders the steps and numbers them.
 func (p *planner) finish() (Plan, error) {
 	slices.SortStableFunc(p.drafts, func(a, b draft) int {

@@ -50,6 +50,9 @@ func MakePlan(ctx context.Context, in Input) (Plan, error) {
 	if err := p.all(ctx); err != nil {
 		return Plan{}, err
 	}
+	if err := p.settlePlaces(ctx); err != nil {
+		return Plan{}, err
+	}
 	return p.finish()
 }
 
@@ -242,7 +245,7 @@ func (p *planner) judge(ctx context.Context, m member) (why string, err error) {
 		}
 	}
 	if why, err := p.missing(ctx, m, m.role != referrer); why != "" || err != nil {
-		if err == nil && m.role != selected && m.info.Shape == resource.LinkSet && p.system(m) {
+		if err == nil && m.role != selected && m.info.Shape == resource.LinkSet && systemOwned(m.info, m.Resource) {
 			why = "" // not ours to make, and nobody asked for it: the provider decides
 		}
 		return why, err
@@ -368,7 +371,7 @@ func (p *planner) today(types []resource.Type, id string) (string, bool) {
 
 // create makes a step for what the org lacks.
 func (p *planner) create(m member, target resource.Key) (why string, err error) {
-	if p.system(m) {
+	if systemOwned(m.info, m.Resource) {
 		return p.follow(m, target)
 	}
 	if m.info.Shape == resource.Singleton || m.info.Shape == resource.FixedSet {
@@ -391,7 +394,10 @@ func (p *planner) create(m member, target resource.Key) (why string, err error) 
 	return "", p.add(d, m)
 }
 
-func (*planner) system(m member) bool { return m.info.System != nil && m.info.System(m.Resource) }
+// systemOwned reports whether the provider owns the resource.
+func systemOwned(info resource.Info, r resource.Resource) bool {
+	return info.System != nil && info.System(r)
+}
 
 // follow leaves to the provider what it makes itself. What it makes together with
 // a parent (the last rule of a policy) is brought to what it was, once it is there.
@@ -465,7 +471,7 @@ func (p *planner) remake(m member, now resource.Resource, want []byte, why strin
 func (p *planner) draft(m member, op provider.Op, target resource.Key) draft {
 	d := draft{
 		Step:  Step{Op: op, Key: m.Key, Target: target, Title: m.info.Title},
-		phase: m.info.Phase, place: p.index(m.Type), priority: priority(m.Body), integral: m.info.Integral,
+		phase: m.info.Phase, place: p.index(m.Type), priority: resource.PlaceOf(m.Body), integral: m.info.Integral,
 	}
 	if m.role != referrer {
 		return d

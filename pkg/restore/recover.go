@@ -31,7 +31,7 @@ func (a *applying) recover(ctx context.Context, s Step, w provider.Write) (*Entr
 	if w.Op != provider.Delete {
 		apart := writable(info).Volatile
 		if w.Op == provider.Create {
-			apart = append(apart, place) // that it did not get is told by Verify
+			apart = append(apart, resource.Place) // that it did not get is told by Verify
 		}
 		same, err := resource.Equal(now.Body, w.Want, apart...)
 		if err != nil {
@@ -82,7 +82,7 @@ func madeLink(info resource.Info, w provider.Write, now resource.Resource) (*Ent
 // or as the write leaves it; the status may be on its way, and the place among its like
 // is moved by whatever is written beside it.
 func ownWork(info resource.Info, w provider.Write, now []byte) (bool, error) {
-	apart := append(slices.Clone(writable(info).Volatile), "status", place)
+	apart := append(slices.Clone(writable(info).Volatile), "status", resource.Place)
 	if w.Op == provider.Create {
 		return resource.Equal(now, w.Want, apart...)
 	}

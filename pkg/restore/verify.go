@@ -141,7 +141,7 @@ func (v *verifying) expected(members []member) (out []expectation, err error) {
 		if err != nil {
 			return nil, err
 		}
-		follows := m.info.System != nil && m.info.System(m.Resource)
+		follows := systemOwned(m.info, m.Resource)
 		out = append(out, expectation{resource.Resource{Key: v.ids.Key(m.Key), Body: m.Body}, m.info, label, follows})
 	}
 	for _, s := range v.Plan.Steps {

@@ -231,9 +231,9 @@ func (b *builder) demoPolicies() {
 // demoAccess makes the app sign-in policies, which Classic orgs do not have.
 func (b *builder) demoAccess(finance, contractors, vpn, office string) {
 	access := b.policy(doc.Doc{"type": "ACCESS_POLICY", "name": "Finance apps", "description": "Money needs two factors"},
-		appSignOn("Nobody from outside", 1, "2FA", doc.Merge(people("include", contractors), zone(office))),
-		appSignOn("Finance on the VPN", 2, "1FA", doc.Merge(people("include", finance), zone(vpn))),
-		appSignOn("Finance elsewhere", 3, "2FA", people("include", finance)))
+		appSignOn("Finance on the VPN", 1, "1FA", doc.Merge(people("include", finance), zone(vpn))),
+		appSignOn("Finance elsewhere", 2, "2FA", people("include", finance)),
+		appSignOn("Nobody from outside", 3, "2FA", doc.Merge(people("include", contractors), zone(office))))
 	b.policy(doc.Doc{"type": "ACCESS_POLICY", "name": "Engineering apps", "description": "Source code"},
 		appSignOn("Employees", 1, "2FA", doc.Doc{"people": doc.Doc{"groups": doc.Doc{
 			"include": doc.Array(b.groups["Engineering"].ID), "exclude": doc.Array(contractors)}}}))
