@@ -12,6 +12,7 @@ import (
 	"imago/pkg/account"
 	"imago/pkg/job"
 	"imago/pkg/postgres"
+	"imago/pkg/postgres/internal/rows"
 	"imago/pkg/postgres/restores"
 	"imago/pkg/problem"
 	"imago/pkg/provider"
@@ -313,4 +314,106 @@ func TestTwoRestoresDoNotWriteAtOnce(t *testing.T) {
 	if !problem.Is(err, problem.Conflict) {
 		t.Errorf("both apply: %v", err)
 	}
+}
+
+func (s surgery) closeOnWord(t *testing.T) (r restores.Restore, err error) {
+	t.Helper()
+	err = s.api.As(t.Context(), s.acme.Proof, func(tx *postgres.Tx) (err error) {
+		r, err = restores.Close(t.Context(), tx, s.restore.ID)
+		return err
+	})
+	return r, err
+}
+
+// ago moves what the org was last seen to do into the past.
+func (s surgery) ago(t *testing.T, column, interval string) {
+	t.Helper()
+	if _, err := s.base.Owner().Exec(t.Context(), `update restores set `+column+` = now() - $2::interval where id = $1`, s.restore.ID, interval); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A window is closed on a person's word only when the restore waits for that, and the org
+// has not let the write app in for an hour.
+func TestWindowIsClosedOnAPersonsWord(t *testing.T) {
+	t.Parallel()
+	s := newSurgery(t)
+	s.plan(t)
+	if _, err := s.approve("sha256:1"); err != nil {
+		t.Fatal(err)
+	}
+	s.to(t, restores.Applying)
+	s.ago(t, "window_opened_at", "2 hours")
+	if _, err := s.closeOnWord(t); !problem.Is(err, problem.Stale) || !strings.Contains(err.Error(), "is applying") {
+		t.Errorf("closed while it writes: %v", err)
+	}
+	s.must(t, func(ctx context.Context, tx *postgres.Tx, l restores.Lease) error {
+		return restores.BeginStep(ctx, tx, l, 1, provider.Create, "group")
+	})
+	s.must(t, func(ctx context.Context, tx *postgres.Tx, l restores.Lease) error {
+		return restores.EndStep(ctx, tx, l, 1, restores.StepFailed, []byte("why"))
+	})
+	s.must(t, func(ctx context.Context, tx *postgres.Tx, l restores.Lease) error {
+		return restores.SetReceipt(ctx, tx, l, []byte("receipt"))
+	})
+	s.to(t, restores.Closing)
+	s.must(t, restores.SeenOpen)
+	if _, err := s.closeOnWord(t); !problem.Is(err, problem.Stale) || !strings.Contains(err.Error(), "within the last hour") {
+		t.Errorf("closed while the app is let in: %v", err)
+	}
+	s.ago(t, "seen_open_at", "61 minutes")
+	if _, err := s.base.Owner().Exec(t.Context(), `update members set role = 'operator' where account_id = $1`, s.acme.ID); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.closeOnWord(t); !problem.Is(err, problem.Denied) {
+		t.Errorf("closed by an operator: %v", err)
+	}
+	if _, err := s.base.Owner().Exec(t.Context(), `update members set role = 'owner' where account_id = $1`, s.acme.ID); err != nil {
+		t.Fatal(err)
+	}
+	r, err := s.closeOnWord(t)
+	if err != nil || r.State != restores.Stopped || r.ClosedBy == nil || *r.ClosedBy != s.acme.User || r.WindowClosedAt == nil || r.EndedAt == nil ||
+		r.Problem == nil || !strings.Contains(r.Problem.What, "not every write") {
+		t.Errorf("closed: %+v, %v", r, err)
+	}
+	if _, err := s.closeOnWord(t); !problem.Is(err, problem.Stale) || !strings.Contains(err.Error(), "is stopped") {
+		t.Errorf("closed twice: %v", err)
+	}
+}
+
+// An api that writes SQL of its own shuts no window either.
+func TestWindowIsGuarded(t *testing.T) {
+	t.Parallel()
+	s := newSurgery(t)
+	s.plan(t)
+	if _, err := s.approve("sha256:1"); err != nil {
+		t.Fatal(err)
+	}
+	s.to(t, restores.Applying)
+	s.ago(t, "window_opened_at", "2 hours")
+	if err := s.apiSQL(t, `update restores set window_closed_at = now(), closed_by = current_user_id() where id = $1`); err == nil {
+		t.Error("a window was closed while a restore writes")
+	}
+	s.to(t, restores.Closing)
+	for what, sql := range map[string]string{
+		"without saying who":   `update restores set state = 'closed', window_closed_at = now(), ended_at = now() where id = $1`,
+		"without an end":       `update restores set window_closed_at = now(), closed_by = current_user_id() where id = $1`,
+		"with a problem alone": `update restores set problem = '{"kind": "denied"}' where id = $1`,
+	} {
+		if err := s.apiSQL(t, sql); err == nil {
+			t.Errorf("a person's change %s was taken", what)
+		}
+	}
+	s.must(t, restores.SeenOpen)
+	if err := s.apiSQL(t, `update restores set state = 'closed', window_closed_at = now(), closed_by = current_user_id(), ended_at = now() where id = $1`); err == nil {
+		t.Error("a window was closed that was just seen open")
+	}
+}
+
+func (s surgery) apiSQL(t *testing.T, sql string) error {
+	t.Helper()
+	return s.api.As(t.Context(), s.acme.Proof, func(tx *postgres.Tx) error {
+		_, err := rows.Exec(t.Context(), tx, sql, s.restore.ID)
+		return err
+	})
 }

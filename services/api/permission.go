@@ -67,6 +67,7 @@ var permissions = map[string]permission{
 	rpc.RestoreServiceApproveRestoreProcedure: may(account.ApproveRestore),
 	rpc.RestoreServiceApplyRestoreProcedure:   may(account.ApproveRestore),
 	rpc.RestoreServiceCancelRestoreProcedure:  may(account.PlanRestore),
+	rpc.RestoreServiceCloseRestoreProcedure:   may(account.ApproveRestore),
 
 	rpc.ActivityServiceListActivityProcedure: may(account.ViewActivity),
 }

@@ -345,6 +345,47 @@ func (s restoreService) CancelRestore(ctx context.Context, r *connect.Request[im
 	})
 }
 
+func (s restoreService) CloseRestore(ctx context.Context, r *connect.Request[imagov1.CloseRestoreRequest]) (*connect.Response[imagov1.CloseRestoreResponse], error) {
+	id, err := valid.ID("restore_id", r.Msg.GetRestoreId())
+	if err != nil {
+		return nil, err
+	}
+	client := r.Msg.GetClientId()
+	if client == "" {
+		return nil, problem.InField("client_id", "is missing").WithHint("name the write app, once it is deactivated or deleted in the org")
+	}
+	return change(ctx, s.Service, r, func(w *work) (*imagov1.CloseRestoreResponse, error) {
+		row, err := restores.Close(ctx, w.Tx, id)
+		if err != nil {
+			return nil, in("restore_id", restoresHint, err)
+		}
+		if err := isWriteApp(ctx, w.Tx, row.ConnectionID, client); err != nil {
+			return nil, err
+		}
+		out, err := w.restore(ctx, id)
+		if err != nil {
+			return nil, err
+		}
+		return &imagov1.CloseRestoreResponse{Restore: out},
+			w.record(ctx, "close_window", "restore", id, "on a person's word, the org was not asked: the write app "+client+" is deactivated")
+	})
+}
+
+// isWriteApp refuses the client ID of another app: what was deactivated may have been
+// that one.
+func isWriteApp(ctx context.Context, tx *postgres.Tx, id account.ConnectionID, client string) error {
+	all, err := connections.Credentials(ctx, tx, id)
+	if err != nil {
+		return err
+	}
+	for _, c := range all {
+		if c.Purpose == account.Write && c.ClientID == client {
+			return nil
+		}
+	}
+	return problem.InField("client_id", "is not that of the connection's write app").WithHint("imago connections shows it; nothing was closed")
+}
+
 func (s restoreService) WatchRestore(ctx context.Context, r *connect.Request[imagov1.WatchRestoreRequest], to *connect.ServerStream[imagov1.WatchRestoreResponse]) error {
 	id, err := valid.ID("restore_id", r.Msg.GetRestoreId())
 	if err != nil {

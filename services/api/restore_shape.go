@@ -29,6 +29,9 @@ func summary(row restores.Restore, members []accounts.Member) *imagov1.Restore {
 	if row.ApprovedBy != nil {
 		out.ApprovedBy = email(members, *row.ApprovedBy)
 	}
+	if row.ClosedBy != nil {
+		out.ClosedBy = email(members, *row.ClosedBy)
+	}
 	return out
 }
 

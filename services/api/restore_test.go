@@ -22,6 +22,7 @@ import (
 	"imago/pkg/postgres"
 	"imago/pkg/postgres/restores"
 	"imago/pkg/postgres/sealed"
+	"imago/pkg/problem"
 	"imago/pkg/provider"
 	"imago/pkg/resource"
 	"imago/pkg/restore"
@@ -176,6 +177,60 @@ func (w *world) carriedOut(p *person, id string) {
 		}
 		return restores.BeginStep(ctx, tx, l, 2, provider.Create, "group_membership")
 	})
+}
+
+// A window is closed on the word of somebody who names the write app; the activity log has
+// who it was.
+func TestAWindowIsClosedOnOnesWord(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Config{})
+	p := w.owner()
+	c := w.db.Connection(t, p.account)
+	r, err := w.plan(p, w.take(p, c, acme), "group:finance")
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := r.GetId()
+	if _, err := p.restores.ApproveRestore(t.Context(), req(&imagov1.ApproveRestoreRequest{RestoreId: id, Digest: w.planned(p, id)})); err != nil {
+		t.Fatal(err)
+	}
+	w.carriedOut(p, id)
+	closeIt := func(client string) (*connect.Response[imagov1.CloseRestoreResponse], error) {
+		return p.restores.CloseRestore(t.Context(), req(&imagov1.CloseRestoreRequest{RestoreId: id, ClientId: client}))
+	}
+	_, err = closeIt("")
+	if pr := problemOf(t, err, connect.CodeInvalidArgument); pr.GetField() != "client_id" {
+		t.Errorf("without the app: %v", pr)
+	}
+	_, err = closeIt("0oawrite")
+	if pr := problemOf(t, err, connect.CodeFailedPrecondition); !strings.Contains(pr.GetWhat(), "is applying") {
+		t.Errorf("while it writes: %v", pr)
+	}
+	why := problem.New(problem.Unavailable, "it was given up")
+	w.asWorker(p, id, func(tx *postgres.Tx, _ restores.Restore, l restores.Lease) error {
+		if err := restores.Move(t.Context(), tx, l, restores.Closing); err != nil {
+			return err
+		}
+		return restores.SetProblem(t.Context(), tx, l, why)
+	})
+	w.exec(`update restores set window_opened_at = now() - interval '2 hours' where id = $1`, id)
+	w.exec(`update credentials set client_id = '0oawrite' where connection_id = $1 and purpose = 'write'`, c)
+	_, err = closeIt("0oaother")
+	if pr := problemOf(t, err, connect.CodeInvalidArgument); pr.GetField() != "client_id" || !strings.Contains(pr.GetHint(), "nothing was closed") {
+		t.Errorf("another app: %v", pr)
+	}
+	closed, err := closeIt("0oawrite")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := closed.Msg.GetRestore()
+	if got.GetState() != "stopped" || got.GetClosedBy() != p.email || got.GetWindowClosedAt() == nil || got.GetProblem().GetWhat() != why.What {
+		t.Errorf("closed: %v", got)
+	}
+	if actions := w.activityOf(p); actions[0] != "close_window" {
+		t.Errorf("activity: %v", actions)
+	}
+	w.verifyChain(p)
 }
 
 // TestASelectionThatAnOlderSnapshotHolds: what was deleted is missing from what was taken

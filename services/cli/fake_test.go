@@ -679,6 +679,20 @@ func (f *fake) CancelRestore(_ context.Context, r *connect.Request[imagov1.Cance
 	return connect.NewResponse(&imagov1.CancelRestoreResponse{Restore: restore}), nil
 }
 
+func (f *fake) CloseRestore(_ context.Context, r *connect.Request[imagov1.CloseRestoreRequest]) (*connect.Response[imagov1.CloseRestoreResponse], error) {
+	restore, err := f.restore(r.Msg.GetRestoreId())
+	if err != nil {
+		return nil, err
+	}
+	if r.Msg.GetClientId() != "0oawrite" {
+		return nil, problem(connect.CodeInvalidArgument, "invalid", "client_id", "is not that of the connection's write app", "imago connections shows it; nothing was closed")
+	}
+	restore.State, restore.ClosedBy = "closed", "ada@example.com"
+	restore.WindowOpenedAt, restore.WindowClosedAt = at(0), at(2*time.Hour)
+	restore.Receipt = &imagov1.Receipt{Made: 3, Verified: 4, Digest: "sha256:ee"}
+	return connect.NewResponse(&imagov1.CloseRestoreResponse{Restore: restore}), nil
+}
+
 // WatchRestore moves a restore on by one state a look: the customer's admin acts
 // between two looks.
 func (f *fake) WatchRestore(_ context.Context, r *connect.Request[imagov1.WatchRestoreRequest], out *connect.ServerStream[imagov1.WatchRestoreResponse]) error {

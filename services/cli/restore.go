@@ -27,7 +27,7 @@ func (p *program) restoreCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	cmd.AddCommand(p.planCommand(), p.restoreShowCommand(), p.restoreListCommand(),
-		p.approveCommand(), p.applyCommand(), p.cancelCommand())
+		p.approveCommand(), p.applyCommand(), p.cancelCommand(), p.closeCommand())
 	return cmd
 }
 
@@ -361,7 +361,7 @@ func (rp *restoreProgress) show(r *imagov1.Restore) {
 	rp.end()
 	if rp.state != r.GetState() && r.GetState() == "applying" { // before its steps; the others come after them
 		rp.state = r.GetState()
-		rp.turn()
+		rp.turn(r)
 	}
 	for _, s := range r.GetPlan().GetSteps() {
 		if state := s.GetState(); state != rp.told[s.GetN()] && state != "pending" && state != "begun" && state != "" {
@@ -371,7 +371,7 @@ func (rp *restoreProgress) show(r *imagov1.Restore) {
 	}
 	if rp.state != r.GetState() {
 		rp.state = r.GetState()
-		rp.turn()
+		rp.turn(r)
 	}
 	rp.tellHold(r)
 	if steps := len(r.GetPlan().GetSteps()); rp.p.Live && r.GetState() == "applying" {
@@ -399,7 +399,7 @@ func (rp *restoreProgress) end() {
 }
 
 // turn says what a new state asks of the person.
-func (rp *restoreProgress) turn() {
+func (rp *restoreProgress) turn(r *imagov1.Restore) {
 	app, org := "the write app", rp.conn.GetOrgUrl()
 	if c := credential(rp.conn, "write"); c.GetClientId() != "" {
 		app += " " + c.GetClientId()
@@ -414,8 +414,16 @@ func (rp *restoreProgress) turn() {
 	case "closing":
 		rp.p.notice("closing: deactivate %s in %s now", app, org)
 	case "closed":
-		rp.p.notice("closed: the org refuses the write app")
+		rp.p.notice("closed: %s", proofOf(r))
 	}
+}
+
+// proofOf says how it is known that a window is shut.
+func proofOf(r *imagov1.Restore) string {
+	if by := r.GetClosedBy(); by != "" {
+		return clean(by) + " said that the write app is off"
+	}
+	return "the org refuses the write app"
 }
 
 func stepOutcome(s *imagov1.Step) string {
@@ -537,7 +545,10 @@ func (p *program) showWindow(r *imagov1.Restore) {
 		p.print("The write window is open since %s.\n", stamp(opened))
 	default:
 		now := "see that the write app is deactivated"
-		if r.GetState() == "closed" { // any other end does not prove it
+		switch {
+		case r.GetClosedBy() != "":
+			now = clean(r.GetClosedBy()) + " said that the write app is off, the org was not asked"
+		case r.GetState() == "closed": // any other end does not prove it
 			now = "a write is refused now"
 		}
 		length := closed.AsTime().Sub(opened.AsTime()).Round(time.Second)

@@ -154,15 +154,9 @@ func (r *restoring) stop(ctx context.Context, cause error) (work.End, error) {
 	return work.Again(0, outcome("closing"), slog.String("problem", string(why.Kind))), nil
 }
 
-// cut reports whether the restore was stopped before it had a receipt: its problem says
-// why until it has ended, and nothing else.
-func (r *restoring) cut() bool {
-	return r.row.State == restores.Closing && r.row.ReceiptSealed == nil
-}
-
 // show shows what hinders the restore.
 func (r *restoring) show(ctx context.Context, tx *postgres.Tx, why *problem.Problem) error {
-	if r.cut() {
+	if r.row.Cut() {
 		return nil
 	}
 	return restores.SetProblem(ctx, tx, r.lease, why)
@@ -391,6 +385,9 @@ func (r *restoring) close(ctx context.Context) (work.End, error) {
 	switch {
 	case why == nil:
 		r.giveBack(ctx, w)
+		if err := r.change(ctx, work.Event{}, func(tx *postgres.Tx) error { return restores.SeenOpen(ctx, tx, r.lease) }); err != nil {
+			return work.End{}, err
+		}
 		return r.stillOpen(ctx, problem.New(problem.Denied, "the write app is still active"))
 	case !provider.Shut(why): // the org was not asked, something else answered, or it refuses for another reason
 		return r.stillOpen(ctx, problem.New(problem.Unavailable, "whether the write app is still active cannot be seen: %s", why.What))
@@ -433,29 +430,22 @@ func (r *restoring) remind(ctx context.Context) error {
 // shut ends the restore: the org refuses the write app, which is what the activity log
 // gets to know. Whether every step was made stands there since the receipt.
 func (r *restoring) shut(ctx context.Context, refused *problem.Problem) (work.End, error) {
-	to, why, err := r.verdict(ctx)
-	if err != nil {
-		return work.End{}, err
-	}
+	var to restores.State
 	e := r.event("close_window", "the org refuses the write app: "+refused.What)
-	if err := r.change(ctx, e, func(tx *postgres.Tx) error { return restores.End(ctx, tx, r.lease, to, why) }); err != nil {
+	err := r.change(ctx, e, func(tx *postgres.Tx) error {
+		steps, err := restores.Steps(ctx, tx, r.row.ID)
+		if err != nil {
+			return err
+		}
+		var why *problem.Problem
+		to, why = restores.Verdict(r.row, steps)
+		return restores.End(ctx, tx, r.lease, to, why)
+	})
+	if err != nil {
 		return work.End{}, err
 	}
 	r.metrics.restores.WithLabelValues(string(to)).Inc()
 	return work.Done(outcome(string(to))), nil
-}
-
-// verdict is how a restore ends whose window is shut, and the problem that it ends with.
-func (r *restoring) verdict(ctx context.Context) (restores.State, *problem.Problem, error) {
-	if r.cut() {
-		return restores.Stopped, r.row.Problem, nil
-	}
-	_, entries, err := r.made(ctx)
-	if err != nil || !(restore.Outcome{Entries: entries}).Stopped() {
-		return restores.Closed, nil, err
-	}
-	return restores.Stopped, problem.New(problem.Stale, "not every write of the plan was made").
-		WithHint("the receipt says which and why: plan the rest again"), nil
 }
 
 // applyFailed waits, tries again, or stops the restore where it is.

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"imago/pkg/account"
+	"imago/pkg/envelope"
 	"imago/pkg/notify/notifytest"
 	"imago/pkg/postgres"
 	"imago/pkg/postgres/connections"
@@ -405,4 +406,43 @@ func TestApproverWhoMayNoMore(t *testing.T) {
 	if _, ok := w.Group(t, "Finance"); ok || failed.WindowOpenedAt != nil {
 		t.Error("it was applied")
 	}
+}
+
+// Workers that lost the write app's key cannot ask the org, and say so; the restore ends on
+// a person's word, and a new key can be made then.
+func TestWindowIsClosedWhereTheKeyIsLost(t *testing.T) {
+	t.Parallel()
+	w := worldtest.New(t, worldtest.Options{})
+	stop := work(t, w, worker.Config{}, deps(t, w))
+	r := closing(t, w)
+	stop()
+	d := deps(t, w)
+	var err error
+	if d.Box, err = envelope.NewBoxKey(); err != nil {
+		t.Fatal(err)
+	}
+	work(t, w, worker.Config{}, d)
+	worldtest.Until(t, "the restore says what is lost", func() bool {
+		hurry(t, w)
+		now := w.Restored(t, r.ID, restores.Closing)
+		return now.Problem != nil && strings.Contains(now.Problem.What, "the workers cannot open the key")
+	})
+	w.Exec(t, `update restores set window_opened_at = now() - interval '2 hours', seen_open_at = now() - interval '2 hours' where id = $1`, r.ID)
+	w.Ask(t, func(ctx context.Context, tx *postgres.Tx) error {
+		_, err := restores.Close(ctx, tx, r.ID)
+		return err
+	})
+	closed := w.Restored(t, r.ID, restores.Closed)
+	if closed.ClosedBy == nil || closed.Problem != nil || closed.WindowClosedAt == nil {
+		t.Errorf("closed: %s", worldtest.JSON(t, closed))
+	}
+	worldtest.Until(t, "its job has ended", func() bool {
+		hurry(t, w)
+		var left int
+		if err := w.Base.Owner().QueryRow(t.Context(), `select count(*) from river.river_job
+			where kind = 'apply_restore' and state <> 'completed'`).Scan(&left); err != nil {
+			t.Fatal(err)
+		}
+		return left == 0
+	})
 }

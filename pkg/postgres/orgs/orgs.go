@@ -81,12 +81,22 @@ func (o *Orgs) open(ctx context.Context, proof postgres.Proof, id account.Connec
 	}
 	key, err := o.box.Open(sealed.CredentialBox(org.AccountID, id, purpose), c.SealedKey)
 	if err != nil {
-		// Not the customer's to mend: the workers' key file is another one than the api's.
-		return org, account.Credential{}, fmt.Errorf("open %s credential of connection %s: %w", purpose, id, err)
+		return org, account.Credential{}, fmt.Errorf("open %s credential of connection %s: %w", purpose, id, lost(purpose, err))
 	}
 	return org, account.Credential{
 		Purpose: purpose, ClientID: c.ClientID, KeyID: c.KeyID, PrivateKey: account.Secret(key), Scopes: c.Scopes,
 	}, nil
+}
+
+// lost says that a key cannot be opened. An operator may find the workers' key file again;
+// whoever manages the connection can do without.
+func lost(purpose account.Purpose, cause error) error {
+	flag := "--new-key"
+	if purpose == account.Write {
+		flag += " --write"
+	}
+	return problem.New(problem.Conflict, "the workers cannot open the key of the service app that %ss", purpose).
+		WithHint("have Imago make a new one, and add it to the app in the org: imago connect NAME %s", flag).Because(cause)
 }
 
 func (o *Orgs) provider(name string) (provider.Provider, error) {

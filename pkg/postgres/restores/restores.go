@@ -5,6 +5,7 @@ package restores
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"imago/pkg/account"
@@ -59,13 +60,14 @@ type Restore struct {
 	ApplyRequestedAt *time.Time
 	WindowOpenedAt   *time.Time
 	WindowClosedAt   *time.Time
-	RemindedAt       *time.Time // when the members were told that the write app is still active
+	ClosedBy         *account.UserID // on whose word the window is closed; nil: the org refused the write app
+	RemindedAt       *time.Time      // when the members were told that the write app is still active
 	EndedAt          *time.Time
 }
 
 const columns = `id, account_id, connection_id, snapshot_id, state, selection_sealed, plan_sealed, plan_digest,
 	requested_by, approved_by, approved_at, receipt_sealed, problem, created_at, apply_requested_at, window_opened_at,
-	window_closed_at, reminded_at, ended_at`
+	window_closed_at, closed_by, reminded_at, ended_at`
 
 // Wanted is a restore to be begun.
 type Wanted struct {
@@ -165,6 +167,49 @@ func Cancel(ctx context.Context, tx *postgres.Tx, id string) (Restore, error) {
 		return problem.New(problem.Stale, "the restore is %s, and cannot be cancelled any more", r.State).WithHint("%s", r.State.onward())
 	})
 }
+
+// Close ends a restore that waits for its write app to be deactivated, on the word of
+// whoever is signed in. One that does not wait for that is Stale; so says the database of
+// one whose app the org let in within the last hour.
+func Close(ctx context.Context, tx *postgres.Tx, id string) (Restore, error) {
+	r, err := Get(ctx, tx, id)
+	if err != nil {
+		return r, err
+	}
+	steps, err := Steps(ctx, tx, id)
+	if err != nil {
+		return r, err
+	}
+	to, why := Verdict(r, steps)
+	reason, err := rows.ProblemJSON(why)
+	if err != nil {
+		return r, err
+	}
+	return move(ctx, tx, id, `
+		update restores set state = $2, problem = $3, window_closed_at = now(), closed_by = current_user_id(), ended_at = now()
+		where id = as_uuid($1) and state = 'closing'
+		returning `+columns, func(r Restore) error {
+		return problem.New(problem.Stale, "the restore is %s, and only one that waits for its write app to be deactivated is closed", r.State).
+			WithHint("%s", r.State.onward())
+	}, to, reason)
+}
+
+// Verdict is how a restore ends whose window is shut, and the problem that it ends with:
+// one that was stopped before it had a receipt ends with what stopped it.
+func Verdict(r Restore, steps []Step) (State, *problem.Problem) {
+	if r.Cut() {
+		return Stopped, r.Problem
+	}
+	if !slices.ContainsFunc(steps, func(s Step) bool { return s.State == StepFailed || s.State == StepSkipped }) {
+		return Closed, nil
+	}
+	return Stopped, problem.New(problem.Stale, "not every write of the plan was made").
+		WithHint("the receipt says which and why: plan the rest again")
+}
+
+// Cut reports whether the restore was stopped before it had a receipt: its problem says
+// why until it has ended, and nothing else.
+func (r Restore) Cut() bool { return r.State == Closing && r.ReceiptSealed == nil }
 
 // onward is what a person can do who wanted something else of a restore in this state.
 func (s State) onward() string {

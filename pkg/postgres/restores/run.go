@@ -92,6 +92,12 @@ func Remind(ctx context.Context, tx *postgres.Tx, l Lease) (first bool, err erro
 	return n > 0, err
 }
 
+// SeenOpen notes that the org still lets the write app in.
+func SeenOpen(ctx context.Context, tx *postgres.Tx, l Lease) error {
+	return rows.Must(ctx, tx, l.lost(), `update restores set seen_open_at = now()
+		where id = as_uuid($1) and lease = $2 and ended_at is null`, l.Restore, l.Number)
+}
+
 // End ends a restore: Closed without a problem, Failed if nothing was written, else
 // Stopped.
 func End(ctx context.Context, tx *postgres.Tx, l Lease, to State, why *problem.Problem) error {

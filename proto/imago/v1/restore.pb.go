@@ -43,8 +43,10 @@ type Restore struct {
 	EndedAt        *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=ended_at,json=endedAt,proto3" json:"ended_at,omitempty"`
 	Receipt        *Receipt               `protobuf:"bytes,14,opt,name=receipt,proto3" json:"receipt,omitempty"`
 	StepsDone      int32                  `protobuf:"varint,15,opt,name=steps_done,json=stepsDone,proto3" json:"steps_done,omitempty"`
-	unknownFields  protoimpl.UnknownFields
-	sizeCache      protoimpl.SizeCache
+	// On whose word the window is closed; empty: the org refused the write app.
+	ClosedBy      string `protobuf:"bytes,16,opt,name=closed_by,json=closedBy,proto3" json:"closed_by,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
 }
 
 func (x *Restore) Reset() {
@@ -180,6 +182,13 @@ func (x *Restore) GetStepsDone() int32 {
 		return x.StepsDone
 	}
 	return 0
+}
+
+func (x *Restore) GetClosedBy() string {
+	if x != nil {
+		return x.ClosedBy
+	}
+	return ""
 }
 
 // Plan is the ordered writes, each with the live state that it was planned against.
@@ -1203,6 +1212,103 @@ func (x *CancelRestoreResponse) GetRestore() *Restore {
 	return nil
 }
 
+type CloseRestoreRequest struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	RestoreId string                 `protobuf:"bytes,1,opt,name=restore_id,json=restoreId,proto3" json:"restore_id,omitempty"`
+	// Of the write app, which is deactivated or deleted in the org.
+	ClientId      string `protobuf:"bytes,2,opt,name=client_id,json=clientId,proto3" json:"client_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CloseRestoreRequest) Reset() {
+	*x = CloseRestoreRequest{}
+	mi := &file_imago_v1_restore_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CloseRestoreRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CloseRestoreRequest) ProtoMessage() {}
+
+func (x *CloseRestoreRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_imago_v1_restore_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CloseRestoreRequest.ProtoReflect.Descriptor instead.
+func (*CloseRestoreRequest) Descriptor() ([]byte, []int) {
+	return file_imago_v1_restore_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *CloseRestoreRequest) GetRestoreId() string {
+	if x != nil {
+		return x.RestoreId
+	}
+	return ""
+}
+
+func (x *CloseRestoreRequest) GetClientId() string {
+	if x != nil {
+		return x.ClientId
+	}
+	return ""
+}
+
+type CloseRestoreResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Restore       *Restore               `protobuf:"bytes,1,opt,name=restore,proto3" json:"restore,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CloseRestoreResponse) Reset() {
+	*x = CloseRestoreResponse{}
+	mi := &file_imago_v1_restore_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CloseRestoreResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CloseRestoreResponse) ProtoMessage() {}
+
+func (x *CloseRestoreResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_imago_v1_restore_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CloseRestoreResponse.ProtoReflect.Descriptor instead.
+func (*CloseRestoreResponse) Descriptor() ([]byte, []int) {
+	return file_imago_v1_restore_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *CloseRestoreResponse) GetRestore() *Restore {
+	if x != nil {
+		return x.Restore
+	}
+	return nil
+}
+
 type WatchRestoreRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	RestoreId     string                 `protobuf:"bytes,1,opt,name=restore_id,json=restoreId,proto3" json:"restore_id,omitempty"`
@@ -1212,7 +1318,7 @@ type WatchRestoreRequest struct {
 
 func (x *WatchRestoreRequest) Reset() {
 	*x = WatchRestoreRequest{}
-	mi := &file_imago_v1_restore_proto_msgTypes[18]
+	mi := &file_imago_v1_restore_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1224,7 +1330,7 @@ func (x *WatchRestoreRequest) String() string {
 func (*WatchRestoreRequest) ProtoMessage() {}
 
 func (x *WatchRestoreRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_restore_proto_msgTypes[18]
+	mi := &file_imago_v1_restore_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1237,7 +1343,7 @@ func (x *WatchRestoreRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRestoreRequest.ProtoReflect.Descriptor instead.
 func (*WatchRestoreRequest) Descriptor() ([]byte, []int) {
-	return file_imago_v1_restore_proto_rawDescGZIP(), []int{18}
+	return file_imago_v1_restore_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *WatchRestoreRequest) GetRestoreId() string {
@@ -1260,7 +1366,7 @@ type WatchRestoreResponse struct {
 
 func (x *WatchRestoreResponse) Reset() {
 	*x = WatchRestoreResponse{}
-	mi := &file_imago_v1_restore_proto_msgTypes[19]
+	mi := &file_imago_v1_restore_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1272,7 +1378,7 @@ func (x *WatchRestoreResponse) String() string {
 func (*WatchRestoreResponse) ProtoMessage() {}
 
 func (x *WatchRestoreResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_restore_proto_msgTypes[19]
+	mi := &file_imago_v1_restore_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1285,7 +1391,7 @@ func (x *WatchRestoreResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchRestoreResponse.ProtoReflect.Descriptor instead.
 func (*WatchRestoreResponse) Descriptor() ([]byte, []int) {
-	return file_imago_v1_restore_proto_rawDescGZIP(), []int{19}
+	return file_imago_v1_restore_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *WatchRestoreResponse) GetRestore() *Restore {
@@ -1315,7 +1421,7 @@ type StepProgress struct {
 
 func (x *StepProgress) Reset() {
 	*x = StepProgress{}
-	mi := &file_imago_v1_restore_proto_msgTypes[20]
+	mi := &file_imago_v1_restore_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1327,7 +1433,7 @@ func (x *StepProgress) String() string {
 func (*StepProgress) ProtoMessage() {}
 
 func (x *StepProgress) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_restore_proto_msgTypes[20]
+	mi := &file_imago_v1_restore_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1340,7 +1446,7 @@ func (x *StepProgress) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use StepProgress.ProtoReflect.Descriptor instead.
 func (*StepProgress) Descriptor() ([]byte, []int) {
-	return file_imago_v1_restore_proto_rawDescGZIP(), []int{20}
+	return file_imago_v1_restore_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *StepProgress) GetN() int32 {
@@ -1375,7 +1481,7 @@ var File_imago_v1_restore_proto protoreflect.FileDescriptor
 
 const file_imago_v1_restore_proto_rawDesc = "" +
 	"\n" +
-	"\x16imago/v1/restore.proto\x12\bimago.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16imago/v1/problem.proto\x1a\x17imago/v1/snapshot.proto\"\x8f\x05\n" +
+	"\x16imago/v1/restore.proto\x12\bimago.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16imago/v1/problem.proto\x1a\x17imago/v1/snapshot.proto\"\xac\x05\n" +
 	"\aRestore\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12#\n" +
 	"\rconnection_id\x18\x02 \x01(\tR\fconnectionId\x12\x1f\n" +
@@ -1398,7 +1504,8 @@ const file_imago_v1_restore_proto_rawDesc = "" +
 	"\bended_at\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\aendedAt\x12+\n" +
 	"\areceipt\x18\x0e \x01(\v2\x11.imago.v1.ReceiptR\areceipt\x12\x1d\n" +
 	"\n" +
-	"steps_done\x18\x0f \x01(\x05R\tstepsDone\"\x94\x01\n" +
+	"steps_done\x18\x0f \x01(\x05R\tstepsDone\x12\x1b\n" +
+	"\tclosed_by\x18\x10 \x01(\tR\bclosedBy\"\x94\x01\n" +
 	"\x04Plan\x12$\n" +
 	"\x05steps\x18\x01 \x03(\v2\x0e.imago.v1.StepR\x05steps\x12\x1a\n" +
 	"\bwarnings\x18\x02 \x03(\tR\bwarnings\x12,\n" +
@@ -1475,6 +1582,12 @@ const file_imago_v1_restore_proto_rawDesc = "" +
 	"\n" +
 	"restore_id\x18\x01 \x01(\tR\trestoreId\"D\n" +
 	"\x15CancelRestoreResponse\x12+\n" +
+	"\arestore\x18\x01 \x01(\v2\x11.imago.v1.RestoreR\arestore\"Q\n" +
+	"\x13CloseRestoreRequest\x12\x1d\n" +
+	"\n" +
+	"restore_id\x18\x01 \x01(\tR\trestoreId\x12\x1b\n" +
+	"\tclient_id\x18\x02 \x01(\tR\bclientId\"C\n" +
+	"\x14CloseRestoreResponse\x12+\n" +
 	"\arestore\x18\x01 \x01(\v2\x11.imago.v1.RestoreR\arestore\"4\n" +
 	"\x13WatchRestoreRequest\x12\x1d\n" +
 	"\n" +
@@ -1486,7 +1599,7 @@ const file_imago_v1_restore_proto_rawDesc = "" +
 	"\x01n\x18\x01 \x01(\x05R\x01n\x12\x14\n" +
 	"\x05state\x18\x02 \x01(\tR\x05state\x12\x18\n" +
 	"\aproblem\x18\x03 \x01(\tR\aproblem\x12\x15\n" +
-	"\x06new_id\x18\x04 \x01(\tR\x05newId2\xcb\x06\n" +
+	"\x06new_id\x18\x04 \x01(\tR\x05newId2\xc6\a\n" +
 	"\x0eRestoreService\x12{\n" +
 	"\vPlanRestore\x12\x1c.imago.v1.PlanRestoreRequest\x1a\x1d.imago.v1.PlanRestoreResponse\"/\x82\xd3\xe4\x93\x02):\x01*\"$/v1/snapshots/{snapshot_id}/restores\x12j\n" +
 	"\n" +
@@ -1494,7 +1607,8 @@ const file_imago_v1_restore_proto_rawDesc = "" +
 	"\fListRestores\x12\x1d.imago.v1.ListRestoresRequest\x1a\x1e.imago.v1.ListRestoresResponse\"0\x82\xd3\xe4\x93\x02*\x12(/v1/connections/{connection_id}/restores\x12\x81\x01\n" +
 	"\x0eApproveRestore\x12\x1f.imago.v1.ApproveRestoreRequest\x1a .imago.v1.ApproveRestoreResponse\",\x82\xd3\xe4\x93\x02&:\x01*\"!/v1/restores/{restore_id}:approve\x12y\n" +
 	"\fApplyRestore\x12\x1d.imago.v1.ApplyRestoreRequest\x1a\x1e.imago.v1.ApplyRestoreResponse\"*\x82\xd3\xe4\x93\x02$:\x01*\"\x1f/v1/restores/{restore_id}:apply\x12}\n" +
-	"\rCancelRestore\x12\x1e.imago.v1.CancelRestoreRequest\x1a\x1f.imago.v1.CancelRestoreResponse\"+\x82\xd3\xe4\x93\x02%:\x01*\" /v1/restores/{restore_id}:cancel\x12Q\n" +
+	"\rCancelRestore\x12\x1e.imago.v1.CancelRestoreRequest\x1a\x1f.imago.v1.CancelRestoreResponse\"+\x82\xd3\xe4\x93\x02%:\x01*\" /v1/restores/{restore_id}:cancel\x12y\n" +
+	"\fCloseRestore\x12\x1d.imago.v1.CloseRestoreRequest\x1a\x1e.imago.v1.CloseRestoreResponse\"*\x82\xd3\xe4\x93\x02$:\x01*\"\x1f/v1/restores/{restore_id}:close\x12Q\n" +
 	"\fWatchRestore\x12\x1d.imago.v1.WatchRestoreRequest\x1a\x1e.imago.v1.WatchRestoreResponse\"\x000\x01B\x1eZ\x1cimago/proto/imago/v1;imagov1b\x06proto3"
 
 var (
@@ -1509,7 +1623,7 @@ func file_imago_v1_restore_proto_rawDescGZIP() []byte {
 	return file_imago_v1_restore_proto_rawDescData
 }
 
-var file_imago_v1_restore_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_imago_v1_restore_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
 var file_imago_v1_restore_proto_goTypes = []any{
 	(*Restore)(nil),                // 0: imago.v1.Restore
 	(*Plan)(nil),                   // 1: imago.v1.Plan
@@ -1529,29 +1643,31 @@ var file_imago_v1_restore_proto_goTypes = []any{
 	(*ApplyRestoreResponse)(nil),   // 15: imago.v1.ApplyRestoreResponse
 	(*CancelRestoreRequest)(nil),   // 16: imago.v1.CancelRestoreRequest
 	(*CancelRestoreResponse)(nil),  // 17: imago.v1.CancelRestoreResponse
-	(*WatchRestoreRequest)(nil),    // 18: imago.v1.WatchRestoreRequest
-	(*WatchRestoreResponse)(nil),   // 19: imago.v1.WatchRestoreResponse
-	(*StepProgress)(nil),           // 20: imago.v1.StepProgress
-	nil,                            // 21: imago.v1.Receipt.IdsEntry
-	(*Problem)(nil),                // 22: imago.v1.Problem
-	(*timestamppb.Timestamp)(nil),  // 23: google.protobuf.Timestamp
-	(*Field)(nil),                  // 24: imago.v1.Field
-	(*Change)(nil),                 // 25: imago.v1.Change
+	(*CloseRestoreRequest)(nil),    // 18: imago.v1.CloseRestoreRequest
+	(*CloseRestoreResponse)(nil),   // 19: imago.v1.CloseRestoreResponse
+	(*WatchRestoreRequest)(nil),    // 20: imago.v1.WatchRestoreRequest
+	(*WatchRestoreResponse)(nil),   // 21: imago.v1.WatchRestoreResponse
+	(*StepProgress)(nil),           // 22: imago.v1.StepProgress
+	nil,                            // 23: imago.v1.Receipt.IdsEntry
+	(*Problem)(nil),                // 24: imago.v1.Problem
+	(*timestamppb.Timestamp)(nil),  // 25: google.protobuf.Timestamp
+	(*Field)(nil),                  // 26: imago.v1.Field
+	(*Change)(nil),                 // 27: imago.v1.Change
 }
 var file_imago_v1_restore_proto_depIdxs = []int32{
-	22, // 0: imago.v1.Restore.problem:type_name -> imago.v1.Problem
+	24, // 0: imago.v1.Restore.problem:type_name -> imago.v1.Problem
 	1,  // 1: imago.v1.Restore.plan:type_name -> imago.v1.Plan
-	23, // 2: imago.v1.Restore.approved_at:type_name -> google.protobuf.Timestamp
-	23, // 3: imago.v1.Restore.created_at:type_name -> google.protobuf.Timestamp
-	23, // 4: imago.v1.Restore.window_opened_at:type_name -> google.protobuf.Timestamp
-	23, // 5: imago.v1.Restore.window_closed_at:type_name -> google.protobuf.Timestamp
-	23, // 6: imago.v1.Restore.ended_at:type_name -> google.protobuf.Timestamp
+	25, // 2: imago.v1.Restore.approved_at:type_name -> google.protobuf.Timestamp
+	25, // 3: imago.v1.Restore.created_at:type_name -> google.protobuf.Timestamp
+	25, // 4: imago.v1.Restore.window_opened_at:type_name -> google.protobuf.Timestamp
+	25, // 5: imago.v1.Restore.window_closed_at:type_name -> google.protobuf.Timestamp
+	25, // 6: imago.v1.Restore.ended_at:type_name -> google.protobuf.Timestamp
 	4,  // 7: imago.v1.Restore.receipt:type_name -> imago.v1.Receipt
 	2,  // 8: imago.v1.Plan.steps:type_name -> imago.v1.Step
 	3,  // 9: imago.v1.Plan.left_out:type_name -> imago.v1.LeftOut
-	24, // 10: imago.v1.Step.fields:type_name -> imago.v1.Field
-	25, // 11: imago.v1.Receipt.differences:type_name -> imago.v1.Change
-	21, // 12: imago.v1.Receipt.ids:type_name -> imago.v1.Receipt.IdsEntry
+	26, // 10: imago.v1.Step.fields:type_name -> imago.v1.Field
+	27, // 11: imago.v1.Receipt.differences:type_name -> imago.v1.Change
+	23, // 12: imago.v1.Receipt.ids:type_name -> imago.v1.Receipt.IdsEntry
 	5,  // 13: imago.v1.PlanRestoreRequest.selection:type_name -> imago.v1.Selection
 	0,  // 14: imago.v1.PlanRestoreResponse.restore:type_name -> imago.v1.Restore
 	0,  // 15: imago.v1.GetRestoreResponse.restore:type_name -> imago.v1.Restore
@@ -1559,27 +1675,30 @@ var file_imago_v1_restore_proto_depIdxs = []int32{
 	0,  // 17: imago.v1.ApproveRestoreResponse.restore:type_name -> imago.v1.Restore
 	0,  // 18: imago.v1.ApplyRestoreResponse.restore:type_name -> imago.v1.Restore
 	0,  // 19: imago.v1.CancelRestoreResponse.restore:type_name -> imago.v1.Restore
-	0,  // 20: imago.v1.WatchRestoreResponse.restore:type_name -> imago.v1.Restore
-	20, // 21: imago.v1.WatchRestoreResponse.progress:type_name -> imago.v1.StepProgress
-	6,  // 22: imago.v1.RestoreService.PlanRestore:input_type -> imago.v1.PlanRestoreRequest
-	8,  // 23: imago.v1.RestoreService.GetRestore:input_type -> imago.v1.GetRestoreRequest
-	10, // 24: imago.v1.RestoreService.ListRestores:input_type -> imago.v1.ListRestoresRequest
-	12, // 25: imago.v1.RestoreService.ApproveRestore:input_type -> imago.v1.ApproveRestoreRequest
-	14, // 26: imago.v1.RestoreService.ApplyRestore:input_type -> imago.v1.ApplyRestoreRequest
-	16, // 27: imago.v1.RestoreService.CancelRestore:input_type -> imago.v1.CancelRestoreRequest
-	18, // 28: imago.v1.RestoreService.WatchRestore:input_type -> imago.v1.WatchRestoreRequest
-	7,  // 29: imago.v1.RestoreService.PlanRestore:output_type -> imago.v1.PlanRestoreResponse
-	9,  // 30: imago.v1.RestoreService.GetRestore:output_type -> imago.v1.GetRestoreResponse
-	11, // 31: imago.v1.RestoreService.ListRestores:output_type -> imago.v1.ListRestoresResponse
-	13, // 32: imago.v1.RestoreService.ApproveRestore:output_type -> imago.v1.ApproveRestoreResponse
-	15, // 33: imago.v1.RestoreService.ApplyRestore:output_type -> imago.v1.ApplyRestoreResponse
-	17, // 34: imago.v1.RestoreService.CancelRestore:output_type -> imago.v1.CancelRestoreResponse
-	19, // 35: imago.v1.RestoreService.WatchRestore:output_type -> imago.v1.WatchRestoreResponse
-	29, // [29:36] is the sub-list for method output_type
-	22, // [22:29] is the sub-list for method input_type
-	22, // [22:22] is the sub-list for extension type_name
-	22, // [22:22] is the sub-list for extension extendee
-	0,  // [0:22] is the sub-list for field type_name
+	0,  // 20: imago.v1.CloseRestoreResponse.restore:type_name -> imago.v1.Restore
+	0,  // 21: imago.v1.WatchRestoreResponse.restore:type_name -> imago.v1.Restore
+	22, // 22: imago.v1.WatchRestoreResponse.progress:type_name -> imago.v1.StepProgress
+	6,  // 23: imago.v1.RestoreService.PlanRestore:input_type -> imago.v1.PlanRestoreRequest
+	8,  // 24: imago.v1.RestoreService.GetRestore:input_type -> imago.v1.GetRestoreRequest
+	10, // 25: imago.v1.RestoreService.ListRestores:input_type -> imago.v1.ListRestoresRequest
+	12, // 26: imago.v1.RestoreService.ApproveRestore:input_type -> imago.v1.ApproveRestoreRequest
+	14, // 27: imago.v1.RestoreService.ApplyRestore:input_type -> imago.v1.ApplyRestoreRequest
+	16, // 28: imago.v1.RestoreService.CancelRestore:input_type -> imago.v1.CancelRestoreRequest
+	18, // 29: imago.v1.RestoreService.CloseRestore:input_type -> imago.v1.CloseRestoreRequest
+	20, // 30: imago.v1.RestoreService.WatchRestore:input_type -> imago.v1.WatchRestoreRequest
+	7,  // 31: imago.v1.RestoreService.PlanRestore:output_type -> imago.v1.PlanRestoreResponse
+	9,  // 32: imago.v1.RestoreService.GetRestore:output_type -> imago.v1.GetRestoreResponse
+	11, // 33: imago.v1.RestoreService.ListRestores:output_type -> imago.v1.ListRestoresResponse
+	13, // 34: imago.v1.RestoreService.ApproveRestore:output_type -> imago.v1.ApproveRestoreResponse
+	15, // 35: imago.v1.RestoreService.ApplyRestore:output_type -> imago.v1.ApplyRestoreResponse
+	17, // 36: imago.v1.RestoreService.CancelRestore:output_type -> imago.v1.CancelRestoreResponse
+	19, // 37: imago.v1.RestoreService.CloseRestore:output_type -> imago.v1.CloseRestoreResponse
+	21, // 38: imago.v1.RestoreService.WatchRestore:output_type -> imago.v1.WatchRestoreResponse
+	31, // [31:39] is the sub-list for method output_type
+	23, // [23:31] is the sub-list for method input_type
+	23, // [23:23] is the sub-list for extension type_name
+	23, // [23:23] is the sub-list for extension extendee
+	0,  // [0:23] is the sub-list for field type_name
 }
 
 func init() { file_imago_v1_restore_proto_init() }
@@ -1595,7 +1714,7 @@ func file_imago_v1_restore_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_imago_v1_restore_proto_rawDesc), len(file_imago_v1_restore_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   22,
+			NumMessages:   24,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -51,6 +51,9 @@ const (
 	// RestoreServiceCancelRestoreProcedure is the fully-qualified name of the RestoreService's
 	// CancelRestore RPC.
 	RestoreServiceCancelRestoreProcedure = "/imago.v1.RestoreService/CancelRestore"
+	// RestoreServiceCloseRestoreProcedure is the fully-qualified name of the RestoreService's
+	// CloseRestore RPC.
+	RestoreServiceCloseRestoreProcedure = "/imago.v1.RestoreService/CloseRestore"
 	// RestoreServiceWatchRestoreProcedure is the fully-qualified name of the RestoreService's
 	// WatchRestore RPC.
 	RestoreServiceWatchRestoreProcedure = "/imago.v1.RestoreService/WatchRestore"
@@ -70,6 +73,10 @@ type RestoreServiceClient interface {
 	ApplyRestore(context.Context, *connect.Request[v1.ApplyRestoreRequest]) (*connect.Response[v1.ApplyRestoreResponse], error)
 	// CancelRestore ends a restore before anything of it was written.
 	CancelRestore(context.Context, *connect.Request[v1.CancelRestoreRequest]) (*connect.Response[v1.CancelRestoreResponse], error)
+	// CloseRestore ends, on a person's word, a restore that waits for the write app to be
+	// deactivated: for when the org cannot be asked, because the workers lost the app's key
+	// or the org is gone. It is refused until an hour after the org last let the app in.
+	CloseRestore(context.Context, *connect.Request[v1.CloseRestoreRequest]) (*connect.Response[v1.CloseRestoreResponse], error)
 	// WatchRestore sends the restore whenever it changes, its plan once, until nothing
 	// more will happen without somebody's doing: planned, waiting, closing, closed,
 	// failed, stopped or cancelled.
@@ -123,6 +130,12 @@ func NewRestoreServiceClient(httpClient connect.HTTPClient, baseURL string, opts
 			connect.WithSchema(restoreServiceMethods.ByName("CancelRestore")),
 			connect.WithClientOptions(opts...),
 		),
+		closeRestore: connect.NewClient[v1.CloseRestoreRequest, v1.CloseRestoreResponse](
+			httpClient,
+			baseURL+RestoreServiceCloseRestoreProcedure,
+			connect.WithSchema(restoreServiceMethods.ByName("CloseRestore")),
+			connect.WithClientOptions(opts...),
+		),
 		watchRestore: connect.NewClient[v1.WatchRestoreRequest, v1.WatchRestoreResponse](
 			httpClient,
 			baseURL+RestoreServiceWatchRestoreProcedure,
@@ -140,6 +153,7 @@ type restoreServiceClient struct {
 	approveRestore *connect.Client[v1.ApproveRestoreRequest, v1.ApproveRestoreResponse]
 	applyRestore   *connect.Client[v1.ApplyRestoreRequest, v1.ApplyRestoreResponse]
 	cancelRestore  *connect.Client[v1.CancelRestoreRequest, v1.CancelRestoreResponse]
+	closeRestore   *connect.Client[v1.CloseRestoreRequest, v1.CloseRestoreResponse]
 	watchRestore   *connect.Client[v1.WatchRestoreRequest, v1.WatchRestoreResponse]
 }
 
@@ -173,6 +187,11 @@ func (c *restoreServiceClient) CancelRestore(ctx context.Context, req *connect.R
 	return c.cancelRestore.CallUnary(ctx, req)
 }
 
+// CloseRestore calls imago.v1.RestoreService.CloseRestore.
+func (c *restoreServiceClient) CloseRestore(ctx context.Context, req *connect.Request[v1.CloseRestoreRequest]) (*connect.Response[v1.CloseRestoreResponse], error) {
+	return c.closeRestore.CallUnary(ctx, req)
+}
+
 // WatchRestore calls imago.v1.RestoreService.WatchRestore.
 func (c *restoreServiceClient) WatchRestore(ctx context.Context, req *connect.Request[v1.WatchRestoreRequest]) (*connect.ServerStreamForClient[v1.WatchRestoreResponse], error) {
 	return c.watchRestore.CallServerStream(ctx, req)
@@ -192,6 +211,10 @@ type RestoreServiceHandler interface {
 	ApplyRestore(context.Context, *connect.Request[v1.ApplyRestoreRequest]) (*connect.Response[v1.ApplyRestoreResponse], error)
 	// CancelRestore ends a restore before anything of it was written.
 	CancelRestore(context.Context, *connect.Request[v1.CancelRestoreRequest]) (*connect.Response[v1.CancelRestoreResponse], error)
+	// CloseRestore ends, on a person's word, a restore that waits for the write app to be
+	// deactivated: for when the org cannot be asked, because the workers lost the app's key
+	// or the org is gone. It is refused until an hour after the org last let the app in.
+	CloseRestore(context.Context, *connect.Request[v1.CloseRestoreRequest]) (*connect.Response[v1.CloseRestoreResponse], error)
 	// WatchRestore sends the restore whenever it changes, its plan once, until nothing
 	// more will happen without somebody's doing: planned, waiting, closing, closed,
 	// failed, stopped or cancelled.
@@ -241,6 +264,12 @@ func NewRestoreServiceHandler(svc RestoreServiceHandler, opts ...connect.Handler
 		connect.WithSchema(restoreServiceMethods.ByName("CancelRestore")),
 		connect.WithHandlerOptions(opts...),
 	)
+	restoreServiceCloseRestoreHandler := connect.NewUnaryHandler(
+		RestoreServiceCloseRestoreProcedure,
+		svc.CloseRestore,
+		connect.WithSchema(restoreServiceMethods.ByName("CloseRestore")),
+		connect.WithHandlerOptions(opts...),
+	)
 	restoreServiceWatchRestoreHandler := connect.NewServerStreamHandler(
 		RestoreServiceWatchRestoreProcedure,
 		svc.WatchRestore,
@@ -261,6 +290,8 @@ func NewRestoreServiceHandler(svc RestoreServiceHandler, opts ...connect.Handler
 			restoreServiceApplyRestoreHandler.ServeHTTP(w, r)
 		case RestoreServiceCancelRestoreProcedure:
 			restoreServiceCancelRestoreHandler.ServeHTTP(w, r)
+		case RestoreServiceCloseRestoreProcedure:
+			restoreServiceCloseRestoreHandler.ServeHTTP(w, r)
 		case RestoreServiceWatchRestoreProcedure:
 			restoreServiceWatchRestoreHandler.ServeHTTP(w, r)
 		default:
@@ -294,6 +325,10 @@ func (UnimplementedRestoreServiceHandler) ApplyRestore(context.Context, *connect
 
 func (UnimplementedRestoreServiceHandler) CancelRestore(context.Context, *connect.Request[v1.CancelRestoreRequest]) (*connect.Response[v1.CancelRestoreResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("imago.v1.RestoreService.CancelRestore is not implemented"))
+}
+
+func (UnimplementedRestoreServiceHandler) CloseRestore(context.Context, *connect.Request[v1.CloseRestoreRequest]) (*connect.Response[v1.CloseRestoreResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("imago.v1.RestoreService.CloseRestore is not implemented"))
 }
 
 func (UnimplementedRestoreServiceHandler) WatchRestore(context.Context, *connect.Request[v1.WatchRestoreRequest], *connect.ServerStream[v1.WatchRestoreResponse]) error {
