@@ -14,7 +14,12 @@ type Config struct {
 	// Listen and Control are the addresses of the two ports; both loopback, port 0 is
 	// any free one.
 	Listen, Control string
-	// URL is the org's own, "" for http:// and the listen address.
+	// HTTPS is the address of a second port for the org, with a certificate of the
+	// simulator's own authority; "" for none.
+	HTTPS string
+	// AuthorityFile receives that authority's certificate.
+	AuthorityFile string
+	// URL is the org's own, "" for the HTTPS port's, or the plain one's without it.
 	URL string
 	// Engine is "oie" or "classic".
 	Engine string
@@ -36,6 +41,8 @@ func parseConfig(args []string) (Config, error) {
 	f.SetOutput(io.Discard)
 	f.StringVar(&c.Listen, "listen", "127.0.0.1:0", "")
 	f.StringVar(&c.Control, "control", "127.0.0.1:0", "")
+	f.StringVar(&c.HTTPS, "https", "", "")
+	f.StringVar(&c.AuthorityFile, "authority-file", "", "")
 	f.StringVar(&c.URL, "url", "", "")
 	f.StringVar(&c.Engine, "engine", "oie", "")
 	f.StringVar(&c.State, "state", "", "")
@@ -63,11 +70,21 @@ func (c Config) check(rest []string) error {
 	if c.RateMultiplier <= 0 {
 		errs = append(errs, errors.New("--rate-multiplier must be more than 0"))
 	}
-	if _, _, err := net.SplitHostPort(c.Listen); err != nil {
-		errs = append(errs, fmt.Errorf("--listen: %w", err))
+	if (c.HTTPS == "") != (c.AuthorityFile == "") {
+		errs = append(errs, errors.New("--https and --authority-file belong together: nobody trusts an authority whose certificate is not known"))
 	}
-	if _, _, err := net.SplitHostPort(c.Control); err != nil {
-		errs = append(errs, fmt.Errorf("--control: %w", err))
+	return errors.Join(append(errs, c.checkAddresses()...)...)
+}
+
+func (c Config) checkAddresses() []error {
+	var errs []error
+	for _, a := range []struct{ flag, address string }{{"--listen", c.Listen}, {"--control", c.Control}, {"--https", c.HTTPS}} {
+		if a.address == "" && a.flag == "--https" {
+			continue
+		}
+		if _, _, err := net.SplitHostPort(a.address); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", a.flag, err))
+		}
 	}
-	return errors.Join(errs...)
+	return errs
 }

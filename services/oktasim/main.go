@@ -32,7 +32,11 @@ Usage:
 Flags of serve:
   --listen ADDR           where the org answers (127.0.0.1:0)
   --control ADDR          where the control port answers (127.0.0.1:0)
-  --url URL               the org's URL, if clients do not reach it at --listen
+  --https ADDR            answer on HTTPS too, at any loopback address ([::1]:443), with
+                          certificates of an authority that is made at start
+  --authority-file FILE   write the authority's certificate there, for clients to trust
+  --url URL               the org's URL in links, if it is neither the --https address nor,
+                          without that, the --listen address
   --engine oie|classic    Identity Engine or Classic (oie)
   --state FILE            load the org at start if the file is there, save it on changes and at the end
   --seed demo|FILE        furnish a new org: the demonstration company, or a plan in JSON
@@ -50,7 +54,8 @@ Flags of replay:
                           the least percentages (98, 85, 96, 95, 75)
 
 When ready serve prints one line on stdout:
-  {"type":"ready","url":"http://127.0.0.1:PORT","control":"http://127.0.0.1:PORT"}
+  {"type":"ready","url":"http://127.0.0.1:PORT","http":"http://127.0.0.1:PORT","control":"http://127.0.0.1:PORT"}
+url is the org's own, which its links name; https stands there too if it listens.
 
 Exit codes: 0 done, 1 error, 2 usage, 3 replay is below a threshold.
 `

@@ -3,7 +3,10 @@ package main
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"os"
@@ -32,6 +35,9 @@ func TestUsage(t *testing.T) {
 		{[]string{"serve", "--engine", "steam"}, exitUsage, "", "--engine"},
 		{[]string{"serve", "--rate-plan", "none", "--rate-multiplier", "0"}, exitUsage, "", "--rate-multiplier"},
 		{[]string{"serve", "--listen", "here"}, exitUsage, "", "--listen"},
+		{[]string{"serve", "--https", "here", "--authority-file", "x"}, exitUsage, "", "--https"},
+		{[]string{"serve", "--https", "127.0.0.1:0"}, exitUsage, "", "--authority-file"},
+		{[]string{"serve", "--https", "127.0.0.1:0", "--authority-file", "/does/not/exist"}, exitError, "", "/does/not/exist"},
 		{[]string{"serve", "now"}, exitUsage, "", "now"},
 		{[]string{"serve", "--seed", "/does/not/exist"}, exitError, "", "seed plan"},
 		{[]string{"serve", "--listen", "256.0.0.1:0"}, exitError, "", "listen for the org"},
@@ -147,5 +153,37 @@ func TestBrokenStateIsNotOverwritten(t *testing.T) {
 	}
 	if b, err := os.ReadFile(state); err != nil || string(b) != "{broken" {
 		t.Errorf("the file became %q, %v", b, err)
+	}
+}
+
+// TestHTTPSBesideHTTP reaches one org by both ports, the secure one as a client that
+// trusts nothing but the authority's file; links name the secure one.
+func TestHTTPSBesideHTTP(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "authority.pem")
+	s := runUntilReady(t, "--seed", "demo", "--https", "127.0.0.1:0", "--authority-file", file)
+	root, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	trusted := x509.NewCertPool()
+	if !trusted.AppendCertsFromPEM(root) || strings.Contains(string(root), "PRIVATE") {
+		t.Fatalf("the authority's file holds %s", root)
+	}
+	client := &http.Client{Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: trusted, MinVersion: tls.VersionTLS12}}}
+	resp, err := client.Get(s.line.HTTPS + "/.well-known/okta-organization")
+	if err != nil {
+		t.Fatal(err)
+	}
+	secure, err := io.ReadAll(resp.Body)
+	if err := errors.Join(err, resp.Body.Close()); err != nil {
+		t.Fatal(err)
+	}
+	_, plain := s.request("GET", s.line.HTTP+"/.well-known/okta-organization", "")
+	if !bytes.Equal(secure, plain) || !strings.Contains(string(plain), `"href":"`+s.line.HTTPS+`"`) || s.line.URL != s.line.HTTPS {
+		t.Errorf("by HTTPS %s, by HTTP %s, ready line %+v", secure, plain, s.line)
+	}
+	if code := s.stop(); code != exitDone {
+		t.Errorf("ended with %d", code)
 	}
 }

@@ -8,7 +8,6 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
-	"net"
 	"net/http"
 	"os"
 	"time"
@@ -28,30 +27,14 @@ func serve(ctx context.Context, c Config, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	public, err := net.Listen("tcp", c.Listen)
+	p, err := listen(c, o.Clock().Now)
 	if err != nil {
-		return fmt.Errorf("listen for the org: %w", err)
+		return err
 	}
-	back, err := net.Listen("tcp", c.Control)
-	if err != nil {
-		return errors.Join(fmt.Errorf("listen for the control port: %w", err), public.Close())
-	}
-	url := c.URL
-	if url == "" {
-		url = "http://" + public.Addr().String()
-	}
-	o.SetBase(url)
+	o.SetBase(p.url(c))
 	host := api.NewHost(o, limit.New(limit.Options{Plan: c.RatePlan, Multiplier: c.RateMultiplier}))
-	servers := []*http.Server{
-		{Handler: api.New(host, log), ReadHeaderTimeout: time.Minute},
-		{Handler: control.New(host, log), ReadHeaderTimeout: time.Minute},
-	}
-	failed := make(chan error, len(servers))
-	for i, l := range []net.Listener{public, back} {
-		go func() { failed <- servers[i].Serve(l) }()
-	}
-	ready := readyLine{Type: "ready", URL: url, Control: "http://" + back.Addr().String()}
-	if err := ready.announce(stdout, c.ReadyFile); err != nil {
+	servers, failed := p.serve(api.New(host, log), control.New(host, log))
+	if err := p.ready(c).announce(stdout, c.ReadyFile); err != nil {
 		return errors.Join(err, stop(servers))
 	}
 	err = keep(ctx, o, c.State, failed)
@@ -93,30 +76,6 @@ func keep(ctx context.Context, o *org.Org, file string, failed <-chan error) err
 		}
 		saved = now
 	}
-}
-
-// readyLine tells a starter that the ports answer.
-type readyLine struct {
-	Type    string `json:"type"`
-	URL     string `json:"url"`
-	Control string `json:"control"`
-}
-
-func (r readyLine) announce(stdout io.Writer, file string) error {
-	b, err := json.Marshal(r)
-	if err != nil {
-		return fmt.Errorf("write the ready line: %w", err)
-	}
-	b = append(b, '\n')
-	if file != "" {
-		if err := writeWhole(file, func(w io.Writer) error { _, err := w.Write(b); return err }); err != nil {
-			return err
-		}
-	}
-	if _, err := stdout.Write(b); err != nil {
-		return fmt.Errorf("write the ready line: %w", err)
-	}
-	return nil
 }
 
 // openOrg loads the state file, or makes a new org and furnishes it.
