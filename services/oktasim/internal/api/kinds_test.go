@@ -194,7 +194,7 @@ func (w *stroll) lives() {
 	w.Helper()
 	k := w.kind
 	if k.Verbs.Create == 0 {
-		w.reads("")
+		w.reads()
 		return
 	}
 	x, id := w.make()
@@ -220,14 +220,13 @@ func (w *stroll) lives() {
 }
 
 // reads checks kinds whose objects are there from the beginning.
-func (w *stroll) reads(id string) {
+func (w *stroll) reads() {
 	w.Helper()
-	for id = range w.stored() {
-		break
-	}
-	if id == "" {
+	ids := slices.Sorted(maps.Keys(w.stored()))
+	if len(ids) == 0 {
 		return
 	}
+	id := ids[0]
 	path := w.at(id)
 	w.rewrites(path, id)
 	w.operates(path, id)
