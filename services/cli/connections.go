@@ -297,12 +297,26 @@ func (p *program) showWriteApp(conn *imagov1.Connection, app string) error {
 	return nil
 }
 
+// A worker begins a check within a second or two. One that has not ended after the first
+// of these is told of, and after the second is left to itself.
+const (
+	checkSlow = 30 * time.Second
+	checkLong = 5 * time.Minute
+)
+
 // awaitCheck waits until a worker has tried the read credential.
 func (p *program) awaitCheck(ctx context.Context, api *api, conn *imagov1.Connection) error {
 	p.notice("checking what can be read in %s", conn.GetOrgUrl())
 	before := conn.GetCheckedAt().AsTime() // a connection that is ready stays so meanwhile
-	for conn.GetState() != "failed" && conn.GetCheckedAt().AsTime().Equal(before) {
-		if err := p.Wait(ctx, 500*time.Millisecond); err != nil {
+	const pause = 500 * time.Millisecond
+	for waited := time.Duration(0); conn.GetState() != "failed" && conn.GetCheckedAt().AsTime().Equal(before); waited += pause {
+		switch waited {
+		case checkSlow:
+			p.notice("still checking: the org is slow, or no worker is free; interrupting does not stop the check")
+		case checkLong:
+			return withHint(errors.New("the check has not ended yet, and goes on by itself"), "imago connections %s shows how it ended", clean(conn.GetName()))
+		}
+		if err := p.Wait(ctx, pause); err != nil {
 			return err
 		}
 		res, err := api.connections.GetConnection(ctx, connect.NewRequest(&imagov1.GetConnectionRequest{ConnectionId: conn.GetId()}))

@@ -304,7 +304,7 @@ func (f *fake) GetConnection(_ context.Context, r *connect.Request[imagov1.GetCo
 	if err != nil {
 		return nil, err
 	}
-	if f.looks++; f.looks > 2 && f.pending {
+	if f.looks++; f.looks > 2 && f.pending && !f.set["no-worker"] {
 		f.pending = false
 		f.checked(c)
 		if c.GetCredentials()[0].GetClientId() == "0oabad" {

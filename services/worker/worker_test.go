@@ -162,6 +162,7 @@ func TestCheckConnection(t *testing.T) {
 		"another app's key": {func() { c := right; c.PrivateKey = w.Write.Credential.PrivateKey; w.Credential(t, c) }, "denied", "private_key"},
 		"unknown client":    {func() { c := right; c.ClientID = "0oanobody"; w.Credential(t, c) }, "denied", "client_id"},
 		"scope not granted": {func() { c := right; c.Scopes = []string{"okta.brands.read"}; w.Credential(t, c) }, "denied", "scopes"},
+		"a lost key":        {func() { w.Exec(t, `update credentials set sealed_key = 'lost' where connection_id = $1`, w.Connection) }, "conflict", ""},
 	} {
 		test.spoil()
 		c := check()
