@@ -51,7 +51,7 @@ func listApps(c *call) error {
 		return named && f.Match(func(name string) []any { return a.Values(c.org, name) })
 	}
 	ids := c.org.AppsAfter(c.query.Get("after"))
-	return list(c, pages{standard: 20, highest: 200}, ids, c.appByID, keep, c.appBody)
+	return page(c, pages{standard: 20, highest: 200}, ids, c.appByID, keep, c.appBody)
 }
 
 // appBody is an app, with the assignment of one user if that was asked for.

@@ -46,7 +46,7 @@ func listAppUsers(c *call) error {
 	q := c.query.Get("q")
 	keep := func(as *org.Assignment) bool { return q == "" || as.Matches(q) }
 	body := func(as *org.Assignment) (any, error) { return c.appUserBody(a, as), nil }
-	return list(c, pages{standard: 50, highest: 500}, c.org.AppUsersAfter(a, c.query.Get("after")), get, keep, body)
+	return page(c, pages{standard: 50, highest: 500}, c.org.AppUsersAfter(a, c.query.Get("after")), get, keep, body)
 }
 
 // appUserBody is an assignment, with the user if that was asked for.

@@ -46,7 +46,7 @@ func listGroupRules(c *call) error {
 		return r
 	}
 	ids := c.org.GroupRulesAfter(c.query.Get("after"))
-	return list(c, pages{standard: 50, highest: 200}, ids, get, keep, always(c.groupRuleLine))
+	return page(c, pages{standard: 50, highest: 200}, ids, get, keep, always(c.groupRuleLine))
 }
 
 func (c *call) groupRule() (*org.GroupRule, error) { return c.org.GroupRule(c.params["groupRuleId"]) }

@@ -54,7 +54,7 @@ func listGroups(c *call) error {
 		return err
 	}
 	keep := func(g *org.Group) bool { return f.Match(g.Values) && s.Match(g.Values) }
-	return list(c, groupPages, c.org.GroupsAfter(c.query.Get("after")), c.groupByID, keep, always(c.org.GroupBody))
+	return page(c, groupPages, c.org.GroupsAfter(c.query.Get("after")), c.groupByID, keep, always(c.org.GroupBody))
 }
 
 // findGroups answers q: names that begin with the text, never paged, no Link (recorded).
@@ -68,7 +68,7 @@ func findGroups(c *call, q string) error {
 		return err
 	}
 	var items []any
-	for _, id := range c.org.GroupsAfter("") {
+	for id := range c.org.GroupsAfter("") {
 		g := c.groupByID(id)
 		if len(items) < n && strings.HasPrefix(strings.ToLower(g.Name()), q) && f.Match(g.Values) {
 			items = append(items, c.org.GroupBody(g))
@@ -127,7 +127,7 @@ func listMembers(c *call) error {
 	if err != nil {
 		return err
 	}
-	return list(c, memberPages, g.MembersAfter(c.query.Get("after")), c.org.UserByID, nil, c.userLine)
+	return page(c, memberPages, g.MembersAfter(c.query.Get("after")), c.org.UserByID, nil, c.userLine)
 }
 
 // membership finds the group and the user in the path.
@@ -198,5 +198,5 @@ func listAppsOfGroup(c *call) error {
 		return err
 	}
 	ids := c.org.AppsOfGroup(g, c.query.Get("after"))
-	return list(c, pages{standard: 20, highest: 200}, ids, c.appByID, nil, c.appBody)
+	return page(c, pages{standard: 20, highest: 200}, ids, c.appByID, nil, c.appBody)
 }

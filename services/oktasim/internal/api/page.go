@@ -3,9 +3,11 @@ package api
 import (
 	"bytes"
 	"encoding/json"
+	"iter"
 	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 
 	"imago/services/oktasim/internal/doc"
@@ -61,13 +63,18 @@ func (c *call) filter(name string, known func(string) bool) (*filter.Filter, err
 // list answers with a page of the objects behind ids, which come in order and after
 // the cursor already. keep may be nil.
 func list[T any](c *call, p pages, ids []string, get func(string) T, keep func(T) bool, body func(T) (any, error)) error {
+	return page(c, p, slices.Values(ids), get, keep, body)
+}
+
+// page is list for ids of which only as many are looked at as the page needs.
+func page[T any](c *call, p pages, ids iter.Seq[string], get func(string) T, keep func(T) bool, body func(T) (any, error)) error {
 	n, err := c.limit(p)
 	if err != nil {
 		return err
 	}
 	var items []any
 	last, more := "", false
-	for _, id := range ids {
+	for id := range ids {
 		x := get(id)
 		if keep != nil && !keep(x) {
 			continue

@@ -90,14 +90,14 @@ func listUsers(c *call) error {
 	if s != nil {
 		return searchUsers(c, keep)
 	}
-	return list(c, userPages, c.org.UsersAfter(c.query.Get("after")), c.org.UserByID, keep, c.userLine)
+	return page(c, userPages, c.org.UsersAfter(c.query.Get("after")), c.org.UserByID, keep, c.userLine)
 }
 
 // searchUsers answers search, in the order that sortBy and sortOrder ask for (documented),
 // or in that of creation, which ids follow in Okta.
 func searchUsers(c *call, keep func(*org.User) bool) error {
 	by := cmp.Or(c.query.Get("sortBy"), "created")
-	ids := slices.Clone(c.org.UsersAfter(""))
+	ids := slices.Collect(c.org.UsersAfter(""))
 	slices.SortStableFunc(ids, func(a, b string) int {
 		n := compare(c.org.UserByID(a).Values(by), c.org.UserByID(b).Values(by))
 		if strings.EqualFold(c.query.Get("sortOrder"), "desc") {
@@ -154,7 +154,7 @@ func findUsers(c *call, q string) error {
 		return err
 	}
 	var items []any
-	for _, id := range c.org.UsersAfter("") {
+	for id := range c.org.UsersAfter("") {
 		u := c.org.UserByID(id)
 		if u.Status == org.Deprovisioned || !beginsWith(u, q) {
 			continue
@@ -279,7 +279,7 @@ func listGroupsOfUser(c *call) error {
 		return err
 	}
 	ids := c.org.GroupsOf(u)
-	return list(c, pages{standard: 200, highest: 200}, ids, c.groupByID, nil, always(c.org.GroupBody))
+	return page(c, pages{standard: 200, highest: 200}, ids, c.groupByID, nil, always(c.org.GroupBody))
 }
 
 func (c *call) groupByID(id string) *org.Group {

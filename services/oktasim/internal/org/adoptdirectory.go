@@ -141,7 +141,7 @@ func (o *Org) adoptEveryone(g *Group) {
 	o.groupOrder.remove(old.ID)
 	o.groups[g.ID] = g
 	o.groupOrder.add(g.ID)
-	for _, id := range g.order {
+	for id := range g.order.all() {
 		o.users[id].groups.remove(old.ID)
 		o.users[id].groups.add(g.ID)
 	}

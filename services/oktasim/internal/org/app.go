@@ -1,6 +1,7 @@
 package org
 
 import (
+	"iter"
 	"slices"
 	"strings"
 
@@ -118,7 +119,7 @@ func (o *Org) App(id string) (*App, error) {
 }
 
 // AppsAfter lists app ids that follow the cursor.
-func (o *Org) AppsAfter(cursor string) []string { return o.appOrder.after(cursor) }
+func (o *Org) AppsAfter(cursor string) iter.Seq[string] { return o.appOrder.after(cursor) }
 
 // Client finds an OIDC app by client id.
 func (o *Org) Client(clientID string) *App {
@@ -135,7 +136,7 @@ func (o *Org) Client(clientID string) *App {
 
 // AppLabelled finds an app by its label.
 func (o *Org) AppLabelled(label string) *App {
-	for _, id := range o.appOrder {
+	for id := range o.appOrder.all() {
 		if o.apps[id].Label == label {
 			return o.apps[id]
 		}
@@ -226,7 +227,7 @@ func (o *Org) ownName(label string) string {
 	stem := o.info.Subdomain + "_" + strings.Map(keep, strings.ToLower(label))
 	for n := 1; ; n++ {
 		name := stem + "_" + itoa(n)
-		if !slices.ContainsFunc(o.appOrder, func(id string) bool { return o.apps[id].Name == name }) {
+		if !slices.ContainsFunc(o.appOrder.list(), func(id string) bool { return o.apps[id].Name == name }) {
 			return name
 		}
 	}

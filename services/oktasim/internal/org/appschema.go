@@ -41,7 +41,7 @@ func claimProperties() [][4]string {
 // schemaName is the name of a new app's schema: that of its template, with something
 // behind it from the second on (recorded).
 func (o *Org) schemaName(a *App) string {
-	taken := slices.ContainsFunc(o.appOrder, func(id string) bool { return o.apps[id].Name == a.Name })
+	taken := slices.ContainsFunc(o.appOrder.list(), func(id string) bool { return o.apps[id].Name == a.Name })
 	if !taken {
 		return a.Name
 	}

@@ -1,6 +1,7 @@
 package org
 
 import (
+	"iter"
 	"maps"
 	"slices"
 	"strings"
@@ -68,21 +69,22 @@ func (o *Org) AppUserOf(a *App, userID string) (*Assignment, error) {
 }
 
 // AppUsersAfter lists, in the order of ids, the users who have the app.
-func (o *Org) AppUsersAfter(a *App, cursor string) []string {
-	parts := [][]string{a.userOrder.after(cursor)}
+func (o *Org) AppUsersAfter(a *App, cursor string) iter.Seq[string] {
+	sets := []*index{&a.userOrder}
 	for _, l := range a.Groups {
-		parts = append(parts, o.groups[l.Group].order.after(cursor))
+		sets = append(sets, &o.groups[l.Group].order)
 	}
-	ids := slices.Concat(parts...)
-	slices.Sort(ids)
-	ids = slices.Compact(ids)
-	return slices.DeleteFunc(ids, func(id string) bool {
-		return a.Users[id] == nil && o.users[id].Status == Deprovisioned
-	})
+	return func(yield func(string) bool) {
+		for id := range merged(sets, cursor) {
+			if (a.Users[id] != nil || o.users[id].Status != Deprovisioned) && !yield(id) {
+				return
+			}
+		}
+	}
 }
 
 func (o *Org) assignedUsers(a *App) []any {
-	return doc.Array(o.AppUsersAfter(a, "")...)
+	return doc.Array(slices.Collect(o.AppUsersAfter(a, ""))...)
 }
 
 // AppUserBody is the body of an assignment.
@@ -252,7 +254,7 @@ func (o *Org) WholeAssignment(a *App, g *Group, change doc.Doc) doc.Doc {
 // withoutApp lists the members of g who do not have the app yet.
 func (o *Org) withoutApp(a *App, g *Group) []*User {
 	var out []*User
-	for _, id := range g.order {
+	for id := range g.order.all() {
 		if u := o.users[id]; u.Status != Deprovisioned && a.assigned(o, u) == nil {
 			out = append(out, u)
 		}
@@ -326,7 +328,7 @@ func (o *Org) appsThrough(g *Group, u *User) []*App {
 	if u.Status == Deprovisioned {
 		return nil
 	}
-	for _, id := range o.appOrder {
+	for id := range o.appOrder.all() {
 		a := o.apps[id]
 		others := slices.ContainsFunc(a.Groups, func(l *AppGroupLink) bool { return l.Group != g.ID && u.groups.has(l.Group) })
 		mine := slices.ContainsFunc(a.Groups, func(l *AppGroupLink) bool { return l.Group == g.ID })
@@ -338,14 +340,15 @@ func (o *Org) appsThrough(g *Group, u *User) []*App {
 }
 
 // AppsOfGroup lists the ids of apps that the group has, after the cursor.
-func (o *Org) AppsOfGroup(g *Group, cursor string) []string {
-	var out []string
-	for _, id := range o.appOrder.after(cursor) {
-		if slices.ContainsFunc(o.apps[id].Groups, func(l *AppGroupLink) bool { return l.Group == g.ID }) {
-			out = append(out, id)
+func (o *Org) AppsOfGroup(g *Group, cursor string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for id := range o.appOrder.after(cursor) {
+			has := slices.ContainsFunc(o.apps[id].Groups, func(l *AppGroupLink) bool { return l.Group == g.ID })
+			if has && !yield(id) {
+				return
+			}
 		}
 	}
-	return out
 }
 
 // Matches says whether the user's name or user name begins with q.

@@ -1,6 +1,7 @@
 package org
 
 import (
+	"iter"
 	"maps"
 	"slices"
 	"strings"
@@ -53,7 +54,7 @@ func (g *Group) Party() Party {
 }
 
 // MembersAfter lists the ids of members that follow the cursor.
-func (g *Group) MembersAfter(cursor string) []string { return g.order.after(cursor) }
+func (g *Group) MembersAfter(cursor string) iter.Seq[string] { return g.order.after(cursor) }
 
 // Has says whether the user is a member.
 func (g *Group) Has(userID string) bool { return g.order.has(userID) }
@@ -97,11 +98,11 @@ func (o *Org) Group(id string) (*Group, error) {
 }
 
 // GroupsAfter lists group ids that follow the cursor.
-func (o *Org) GroupsAfter(cursor string) []string { return o.groupOrder.after(cursor) }
+func (o *Org) GroupsAfter(cursor string) iter.Seq[string] { return o.groupOrder.after(cursor) }
 
 // GroupNamed finds a group by its name, nil if there is none.
 func (o *Org) GroupNamed(name string) *Group {
-	for _, id := range o.groupOrder {
+	for id := range o.groupOrder.all() {
 		if g := o.groups[id]; strings.EqualFold(g.Name(), name) {
 			return g
 		}
@@ -171,14 +172,14 @@ func (o *Org) DeleteGroup(by *Cause, g *Group) error {
 	if err := o.held("group", g.ID); err != nil {
 		return err
 	}
-	for _, id := range o.appOrder {
+	for id := range o.appOrder.all() {
 		o.unassignGroup(by, o.apps[id], g)
 	}
 	for _, r := range slices.Clone(o.roles[g.ID]) {
 		o.dropRole(by, g.ID, r)
 	}
 	now := o.stamp()
-	members := slices.Clone(g.order)
+	members := g.order.list()
 	for _, id := range members {
 		u := o.users[id]
 		u.groups.remove(g.ID)
@@ -201,9 +202,8 @@ func (o *Org) putGroup(g *Group) {
 	g.byUser = make(map[string]*Member, len(g.Members))
 	for _, m := range g.Members {
 		g.byUser[m.User] = m
-		g.order = append(g.order, m.User)
+		g.order.add(m.User)
 	}
-	slices.Sort(g.order)
 	g.Members = nil
 	o.groups[g.ID] = g
 	o.groupOrder.add(g.ID)

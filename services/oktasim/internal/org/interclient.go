@@ -27,7 +27,7 @@ func (a *App) AllowedApps() []any {
 // TargetApps are the ids of the apps to which a may sign people in.
 func (o *Org) TargetApps(a *App) []any {
 	ids := []any{}
-	for _, id := range o.appOrder {
+	for id := range o.appOrder.all() {
 		if slices.ContainsFunc(o.apps[id].Trusts, func(t *Trust) bool { return t.App == a.ID }) {
 			ids = append(ids, id)
 		}

@@ -234,11 +234,11 @@ func (o *Org) anyAnchor(kind string) string {
 	var ids []string
 	switch kind {
 	case "user":
-		ids = o.userOrder
+		ids = o.userOrder.list()
 	case "group":
-		ids = o.groupOrder
+		ids = o.groupOrder.list()
 	case "app":
-		ids = o.appOrder
+		ids = o.appOrder.list()
 	case "policy":
 		ids = sortedKeys(o.policies)
 	}

@@ -173,8 +173,8 @@ func (o *Org) objectsIn(k *Kind, home string) []*Object {
 	if ids == nil {
 		return nil
 	}
-	out := make([]*Object, 0, len(*ids))
-	for _, id := range *ids {
+	out := make([]*Object, 0, ids.size)
+	for id := range ids.all() {
 		out = append(out, s.objects[within(home, id)])
 	}
 	return out

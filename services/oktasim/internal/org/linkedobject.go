@@ -105,7 +105,7 @@ func (o *Org) LinkedUsers(u *User, relation string) ([]string, error) {
 		return slices.DeleteFunc([]string{u.Links[name]}, func(id string) bool { return id == "" }), nil
 	}
 	var ids []string
-	for _, id := range o.userOrder {
+	for id := range o.userOrder.all() {
 		if o.users[id].Links[name] == u.ID {
 			ids = append(ids, id)
 		}

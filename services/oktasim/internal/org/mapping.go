@@ -72,7 +72,7 @@ func (o *Org) typeProfiles() []Profile {
 // appProfiles are the profiles of people in apps and at identity providers.
 func (o *Org) appProfiles() []Profile {
 	var out []Profile
-	for _, id := range o.appOrder {
+	for id := range o.appOrder.all() {
 		out = append(out, Profile{ID: id, Name: o.apps[id].Name, Type: "appuser"})
 	}
 	k, _ := o.kinds.at("/api/v1/idps/x")

@@ -247,7 +247,7 @@ func (o *Org) Counts() map[string]int {
 		"policies": len(o.policies), "events": len(o.log), "api_tokens": len(o.tokens),
 	}
 	for _, g := range o.groups {
-		n["memberships"] += len(g.order)
+		n["memberships"] += g.order.size
 	}
 	for _, p := range o.policies {
 		n["policy_rules"] += len(p.Rules)

@@ -474,7 +474,7 @@ func (o *Org) DeletePolicy(by *Cause, p *Policy) error {
 // PolicyApps lists the apps that the policy serves.
 func (o *Org) PolicyApps(p *Policy) []*App {
 	var out []*App
-	for _, id := range o.appOrder {
+	for id := range o.appOrder.all() {
 		if a := o.apps[id]; a.AccessPolicy == p.ID || a.ProfileEnrollment == p.ID {
 			out = append(out, a)
 		}

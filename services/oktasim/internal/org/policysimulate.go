@@ -42,7 +42,7 @@ func (o *Org) NewSimulation(body doc.Doc) (*Simulation, error) {
 		if err != nil {
 			return nil, err
 		}
-		s.User, s.Groups = u.ID, append(s.Groups, o.GroupsOf(u)...)
+		s.User, s.Groups = u.ID, append(s.Groups, u.groups.list()...)
 	}
 	s.Groups = append(s.Groups, o.info.Everyone)
 	if len(s.Types) == 0 {

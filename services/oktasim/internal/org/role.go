@@ -188,7 +188,7 @@ func (o *Org) dropRole(by *Cause, assigneeID string, r *RoleAssignment) {
 // UsersWithRoles lists the ids of users who hold a role themselves, after the cursor.
 func (o *Org) UsersWithRoles(cursor string) []string {
 	var out []string
-	for _, id := range o.userOrder.after(cursor) {
+	for id := range o.userOrder.after(cursor) {
 		if len(o.roles[id]) > 0 || len(o.customRolesOf(id)) > 0 {
 			out = append(out, id)
 		}
@@ -201,7 +201,7 @@ func (o *Org) UsersWithRoles(cursor string) []string {
 func (o *Org) RoleTypesOf(id string) []string {
 	holders := []string{id}
 	if u := o.users[id]; u != nil {
-		holders = append(holders, u.groups...)
+		holders = append(holders, u.groups.list()...)
 	}
 	var out []string
 	for _, holder := range holders {

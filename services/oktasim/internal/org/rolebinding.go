@@ -234,7 +234,7 @@ func (o *Org) customRoleBody(a assignee, r customRole) doc.Doc {
 func (o *Org) RoleBodies(assigneeID string) ([]any, error) {
 	out, err := o.ownRoleBodies(assigneeID)
 	if u := o.users[assigneeID]; u != nil {
-		for _, g := range u.groups {
+		for g := range u.groups.all() {
 			more, err := o.ownRoleBodies(g)
 			if err != nil {
 				return nil, err

@@ -1,6 +1,7 @@
 package org
 
 import (
+	"iter"
 	"slices"
 	"strings"
 
@@ -79,7 +80,7 @@ func (o *Org) GroupRule(id string) (*GroupRule, error) {
 }
 
 // GroupRulesAfter lists rule ids that follow the cursor.
-func (o *Org) GroupRulesAfter(cursor string) []string { return o.ruleOrder.after(cursor) }
+func (o *Org) GroupRulesAfter(cursor string) iter.Seq[string] { return o.ruleOrder.after(cursor) }
 
 // CreateGroupRule makes an INACTIVE rule.
 func (o *Org) CreateGroupRule(by *Cause, body doc.Doc) (*GroupRule, error) {
@@ -176,8 +177,12 @@ func (o *Org) ActivateGroupRule(by *Cause, r *GroupRule) error {
 	r.Status, r.LastUpdated = Active, o.stamp()
 	o.Note(by, "policy.rule.activate", nil, r.Party())
 	o.Note(o.system(by), "group.user_membership.rule.trigger", nil, r.Party())
-	for _, id := range o.userOrder {
-		o.follow(by, o.users[id])
+	now := o.stamp()
+	for id := range o.userOrder.all() {
+		// The other rules have been followed already, unless this one changes something.
+		if u := o.users[id]; o.followRule(by, r, u, now) {
+			o.follow(by, u)
+		}
 	}
 	return nil
 }
@@ -218,7 +223,7 @@ func (o *Org) DeleteGroupRule(by *Cause, r *GroupRule, removeUsers bool) error {
 		if g == nil {
 			continue
 		}
-		for _, uid := range slices.Clone(g.order) {
+		for _, uid := range g.order.list() {
 			o.release(by, g, o.users[uid], r.ID, !removeUsers, now)
 		}
 	}
@@ -244,7 +249,7 @@ func (o *Org) release(by *Cause, g *Group, u *User, ruleID string, keep bool, no
 // the group this is recorded; for one that only names it in its expression or
 // exclusions it is an assumption.
 func (o *Org) invalidateRules(by *Cause, groupID string, now Stamp) {
-	for _, id := range o.ruleOrder {
+	for id := range o.ruleOrder.all() {
 		r := o.rules[id]
 		if r.Status == Invalid || !r.names(groupID) {
 			continue
@@ -270,16 +275,20 @@ func (o *Org) follow(by *Cause, u *User) {
 
 func (o *Org) followOnce(by *Cause, u *User) (changed bool) {
 	now := o.stamp()
-	for _, id := range o.ruleOrder {
-		r := o.rules[id]
-		if r.Status != Active {
-			continue
+	for id := range o.ruleOrder.all() {
+		if r := o.rules[id]; r.Status == Active && o.followRule(by, r, u, now) {
+			changed = true
 		}
-		matches := u.Status != Deprovisioned && r.applies(o, u)
-		for _, gid := range r.Targets() {
-			if o.applyRule(by, r, o.groups[gid], u, matches, now) {
-				changed = true
-			}
+	}
+	return changed
+}
+
+// followRule brings the user's memberships in line with one rule.
+func (o *Org) followRule(by *Cause, r *GroupRule, u *User, now Stamp) (changed bool) {
+	matches := u.Status != Deprovisioned && r.applies(o, u)
+	for _, gid := range r.Targets() {
+		if o.applyRule(by, r, o.groups[gid], u, matches, now) {
+			changed = true
 		}
 	}
 	return changed
@@ -329,8 +338,8 @@ type subject struct {
 func (s subject) Attribute(name string) any { return s.user.Profile[name] }
 func (s subject) InGroup(id string) bool    { return s.user.groups.has(id) }
 func (s subject) GroupNames() []string {
-	names := make([]string, 0, len(s.user.groups))
-	for _, id := range s.user.groups {
+	names := make([]string, 0, s.user.groups.size)
+	for id := range s.user.groups.all() {
 		names = append(names, s.org.groups[id].Name())
 	}
 	return names

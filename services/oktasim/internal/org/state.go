@@ -73,9 +73,9 @@ func (o *Org) objects() Objects {
 		Info: o.info, Users: ordered(o.users), GroupRules: ordered(o.rules), Apps: ordered(o.apps), Policies: ordered(o.policies),
 		Collections: map[string][]*Object{}, Roles: o.roles, Schemas: o.schemas, Mappings: ordered(o.mappings),
 	}
-	for _, id := range o.groupOrder {
+	for id := range o.groupOrder.all() {
 		g := groupState{Group: o.groups[id], Members: []*Member{}}
-		for _, uid := range g.order {
+		for uid := range g.order.all() {
 			g.Members = append(g.Members, g.byUser[uid])
 		}
 		x.Groups = append(x.Groups, g)
@@ -174,20 +174,20 @@ func (o *Org) putApp(a *App) {
 	if a.Users == nil {
 		a.Users = map[string]*AppUser{}
 	}
-	a.userOrder = sortedKeys(a.Users)
+	a.userOrder = indexOf(sortedKeys(a.Users))
 	o.apps[a.ID] = a
 	o.appOrder.add(a.ID)
 }
 
 // linkMembers tells users their groups.
 func (o *Org) linkMembers() error {
-	for _, gid := range o.groupOrder {
-		for _, uid := range o.groups[gid].order {
+	for gid := range o.groupOrder.all() {
+		for uid := range o.groups[gid].order.all() {
 			u := o.users[uid]
 			if u == nil {
 				return fmt.Errorf("read state: group %s has the member %s, who is missing", gid, uid)
 			}
-			u.groups = append(u.groups, gid)
+			u.groups.add(gid)
 		}
 	}
 	return nil

@@ -3,8 +3,8 @@ package org
 import (
 	"encoding/json"
 	"fmt"
+	"iter"
 	"maps"
-	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -165,13 +165,13 @@ func (o *Org) User(idOrLogin string) (*User, error) {
 }
 
 // UsersAfter lists user ids that follow the cursor.
-func (o *Org) UsersAfter(cursor string) []string { return o.userOrder.after(cursor) }
+func (o *Org) UsersAfter(cursor string) iter.Seq[string] { return o.userOrder.after(cursor) }
 
 // UserByID returns the user or nil.
 func (o *Org) UserByID(id string) *User { return o.users[id] }
 
 // GroupsOf lists the ids of the user's groups in order.
-func (o *Org) GroupsOf(u *User) []string { return u.groups }
+func (o *Org) GroupsOf(u *User) iter.Seq[string] { return u.groups.all() }
 
 // stagedChanges is when Classic orgs had begun, as OIE ones, to count a password as a change
 // of a new person's status; the day is between two recordings.
@@ -369,7 +369,7 @@ func (o *Org) setUserStatus(u *User, status string) {
 // deactivate takes every app from the user (documented); group memberships stay
 // (assumption: Okta's help says so of rule-assigned ones).
 func (o *Org) deactivate(by *Cause, u *User) {
-	for _, id := range o.appOrder {
+	for id := range o.appOrder.all() {
 		a := o.apps[id]
 		if a.assigned(o, u) == nil {
 			continue
@@ -391,7 +391,7 @@ func (o *Org) DeleteUser(by *Cause, u *User) error {
 	}
 	party := u.Party()
 	o.Note(by, "user.lifecycle.delete.initiated", nil, party)
-	for _, id := range slices.Clone(u.groups) {
+	for _, id := range u.groups.list() {
 		o.leave(nil, o.groups[id], u, o.stamp())
 	}
 	o.dropLinks(u.ID)

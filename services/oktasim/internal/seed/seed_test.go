@@ -2,6 +2,7 @@ package seed
 
 import (
 	"bytes"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -11,7 +12,7 @@ import (
 	"imago/services/oktasim/internal/org"
 )
 
-func fresh(t *testing.T, engine string, now time.Time) *org.Org {
+func fresh(t testing.TB, engine string, now time.Time) *org.Org {
 	t.Helper()
 	o, err := org.New(clock.New(func() time.Time { return now }), org.Options{Engine: engine})
 	if err != nil {
@@ -77,11 +78,11 @@ func TestDemoFinance(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if n := len(g.MembersAfter("")); n != 14 {
+	if n := len(slices.Collect(g.MembersAfter(""))); n != 14 {
 		t.Errorf("Finance has %d members, want 14", n)
 	}
 	modes := map[string]bool{}
-	for _, id := range o.AppsOfGroup(g, "") {
+	for id := range o.AppsOfGroup(g, "") {
 		a, err := o.App(id)
 		if err != nil {
 			t.Fatal(err)
