@@ -122,7 +122,9 @@ func adoptGroup(o *Org, ids []string, body doc.Doc) error {
 	}
 	if old := o.groups[g.ID]; old != nil {
 		g.byUser, g.order = old.byUser, old.order
+		o.freeName(old)
 		*old = *g
+		o.takeName(old)
 		return nil
 	}
 	if g.Type == BuiltIn && g.Name() == "Everyone" {
@@ -139,6 +141,7 @@ func (o *Org) adoptEveryone(g *Group) {
 	g.byUser, g.order = old.byUser, old.order
 	delete(o.groups, old.ID)
 	o.groupOrder.remove(old.ID)
+	o.takeName(g)
 	o.groups[g.ID] = g
 	o.groupOrder.add(g.ID)
 	for id := range g.order.all() {

@@ -121,10 +121,8 @@ func (o *Org) groupProfile(old *Group, given doc.Doc) (doc.Doc, error) {
 	if err := o.schemas[groupSchema].complete(given); err != nil {
 		return nil, err
 	}
-	for _, g := range o.groups {
-		if g != old && g.Type != AppGroup && strings.EqualFold(g.Name(), name) {
-			return nil, failure.Taken("name")
-		}
+	if g := o.groupNames[strings.ToLower(name)]; g != nil && g != old {
+		return nil, failure.Taken("name")
 	}
 	profile := doc.Clone(given)
 	description, given2 := profile["description"]
@@ -158,7 +156,9 @@ func (o *Org) UpdateGroup(by *Cause, g *Group, body doc.Doc) error {
 	if err != nil {
 		return err
 	}
+	o.freeName(g)
 	g.Profile, g.LastUpdated = profile, o.stamp()
+	o.takeName(g)
 	o.Note(by, "group.profile.update", nil, g.Party())
 	return nil
 }
@@ -184,6 +184,7 @@ func (o *Org) DeleteGroup(by *Cause, g *Group) error {
 		u := o.users[id]
 		u.groups.remove(g.ID)
 	}
+	o.freeName(g)
 	delete(o.groups, g.ID)
 	o.groupOrder.remove(g.ID)
 	o.Note(by, "group.lifecycle.delete", nil, g.Party())
@@ -207,6 +208,20 @@ func (o *Org) putGroup(g *Group) {
 	g.Members = nil
 	o.groups[g.ID] = g
 	o.groupOrder.add(g.ID)
+	o.takeName(g)
+}
+
+// takeName lets no other group of the org's own have the group's name.
+func (o *Org) takeName(g *Group) {
+	if g.Type != AppGroup {
+		o.groupNames[strings.ToLower(g.Name())] = g
+	}
+}
+
+func (o *Org) freeName(g *Group) {
+	if name := strings.ToLower(g.Name()); o.groupNames[name] == g {
+		delete(o.groupNames, name)
+	}
 }
 
 // AddMember puts a user into a group by hand.
@@ -247,7 +262,7 @@ func (o *Org) join(by *Cause, g *Group, u *User, now Stamp) {
 		return
 	}
 	m.Manual = true
-	if len(m.Rules) == 0 {
+	if by != nil && len(m.Rules) == 0 {
 		o.Note(by, "group.user_membership.add", nil, u.Party(), g.Party())
 		o.appsGained(by, g, u)
 	}

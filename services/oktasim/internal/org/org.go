@@ -80,6 +80,8 @@ type data struct {
 	logins     map[string]*User
 	groups     map[string]*Group
 	groupOrder index
+	// groupNames are the names that are taken, in lower case; imported groups have none.
+	groupNames map[string]*Group
 	rules      map[string]*GroupRule
 	ruleOrder  index
 	apps       map[string]*App
@@ -142,6 +144,7 @@ func emptyData(seed uint64) data {
 		users:      map[string]*User{},
 		logins:     map[string]*User{},
 		groups:     map[string]*Group{},
+		groupNames: map[string]*Group{},
 		rules:      map[string]*GroupRule{},
 		apps:       map[string]*App{},
 		policies:   map[string]*Policy{},

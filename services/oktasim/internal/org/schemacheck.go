@@ -49,22 +49,27 @@ func (s *Schema) check(subject string, given doc.Doc) error {
 
 // complete refuses a profile that lacks required attributes.
 func (s *Schema) complete(profile doc.Doc) error {
+	missing := append(blanks(s.Base, profile), blanks(s.Custom, profile)...)
+	if len(missing) == 0 {
+		return nil
+	}
 	var causes []string
-	first := ""
-	for _, attributes := range []doc.Doc{s.Base, s.Custom} {
-		for _, name := range sortedKeys(attributes) {
-			if !doc.Bool(attributes, name, "required") || !isBlank(profile[name]) {
-				continue
-			}
-			if causes = append(causes, name+": The field cannot be left blank"); first == "" {
-				first = name
-			}
+	for _, name := range missing {
+		causes = append(causes, name+": The field cannot be left blank")
+	}
+	return failure.Invalid(missing[0], causes...)
+}
+
+// blanks names the required ones among the attributes that the profile leaves blank.
+func blanks(attributes, profile doc.Doc) []string {
+	var names []string
+	for name, a := range attributes {
+		if d, ok := a.(doc.Doc); ok && doc.Bool(d, "required") && isBlank(profile[name]) {
+			names = append(names, name)
 		}
 	}
-	if first != "" {
-		return failure.Invalid(first, causes...)
-	}
-	return nil
+	slices.Sort(names)
+	return names
 }
 
 // misfit says why an attribute cannot have the value; "" if it can.
