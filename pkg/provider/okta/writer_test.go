@@ -253,6 +253,20 @@ func TestReadOnlyRole(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	told := probed(t, r)
+	for typ, want := range map[resource.Type]snapshot.Reason{
+		"group": "", "group_membership": "", "app_group": "",
+		"user_role": snapshot.Forbidden, "group_role": snapshot.Forbidden, // asked at one group
+	} {
+		if got := told[typ]; got.Readable != (want == "") || got.Gap != nil && (got.Gap.Reason != want || got.Gap.Parent != "") {
+			t.Errorf("%s: %+v, gap %+v, want %q", typ, got, got.Gap, want)
+		}
+	}
+}
+
+// probed is what a probe tells, by type.
+func probed(t *testing.T, r provider.Reader) map[resource.Type]provider.Access {
+	t.Helper()
 	told := map[resource.Type]provider.Access{}
 	for access, err := range r.(provider.Prober).Probe(t.Context()) {
 		if err != nil {
@@ -260,11 +274,24 @@ func TestReadOnlyRole(t *testing.T) {
 		}
 		told[access.Type] = access
 	}
+	return told
+}
+
+// TestClassicOrg: what an org of the older engine cannot have is told as that, and not as
+// something that is missing.
+func TestClassicOrg(t *testing.T) {
+	t.Parallel()
+	sim := oktasimtest.Start(t, oktasimtest.Options{Seed: `{"seed":1,"users":3,"groups":2}`, Args: []string{"--engine", "classic"}})
+	r, err := okta.New(options(sim)).Reader(t.Context(), account.Org{URL: sim.URL, Share: 1}, sim.ReadApp().Credential)
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := probed(t, r)
 	for typ, want := range map[resource.Type]snapshot.Reason{
-		"group": "", "group_membership": "", "app_group": "",
-		"user_role": snapshot.Forbidden, "group_role": snapshot.Forbidden, // asked at one group
+		"group": "", "policy_okta_sign_on": "", "policy_password": "",
+		"policy_access_policy": snapshot.NotLicensed, "policy_profile_enrollment": snapshot.NotLicensed,
 	} {
-		if got := told[typ]; got.Readable != (want == "") || got.Gap != nil && (got.Gap.Reason != want || got.Gap.Parent != "") {
+		if got := told[typ]; got.Readable != (want == "") || got.Gap != nil && got.Gap.Reason != want {
 			t.Errorf("%s: %+v, gap %+v, want %q", typ, got, got.Gap, want)
 		}
 	}
