@@ -3,8 +3,8 @@
 package api
 
 import (
+	"cmp"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
 	"net"
@@ -77,27 +77,25 @@ const maxBody = 10 << 20
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := s.host(r)
 	c := &call{host: h, org: h.Org, r: r, query: r.URL.Query(), requestID: requestID()}
-	hit := h.Faults.Hit(r.Method, r.URL.Path)
-	if hit != nil && hit.Kind == fault.Delay {
+	op, params, known := s.router.find(r.Method, r.URL.EscapedPath())
+	c.op, c.params, c.known = op, params, known
+	c.hit = h.Faults.Hit(r.Method, r.URL.Path, c.template())
+	if wait := c.hit.Wait(); wait > 0 {
 		select {
-		case <-time.After(time.Duration(hit.Delay)):
+		case <-time.After(wait):
 		case <-r.Context().Done():
 		}
 	}
-	s.answer(c, hit)
+	s.answer(c)
 	h.Counts.add(c)
-	s.deliver(w, c, hit)
+	s.deliver(w, c)
 }
 
 // answer fills the response, by the handler or by the reason why it was not reached.
-func (s *Server) answer(c *call, hit *fault.Fault) {
-	err := s.run(c, hit)
-	if err == nil && hit != nil && hit.Kind == fault.DoneButFailed {
-		status := hit.Status
-		if status == 0 {
-			status = http.StatusInternalServerError
-		}
-		err = failure.WithStatus(status)
+func (s *Server) answer(c *call) {
+	err := s.run(c)
+	if err == nil && c.suffers(fault.DoneButFailed) {
+		err = failure.WithStatus(cmp.Or(c.hit.Status, http.StatusInternalServerError))
 	}
 	if err != nil {
 		c.fail(err)
@@ -108,21 +106,15 @@ func (s *Server) answer(c *call, hit *fault.Fault) {
 }
 
 // run takes a request through the stages at which Okta may refuse it.
-func (s *Server) run(c *call, hit *fault.Fault) error {
-	op, params, known := s.router.find(c.r.Method, c.r.URL.EscapedPath())
-	if op != nil {
-		c.op, c.params = op, params
-	}
-	if hit != nil && hit.Kind == fault.Status {
-		return failure.WithStatus(hit.Status)
-	}
-	if hit != nil && hit.Kind == fault.RateLimited {
-		return c.injectedLimit(time.Duration(hit.Delay))
-	}
+func (s *Server) run(c *call) error {
 	switch {
-	case op == nil && known:
+	case c.suffers(fault.Status):
+		return failure.WithStatus(c.hit.Status)
+	case c.suffers(fault.RateLimited):
+		return c.injectedLimit(time.Duration(c.hit.Delay))
+	case c.op == nil && c.known:
 		return failure.WrongMethod()
-	case op == nil:
+	case c.op == nil:
 		return failure.NoPath()
 	}
 	if !c.host.Limits.Enter() {
@@ -142,7 +134,7 @@ func (s *Server) run(c *call, hit *fault.Fault) error {
 	if err := c.authorise(); err != nil {
 		return err
 	}
-	if op.write || op.notes {
+	if c.op.write || c.op.notes {
 		return c.org.Update(c.perform)
 	}
 	return c.org.View(c.perform)
@@ -208,7 +200,7 @@ func (c *call) readBody() error {
 }
 
 // deliver writes the response, with the fault's damage if there is one.
-func (s *Server) deliver(w http.ResponseWriter, c *call, hit *fault.Fault) {
+func (s *Server) deliver(w http.ResponseWriter, c *call) {
 	head := w.Header()
 	for k, v := range c.header {
 		head[k] = v
@@ -224,8 +216,8 @@ func (s *Server) deliver(w http.ResponseWriter, c *call, hit *fault.Fault) {
 	if c.response != nil && head.Get("Content-Type") == "" {
 		head.Set("Content-Type", "application/json")
 	}
-	if hit != nil {
-		s.damage(w, c, hit)
+	if c.repeat(head); c.hit != nil {
+		s.damage(w, c)
 		return
 	}
 	if c.response != nil {
@@ -238,51 +230,6 @@ func (s *Server) deliver(w http.ResponseWriter, c *call, hit *fault.Fault) {
 // write sends bytes; a client that has gone away is none of the simulator's faults.
 func (s *Server) write(w io.Writer, b []byte) {
 	if _, err := w.Write(b); err != nil {
-		s.log.Debug("client went away", "err", err)
-	}
-}
-
-// damage delivers a response as the fault wants it.
-func (s *Server) damage(w http.ResponseWriter, c *call, hit *fault.Fault) {
-	body := c.response
-	cut := hit.Bytes
-	if cut == 0 || cut > len(body) {
-		cut = len(body) / 2
-	}
-	switch hit.Kind {
-	case fault.Cut:
-		s.hangUp(w, c, body[:cut], len(body))
-		return
-	case fault.HalfPage:
-		// The length promises the whole body; the server closes the connection early.
-		w.Header().Set("Content-Length", strconv.Itoa(len(body)))
-		body = body[:cut]
-	case fault.DropLink:
-		w.Header().Del("Link")
-	case fault.MalformedJSON:
-		body = append(body[:cut:cut], `"}{`...)
-	}
-	w.WriteHeader(c.status)
-	s.write(w, body)
-}
-
-// hangUp sends the head and a piece of the body and closes the connection.
-func (s *Server) hangUp(w http.ResponseWriter, c *call, piece []byte, whole int) {
-	conn, buf, err := http.NewResponseController(w).Hijack()
-	if err != nil {
-		s.log.Error("cannot cut the connection", "err", err)
-		return
-	}
-	var head strings.Builder
-	fmt.Fprintf(&head, "HTTP/1.1 %d %s\r\n", c.status, http.StatusText(c.status))
-	w.Header().Set("Content-Length", strconv.Itoa(whole))
-	if err := w.Header().Write(&head); err != nil {
-		s.log.Error("cannot write headers", "err", err)
-	}
-	head.WriteString("\r\n")
-	s.write(buf, []byte(head.String()))
-	s.write(buf, piece)
-	if err := errors.Join(buf.Flush(), conn.Close()); err != nil {
 		s.log.Debug("client went away", "err", err)
 	}
 }

@@ -12,16 +12,19 @@ import (
 
 	"imago/services/oktasim/internal/doc"
 	"imago/services/oktasim/internal/failure"
+	"imago/services/oktasim/internal/fault"
 	"imago/services/oktasim/internal/limit"
 	"imago/services/oktasim/internal/org"
 )
 
 // call is one request on its way through the server, and its response.
 type call struct {
-	host      *Host
-	org       *org.Org
-	r         *http.Request
-	op        *operation
+	host *Host
+	org  *org.Org
+	r    *http.Request
+	op   *operation
+	// known tells an unknown method from an unknown path, where there is no operation.
+	known     bool
 	params    map[string]string
 	query     url.Values
 	body      []byte
@@ -34,6 +37,8 @@ type call struct {
 	rate     *limit.Result
 	// internal is an error of the simulator itself.
 	internal error
+	// hit is the fault that the request suffers, nil for none.
+	hit *fault.Fault
 }
 
 func requestID() string {

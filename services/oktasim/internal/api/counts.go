@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"strconv"
 	"sync"
 
@@ -55,10 +56,7 @@ func copied(m map[string]int) map[string]int {
 }
 
 func (c *Counts) add(x *call) {
-	template, client := "unknown", "none"
-	if x.op != nil {
-		template = x.op.path
-	}
+	template, client := cmp.Or(x.template(), "unknown"), "none"
 	if x.principal != nil {
 		client = x.principal.party.AlternateID
 	}

@@ -12,6 +12,7 @@ import (
 
 	"imago/services/oktasim/internal/doc"
 	"imago/services/oktasim/internal/failure"
+	"imago/services/oktasim/internal/fault"
 	"imago/services/oktasim/internal/filter"
 )
 
@@ -26,6 +27,14 @@ type pages struct {
 
 // limit reads the limit parameter.
 func (c *call) limit(p pages) (int, error) {
+	n, err := c.askedLimit(p)
+	if err == nil && c.suffers(fault.ShortPage) {
+		n = max(1, n/2)
+	}
+	return n, err
+}
+
+func (c *call) askedLimit(p pages) (int, error) {
 	text := c.query.Get("limit")
 	if text == "" {
 		return p.standard, nil

@@ -10,6 +10,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"strconv"
 	"time"
 
 	"imago/services/oktasim/internal/api"
@@ -32,23 +33,24 @@ type Server struct {
 func New(h *api.Host, log *slog.Logger) *Server {
 	s := &Server{host: h, log: log, mux: http.NewServeMux()}
 	routes := map[string]func(*http.Request) (any, error){
-		"POST /control/v1/seed":         s.seed,
-		"GET /control/v1/org":           s.describe,
-		"POST /control/v1/reset":        s.reset,
-		"GET /control/v1/clock":         s.showClock,
-		"POST /control/v1/clock":        s.moveClock,
-		"GET /control/v1/faults":        s.listFaults,
-		"POST /control/v1/faults":       s.addFault,
-		"DELETE /control/v1/faults":     s.clearFaults,
-		"POST /control/v1/api-tokens":   s.createToken,
-		"POST /control/v1/admins":       s.createAdmin,
-		"POST /control/v1/service-apps": s.createServiceApp,
-		"GET /control/v1/requests":      s.countRequests,
-		"DELETE /control/v1/requests":   s.resetRequests,
-		"POST /control/v1/limits":       s.setLimits,
-		"GET /control/v1/features":      s.listFeatures,
-		"POST /control/v1/features":     s.setFeature,
-		"PUT /control/v1/state":         s.restoreState,
+		"POST /control/v1/seed":          s.seed,
+		"GET /control/v1/org":            s.describe,
+		"POST /control/v1/reset":         s.reset,
+		"GET /control/v1/clock":          s.showClock,
+		"POST /control/v1/clock":         s.moveClock,
+		"GET /control/v1/faults":         s.listFaults,
+		"POST /control/v1/faults":        s.addFault,
+		"DELETE /control/v1/faults":      s.clearFaults,
+		"DELETE /control/v1/faults/{id}": s.removeFault,
+		"POST /control/v1/api-tokens":    s.createToken,
+		"POST /control/v1/admins":        s.createAdmin,
+		"POST /control/v1/service-apps":  s.createServiceApp,
+		"GET /control/v1/requests":       s.countRequests,
+		"DELETE /control/v1/requests":    s.resetRequests,
+		"POST /control/v1/limits":        s.setLimits,
+		"GET /control/v1/features":       s.listFeatures,
+		"POST /control/v1/features":      s.setFeature,
+		"PUT /control/v1/state":          s.restoreState,
 	}
 	for pattern, run := range routes {
 		s.mux.HandleFunc(pattern, s.handle(run))
@@ -177,6 +179,17 @@ func (s *Server) addFault(r *http.Request) (any, error) {
 
 func (s *Server) clearFaults(r *http.Request) (any, error) {
 	s.host.Faults.Clear()
+	return s.listFaults(r)
+}
+
+func (s *Server) removeFault(r *http.Request) (any, error) {
+	id, err := strconv.Atoi(r.PathValue("id"))
+	if err != nil {
+		return nil, fmt.Errorf("id: %q is no number", r.PathValue("id"))
+	}
+	if err := s.host.Faults.Remove(id); err != nil {
+		return nil, err
+	}
 	return s.listFaults(r)
 }
 

@@ -4,11 +4,11 @@ package fault
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
-	"path"
+	"math/rand/v2"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 )
 
@@ -19,16 +19,29 @@ const (
 	Delay         = "delay"
 	Cut           = "cut"
 	HalfPage      = "half_page"
+	ShortPage     = "short_page"
+	Duplicate     = "duplicate"
 	DropLink      = "drop_link"
+	JoinLink      = "join_link"
+	FoldLink      = "fold_link"
+	MalformedLink = "malformed_link"
 	MalformedJSON = "malformed_json"
+	ContentType   = "content_type"
+	Headers       = "headers"
 	DoneButFailed = "done_but_failed"
 )
 
-var kinds = []string{Status, RateLimited, Delay, Cut, HalfPage, DropLink, MalformedJSON, DoneButFailed}
+var kinds = []string{
+	Status, RateLimited, Delay, Cut, HalfPage, ShortPage, Duplicate, DropLink, JoinLink, FoldLink, MalformedLink,
+	MalformedJSON, ContentType, Headers, DoneButFailed,
+}
 
 // Fault is one rule of misbehaviour.
 type Fault struct {
-	// Method is a method or "" for all; Path is a path in which * stands for any text.
+	// ID numbers the faults of a set; Add gives it.
+	ID int `json:"id"`
+	// Method is a method or "" for all. Path is a path in which * stands for any text, or
+	// a template (/api/v1/groups/{groupId}), whatever its variables are called.
 	Method string `json:"method,omitempty"`
 	Path   string `json:"path,omitempty"`
 	Kind   string `json:"kind"`
@@ -37,13 +50,21 @@ type Fault struct {
 	// After skips this many matching requests; Count ends it after so many, 0 is never.
 	After int `json:"after,omitempty"`
 	Count int `json:"count,omitempty"`
-	// Delay is how long to wait, or until the reset of a 429.
+	// Probability is how likely a request is hit, 0 is always; Seed decides which.
+	Probability float64 `json:"probability,omitempty"`
+	Seed        uint64  `json:"seed,omitempty"`
+	// Delay is how long to wait before the answer, or until the reset of a 429.
 	Delay Duration `json:"delay,omitempty"`
 	// Bytes is where cut and half_page end the body; 0 is the middle.
 	Bytes int `json:"bytes,omitempty"`
+	// Headers replace those of the answer, whatever the kind; "" takes one away.
+	Headers map[string]string `json:"headers,omitempty"`
 	// Seen and Fired count the requests that matched and that were hit.
 	Seen  int `json:"seen"`
 	Fired int `json:"fired"`
+
+	pattern pattern
+	dice    *rand.Rand
 }
 
 // Duration is a time.Duration written as "2s".
@@ -66,83 +87,41 @@ func (d *Duration) UnmarshalJSON(b []byte) error {
 // MarshalJSON writes "2s".
 func (d Duration) MarshalJSON() ([]byte, error) { return json.Marshal(time.Duration(d).String()) }
 
-// Set is the faults in force. It is safe for concurrent use.
-type Set struct {
-	mu     sync.Mutex
-	faults []*Fault
-}
-
-// Add puts a fault in force.
-func (s *Set) Add(f Fault) error {
-	if !slices.Contains(kinds, f.Kind) {
-		return fmt.Errorf("kind: %q is not one of %s", f.Kind, strings.Join(kinds, ", "))
-	}
-	if f.Kind == Status && (f.Status < 400 || f.Status > 599) {
-		return fmt.Errorf("status: %d is not between 400 and 599", f.Status)
-	}
-	if f.Kind == Delay && f.Delay <= 0 {
-		return fmt.Errorf("delay: the kind delay needs one")
-	}
-	if f.Count < 0 || f.After < 0 || f.Bytes < 0 {
-		return fmt.Errorf("count, after and bytes cannot be negative")
-	}
-	if _, err := path.Match(glob(f.Path), ""); err != nil {
-		return fmt.Errorf("path: %w", err)
-	}
-	f.Seen, f.Fired = 0, 0
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.faults = append(s.faults, &f)
-	return nil
-}
-
-// Clear ends all faults.
-func (s *Set) Clear() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.faults = nil
-}
-
-// List copies the faults with their counts.
-func (s *Set) List() []Fault {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	out := make([]Fault, len(s.faults))
-	for i, f := range s.faults {
-		out[i] = *f
-	}
-	return out
-}
-
-// Hit counts the request and returns the first fault that strikes it, nil if none does.
-func (s *Set) Hit(method, requestPath string) *Fault {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, f := range s.faults {
-		if !f.matches(method, requestPath) {
-			continue
+// check names everything that is wrong with a fault.
+func (f *Fault) check() error {
+	var errs []error
+	refuse := func(wrong bool, format string, args ...any) {
+		if wrong {
+			errs = append(errs, fmt.Errorf(format, args...))
 		}
-		f.Seen++
-		if f.Seen <= f.After || f.Count > 0 && f.Fired >= f.Count {
-			continue
-		}
-		f.Fired++
-		hit := *f
-		return &hit
 	}
-	return nil
+	bad := f.Status < 400 || f.Status > 599
+	refuse(!slices.Contains(kinds, f.Kind), "kind: %q is not one of %s", f.Kind, strings.Join(kinds, ", "))
+	refuse(bad && (f.Kind == Status || f.Status != 0), "status: %d is not between 400 and 599", f.Status)
+	refuse(f.Delay < 0 || f.Kind == Delay && f.Delay == 0, "delay: %v is no time to wait", time.Duration(f.Delay))
+	refuse(f.Count < 0 || f.After < 0 || f.Bytes < 0, "count, after and bytes cannot be negative")
+	refuse(f.Probability < 0 || f.Probability > 1, "probability: %v is not between 0 and 1", f.Probability)
+	refuse(f.Kind == Headers && len(f.Headers) == 0, "headers: the kind headers needs some")
+	return errors.Join(errs...)
 }
 
-func (f *Fault) matches(method, requestPath string) bool {
-	if f.Method != "" && !strings.EqualFold(f.Method, method) {
+// Wait is how long the answer is held back.
+func (f *Fault) Wait() time.Duration {
+	if f == nil || f.Kind == RateLimited {
+		return 0
+	}
+	return time.Duration(f.Delay)
+}
+
+// strikes counts a matching request and says whether the fault hits it.
+func (f *Fault) strikes() bool {
+	f.Seen++
+	if f.Seen <= f.After || f.Count > 0 && f.Fired >= f.Count {
 		return false
 	}
-	if f.Path == "" || f.Path == "*" {
-		return true
+	if f.Probability > 0 && f.dice.Float64() >= f.Probability {
+		return false
 	}
-	ok, err := path.Match(glob(f.Path), glob(requestPath))
-	return err == nil && ok
+	f.Fired++
+	return true
 }
-
-// glob lets * run over slashes: path.Match stops at them.
-func glob(s string) string { return strings.ReplaceAll(s, "/", "\x00") }
