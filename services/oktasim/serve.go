@@ -38,7 +38,9 @@ func serve(ctx context.Context, c Config, stdout, stderr io.Writer) error {
 		return errors.Join(err, stop(servers))
 	}
 	err = keep(ctx, o, c.State, failed)
-	return errors.Join(err, stop(servers), save(o, c.State))
+	err = errors.Join(err, stop(servers))
+	host.Settle()
+	return errors.Join(err, save(o, c.State))
 }
 
 // stop lets running requests end, for a moment.

@@ -17,6 +17,7 @@ import (
 	"imago/services/oktasim/internal/doc"
 	"imago/services/oktasim/internal/failure"
 	"imago/services/oktasim/internal/fault"
+	"imago/services/oktasim/internal/hook"
 	"imago/services/oktasim/internal/limit"
 	"imago/services/oktasim/internal/org"
 )
@@ -36,12 +37,17 @@ type Host struct {
 	Limits *limit.Limiter
 	Faults *fault.Set
 	Counts *Counts
-	signer signer
+	// Hooks calls the org's hooks; deliveries are those on their way.
+	Hooks      *hook.Caller
+	deliveries sync.WaitGroup
+	signer     signer
 }
 
 // NewHost wraps an org.
 func NewHost(o *org.Org, l *limit.Limiter) *Host {
-	return &Host{Org: o, Limits: l, Faults: &fault.Set{}, Counts: NewCounts()}
+	h := &Host{Org: o, Limits: l, Faults: &fault.Set{}, Counts: NewCounts(), Hooks: hook.NewCaller(hook.DefaultTimeout)}
+	o.OnDelivery(h.deliverEvents)
+	return h
 }
 
 // New makes a server whose default org is home.
@@ -134,7 +140,10 @@ func (s *Server) run(c *call) error {
 	if err := c.authorise(); err != nil {
 		return err
 	}
-	if c.op.write || c.op.notes {
+	switch {
+	case c.op.outward:
+		return c.op.run(c)
+	case c.op.write || c.op.notes:
 		return c.org.Update(c.perform)
 	}
 	return c.org.View(c.perform)

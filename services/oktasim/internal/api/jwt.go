@@ -211,7 +211,12 @@ func (s *signer) sign(claims map[string]any) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("make signing key: %w", err)
 	}
-	head, err := json.Marshal(map[string]string{"alg": "RS256", "kid": signerKid})
+	return signed(key, signerKid, claims)
+}
+
+// signed is the compact JWT of the claims (RFC 7515, RS256).
+func signed(key *rsa.PrivateKey, kid string, claims map[string]any) (string, error) {
+	head, err := json.Marshal(map[string]string{"alg": "RS256", "kid": kid})
 	if err != nil {
 		return "", fmt.Errorf("write token: %w", err)
 	}

@@ -126,7 +126,7 @@ func (c *call) client(f url.Values) (*org.App, error) {
 		return nil, badClient("The client must authenticate with private_key_jwt.")
 	case assertion == "":
 		return nil, badClient("No client credentials found.")
-	case f.Get("client_assertion_type") != "urn:ietf:params:oauth:client-assertion-type:jwt-bearer":
+	case f.Get("client_assertion_type") != assertionType:
 		return nil, badRequest("invalid_request", "Invalid value for 'client_assertion_type' parameter.")
 	}
 	t, err := parseAssertion(assertion)

@@ -19,7 +19,9 @@ type operation struct {
 	open, self bool
 	// notes marks reads that leave a trace in the org.
 	notes bool
-	run   func(*call) error
+	// outward operations call somebody else: they enter and leave the org by themselves.
+	outward bool
+	run     func(*call) error
 }
 
 // router finds operations by path.
@@ -120,7 +122,7 @@ func operations() []operation {
 		userOperations(), groupOperations(), groupRuleOperations(), appOperations(), appKeyOperations(), appPartOperations(), clientOperations(), assignmentOperations(),
 		policyOperations(), roleOperations(), logOperations(), metaOperations(), schemaOperations(), iamOperations(), subscriptionOperations(), identitySourceOperations(),
 		oauthOperations(),
-		brandOperations(), idpOperations(),
+		brandOperations(), idpOperations(), hookOperations(),
 	} {
 		all = append(all, subject...)
 	}

@@ -51,6 +51,8 @@ func New(h *api.Host, log *slog.Logger) *Server {
 		"GET /control/v1/features":       s.listFeatures,
 		"POST /control/v1/features":      s.setFeature,
 		"PUT /control/v1/state":          s.restoreState,
+		"GET /control/v1/hook-hosts":     s.listHookHosts,
+		"POST /control/v1/hook-hosts":    s.leadHookHost,
 	}
 	for pattern, run := range routes {
 		s.mux.HandleFunc(pattern, s.handle(run))

@@ -1,11 +1,11 @@
 // Package expression evaluates the part of Okta Expression Language that group rules
 // use: comparisons of user attributes, String functions, isMemberOf functions, and,
-// or, not and the ternary-free boolean operators.
+// or, not and the ternary-free boolean operators; and the part that filters of event
+// hooks use: comparisons of an event's attributes, and selections of its targets.
 package expression
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -40,25 +40,8 @@ func (e *Expression) Eval(s Subject) bool {
 	return ok && v
 }
 
-// Parse reads a condition, which must be a truth value.
-func Parse(text string) (*Expression, error) {
-	tokens, err := scan(text)
-	if err != nil {
-		return nil, err
-	}
-	p := &parser{tokens: tokens}
-	root, err := p.or(0)
-	if err != nil {
-		return nil, err
-	}
-	if p.at < len(p.tokens) {
-		return nil, fmt.Errorf("unexpected %q", p.tokens[p.at].text)
-	}
-	if !root.boolean() {
-		return nil, errors.New("the expression is not a truth value")
-	}
-	return &Expression{root: root, groups: p.groups}, nil
-}
+// Parse reads the condition of a group rule.
+func Parse(text string) (*Expression, error) { return parse(text, ofUser) }
 
 type term interface {
 	eval(Subject) any

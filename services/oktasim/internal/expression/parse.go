@@ -58,7 +58,7 @@ func word(s string) token {
 }
 
 func operatorAt(s string) string {
-	for _, op := range []string{"==", "!=", "<=", ">=", "&&", "||", "<", ">", "!", "(", ")", ",", ".", "?", ":", "{", "}", "-"} {
+	for _, op := range []string{"==", "!=", "<=", ">=", "&&", "||", "<", ">", "!", "(", ")", ",", ".", "?", ":", "{", "}", "[", "]", "-"} {
 		if strings.HasPrefix(s, op) {
 			return op
 		}
@@ -73,6 +73,28 @@ type parser struct {
 	tokens []token
 	at     int
 	groups []string
+	// named reads what a name begins.
+	named func(p *parser, name string, depth int) (term, error)
+}
+
+// parse reads a condition, which must be a truth value.
+func parse(text string, named func(*parser, string, int) (term, error)) (*Expression, error) {
+	tokens, err := scan(text)
+	if err != nil {
+		return nil, err
+	}
+	p := &parser{tokens: tokens, named: named}
+	root, err := p.or(0)
+	if err != nil {
+		return nil, err
+	}
+	if p.at < len(p.tokens) {
+		return nil, fmt.Errorf("unexpected %q", p.tokens[p.at].text)
+	}
+	if !root.boolean() {
+		return nil, errors.New("the expression is not a truth value")
+	}
+	return &Expression{root: root, groups: p.groups}, nil
 }
 
 // take consumes the next token if it is the operator or the keyword.
@@ -178,7 +200,17 @@ func (p *parser) primary(depth int) (term, error) {
 	case 'o':
 		return nil, fmt.Errorf("unexpected %q", t.text)
 	}
-	return p.named(p.dotted(t.text), depth)
+	return p.name(p.dotted(t.text), depth)
+}
+
+func (p *parser) name(name string, depth int) (term, error) {
+	switch name {
+	case "true", "false":
+		return literal{name == "true"}, nil
+	case "null":
+		return literal{nil}, nil
+	}
+	return p.named(p, name, depth)
 }
 
 // dotted reads the rest of a name like user.firstName; blanks may stand around the dots
@@ -191,13 +223,8 @@ func (p *parser) dotted(name string) string {
 	return name
 }
 
-func (p *parser) named(name string, depth int) (term, error) {
-	switch name {
-	case "true", "false":
-		return literal{name == "true"}, nil
-	case "null":
-		return literal{nil}, nil
-	}
+// ofUser reads an attribute of the user or a function.
+func ofUser(p *parser, name string, depth int) (term, error) {
 	if attr, ok := strings.CutPrefix(name, "user."); ok && attr != "" && !strings.Contains(attr, ".") {
 		return attribute(attr), nil
 	}

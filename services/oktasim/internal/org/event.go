@@ -83,6 +83,7 @@ func (o *Org) Note(by *Cause, eventType string, debug doc.Doc, targets ...Party)
 		e.TxID, e.TxType, e.Session = o.ids.Secret(24), "JOB", ""
 	}
 	o.log = append(o.log, e)
+	o.await(e)
 	return e
 }
 

@@ -1,23 +1,20 @@
 package org
 
 import (
-	"crypto/sha256"
-	"encoding/base64"
-
 	"imago/services/oktasim/internal/doc"
 	"imago/services/oktasim/internal/failure"
 )
 
-// eventHookKinds are the event hooks, and the keys with which hooks are secured.
-func eventHookKinds() []Kind { return []Kind{eventHooks(), hookKeys()} }
+// eventHookKinds are the event hooks.
+func eventHookKinds() []Kind { return []Kind{eventHooks()} }
 
 func eventHooks() Kind {
 	active := is("status", Active)
 	k := Kind{
 		Name: "event_hooks", Path: "/api/v1/eventHooks/{eventHookId}", Prefix: "who", Class: "Webhook", Target: "EventHook",
 		Scope: "okta.eventHooks", Area: AreaOrg,
-		Verbs: crud(200),
-		// Nobody is called: every hook answers the challenge.
+		Verbs: crud(200), LateStamp: true, PromptSwitch: true,
+		// The challenge comes before; see package api.
 		Operations: append([]Operation{
 			{Name: "verify", Path: "lifecycle/verify", When: active, Else: notActive(), Set: doc.Doc{"verificationStatus": "VERIFIED"}, Status: 200},
 		}, switches(200, TheObject)...),
@@ -30,8 +27,9 @@ func eventHooks() Kind {
 			{Path: "verificationStatus", Mode: ReadOnly, Default: "UNVERIFIED"},
 			{Path: "events", Type: Map, Required: true, Example: doc.Doc{"type": "EVENT_TYPE", "items": doc.Array("user.lifecycle.create")}},
 			{Path: "events.type", Required: true, Enum: []string{"EVENT_TYPE", "FLOW_EVENT"}},
-			{Path: "events.items", Type: List, Required: true},
+			{Path: "events.items", Type: List, Required: true, Max: 300},
 			{Path: "events.filter", Type: Map, Null: true},
+			{Path: "events.filter.type", Default: "EXPRESSION_LANGUAGE"},
 			{Path: "events.filter.eventFilterMap[].condition.version", Null: true},
 			{Path: "channel", Type: Map, Required: true, Example: doc.Doc{
 				"type": "HTTP", "version": "1.0.0", "config": doc.Doc{"uri": "https://hooks.example.com"},
@@ -45,7 +43,7 @@ func eventHooks() Kind {
 			{Path: "channel.config.authScheme.value", Mode: WriteOnly},
 		},
 		Links: []Link{{Name: "self"}, {Name: "delete", Allow: "DELETE", When: is("status", Inactive)}},
-		Fill:  unverify,
+		Check: checkEventHook, Fill: unverify,
 		Events: map[string]string{
 			create: "event_hook.created", replace: "event_hook.updated", remove: "event_hook.deleted",
 			"activate": "event_hook.activated", "deactivate": "event_hook.deactivated", "verify": "event_hook.verified",
@@ -66,33 +64,4 @@ func unverify(c *Change) error {
 		c.Body["verificationStatus"] = "UNVERIFIED"
 	}
 	return nil
-}
-
-// hookKeys are keys of inline hooks. Single reads and writes embed the public key (recorded).
-func hookKeys() Kind {
-	return Kind{
-		Name: "hook_keys", Path: "/api/v1/hook-keys/{id}", Prefix: "HKY", Class: "HookKey",
-		Scope: "okta.inlineHooks", Area: AreaOrg,
-		Verbs:  crud(200),
-		Stamps: dated, Once: []string{"_embedded"},
-		Fields: []Field{
-			{Path: "name", Required: true, Unique: InOrg, Max: 255},
-			{Path: "keyId", Mode: ReadOnly, Default: func(c *Change) any { return c.Org.ids.UUID() }},
-			{Path: "isUsed", Type: Bool, Mode: ReadOnly, Default: false},
-		},
-		Show: func(v *View) {
-			if v.Verb == create || v.Verb == replace {
-				v.Body["_embedded"] = publicJWK(v.Object.text("keyId"))
-			}
-		},
-	}
-}
-
-// publicJWK is the public half of a hook's key.
-func publicJWK(kid string) doc.Doc {
-	sum := sha256.Sum256([]byte(kid))
-	seed := base64.RawURLEncoding.EncodeToString(sum[:])
-	return doc.Doc{
-		"kty": "RSA", "alg": "RSA", "kid": kid, "use": nil, "e": "AQAB", "n": base64.RawURLEncoding.EncodeToString(modulus(seed).Bytes()),
-	}
 }

@@ -46,3 +46,8 @@ func inlineHookKinds() []Kind {
 		}},
 	}}
 }
+
+// NoteExecuted writes that an inline hook was called.
+func (o *Org) NoteExecuted(by *Cause, x *Object) {
+	o.Note(by, "inline_hook.executed", nil, o.kinds.named("inline_hooks").party(x))
+}

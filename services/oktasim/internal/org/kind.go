@@ -76,8 +76,9 @@ type Kind struct {
 	// Stamps says under which names the answer shows times and people.
 	Stamps Stamps
 	// LateStamp marks kinds whose PUT answers with the time of the update before
-	// (recorded); the next read shows the new one.
-	LateStamp bool
+	// (recorded); the next read shows the new one. With PromptSwitch one that changes the
+	// status shows the new one, too.
+	LateStamp, PromptSwitch bool
 	// Quiet kinds keep the time of the last update when a PUT changes nothing (recorded).
 	Quiet bool
 	// Links, if not nil, are _links beside those of the operations that the state allows.
@@ -161,6 +162,23 @@ type Operation struct {
 	Read bool
 	// Example is a valid body for the tests of kinds; nil is none in particular.
 	Example doc.Doc
+}
+
+// Operation finds an operation by name; nil if there is none.
+func (k *Kind) Operation(name string) *Operation {
+	i := slices.IndexFunc(k.Operations, func(op Operation) bool { return op.Name == name })
+	if i < 0 {
+		return nil
+	}
+	return &k.Operations[i]
+}
+
+// Offered fails with the operation's refusal if the object's state does not allow it.
+func (op *Operation) Offered(x *Object) error {
+	if op.Else != nil && !op.When.Holds(x.Body) {
+		return op.Else
+	}
+	return nil
 }
 
 // Answer is what an operation with a status other than 204 answers.

@@ -22,7 +22,7 @@ func allKinds() []Kind {
 		zoneKinds(), originKinds(), logStreamKinds(), inlineHookKinds(), realmKinds(), captchaKinds(), orgSettingKinds(),
 		authServerKinds(), userTypeKinds(), factorKinds(), linkedObjectKinds(),
 		customRoleKinds(), resourceSetKinds(), identitySourceKinds(), appChildKinds(), csrKinds(),
-		brandKinds(), domainKinds(), idpKinds(), eventHookKinds(), authPolicyKinds(), authKeyKinds(), governanceKinds(), rateSettingKinds(), smsTemplateKinds(), apiServiceKinds(),
+		brandKinds(), domainKinds(), idpKinds(), eventHookKinds(), hookKeyKinds(), authPolicyKinds(), authKeyKinds(), governanceKinds(), rateSettingKinds(), smsTemplateKinds(), apiServiceKinds(),
 	)
 }
 

@@ -261,6 +261,9 @@ func (o *Org) rewrite(k *Kind, x *Object, verb string, r Request) (Stamp, error)
 	x.Body = c.Body
 	c.touch()
 	c.finish()
+	if k.PromptSwitch && !same(c.Before["status"], c.Body["status"]) {
+		return 0, nil
+	}
 	return before, nil
 }
 
@@ -345,10 +348,10 @@ func (c *Change) operate(op *Operation) error {
 	if err := c.refused(); err != nil {
 		return err
 	}
-	offered := op.When.Holds(x.Body)
-	if !offered && op.Else != nil {
-		return op.Else
+	if err := op.Offered(x); err != nil {
+		return err
 	}
+	offered := op.When.Holds(x.Body)
 	if k.Check != nil {
 		if err := k.Check(c); err != nil {
 			return err

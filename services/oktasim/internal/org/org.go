@@ -25,6 +25,9 @@ type Org struct {
 	kinds    *registry
 	// fixed replaces the clock while the org is being furnished; 0 otherwise.
 	fixed Stamp
+	// waiting are events of the running change, for event hooks, which carry tells.
+	waiting []*Event
+	carry   func([]Delivery)
 	data
 }
 
@@ -193,12 +196,21 @@ func (o *Org) View(f func() error) error {
 	return f()
 }
 
-// Update runs f alone and counts a revision.
+// Update runs f alone and counts a revision. Event hooks are told afterwards.
 func (o *Org) Update(f func() error) error {
+	told, carry, err := o.update(f)
+	if len(told) > 0 && carry != nil {
+		carry(told)
+	}
+	return err
+}
+
+func (o *Org) update(f func() error) ([]Delivery, func([]Delivery), error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.revision++
-	return f()
+	err := f()
+	return o.deliveries(), o.carry, err
 }
 
 // Revision grows with every Update; the saver compares it.
