@@ -52,7 +52,7 @@ func (p *program) drift(ctx context.Context, args []string, d drifting) error {
 	if d.resolve {
 		return withHint(usage("FINDING is missing"), "imago drift lists them")
 	}
-	found, err := api.findings(ctx, conn.GetId(), d.limit)
+	found, newest, err := api.findings(ctx, conn.GetId(), "", d.limit)
 	if err != nil {
 		return err
 	}
@@ -60,7 +60,7 @@ func (p *program) drift(ctx context.Context, args []string, d drifting) error {
 		return err
 	}
 	if d.watch {
-		return p.watchFindings(ctx, api, conn, found)
+		return p.watchFindings(ctx, api, conn, newest)
 	}
 	if len(found) > 0 {
 		return errIncomplete
@@ -69,15 +69,21 @@ func (p *program) drift(ctx context.Context, args []string, d drifting) error {
 	return nil
 }
 
-// findings lists up to limit open findings, newest first; 0 lists all.
-func (a *api) findings(ctx context.Context, connection string, limit int) (found []*imagov1.Finding, err error) {
+// findings lists up to limit open findings that are newer than one, newest first; 0 lists
+// all. It gives the newest there is, open or not. IDs are in the order of finding.
+func (a *api) findings(ctx context.Context, connection, after string, limit int) (found []*imagov1.Finding, newest string, err error) {
+	newest = after
 	err = a.eachFinding(ctx, connection, func(f *imagov1.Finding) bool {
+		if f.GetId() <= after {
+			return false
+		}
+		newest = max(newest, f.GetId())
 		if f.GetState() == "open" {
 			found = append(found, f)
 		}
 		return limit == 0 || len(found) < limit
 	})
-	return found, err
+	return found, newest, err
 }
 
 // someFindings shows findings in full, or says that they are seen to.
@@ -122,36 +128,23 @@ func (a *api) finding(ctx context.Context, id string, resolve bool) (*imagov1.Fi
 	return res.Msg.GetFinding(), nil
 }
 
-// watchFindings prints findings that were not there before, until interrupted.
-func (p *program) watchFindings(ctx context.Context, api *api, conn *imagov1.Connection, known []*imagov1.Finding) error {
-	seen := map[string]bool{}
-	unseen(seen, known)
+// watchFindings prints findings that come after the newest known, until interrupted.
+func (p *program) watchFindings(ctx context.Context, api *api, conn *imagov1.Connection, newest string) error {
 	for tries := 0; ; {
 		if err := p.Wait(ctx, 2*time.Second); err != nil {
 			return err
 		}
-		found, err := api.findings(ctx, conn.GetId(), 0)
+		found, last, err := api.findings(ctx, conn.GetId(), newest, 0)
 		if tries++; err != nil && (connect.CodeOf(err) != connect.CodeUnavailable || tries > patience) {
 			return err
 		} else if err != nil {
 			continue
 		}
-		tries = 0
-		if err := p.showFindings(unseen(seen, found)); err != nil {
+		tries, newest = 0, last
+		if err := p.showFindings(found); err != nil {
 			return err
 		}
 	}
-}
-
-// unseen picks the findings that were not seen before, and remembers them.
-func unseen(seen map[string]bool, found []*imagov1.Finding) (fresh []*imagov1.Finding) {
-	for _, f := range found {
-		if !seen[f.GetId()] {
-			fresh = append(fresh, f)
-		}
-		seen[f.GetId()] = true
-	}
-	return fresh
 }
 
 func (p *program) showFindings(found []*imagov1.Finding) error {
