@@ -287,7 +287,7 @@ func (t *tokens) ask(ctx context.Context, scopes []string) (grant, error) {
 func (t *tokens) post(ctx context.Context, path string, form url.Values) ([]byte, error) {
 	ctx, cancel := context.WithTimeout(ctx, tokenTimeout)
 	defer cancel()
-	signed, err := t.assert()
+	signed, err := t.assert(path)
 	if err != nil {
 		return nil, err
 	}
@@ -313,11 +313,12 @@ func (t *tokens) post(ctx context.Context, path string, form url.Values) ([]byte
 	return got.body, nil
 }
 
-// assert signs who we are, in the org's time.
-func (t *tokens) assert() (string, error) {
+// assert signs who we are, in the org's time, to the endpoint alone that it goes to: Okta
+// takes no assertion that was made for another one.
+func (t *tokens) assert(path string) (string, error) {
 	now := t.clock.there()
 	signed, err := jwt.Signed(t.signer).Claims(jwt.Claims{
-		Issuer: t.client, Subject: t.client, Audience: jwt.Audience{t.org.String() + tokenPath},
+		Issuer: t.client, Subject: t.client, Audience: jwt.Audience{t.org.String() + path},
 		IssuedAt: jwt.NewNumericDate(now), Expiry: jwt.NewNumericDate(now.Add(assertionLife)), ID: uuid.NewString(),
 	}).Serialize()
 	if err != nil {
