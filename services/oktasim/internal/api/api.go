@@ -18,6 +18,7 @@ import (
 	"imago/services/oktasim/internal/failure"
 	"imago/services/oktasim/internal/fault"
 	"imago/services/oktasim/internal/hook"
+	"imago/services/oktasim/internal/jose"
 	"imago/services/oktasim/internal/limit"
 	"imago/services/oktasim/internal/org"
 )
@@ -40,7 +41,7 @@ type Host struct {
 	// Hooks calls the org's hooks; deliveries are those on their way.
 	Hooks      *hook.Caller
 	deliveries sync.WaitGroup
-	signer     signer
+	signer     jose.Signer
 }
 
 // NewHost wraps an org.

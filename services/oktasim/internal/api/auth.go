@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
@@ -19,6 +20,7 @@ type principal struct {
 	user   *org.User
 	app    *org.App
 	scopes []string
+	scheme string
 }
 
 // limitKey is what the principal's own share of a rate limit is counted by.
@@ -51,7 +53,9 @@ func (c *call) authenticate() error {
 	case "ssws":
 		return c.withToken(value)
 	case "bearer":
-		return c.withAccess(value)
+		return c.withAccess("Bearer", value)
+	case "dpop":
+		return c.withAccess("DPoP", value)
 	case "":
 		return failure.NoSession()
 	}
@@ -76,26 +80,57 @@ func (c *call) withToken(value string) error {
 	return nil
 }
 
-func (c *call) withAccess(value string) error {
-	return c.org.View(func() error {
-		t, a := c.org.AccessOf(value)
-		if t == nil {
-			f := failure.BadToken()
-			f.Challenge = c.challenge("invalid_token", "The access token is invalid or has expired.")
-			return f
+// withAccess finds the client behind an access token. A token that is bound to a key
+// comes by the scheme DPoP, with a proof; others as a bearer's.
+func (c *call) withAccess(scheme, value string) error {
+	var t *org.AccessToken
+	err := c.org.View(func() error {
+		found, a := c.org.AccessOf(value)
+		if found == nil || scheme == "DPoP" && found.Thumbprint == "" {
+			return &challenge{http.StatusUnauthorized, scheme, "invalid_token", "The access token is invalid or has expired."}
 		}
+		t = found
 		c.principal = &principal{
-			party: a.ClientParty(), roles: c.org.RoleTypesOf(a.ClientID()), tokenID: t.ID, app: a, scopes: t.Scopes,
+			party: a.ClientParty(), roles: c.org.RoleTypesOf(a.ClientID()), tokenID: t.ID, app: a, scopes: t.Scopes, scheme: scheme,
 		}
 		return nil
 	})
+	switch {
+	case err != nil:
+		return err
+	case t.Thumbprint == "":
+		return nil
+	case scheme == "Bearer":
+		return &challenge{http.StatusBadRequest, scheme, "invalid_request", "The resource request requires a DPoP proof."}
+	}
+	err = c.possesses(t)
+	// Live orgs answer 400 here, where RFC 9449 has 401.
+	if bad := (*proofError)(nil); errors.As(err, &bad) {
+		return &challenge{http.StatusBadRequest, scheme, bad.code, bad.description}
+	}
+	return err
 }
 
-// challenge is Okta's WWW-Authenticate header.
-func (c *call) challenge(code, description string) string {
-	base := c.org.Base()
-	return fmt.Sprintf(`Bearer authorization_uri="%s/oauth2/v1/authorize", realm="%s", scope="%s", error="%s", error_description="%s", resource="%s"`,
-		base, base, c.op.scope, code, description, c.r.URL.Path)
+// challenge refuses what an access token was presented for. Its answer has no body: all
+// is in the WWW-Authenticate header (seen on live orgs: okta-sdk-golang#145,
+// okta-sdk-nodejs#453).
+type challenge struct {
+	status                    int
+	scheme, code, description string
+}
+
+func (e *challenge) Error() string { return e.code + ": " + e.description }
+
+// header writes the challenge as Okta does, which names itself by http whatever it is
+// reached by.
+func (e *challenge) header(c *call) string {
+	_, host, _ := strings.Cut(c.org.Base(), "://")
+	algorithms := ""
+	if e.scheme == "DPoP" {
+		algorithms = `algs="` + proofAlgorithms + `", `
+	}
+	return fmt.Sprintf(`%s %sauthorization_uri="http://%s/oauth2/v1/authorize", realm="http://%s", scope="%s", error="%s", error_description="%s", resource="%s"`,
+		e.scheme, algorithms, host, host, c.op.scope, e.code, e.description, c.r.URL.Path)
 }
 
 // authorise checks the scope of an access token, then the admin role. A scope to
@@ -106,9 +141,7 @@ func (c *call) authorise() error {
 		return nil
 	}
 	if p.app != nil && !hasScope(p.scopes, c.op.scope) {
-		f := failure.Forbidden()
-		f.Challenge = c.challenge("insufficient_scope", "The access token provided does not contain the required scopes.")
-		return f
+		return &challenge{http.StatusForbidden, c.principal.scheme, "insufficient_scope", "The access token provided does not contain the required scopes."}
 	}
 	if c.op.self || org.Allows(p.roles, c.op.area, c.op.write) {
 		return nil

@@ -151,13 +151,16 @@ func (c *call) fail(err error) {
 		c.status, c.response = oauth.status, mustBytes(oauth)
 		return
 	}
+	var asked *challenge
+	if errors.As(err, &asked) {
+		c.status, c.response = asked.status, nil
+		c.set("WWW-Authenticate", asked.header(c))
+		return
+	}
 	var f *failure.Failure
 	if !errors.As(err, &f) {
 		c.internal = errors.Join(c.internal, err)
 		f = failure.Internal()
-	}
-	if f.Challenge != "" {
-		c.set("WWW-Authenticate", f.Challenge)
 	}
 	causes := []any{}
 	for _, s := range f.Causes {

@@ -9,6 +9,7 @@ import (
 	"imago/services/oktasim/internal/doc"
 	"imago/services/oktasim/internal/failure"
 	"imago/services/oktasim/internal/hook"
+	"imago/services/oktasim/internal/jose"
 	"imago/services/oktasim/internal/org"
 )
 
@@ -145,7 +146,7 @@ func (c *call) hookAssertion(channel org.Channel) (string, error) {
 		return "", unexecuted("The hook key cannot be used")
 	}
 	id, now := doc.String(channel.Config, "clientId"), c.org.Now().Unix()
-	return signed(key, kid, map[string]any{
+	return jose.Sign(key, kid, map[string]any{
 		"iss": id, "sub": id, "aud": doc.String(channel.Config, "tokenUrl"), "iat": now, "exp": now + hookAssertionLife, "jti": requestID(),
 	})
 }

@@ -1,12 +1,13 @@
 package api
 
 import (
+	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
 	"strings"
-	"time"
 
 	"imago/services/oktasim/internal/doc"
 	"imago/services/oktasim/internal/org"
@@ -53,10 +54,25 @@ func (c *call) form() (url.Values, error) {
 			f[k] = v
 		}
 	}
+	for _, k := range slices.Sorted(maps.Keys(f)) {
+		if len(f[k]) > 1 {
+			return nil, badRequest("invalid_request", "The request contains the parameter '"+k+"' more than once.")
+		}
+	}
 	return f, nil
 }
 
-// grantToken answers the client credentials grant, the only one of a service app.
+// grantTypes are those that the org's authorization server knows (documented).
+var grantTypes = []string{
+	"authorization_code", "implicit", "refresh_token", "password", clientCredentials,
+	"urn:ietf:params:oauth:grant-type:device_code", "urn:ietf:params:oauth:grant-type:token-exchange",
+	"urn:ietf:params:oauth:grant-type:saml2-bearer", "urn:openid:params:grant-type:ciba",
+}
+
+const clientCredentials = "client_credentials"
+
+// grantToken answers the client credentials grant; nobody signs in here who could be
+// granted another.
 func grantToken(c *call) error {
 	f, err := c.form()
 	if err != nil {
@@ -66,28 +82,71 @@ func grantToken(c *call) error {
 	if err != nil {
 		return err
 	}
-	if f.Get("grant_type") != "client_credentials" || !slices.Contains(doc.Strings(a.Body, "settings", "oauthClient", "grant_types"), "client_credentials") {
-		return badRequest("unsupported_grant_type", "The authorization grant type is not supported by the authorization server. Configured grant types: [client_credentials].")
-	}
-	if doc.Bool(a.Body, "settings", "oauthClient", "dpop_bound_access_tokens") {
-		return badRequest("invalid_dpop_proof", "The DPoP proof JWT header is missing.")
-	}
-	scopes, err := grantedScopes(a, f.Get("scope"))
-	if err != nil {
-		c.org.NoteFailure(c.clientCause(a), "app.oauth2.token.grant", "invalid_scope", a.ClientParty())
+	if err := mayAsk(a, f.Get("grant_type")); err != nil {
 		return err
 	}
-	t, err := c.org.GrantAccess(c.clientCause(a), a, scopes, func(id string, issued, expires time.Time) (string, error) {
-		return c.host.signer.sign(map[string]any{
-			"ver": 1, "jti": id, "iss": c.org.Base(), "aud": c.org.Base(), "sub": a.ClientID(), "cid": a.ClientID(),
-			"iat": issued.Unix(), "exp": expires.Unix(), "scp": scopes,
-		})
+	key, err := c.bindingKey(a)
+	if err != nil {
+		return c.ungranted(a, err)
+	}
+	wanted := strings.Fields(f.Get("scope"))
+	scopes, err := grantedScopes(a, wanted)
+	if err != nil {
+		return c.ungranted(a, err)
+	}
+	return c.grantAccess(a, &org.AccessToken{ClientID: a.ClientID(), Scopes: scopes, Thumbprint: key}, wanted)
+}
+
+// mayAsk checks the grant type, and that the org's own server grants it by keys alone.
+func mayAsk(a *org.App, grant string) error {
+	configured := doc.Strings(a.Body, "settings", "oauthClient", "grant_types")
+	switch {
+	case grant == "":
+		return badRequest("invalid_request", "The token request must specify the 'grant_type' parameter.")
+	case !slices.Contains(grantTypes, grant):
+		return badRequest("unsupported_grant_type", "The authorization grant type is not supported by the authorization server. "+
+			"Configured grant types: ["+strings.Join(grantTypes, ", ")+"].")
+	case !slices.Contains(configured, grant):
+		return badRequest("unauthorized_client", "The client is not authorized to use the provided grant type. "+
+			"Configured grant types: ["+strings.Join(configured, ", ")+"].")
+	case grant != clientCredentials:
+		return badRequest("invalid_grant", "The "+grant+" is invalid or has expired.")
+	case doc.String(a.Body, "credentials", "oauthClient", "token_endpoint_auth_method") != privateKeyJWT:
+		return badClient("Client Credentials requests to the Org Authorization Server must use the private_key_jwt token_endpoint_auth_method.")
+	}
+	return nil
+}
+
+// ungranted notes why a client that is who it says gets no token.
+func (c *call) ungranted(a *org.App, err error) error {
+	var o *oauthError
+	var p *proofError
+	switch {
+	case errors.As(err, &p):
+		o = &oauthError{p.code, p.description, http.StatusBadRequest}
+	case !errors.As(err, &o):
+		return err
+	}
+	c.org.NoteFailure(c.clientCause(a), "app.oauth2.token.grant", o.Code, a.ClientParty())
+	return o
+}
+
+func (c *call) grantAccess(a *org.App, t *org.AccessToken, wanted []string) error {
+	err := c.org.GrantAccess(c.clientCause(a), a, t, wanted, func() (string, error) {
+		claims := map[string]any{
+			"ver": 1, "jti": t.ID, "iss": c.org.Base(), "aud": c.org.Base(), "sub": a.ClientID(), "cid": a.ClientID(),
+			"iat": t.Issued.Time().Unix(), "exp": t.Expires.Time().Unix(), "scp": t.Scopes,
+		}
+		if t.Thumbprint != "" {
+			claims["cnf"] = doc.Doc{"jkt": t.Thumbprint}
+		}
+		return c.host.signer.Sign(claims)
 	})
 	if err != nil {
 		return err
 	}
 	return c.show(doc.Doc{
-		"token_type": "Bearer", "expires_in": 3600, "access_token": t.Value, "scope": strings.Join(scopes, " "),
+		"token_type": t.Type(), "expires_in": 3600, "access_token": t.Value, "scope": strings.Join(t.Scopes, " "),
 	}, nil)
 }
 
@@ -97,121 +156,72 @@ func (c *call) clientCause(a *org.App) *org.Cause {
 	return cause
 }
 
-// grantedScopes checks the wanted scopes against the app's grants: one that is missing
-// refuses them all.
-func grantedScopes(a *org.App, wanted string) ([]string, error) {
-	scopes := strings.Fields(wanted)
-	if len(scopes) == 0 {
-		return nil, badRequest("invalid_scope", "The scope parameter is required.")
+// grantedScopes are those of the wanted scopes that the app was granted: the others are
+// left out in silence, and only a request of which nothing remains is refused (seen on
+// live orgs: okta-sdk-golang#145).
+func grantedScopes(a *org.App, wanted []string) ([]string, error) {
+	if len(wanted) == 0 {
+		return nil, badRequest("invalid_scope", "The authorization server resource does not have any configured default scopes, 'scope' must be provided.")
 	}
-	for _, s := range scopes {
+	var granted []string
+	for _, s := range wanted {
 		if slices.Contains([]string{"openid", "profile", "email", "offline_access"}, s) {
 			return nil, badRequest("invalid_scope", fmt.Sprintf("Cannot request '%s' scopes using client credentials", s))
 		}
 		if !strings.HasPrefix(s, "okta.") {
 			return nil, badRequest("invalid_scope", "One or more scopes are not configured for the authorization server resource.")
 		}
-		if !slices.ContainsFunc(a.Grants, func(g *org.Grant) bool { return g.ScopeID == s }) {
-			return nil, badRequest("invalid_scope", "You are not allowed any of the requested scopes.")
+		if !slices.Contains(granted, s) && slices.ContainsFunc(a.Grants, func(g *org.Grant) bool { return g.ScopeID == s }) {
+			granted = append(granted, s)
 		}
 	}
-	return scopes, nil
+	if granted == nil {
+		return nil, badRequest("consent_required", "You are not allowed any of the requested scopes.")
+	}
+	return granted, nil
 }
 
-// client authenticates the OAuth client of a request by its assertion.
-func (c *call) client(f url.Values) (*org.App, error) {
-	assertion := f.Get("client_assertion")
-	switch {
-	case f.Get("client_secret") != "" || c.r.Header.Get("Authorization") != "":
-		return nil, badClient("The client must authenticate with private_key_jwt.")
-	case assertion == "":
-		return nil, badClient("No client credentials found.")
-	case f.Get("client_assertion_type") != assertionType:
-		return nil, badRequest("invalid_request", "Invalid value for 'client_assertion_type' parameter.")
-	}
-	t, err := parseAssertion(assertion)
+// token is the client of a request about a token, and the token's text.
+func (c *call) token() (*org.App, string, error) {
+	f, err := c.form()
 	if err != nil {
-		return nil, badClient("The parsing of the client_assertion failed.")
+		return nil, "", err
 	}
-	a := c.org.Client(t.claims.Subject)
-	if a == nil || a.Status != org.Active || !usesPrivateKey(a) {
-		return nil, badClient("Invalid value for 'client_id' parameter.")
+	a, err := c.client(f)
+	if err == nil && f.Get("token") == "" {
+		err = badRequest("invalid_request", "The 'token' parameter must be provided.")
 	}
-	if err := c.checkAssertion(a, t); err != nil {
-		c.org.NoteFailure(c.clientCause(a), "app.oauth2.invalid_client_credentials", err.Error(), a.ClientParty())
-		return nil, err
-	}
-	return a, nil
-}
-
-func usesPrivateKey(a *org.App) bool {
-	return doc.String(a.Body, "credentials", "oauthClient", "token_endpoint_auth_method") == "private_key_jwt"
-}
-
-// skew is the clock difference that is forgiven.
-const skew = 5 * time.Second
-
-// checkAssertion checks signature and claims (RFC 7523, section 3; Okta's limits).
-func (c *call) checkAssertion(a *org.App, t *assertion) error {
-	key, err := t.key(a)
-	if err != nil {
-		return badClient("The client_assertion JWT kid is invalid.")
-	}
-	if err := t.verify(key); err != nil {
-		return badClient("The client_assertion signature is invalid.")
-	}
-	now, cl := c.org.Now(), t.claims
-	expires, issued := time.Unix(cl.Expires, 0), time.Unix(cl.Issued, 0)
-	switch {
-	case cl.Issuer != cl.Subject || cl.Issuer != a.ClientID():
-		return badClient("The issuer and the subject of the client_assertion must be the client_id.")
-	case !slices.Contains(cl.Audience, c.org.Base()+"/oauth2/v1/token"):
-		return badClient("The audience claim for client_assertion must be the endpoint invoked for the request.")
-	case cl.Expires == 0:
-		return badClient("The client_assertion token must contain an expiration claim.")
-	case !now.Before(expires.Add(skew)):
-		return badClient("The client_assertion token is expired.")
-	case expires.After(now.Add(time.Hour + skew)):
-		return badClient("The client_assertion token has an expiration too far into the future.")
-	case cl.Issued != 0 && issued.After(now.Add(skew)):
-		return badClient("The client_assertion token was issued in the future.")
-	case cl.ID != "" && c.org.Replayed(a.ClientID(), cl.ID, expires):
-		return badClient("The client_assertion token has already been used.")
-	}
-	return nil
+	return a, f.Get("token"), err
 }
 
 func introspect(c *call) error {
-	f, err := c.form()
+	_, text, err := c.token()
 	if err != nil {
 		return err
 	}
-	if _, err := c.client(f); err != nil {
-		return err
-	}
-	t, a := c.org.AccessOf(f.Get("token"))
+	t, a := c.org.AccessOf(text)
 	if t == nil {
 		return c.show(doc.Doc{"active": false}, nil)
 	}
-	return c.show(doc.Doc{
-		"active": true, "scope": strings.Join(t.Scopes, " "), "client_id": a.ClientID(), "sub": a.ClientID(), "token_type": "Bearer",
+	body := doc.Doc{
+		"active": true, "scope": strings.Join(t.Scopes, " "), "client_id": a.ClientID(), "sub": a.ClientID(), "token_type": t.Type(),
 		"iss": c.org.Base(), "aud": c.org.Base(), "jti": t.ID, "iat": t.Issued.Time().Unix(), "exp": t.Expires.Time().Unix(),
-	}, nil)
+	}
+	if t.Thumbprint != "" {
+		body["cnf"] = doc.Doc{"jkt": t.Thumbprint}
+	}
+	return c.show(body, nil)
 }
 
 // revoke always answers 200, so that nobody learns which tokens exist (RFC 7009).
 func revoke(c *call) error {
-	f, err := c.form()
+	a, text, err := c.token()
 	if err != nil {
 		return err
 	}
-	a, err := c.client(f)
-	if err != nil {
-		return err
-	}
-	c.org.RevokeAccess(c.clientCause(a), a, f.Get("token"))
+	c.org.RevokeAccess(c.clientCause(a), a, text)
 	c.status = http.StatusOK
 	return nil
 }
 
-func showKeys(c *call) error { return c.show(c.host.signer.public()) }
+func showKeys(c *call) error { return c.show(c.host.signer.Public()) }

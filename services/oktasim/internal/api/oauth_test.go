@@ -7,6 +7,7 @@ import (
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha256"
+	_ "crypto/sha512" // for elliptic keys
 	"encoding/base64"
 	"encoding/json"
 	"math/big"
@@ -19,7 +20,10 @@ import (
 	"imago/services/oktasim/internal/doc"
 )
 
-var encode = base64.RawURLEncoding.EncodeToString
+var (
+	encode = base64.RawURLEncoding.EncodeToString
+	decode = base64.RawURLEncoding.DecodeString
+)
 
 // rsaKey is made once: it costs a tenth of a second.
 var rsaKey = sync.OnceValues(func() (*rsa.PrivateKey, error) { return rsa.GenerateKey(rand.Reader, 2048) })
@@ -82,6 +86,20 @@ func signRSA(t *testing.T, k *rsa.PrivateKey, head, claims doc.Doc) string {
 	return text + "." + encode(sig)
 }
 
+// signEC signs with the hash that belongs to the key's curve, whatever the head says.
+func signEC(t *testing.T, k *ecdsa.PrivateKey, head, claims doc.Doc) string {
+	t.Helper()
+	text := compact(t, head, claims)
+	hash := map[int]crypto.Hash{256: crypto.SHA256, 384: crypto.SHA384}[k.Params().BitSize].New()
+	hash.Write([]byte(text))
+	r, v, err := ecdsa.Sign(rand.Reader, k, hash.Sum(nil))
+	if err != nil {
+		t.Fatal(err)
+	}
+	size := k.Params().BitSize / 8
+	return text + "." + encode(append(r.FillBytes(make([]byte, size)), v.FillBytes(make([]byte, size))...))
+}
+
 func (s *sim) claims(client string) doc.Doc {
 	return doc.Doc{
 		"iss": client, "sub": client, "aud": s.url + "/oauth2/v1/token",
@@ -98,7 +116,28 @@ func form(assertion, scope string) string {
 
 func (s *sim) token2(f string) answer {
 	s.Helper()
-	return s.do("POST", "/oauth2/v1/token", f, "Authorization", "", "Content-Type", "application/x-www-form-urlencoded")
+	return s.do("POST", "/oauth2/v1/token", f, formType...)
+}
+
+var formType = []string{"Authorization", "", "Content-Type", "application/x-www-form-urlencoded"}
+
+// about is the request of a client of the test key about a token.
+func (s *sim) about(client, endpoint, token string) string {
+	s.Helper()
+	claims := s.claims(client)
+	claims["aud"] = s.url + "/oauth2/v1/" + endpoint
+	return form(signRSA(s.T, testKey(s.T), doc.Doc{"alg": "RS256"}, claims), "") + "&token=" + url.QueryEscape(token)
+}
+
+func (s *sim) address() string { return strings.TrimPrefix(s.url, "http://") }
+
+// challenged sends a request that must be refused by a WWW-Authenticate header alone.
+func (s *sim) challenged(status int, header, method, path string, headers ...string) {
+	s.Helper()
+	a := s.want(status, method, path, nil, headers...)
+	if got := a.header.Get("WWW-Authenticate"); got != header || len(a.body) != 0 || a.header.Get("Content-Type") != "" {
+		s.Errorf("%s %s: got %q and the body %q, want %q", method, path, got, a.body, header)
+	}
 }
 
 func TestTokenRefusals(t *testing.T) {
@@ -120,11 +159,14 @@ func TestTokenRefusals(t *testing.T) {
 	}{
 		"no assertion":       {"", "okta.groups.read", 401, "invalid_client", "No client credentials"},
 		"not a JWT":          {"rubbish", "okta.groups.read", 401, "invalid_client", "parsing"},
+		"no subject":         {set("sub", nil), "okta.groups.read", 401, "invalid_client", "client_id must be provided"},
+		"other aud of many":  {set("aud", doc.Array("https://elsewhere.example", s.url)), "okta.groups.read", 401, "invalid_client", "audience"},
+		"not yet":            {set("nbf", noon.Add(time.Minute).Unix()), "okta.groups.read", 401, "invalid_client", "yet"},
 		"unknown client":     {set("sub", "0oanobody"), "okta.groups.read", 401, "invalid_client", "client_id"},
 		"issuer differs":     {set("iss", "somebody"), "okta.groups.read", 401, "invalid_client", "issuer"},
 		"wrong audience":     {set("aud", "https://elsewhere.example/oauth2/v1/token"), "okta.groups.read", 401, "invalid_client", "audience"},
 		"expired":            {set("exp", noon.Add(-time.Minute).Unix()), "okta.groups.read", 401, "invalid_client", "expired"},
-		"no expiry":          {set("exp", 0), "okta.groups.read", 401, "invalid_client", "expiration"},
+		"no expiry":          {set("exp", nil), "okta.groups.read", 401, "invalid_client", "expiration"},
 		"expiry too far":     {set("exp", noon.Add(2*time.Hour).Unix()), "okta.groups.read", 401, "invalid_client", "too far into the future"},
 		"from the future":    {set("iat", noon.Add(time.Minute).Unix()), "okta.groups.read", 401, "invalid_client", "future"},
 		"unknown kid":        {signed(func(h, _ doc.Doc) { h["kid"] = "three" }), "okta.groups.read", 401, "invalid_client", "kid"},
@@ -132,7 +174,7 @@ func TestTokenRefusals(t *testing.T) {
 		"algorithm none":     {compact(t, doc.Doc{"alg": "none", "kid": "one"}, s.claims(client)) + ".", "okta.groups.read", 401, "invalid_client", "signature"},
 		"HMAC with the key":  {compact(t, doc.Doc{"alg": "HS256", "kid": "one"}, s.claims(client)) + ".AAAA", "okta.groups.read", 401, "invalid_client", "signature"},
 		"broken signature":   {signed(func(_, _ doc.Doc) {}) + "AAAA", "okta.groups.read", 401, "invalid_client", "signature"},
-		"scope not granted":  {signed(func(_, _ doc.Doc) {}), "okta.groups.read okta.users.read", 400, "invalid_scope", "not allowed"},
+		"scope not granted":  {signed(func(_, _ doc.Doc) {}), "okta.users.read okta.apps.read", 400, "consent_required", "not allowed any"},
 		"unknown scope":      {signed(func(_, _ doc.Doc) {}), "weather.read", 400, "invalid_scope", "not configured"},
 		"OIDC scope":         {signed(func(_, _ doc.Doc) {}), "openid", 400, "invalid_scope", "client credentials"},
 		"no scope":           {signed(func(_, _ doc.Doc) {}), "", 400, "invalid_scope", "scope"},
@@ -156,7 +198,8 @@ func TestTokenLife(t *testing.T) {
 	key := testKey(t)
 	client := s.service([]any{rsaJWK(key, "one")}, "READ_ONLY_ADMIN", "okta.groups.read", "okta.groups.manage", "okta.logs.read")
 	assertion := signRSA(t, key, doc.Doc{"alg": "RS256"}, s.claims(client))
-	granted := s.token2(form(assertion, "okta.groups.read okta.groups.manage")).object(t)
+	// What the app was not granted is left out in silence.
+	granted := s.token2(form(assertion, "okta.groups.read okta.users.read okta.groups.manage")).object(t)
 	if granted["token_type"] != "Bearer" || granted["scope"] != "okta.groups.read okta.groups.manage" {
 		t.Fatalf("got %v", granted)
 	}
@@ -165,10 +208,9 @@ func TestTokenLife(t *testing.T) {
 	}
 	bearer := []string{"Authorization", "Bearer " + doc.String(granted, "access_token")}
 	s.want(200, "GET", "/api/v1/groups", nil, bearer...)
-	a := s.want(403, "GET", "/api/v1/users", nil, bearer...)
-	if h := a.header.Get("WWW-Authenticate"); !strings.Contains(h, `error="insufficient_scope"`) || !strings.Contains(h, `scope="okta.users.read"`) {
-		t.Errorf("challenge %q", h)
-	}
+	s.challenged(403, `Bearer authorization_uri="http://`+s.address()+`/oauth2/v1/authorize", realm="http://`+s.address()+`", scope="okta.users.read", `+
+		`error="insufficient_scope", error_description="The access token provided does not contain the required scopes.", resource="/api/v1/users"`,
+		"GET", "/api/v1/users", bearer...)
 	s.refused(403, "E0000006", "permission", "POST", "/api/v1/groups", newGroup("No"), bearer...)
 }
 
@@ -178,8 +220,7 @@ func TestTokenEnds(t *testing.T) {
 		"after an hour":   func(s *sim, _, _ string) { s.clock.Advance(time.Hour) },
 		"app deactivated": func(s *sim, c, _ string) { s.want(200, "POST", "/api/v1/apps/"+c+"/lifecycle/deactivate", nil) },
 		"revoked": func(s *sim, c, token string) {
-			f := form(signRSA(s.T, testKey(s.T), doc.Doc{"alg": "RS256"}, s.claims(c)), "") + "&token=" + url.QueryEscape(token)
-			s.want(200, "POST", "/oauth2/v1/revoke", f, "Authorization", "")
+			s.want(200, "POST", "/oauth2/v1/revoke", s.about(c, "revoke", token), formType...)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -239,14 +280,8 @@ func TestEllipticKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	client := s.service([]any{doc.Doc{"kty": "EC", "kid": "e", "crv": "P-256", "x": encode(public[1:33]), "y": encode(public[33:])}}, "SUPER_ADMIN", "okta.groups.read")
-	text := compact(t, doc.Doc{"alg": "ES256", "kid": "e"}, s.claims(client))
-	sum := sha256.Sum256([]byte(text))
-	r, v, err := ecdsa.Sign(rand.Reader, key, sum[:])
-	if err != nil {
-		t.Fatal(err)
-	}
-	sig := append(r.FillBytes(make([]byte, 32)), v.FillBytes(make([]byte, 32))...)
-	if a := s.token2(form(text+"."+encode(sig), "okta.groups.read")); a.status != 200 {
+	signed := signEC(t, key, doc.Doc{"alg": "ES256", "kid": "e"}, s.claims(client))
+	if a := s.token2(form(signed, "okta.groups.read")); a.status != 200 {
 		t.Errorf("got %d %s", a.status, a.body)
 	}
 }
@@ -282,4 +317,72 @@ func TestAPITokenActsAsItsOwner(t *testing.T) {
 	s.refused(403, "E0000006", "permission", "POST", "/api/v1/groups", newGroup("No"), reader...)
 	s.refused(403, "E0000006", "permission", "GET", "/api/v1/users/"+id+"/roles", nil, reader...)
 	s.refused(403, "E0000006", "permission", "GET", "/api/v1/apps/"+s.made.Apps["Ledger"]+"/grants", nil, reader...)
+}
+
+func TestTokenRequests(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	client := s.service([]any{rsaJWK(testKey(t), "one")}, "", "okta.groups.read")
+	web := s.create("/api/v1/apps", doc.Doc{
+		"name": "oidc_client", "label": "Web", "signOnMode": "OPENID_CONNECT",
+		"credentials": doc.Doc{"oauthClient": doc.Doc{"token_endpoint_auth_method": "client_secret_post"}},
+		"settings": doc.Doc{"oauthClient": doc.Doc{
+			"application_type": "web", "grant_types": doc.Array("authorization_code", "client_credentials"), "response_types": doc.Array("code"),
+			"redirect_uris": doc.Array("https://web.example/callback"),
+		}},
+	})
+	secret := doc.String(web, "credentials", "oauthClient", "client_secret")
+	byKey := func(more string) string {
+		return strings.Replace(form(signRSA(t, testKey(t), doc.Doc{"alg": "RS256"}, s.claims(client)), "okta.groups.read"), "grant_type=client_credentials", more, 1)
+	}
+	bySecret := func(grant, secret string) string {
+		return url.Values{"client_id": {doc.String(web, "id")}, "client_secret": {secret}, "grant_type": {grant}, "scope": {"okta.groups.read"}}.Encode()
+	}
+	for name, c := range map[string]struct {
+		form        string
+		status      int
+		code, words string
+	}{
+		"nobody":                {"grant_type=client_credentials", 401, "invalid_client", "No client credentials found."},
+		"two ways at once":      {byKey("client_secret=x"), 400, "invalid_request", "multiple client credentials"},
+		"a parameter twice":     {byKey("scope=okta.users.read"), 400, "invalid_request", "'scope'"},
+		"no grant type":         {byKey(""), 400, "invalid_request", "grant_type"},
+		"unknown grant type":    {byKey("grant_type=magic"), 400, "unsupported_grant_type", "client_credentials"},
+		"not the app's":         {byKey("grant_type=password"), 400, "unauthorized_client", "[client_credentials]"},
+		"a secret, not a key":   {bySecret("client_credentials", secret), 401, "invalid_client", "must use the private_key_jwt token_endpoint_auth_method."},
+		"a wrong secret":        {bySecret("client_credentials", "wrong"), 401, "invalid_client", "The client secret supplied"},
+		"a code of nobody":      {bySecret("authorization_code", secret), 400, "invalid_grant", "authorization_code"},
+		"the id of another":     {byKey("client_id=" + doc.String(web, "id")), 401, "invalid_client", "same"},
+		"another way than ours": {"grant_type=client_credentials&client_id=" + client, 401, "invalid_client", "private_key_jwt"},
+	} {
+		a := s.token2(c.form)
+		if a.status != c.status || a.object(t)["error"] != c.code || !strings.Contains(doc.String(a.object(t), "error_description"), c.words) {
+			t.Errorf("%s: got %d %s, want %d %s with %q", name, a.status, a.body, c.status, c.code, c.words)
+		}
+	}
+}
+
+func TestIntrospection(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	client := s.service([]any{rsaJWK(testKey(t), "one")}, "", "okta.groups.read")
+	granted := s.token2(form(signRSA(t, testKey(t), doc.Doc{"alg": "RS256"}, s.claims(client)), "okta.groups.read")).object(t)
+	ask := func(token string) doc.Doc {
+		return s.want(200, "POST", "/oauth2/v1/introspect", s.about(client, "introspect", token), formType...).object(t)
+	}
+	got := ask(doc.String(granted, "access_token"))
+	if got["active"] != true || got["client_id"] != client || got["scope"] != "okta.groups.read" || got["token_type"] != "Bearer" {
+		t.Errorf("a living token: %v", got)
+	}
+	if got := ask("nothing"); len(got) != 1 || got["active"] != false {
+		t.Errorf("an unknown token: %v", got)
+	}
+	s.want(200, "POST", "/oauth2/v1/revoke", s.about(client, "revoke", doc.String(granted, "access_token")), formType...)
+	if got := ask(doc.String(granted, "access_token")); got["active"] != false {
+		t.Errorf("a revoked token: %v", got)
+	}
+	a := s.want(400, "POST", "/oauth2/v1/introspect", s.about(client, "introspect", ""), formType...)
+	if a.object(t)["error"] != "invalid_request" {
+		t.Errorf("no token: %s", a.body)
+	}
 }

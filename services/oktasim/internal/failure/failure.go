@@ -14,8 +14,6 @@ type Failure struct {
 	Code    string
 	Summary string
 	Causes  []string
-	// Challenge is the WWW-Authenticate header, "" for none.
-	Challenge string
 }
 
 func (f *Failure) Error() string { return f.Code + ": " + f.Summary }

@@ -20,7 +20,8 @@ type Token struct {
 	LastUsed Stamp  `json:"lastUsed"`
 }
 
-// AccessToken is an OAuth token of a service app.
+// AccessToken is an OAuth token of a service app. Thumbprint names the key that it is
+// bound to, "" for none.
 type AccessToken struct {
 	ID       string   `json:"id"`
 	Value    string   `json:"token"`
@@ -28,6 +29,16 @@ type AccessToken struct {
 	Scopes   []string `json:"scopes"`
 	Issued   Stamp    `json:"issued"`
 	Expires  Stamp    `json:"expires"`
+
+	Thumbprint string `json:"jkt,omitempty"`
+}
+
+// Type is the scheme by which the token is presented.
+func (t *AccessToken) Type() string {
+	if t.Thumbprint != "" {
+		return "DPoP"
+	}
+	return "Bearer"
 }
 
 // tokenWindow is how long an unused API token lives (documented, recorded as P30D).
@@ -68,37 +79,21 @@ func (o *Org) Touch(t *Token) {
 	}
 }
 
-// GrantAccess makes an access token that lives one hour; sign turns its claims into
-// the token itself.
-func (o *Org) GrantAccess(by *Cause, a *App, scopes []string, sign func(id string, issued, expires time.Time) (string, error)) (*AccessToken, error) {
+// GrantAccess makes the access token, whose client, scopes and key are given, and which
+// lives one hour; sign writes it. wanted are the scopes that were asked for.
+func (o *Org) GrantAccess(by *Cause, a *App, t *AccessToken, wanted []string, sign func() (string, error)) (err error) {
 	now := o.clock.Now()
 	maps.DeleteFunc(o.access, func(_ string, t *AccessToken) bool { return t.Expires.Time().Before(now) })
-	t := &AccessToken{
-		ID: "AT." + o.ids.Secret(43), ClientID: a.ClientID(), Scopes: scopes,
-		Issued: StampOf(now), Expires: StampOf(now.Add(time.Hour)),
+	t.ID, t.Issued, t.Expires = "AT."+o.ids.Secret(43), StampOf(now), StampOf(now.Add(time.Hour))
+	if t.Value, err = sign(); err != nil {
+		return err
 	}
-	value, err := sign(t.ID, t.Issued.Time(), t.Expires.Time())
-	if err != nil {
-		return nil, err
-	}
-	t.Value = value
-	o.access[value] = t
-	grants := doc.Doc{"grantedScopes": join(scopes), "requestedScopes": join(scopes), "grantType": "client_credentials"}
+	o.access[t.Value] = t
+	grants := doc.Doc{"grantedScopes": strings.Join(t.Scopes, " "), "requestedScopes": strings.Join(wanted, " "), "grantType": "client_credentials"}
 	o.Note(by, "app.oauth2.token.grant", grants, a.ClientParty())
 	o.Note(by, "app.oauth2.token.grant.access_token", grants,
 		Party{ID: t.ID, Type: "access_token", AlternateID: "unknown", DisplayName: "Access Token"}, a.ClientParty())
-	return t, nil
-}
-
-func join(scopes []string) string {
-	out := ""
-	for i, s := range scopes {
-		if i > 0 {
-			out += " "
-		}
-		out += s
-	}
-	return out
+	return nil
 }
 
 // AccessOf finds a living access token and its app. The app must still be active.
@@ -125,11 +120,12 @@ func (o *Org) RevokeAccess(by *Cause, a *App, value string) {
 		Party{ID: t.ID, Type: "access_token", AlternateID: "unknown", DisplayName: "Access Token"}, a.ClientParty())
 }
 
-// Replayed notes an assertion and says whether it was used before.
-func (o *Org) Replayed(clientID, jti string, expires time.Time) bool {
+// Replayed notes a token that is good for one use until it expires, by who signed it and
+// its jti, and says whether it was used before.
+func (o *Org) Replayed(signer, jti string, expires time.Time) bool {
 	now := o.stamp()
 	maps.DeleteFunc(o.assertions, func(_ string, until Stamp) bool { return until < now })
-	key := clientID + " " + jti
+	key := signer + " " + jti
 	_, seen := o.assertions[key]
 	o.assertions[key] = StampOf(expires)
 	return seen
