@@ -84,6 +84,7 @@ const maxBody = 10 << 20
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h := s.host(r)
 	c := &call{host: h, org: h.Org, r: r, query: r.URL.Query(), requestID: requestID()}
+	h.Org.Settle()
 	op, params, known := s.router.find(r.Method, r.URL.EscapedPath())
 	c.op, c.params, c.known = op, params, known
 	c.hit = h.Faults.Hit(r.Method, r.URL.Path, c.template())

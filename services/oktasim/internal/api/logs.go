@@ -30,34 +30,33 @@ func listEvents(c *call) error {
 	if err != nil {
 		return err
 	}
-	n, err := c.limit(logPages)
+	n, err := c.logLimit()
 	if err != nil {
 		return err
 	}
-	after, err := cursorPosition(c.query.Get("after"))
-	if err != nil {
-		return err
-	}
-	found, more := c.org.Events(q, after, n)
+	found, end, more := c.org.Events(q, n)
 	items := []any{}
 	for _, e := range found {
-		items = append(items, eventBody(e.Event))
+		items = append(items, eventBody(e))
 	}
-	polling := !q.Bounded && !q.Descending
-	next := c.query.Get("after")
-	if len(found) > 0 {
-		last := found[len(found)-1]
-		next = strconv.FormatInt(int64(last.Published), 10) + "_" + strconv.Itoa(last.Seq)
-	}
-	if next == "" && polling {
-		// Nothing yet: a cursor that stands before the first event.
-		next = strconv.FormatInt(c.org.Now().UnixMilli(), 10) + "_0"
-	}
-	if !more && !polling {
-		next = ""
+	next := ""
+	if more || !q.Bounded {
+		next = cursorOf(end)
 	}
 	c.linkLog(q, n, next)
 	return c.array(items)
+}
+
+// logLimit reads the limit, which may be 0 here (documented).
+func (c *call) logLimit() (int, error) {
+	if c.query.Get("limit") == "0" {
+		return 0, nil
+	}
+	return c.limit(logPages)
+}
+
+func cursorOf(p org.Position) string {
+	return strconv.FormatInt(int64(p.At), 10) + "_" + strconv.Itoa(p.Seq)
 }
 
 // linkLog keeps since in the links, so that a poll goes on where it began.
@@ -100,6 +99,9 @@ func (c *call) logQuery() (org.LogQuery, error) {
 		return q, failure.Invalid("until", "until: The field must not be before since")
 	}
 	q.Since, q.Until = since, until
+	if q.After, err = cursorPosition(c.query.Get("after")); err != nil {
+		return q, err
+	}
 	switch c.query.Get("sortOrder") {
 	case "", "ASCENDING":
 	case "DESCENDING":
@@ -117,6 +119,9 @@ func (c *call) logConditions(q *org.LogQuery) error {
 	}
 	q.Filter = f
 	q.Words = strings.Fields(c.query.Get("q"))
+	if len(q.Words) > 10 {
+		return failure.Invalid("q", "q: There must be at most 10 keywords")
+	}
 	for _, w := range q.Words {
 		if len(w) > 40 {
 			return failure.Invalid("q", "q: A keyword must be at most 40 characters")
@@ -138,16 +143,17 @@ func (c *call) moment(name string) (time.Time, error) {
 }
 
 // cursorPosition reads the position out of a cursor, "1700000000000_17".
-func cursorPosition(cursor string) (int, error) {
+func cursorPosition(cursor string) (org.Position, error) {
 	if cursor == "" {
-		return 0, nil
+		return org.Position{}, nil
 	}
-	_, seq, ok := strings.Cut(cursor, "_")
+	at, seq, ok := strings.Cut(cursor, "_")
+	t, errAt := strconv.ParseInt(at, 10, 64)
 	n, err := strconv.Atoi(seq)
-	if !ok || err != nil || n < 0 {
-		return 0, failure.BadSearch("after: The cursor is not valid")
+	if !ok || errAt != nil || err != nil || t < 0 || n < 0 {
+		return org.Position{}, failure.BadSearch("after: The cursor is not valid")
 	}
-	return n, nil
+	return org.Position{At: org.Stamp(t), Seq: n}, nil
 }
 
 // eventBody is a log event in Okta's shape.
@@ -203,7 +209,10 @@ func clientBody(e *org.Event) doc.Doc {
 	b := doc.Doc{"userAgent": nil, "zone": nil, "device": nil, "id": nil, "ipAddress": nil, "geographicalContext": nil}
 	if e.IP != "" {
 		b["ipAddress"], b["zone"], b["device"] = e.IP, "null", "Unknown"
-		b["userAgent"] = doc.Doc{"rawUserAgent": e.UserAgent, "os": "Unknown", "browser": "UNKNOWN"}
+		if e.Browser() != "UNKNOWN" {
+			b["device"] = "Computer"
+		}
+		b["userAgent"] = doc.Doc{"rawUserAgent": e.UserAgent, "os": e.System(), "browser": e.Browser()}
 	}
 	if e.Actor.Type == "PublicClientApp" {
 		b["id"] = e.Actor.ID

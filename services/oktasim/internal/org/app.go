@@ -266,22 +266,6 @@ func (a *App) unchanged(body doc.Doc) error {
 	return nil
 }
 
-// changeDetails is what from and to do not share.
-func changeDetails(from, to doc.Doc) doc.Doc {
-	a, b := doc.Doc{}, doc.Doc{}
-	for _, k := range changedFields(from, to) {
-		x, isX := from[k].(doc.Doc)
-		y, isY := to[k].(doc.Doc)
-		if isX && isY {
-			inner := changeDetails(x, y)
-			a[k], b[k] = inner["from"], inner["to"]
-			continue
-		}
-		a[k], b[k] = doc.Clone(from[k]), doc.Clone(to[k])
-	}
-	return doc.Doc{"from": a, "to": b}
-}
-
 // SwitchApp activates or deactivates an app.
 func (o *Org) SwitchApp(by *Cause, a *App, active bool) {
 	status, event := Inactive, "deactivate"

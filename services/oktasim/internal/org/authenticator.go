@@ -59,10 +59,9 @@ func authenticators() Kind {
 			{Name: "enroll", To: "/idp/authenticators", Allow: "POST", When: is("key", "custom_app", "okta_verify")},
 			{Name: "aaguids", To: "aaguids", Allow: "GET POST", When: is("key", "webauthn"), Feature: "custom_aaguids"},
 		},
-		Events:  present("security.authenticator.lifecycle"),
-		Details: []string{replace},
-		Seeds:   authenticatorSeeds(),
-		Check:   checkAuthenticator, Fill: fillAuthenticator, Show: showAuthenticator,
+		Events: present("security.authenticator.lifecycle"),
+		Seeds:  authenticatorSeeds(),
+		Check:  checkAuthenticator, Fill: fillAuthenticator, Show: showAuthenticator,
 	}
 }
 

@@ -113,7 +113,6 @@ func deviceAssurances() Kind {
 		Events: map[string]string{
 			create: "device.assurance.policy.add", replace: "device.assurance.policy.update", remove: "device.assurance.policy.delete",
 		},
-		Details: []string{replace},
 		Check: func(c *Change) error {
 			// The refusal is an assumption.
 			if c.Verb == remove && c.Org.mentioned(c.Object.ID) {

@@ -1,13 +1,6 @@
 package org
 
-import (
-	"slices"
-	"strings"
-	"time"
-
-	"imago/services/oktasim/internal/doc"
-	"imago/services/oktasim/internal/filter"
-)
+import "imago/services/oktasim/internal/doc"
 
 // Party is an actor or a target of a log event.
 type Party struct {
@@ -74,7 +67,7 @@ func (o *Org) Note(by *Cause, eventType string, debug doc.Doc, targets ...Party)
 	}
 	e := &Event{
 		UUID: o.ids.UUID(), Published: Stamp(o.clock.Now().UnixMilli()), EventType: eventType,
-		Message: messages[eventType], Severity: "INFO", Result: "SUCCESS",
+		Message: messageOf(eventType), Severity: "INFO", Result: "SUCCESS",
 		Actor: by.Actor, Targets: targets, IP: by.IP, UserAgent: by.UserAgent,
 		RequestID: by.RequestID, TxID: by.RequestID, TxType: "WEB", TokenID: by.TokenID,
 		Session: by.Session, URI: by.URI, Debug: debug,
@@ -82,7 +75,7 @@ func (o *Org) Note(by *Cause, eventType string, debug doc.Doc, targets ...Party)
 	if by.Job {
 		e.TxID, e.TxType, e.Session = o.ids.Secret(24), "JOB", ""
 	}
-	o.log = append(o.log, e)
+	o.log.write(e)
 	o.await(e)
 	return e
 }
@@ -92,163 +85,6 @@ func (o *Org) NoteFailure(by *Cause, eventType, reason string, targets ...Party)
 	if e := o.Note(by, eventType, nil, targets...); e != nil {
 		e.Result, e.Reason, e.Severity = "FAILURE", reason, "WARN"
 	}
-}
-
-// retention is how long Okta keeps events (documented: 90 days).
-const retention = 90 * 24 * time.Hour
-
-// LogQuery asks for events. Zero times are open ends.
-type LogQuery struct {
-	Since, Until time.Time
-	Filter       *filter.Filter
-	Words        []string
-	// Bounded queries are ordered by published, the others by arrival.
-	Bounded, Descending bool
-}
-
-// Found is an event with its position in the log.
-type Found struct {
-	*Event
-	Seq int
-}
-
-// Events answers the query, at most limit events that follow the position after, in
-// the query's order. Positions start at 1; after 0 is the beginning. It also returns
-// whether more follow.
-func (o *Org) Events(q LogQuery, after, limit int) (found []Found, more bool) {
-	oldest := Stamp(o.clock.Now().Add(-retention).UnixMilli())
-	order := o.logOrder(q)
-	start := 0
-	if after > 0 {
-		start = slices.IndexFunc(order, func(i int) bool { return i == after-1 }) + 1
-		if start == 0 {
-			start = len(order)
-		}
-	}
-	for _, i := range order[start:] {
-		e := o.log[i]
-		if e.Published < oldest || !q.matches(e) {
-			continue
-		}
-		if len(found) == limit {
-			return found, true
-		}
-		found = append(found, Found{e, i + 1})
-	}
-	return found, false
-}
-
-// logOrder lists log positions in the order of the query.
-func (o *Org) logOrder(q LogQuery) []int {
-	order := make([]int, len(o.log))
-	for i := range order {
-		order[i] = i
-	}
-	if q.Bounded {
-		slices.SortStableFunc(order, func(a, b int) int { return int(o.log[a].Published - o.log[b].Published) })
-	}
-	if q.Descending {
-		slices.Reverse(order)
-	}
-	return order
-}
-
-func (q LogQuery) matches(e *Event) bool {
-	t := e.Published.Time()
-	if !q.Since.IsZero() && t.Before(q.Since) || !q.Until.IsZero() && !t.Before(q.Until) {
-		return false
-	}
-	if !q.Filter.Match(e.attribute) {
-		return false
-	}
-	for _, w := range q.Words {
-		if !strings.Contains(e.text(), strings.ToLower(w)) {
-			return false
-		}
-	}
-	return true
-}
-
-// text is what q searches: names, ids, types and addresses.
-func (e *Event) text() string {
-	parts := []string{e.EventType, e.Message, e.IP, e.UserAgent, e.UUID, e.Result, e.Reason}
-	for _, p := range append([]Party{e.Actor}, e.Targets...) {
-		parts = append(parts, p.ID, p.Type, p.AlternateID, p.DisplayName)
-	}
-	return strings.ToLower(strings.Join(parts, " "))
-}
-
-func (e *Event) attribute(name string) []any {
-	switch name {
-	case "eventType":
-		return []any{e.EventType}
-	case "uuid":
-		return []any{e.UUID}
-	case "severity":
-		return []any{e.Severity}
-	case "displayMessage":
-		return []any{e.Message}
-	case "outcome.result":
-		return []any{e.Result}
-	case "transaction.id":
-		return []any{e.TxID}
-	case "transaction.type":
-		return []any{e.TxType}
-	case "client.ipAddress":
-		return text(e.IP)
-	case "authenticationContext.externalSessionId":
-		return text(e.Session)
-	case "debugContext.debugData.requestId":
-		return text(e.RequestID)
-	case "debugContext.debugData.requestUri":
-		return text(e.URI)
-	}
-	if field, ok := strings.CutPrefix(name, "actor."); ok {
-		return e.Actor.attribute(field)
-	}
-	if field, ok := strings.CutPrefix(name, "target."); ok {
-		var out []any
-		for _, t := range e.Targets {
-			out = append(out, t.attribute(field)...)
-		}
-		return out
-	}
-	return nil
-}
-
-// LogAttribute says whether the System Log can be filtered by the attribute.
-// published cannot (documented).
-func LogAttribute(name string) bool {
-	switch name {
-	case "eventType", "uuid", "severity", "displayMessage", "outcome.result", "transaction.id", "transaction.type",
-		"client.ipAddress", "authenticationContext.externalSessionId",
-		"debugContext.debugData.requestId", "debugContext.debugData.requestUri",
-		"actor.id", "actor.type", "actor.alternateId", "actor.displayName",
-		"target.id", "target.type", "target.alternateId", "target.displayName":
-		return true
-	}
-	return false
-}
-
-func (p Party) attribute(field string) []any {
-	switch field {
-	case "id":
-		return text(p.ID)
-	case "type":
-		return text(p.Type)
-	case "alternateId":
-		return text(p.AlternateID)
-	case "displayName":
-		return text(p.DisplayName)
-	}
-	return nil
-}
-
-func text(s string) []any {
-	if s == "" {
-		return nil
-	}
-	return []any{s}
 }
 
 // messages are the display messages of the events that the simulator writes.

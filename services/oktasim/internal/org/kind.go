@@ -90,8 +90,6 @@ type Kind struct {
 	Missing func(id string) error
 	// Events are log event types by verb or operation; what is not named leaves no trace.
 	Events map[string]string
-	// Details are the verbs whose event says what changed, from what to what.
-	Details []string
 	// Refusals forbid verbs and operations by the state of the object.
 	Refusals []Refusal
 	// Seeds are what a new org has; for a child what every new parent has.

@@ -228,9 +228,7 @@ func textOf(v any) string {
 func (c *Change) finish() {
 	if event := c.Kind.Events[c.Verb]; event != "" {
 		party := c.Kind.party(c.Object)
-		if slices.Contains(c.Kind.Details, c.Verb) {
-			party.ChangeDetails = changeDetails(c.Before, c.Body)
-		}
+		party.ChangeDetails = c.details(event)
 		c.Org.Note(c.By, event, nil, party)
 	}
 	if c.Kind.After != nil {

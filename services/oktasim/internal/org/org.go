@@ -97,7 +97,7 @@ type data struct {
 	assertions map[string]Stamp
 	schemas    map[string]*Schema
 	mappings   map[string]*Mapping
-	log        []*Event
+	log        eventLog
 }
 
 // New makes an org as Okta hands it over: Everyone, the default user type, the system
@@ -259,7 +259,7 @@ func (o *Org) IsOIE() bool { return o.info.Engine == "oie" }
 func (o *Org) Counts() map[string]int {
 	n := map[string]int{
 		"users": len(o.users), "groups": len(o.groups), "group_rules": len(o.rules), "apps": len(o.apps),
-		"policies": len(o.policies), "events": len(o.log), "api_tokens": len(o.tokens),
+		"policies": len(o.policies), "events": len(o.log.arrived), "api_tokens": len(o.tokens),
 	}
 	for _, g := range o.groups {
 		n["memberships"] += g.order.size

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-	"slices"
 	"time"
 
 	"imago/services/oktasim/internal/doc"
@@ -40,7 +39,10 @@ type Session struct {
 	Tokens     []*Token         `json:"apiTokens"`
 	Access     []*AccessToken   `json:"accessTokens"`
 	Assertions map[string]Stamp `json:"assertions"`
-	Log        []*Event         `json:"log"`
+	Log        []Arrival        `json:"log"`
+	// Late are the events that have not arrived yet.
+	Late     []Arrival   `json:"late,omitempty"`
+	Disorder []*Disorder `json:"disorder,omitempty"`
 }
 
 // groupState adds the members in order to a group.
@@ -56,7 +58,7 @@ func (o *Org) WriteState(w io.Writer, session bool) error {
 		if session {
 			s.Session = &Session{
 				IDs: o.ids, Offset: o.clock.Offset(), Tokens: ordered(o.tokens), Access: ordered(o.access),
-				Assertions: o.assertions, Log: o.log,
+				Assertions: o.assertions, Log: o.log.arrived, Late: o.log.held, Disorder: o.log.disorder,
 			}
 		}
 		enc := json.NewEncoder(w)
@@ -197,7 +199,11 @@ func (o *Org) restoreSession(s *Session) {
 	if s == nil {
 		return
 	}
-	o.ids, o.log = s.IDs, slices.Clone(s.Log)
+	o.ids = s.IDs
+	for _, a := range s.Log {
+		o.log.arrive(a)
+	}
+	o.log.held, o.log.disorder = s.Late, s.Disorder
 	for _, t := range s.Tokens {
 		o.tokens[t.Value] = t
 	}

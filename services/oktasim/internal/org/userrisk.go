@@ -47,7 +47,10 @@ func (o *Org) Classify(by *Cause, u *User, body doc.Doc) error {
 	if !slices.Contains([]string{"LITE", "STANDARD"}, class) {
 		return failure.Invalid("type", "type: '"+class+"' is not a valid value. It must be one of LITE, STANDARD")
 	}
+	before := doc.Doc{"type": u.ClassificationBody()["type"]}
 	u.Class, u.Classified = class, o.stamp()
-	o.Note(by, "user.account.update_profile", doc.Doc{"changedAttributes": "classification"}, u.Party())
+	party := u.Party()
+	party.ChangeDetails = changeDetails(before, doc.Doc{"type": class})
+	o.Note(by, "account.user.classify", nil, party)
 	return nil
 }
