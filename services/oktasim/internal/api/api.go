@@ -4,7 +4,6 @@ package api
 
 import (
 	"cmp"
-	"errors"
 	"io"
 	"log/slog"
 	"net"
@@ -14,7 +13,6 @@ import (
 	"sync"
 	"time"
 
-	"imago/services/oktasim/internal/doc"
 	"imago/services/oktasim/internal/failure"
 	"imago/services/oktasim/internal/fault"
 	"imago/services/oktasim/internal/hook"
@@ -125,21 +123,22 @@ func (s *Server) run(c *call) error {
 	case c.op == nil:
 		return failure.NoPath()
 	}
-	if !c.host.Limits.Enter() {
-		return c.tooManyAtOnce()
-	}
-	defer c.host.Limits.Leave()
-	if err := c.readBody(); err != nil {
-		return err
-	}
 	authErr := c.authenticate()
-	if err := c.takeLimit(); err != nil {
+	who := c.principal.limits()
+	if refused := c.host.Limits.Enter(who); refused != "" {
+		return c.tooManyAtOnce(refused)
+	}
+	defer c.host.Limits.Leave(who)
+	if err := c.takeLimit(who); err != nil {
 		return err
 	}
 	if authErr != nil {
 		return authErr
 	}
 	if err := c.authorise(); err != nil {
+		return err
+	}
+	if err := c.readBody(); err != nil {
 		return err
 	}
 	switch {
@@ -159,46 +158,6 @@ func (c *call) perform() error {
 	}
 	c.response, err = c.org.Trim(c.op.path, c.response)
 	return err
-}
-
-// takeLimit counts the request against its bucket and sets the headers.
-func (c *call) takeLimit() error {
-	now := c.org.Now()
-	bucket := limit.Bucket(c.r.Method, c.op.path)
-	res := c.host.Limits.Take(bucket, c.principal.limitKey(), now)
-	c.rate = &res
-	if res.Allowed {
-		return nil
-	}
-	if res.First {
-		c.noteViolation("system.org.rate_limit.violation", bucket)
-	}
-	return failure.TooMany()
-}
-
-func (c *call) noteViolation(event, bucket string) {
-	err := c.org.Update(func() error {
-		c.org.Note(c.cause(), event, doc.Doc{"threshold": strconv.Itoa(c.rate.Limit), "rateLimitBucket": bucket},
-			org.Party{ID: bucket, Type: "Bucket Name", AlternateID: "unknown", DisplayName: bucket})
-		return nil
-	})
-	c.internal = errors.Join(c.internal, err)
-}
-
-// tooManyAtOnce answers a breach of the concurrency limit: limit and remaining are 0
-// and the reset is only a suggestion (documented).
-func (c *call) tooManyAtOnce() error {
-	c.rate = &limit.Result{Reset: c.org.Now().Add(10 * time.Second)}
-	c.noteViolation("core.concurrency.org.limit.violation", "concurrency")
-	return failure.TooMany()
-}
-
-func (c *call) injectedLimit(wait time.Duration) error {
-	if wait == 0 {
-		wait = 30 * time.Second
-	}
-	c.rate = &limit.Result{Limit: 100, Reset: c.org.Now().Add(wait)}
-	return failure.TooMany()
 }
 
 func (c *call) readBody() error {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"imago/services/oktasim/internal/failure"
+	"imago/services/oktasim/internal/limit"
 	"imago/services/oktasim/internal/org"
 )
 
@@ -21,17 +22,7 @@ type principal struct {
 	app    *org.App
 	scopes []string
 	scheme string
-}
-
-// limitKey is what the principal's own share of a rate limit is counted by.
-func (p *principal) limitKey() string {
-	if p == nil {
-		return ""
-	}
-	if p.app != nil {
-		return p.app.ID
-	}
-	return p.tokenID
+	share  limit.Principal
 }
 
 // session is the externalSessionId that API calls have in the log.
@@ -70,7 +61,7 @@ func (c *call) withToken(value string) error {
 			return err
 		}
 		t = token
-		c.principal = &principal{party: u.Party(), roles: c.org.RoleTypesOf(u.ID), tokenID: t.ID, user: u}
+		c.principal = &principal{party: u.Party(), roles: c.org.RoleTypesOf(u.ID), tokenID: t.ID, user: u, share: c.shareOf(t.ID)}
 		return nil
 	})
 	if err != nil {
@@ -92,6 +83,7 @@ func (c *call) withAccess(scheme, value string) error {
 		t = found
 		c.principal = &principal{
 			party: a.ClientParty(), roles: c.org.RoleTypesOf(a.ClientID()), tokenID: t.ID, app: a, scopes: t.Scopes, scheme: scheme,
+			share: c.shareOf(a.ID),
 		}
 		return nil
 	})

@@ -18,6 +18,7 @@ import (
 	"imago/services/oktasim/internal/doc"
 	"imago/services/oktasim/internal/fault"
 	"imago/services/oktasim/internal/limit"
+	"imago/services/oktasim/internal/org"
 )
 
 func TestUnknownPathsAndMethods(t *testing.T) {
@@ -55,8 +56,12 @@ func TestRateLimitHeadersAnd429(t *testing.T) {
 	}
 	s.want(429, "GET", "/api/v1/groups/rules", nil)
 	s.want(200, "GET", "/api/v1/users?limit=1", nil)
-	if got := len(only(s.events(), "system.org.rate_limit.violation")); got != 1 {
-		t.Errorf("%d violations logged, want 1 a window", got)
+	violations := only(s.events(), "system.operation.rate_limit.violation")
+	if len(violations) != 1 || doc.String(violations[0], "outcome", "result") != "DENY" || doc.String(violations[0], "debugContext", "debugData", "operationRateLimitSubtype") != "ssws_token" {
+		t.Errorf("violations logged: %v, want 1 a window", violations)
+	}
+	if got := only(s.events(), "system.org.rate_limit.violation"); len(got) != 0 {
+		t.Errorf("the org's limit was not reached, and yet: %v", got)
 	}
 	other := "SSWS " + s.tokenOf(s.made.Admins["other"])
 	s.want(200, "GET", "/api/v1/groups?limit=1", nil, "Authorization", other)
@@ -67,17 +72,48 @@ func TestRateLimitHeadersAnd429(t *testing.T) {
 func TestConcurrencyLimit(t *testing.T) {
 	t.Parallel()
 	s := startWith(t, "oie", limit.Options{Concurrency: 1, Multiplier: 1000})
-	if !s.host.Limits.Enter() {
+	if refused := s.host.Limits.Enter(limit.Principal{}); refused != "" {
 		t.Fatal("the limiter refused the first request")
 	}
 	a := s.want(429, "GET", "/api/v1/groups", nil)
 	if a.header.Get("X-Rate-Limit-Limit") != "0" || a.header.Get("X-Rate-Limit-Remaining") != "0" || a.header.Get("X-Rate-Limit-Reset") == "" {
 		t.Errorf("headers %v", a.header)
 	}
-	s.host.Limits.Leave()
+	s.host.Limits.Leave(limit.Principal{})
 	s.want(200, "GET", "/api/v1/groups", nil)
 	if len(only(s.events(), "core.concurrency.org.limit.violation")) != 1 {
 		t.Error("the breach left no trace")
+	}
+}
+
+// TestOrgSetsShares lets the org's own settings say what a token may use, and when it is
+// warned.
+func TestOrgSetsShares(t *testing.T) {
+	t.Parallel()
+	s := startWith(t, "oie", limit.Options{})
+	s.host.Limits.Override("/api/v1/groups", 100)
+	s.host.Limits.Override("/api/v1/logs", 1000)
+	var token *org.Token
+	err := s.org.View(func() (err error) { token, _, err = s.org.TokenOf(s.token); return err })
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.create("/api/v1/principal-rate-limits", doc.Doc{
+		"principalId": token.ID, "principalType": "SSWS_TOKEN", "defaultPercentage": 80, "defaultConcurrencyPercentage": 10,
+	})
+	s.want(200, "PUT", "/api/v1/rate-limit-settings/warning-threshold", doc.Doc{"warningThreshold": 30})
+	for n := 1; n <= 80; n++ {
+		a := s.want(200, "GET", "/api/v1/groups?limit=1", nil)
+		if a.header.Get("X-Rate-Limit-Limit") != "80" {
+			t.Fatalf("request %d: %v", n, a.header)
+		}
+		if got := len(only(s.events(), "system.org.rate_limit.warning")); n == 29 && got != 0 || n == 30 && got != 1 {
+			t.Errorf("request %d: %d warnings", n, got)
+		}
+	}
+	s.want(429, "GET", "/api/v1/groups?limit=1", nil)
+	if a := s.want(200, "GET", "/oauth2/v1/keys", nil); a.header.Get("X-Rate-Limit-Limit") != "" {
+		t.Errorf("the public keys have a limit: %v", a.header)
 	}
 }
 

@@ -17,7 +17,6 @@ import (
 	"imago/services/oktasim/internal/doc"
 	"imago/services/oktasim/internal/failure"
 	"imago/services/oktasim/internal/fault"
-	"imago/services/oktasim/internal/limit"
 	"imago/services/oktasim/internal/org"
 	"imago/services/oktasim/internal/seed"
 )
@@ -291,28 +290,6 @@ func (s *Server) countRequests(*http.Request) (any, error) { return s.host.Count
 func (s *Server) resetRequests(r *http.Request) (any, error) {
 	s.host.Counts.Reset()
 	return s.countRequests(r)
-}
-
-func (s *Server) setLimits(r *http.Request) (any, error) {
-	var body struct {
-		Bucket      string  `json:"bucket"`
-		Limit       int     `json:"limit"`
-		Multiplier  float64 `json:"multiplier"`
-		Share       float64 `json:"share"`
-		Concurrency int     `json:"concurrency"`
-	}
-	if err := read(r, &body); err != nil {
-		return nil, err
-	}
-	if body.Limit < 0 || body.Multiplier < 0 || body.Concurrency < 0 || body.Share < 0 || body.Share > 1 {
-		return nil, errors.New("limit, multiplier and concurrency cannot be negative; share is between 0 and 1")
-	}
-	s.host.Limits.Configure(limit.Options{Multiplier: body.Multiplier, Share: body.Share, Concurrency: body.Concurrency})
-	if body.Bucket != "" {
-		s.host.Limits.Override(body.Bucket, body.Limit)
-	}
-	s.host.Limits.Reset()
-	return doc.Doc{"ok": true}, nil
 }
 
 // dumpState writes the whole org; ?only=objects leaves out ids, tokens, clock and log.

@@ -153,6 +153,16 @@ func TestFaultsAndLimits(t *testing.T) {
 			t.Errorf("request %d: got %d %s, want %d", i, status, body, want)
 		}
 	}
+	p.ask("POST", "/limits", `{"bucket":"/api/v1/groups","limit":100,"others":200}`)
+	p.send("GET", p.public+"/api/v1/groups", "", auth...)
+	p.ask("POST", "/clock", `{"advance":"31s"}`)
+	if status, body := p.send("GET", p.public+"/api/v1/groups", "", auth...); status != 429 {
+		t.Errorf("others have used the bucket up, and yet: %d %s", status, body)
+	}
+	p.ask("POST", "/limits", `{"busy":75}`)
+	if status, body := p.send("GET", p.public+"/api/v1/apps", "", auth...); status != 429 {
+		t.Errorf("others have all requests running, and yet: %d %s", status, body)
+	}
 }
 
 func TestStateTravels(t *testing.T) {
@@ -183,6 +193,9 @@ func TestRefusals(t *testing.T) {
 		{"/api-tokens", `{"login":"nobody@x.example"}`, "nobody@x.example"},
 		{"/admins", `{"login":"eve@x.example","role":"KING"}`, "KING"},
 		{"/limits", `{"bucket":"b","limit":-1}`, "limit"},
+		{"/limits", `{"bucket":"b"}`, "bucket"},
+		{"/limits", `{"others":3}`, "bucket"},
+		{"/limits", `{"share":2}`, "share"},
 		{"/features", `{"name":"telepathy","on":false}`, "telepathy"},
 		{"/features", `{"name":"realms"}`, "on: must be"},
 		{"/seed", `{`, "read the request"},

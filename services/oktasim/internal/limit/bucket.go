@@ -2,73 +2,123 @@ package limit
 
 import "strings"
 
-// size is a bucket's published limit per minute.
-type size struct{ free, enterprise, workforce int }
-
-// sizes are the last limits that Okta published for management endpoints. Buckets
-// whose size is not known have that of "everything else".
-var sizes = map[string]size{
-	"/api/v1/apps":          {20, 100, 100},
-	"/api/v1/apps/{id}":     {100, 600, 500},
-	"/api/v1/groups":        {100, 600, 500},
-	"/api/v1/groups/{id}":   {100, 600, 1000},
-	"/api/v1/users":         {100, 600, 600},
-	"/api/v1/users/{id:.+}": {100, 1000, 2000},
-	"/api/v1/users/{id}":    {100, 600, 600},
-	"/api/v1/logs":          {20, 50, 120},
-	"/oauth2/v1/clients":    {25, 100, 100},
-	"/api/v1/devices":       {100, 150, 100},
-	"/api/v1":               {100, 600, 1200},
-	"/api/v1/iam":           {100, 600, 1200},
-	"/oauth2/v1/token":      {300, 1200, 2000},
-	"/oauth2/v1":            {300, 1200, 2000},
-	"/oauth2/v1/keys":       {300, 1200, 2000},
-	"/":                     {1000, 1200, 1200},
+// bucket is a set of endpoints that share a limit.
+type bucket struct {
+	// name is the path that it stands for, as Okta's dashboard has it; {…} stands for
+	// any segment. It holds for all paths below, too, unless it is exact.
+	name  string
+	exact bool
+	// method narrows an exact bucket; "" is any.
+	method string
+	// free, enterprise and workforce are the published limits per minute; 0 is that of
+	// everything else below /api/v1.
+	free, enterprise, workforce int
+	// bursts marks buckets of authentication and authorization: they may be exceeded
+	// (documented).
+	bursts bool
 }
 
-func published(bucket, plan string) int {
-	s, ok := sizes[bucket]
-	if !ok {
-		s = sizes["/api/v1"]
+// buckets follow the last tables that Okta published (Management rate limits,
+// Authentication and end-user rate limits, 2025). Buckets without a size have one of their
+// own in Okta's API reference, but no published limit.
+var buckets = []bucket{
+	{name: "/api/v1/apps", free: 20, enterprise: 100, workforce: 100},
+	{name: "/api/v1/apps/{id}", exact: true, free: 100, enterprise: 600, workforce: 500},
+	{name: "/api/v1/groups", free: 100, enterprise: 600, workforce: 500},
+	{name: "/api/v1/groups/{id}", exact: true, free: 100, enterprise: 600, workforce: 1000},
+	{name: "/api/v1/users", free: 100, enterprise: 600, workforce: 600},
+	{name: "/api/v1/users/{id:.+}", exact: true, method: "GET", free: 100, enterprise: 1000, workforce: 2000},
+	{name: "/api/v1/users/{id}", exact: true, free: 100, enterprise: 600, workforce: 600},
+	{name: "/api/v1/logs", free: 20, enterprise: 50, workforce: 120},
+	{name: "/api/v1/events", free: 20, enterprise: 50, workforce: 100},
+	{name: "/api/v1/devices", free: 100, enterprise: 150, workforce: 100},
+	{name: "/api/v1/certificateAuthorities", free: 100, enterprise: 150, workforce: 100},
+	{name: "/api/v1/org/email/bounces/remove-list", exact: true, free: 10, enterprise: 60, workforce: 60},
+	{name: "/api/v1/authn", free: 100, enterprise: 600, workforce: 500, bursts: true},
+	{name: "/api/v1/sessions", free: 100, enterprise: 600, workforce: 750, bursts: true},
+	{name: "/api/v1/iam"},
+	{name: "/api/v1/domains"},
+	{name: "/api/v1/device-assurances"},
+	{name: "/api/v1/agentPools"},
+	{name: "/api/v1/hook-keys"},
+	{name: "/api/v1/push-providers"},
+	{name: "/api/v1/principal-rate-limits"},
+	{name: "/api/v1/risk/providers"},
+	{name: "/api/v1/risk/events/ip", exact: true},
+	{name: "/api/v1/identity-sources/{id}/sessions"},
+	{name: "/api/v1/identity-sources/{id}/sessions/{sessionId}/bulk-delete", exact: true},
+	{name: "/api/v1/identity-sources/{id}/sessions/{sessionId}/bulk-upsert", exact: true},
+	{name: "/api/v1/identity-sources/{id}/sessions/{sessionId}/start-import", exact: true},
+	{name: "/api/v1/devices/{id}/users", exact: true},
+	{name: "/api/v1/users/{userId}/factors/{userFactorIdOrFactorType}/verify", exact: true},
+	{name: "/api/v1/orgs", exact: true},
+	{name: "/api/v1", free: 100, enterprise: 600, workforce: 1200},
+	{name: "/oauth2/v1/clients", free: 25, enterprise: 100, workforce: 100},
+	{name: "/oauth2/v1/token", exact: true, free: 300, enterprise: 1200, workforce: 2000, bursts: true},
+	{name: "/oauth2/v1/authorize", exact: true, free: 300, enterprise: 1200, workforce: 2000, bursts: true},
+	{name: "/oauth2/v1", free: 300, enterprise: 1200, workforce: 2000, bursts: true},
+	{name: "/oauth2/{authorizationServerId}/v1/token", exact: true, free: 300, enterprise: 1200, workforce: 2000, bursts: true},
+	{name: "/oauth2/{authorizationServerId}/v1/authorize", exact: true, free: 300, enterprise: 1200, workforce: 2000, bursts: true},
+	{name: "/oauth2/{authorizationServerId}/v1", free: 300, enterprise: 1200, workforce: 2000, bursts: true},
+	{name: "/oauth2", free: 100, enterprise: 600, workforce: 600, bursts: true},
+	{name: "/"},
+}
+
+// unlimited are the public metadata, which have no limit (documented).
+var unlimited = []string{
+	"/oauth2/v1/keys", "/.well-known/openid-configuration", "/.well-known/oauth-authorization-server",
+	"/oauth2/{}/v1/keys", "/oauth2/{}/.well-known/openid-configuration", "/oauth2/{}/.well-known/oauth-authorization-server",
+}
+
+// rest is what buckets without a published limit have.
+const rest = "/api/v1"
+
+// published is a bucket's limit per minute by the plan.
+func published(name, plan string) int {
+	b := named(name)
+	if b == nil || b.workforce == 0 {
+		b = named(rest)
 	}
 	switch plan {
 	case "free":
-		return s.free
+		return b.free
 	case "enterprise":
-		return s.enterprise
+		return b.enterprise
 	}
-	return s.workforce
+	return b.workforce
 }
 
-// exact are the paths with a bucket of their own; {} stands for any segment.
-var exact = map[string]string{
-	"/api/v1/apps/{}":   "/api/v1/apps/{id}",
-	"/api/v1/groups/{}": "/api/v1/groups/{id}",
-	"/api/v1/users/{}":  "/api/v1/users/{id}",
-}
-
-// prefixes are searched in order; the longest stand first.
-var prefixes = []string{
-	"/oauth2/v1/clients", "/oauth2/v1/token", "/oauth2/v1/keys", "/oauth2/v1",
-	"/api/v1/groups", "/api/v1/devices", "/api/v1/users", "/api/v1/apps", "/api/v1/logs", "/api/v1/iam", "/api/v1",
+func named(name string) *bucket {
+	for i := range buckets {
+		if buckets[i].name == name {
+			return &buckets[i]
+		}
+	}
+	return nil
 }
 
 // Bucket names the rate limit bucket of a request, by method and path template
-// (/api/v1/groups/{groupId}).
+// (/api/v1/groups/{groupId}); "" is none. An exact match comes before the longest one
+// (documented).
 func Bucket(method, template string) string {
-	if name, ok := exact[anonymous(template)]; ok {
-		// Reading one user has a larger bucket than changing one.
-		if name == "/api/v1/users/{id}" && method == "GET" {
-			return "/api/v1/users/{id:.+}"
-		}
-		return name
-	}
-	for _, p := range prefixes {
-		if template == p || strings.HasPrefix(template, p+"/") {
-			return p
+	path := anonymous(template)
+	for _, u := range unlimited {
+		if path == u {
+			return ""
 		}
 	}
-	return "/"
+	best, length := "/", 0
+	for _, b := range buckets {
+		name := anonymous(b.name)
+		switch {
+		case b.exact && path == name && (b.method == "" || b.method == method):
+			return b.name
+		case b.exact || len(name) <= length:
+		case path == name || strings.HasPrefix(path, name+"/"):
+			best, length = b.name, len(name)
+		}
+	}
+	return best
 }
 
 // anonymous replaces the names of path parameters by {}.

@@ -1,5 +1,6 @@
-// Package limit counts requests against Okta's rate limits: per bucket for the org,
-// half of it for each token or app, and the number of requests at the same time.
+// Package limit counts requests against Okta's rate limits: per bucket for the org, a
+// share of it for each token or app, and the number of requests at the same time. It also
+// stands for the traffic of others, which uses the same limits.
 package limit
 
 import (
@@ -11,13 +12,17 @@ import (
 // minute (documented: about 60 s, not aligned).
 const Window = 60 * time.Second
 
+// burst is by how much a bucket that bursts may be exceeded (documented).
+const burst = 5
+
 // Options configure a Limiter.
 type Options struct {
 	// Plan is "workforce" (default), "enterprise" or "free".
 	Plan string
 	// Multiplier scales every limit; 1 by default.
 	Multiplier float64
-	// Share is the part of a bucket that one token or app gets; 0.5 by default.
+	// Share is the part of a bucket, and of the concurrency, that one token or app gets
+	// unless the org says otherwise; 0.5 by default (documented).
 	Share float64
 	// Concurrency is the number of requests at the same time; 75 by default, 35 on
 	// the free plan.
@@ -30,7 +35,11 @@ type Limiter struct {
 	opt       Options
 	overrides map[string]int
 	windows   map[key]*window
-	inFlight  int
+	// others is how many requests a minute other clients make, by bucket; busy is how
+	// many requests they have running.
+	others  map[string]int
+	busy    int
+	running map[string]int
 }
 
 type key struct{ bucket, principal string }
@@ -38,16 +47,35 @@ type key struct{ bucket, principal string }
 type window struct {
 	start time.Time
 	used  int
-	told  bool
+	told  map[string]bool
 }
 
-// Result is what one request finds.
+// Principal is who makes a request: a token or an app, "" for nobody. Rate and
+// Concurrency are its parts of the org's limits; 0 is the standard share.
+type Principal struct {
+	ID                string
+	Rate, Concurrency float64
+}
+
+// The events that a request can bring about, each once in a window.
+const (
+	// Warning is when the org's use of the bucket reaches the threshold.
+	Warning = "warning"
+	// Burst is when it exceeds the limit of a bucket that may be exceeded.
+	Burst = "burst"
+	// Violation is when the org's limit refuses a request.
+	Violation = "violation"
+	// OwnViolation is when the principal's does.
+	OwnViolation = "own violation"
+)
+
+// Result is what one request finds. Limit, Remaining and Reset are of the narrower of the
+// two limits.
 type Result struct {
 	Allowed          bool
 	Limit, Remaining int
 	Reset            time.Time
-	// First is set on the first refusal of a window.
-	First bool
+	Events           []string
 }
 
 // New makes a limiter.
@@ -67,38 +95,63 @@ func New(o Options) *Limiter {
 			o.Concurrency = 35
 		}
 	}
-	return &Limiter{opt: o, overrides: map[string]int{}, windows: map[key]*window{}}
+	return &Limiter{opt: o, overrides: map[string]int{}, windows: map[key]*window{}, others: map[string]int{}, running: map[string]int{}}
 }
 
-// Take counts one request of a principal ("" for nobody) against a bucket. A refused
-// request is not counted. The result describes the narrower of the two limits.
-func (l *Limiter) Take(bucket, principal string, now time.Time) Result {
+// Take counts one request against a bucket. A refused request is not counted. warn is the
+// part of the org's limit, in percent, at which it wants to be warned.
+func (l *Limiter) Take(bucket string, p Principal, warn int, now time.Time) Result {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	org, own := l.window(key{bucket, ""}, now), &window{start: now}
 	whole := l.limit(bucket)
-	org := l.window(key{bucket, ""}, now)
-	narrow, limit := org, whole
-	if principal != "" {
-		own := l.window(key{bucket, principal}, now)
-		share := max(1, int(float64(whole)*l.opt.Share))
-		if share-own.used <= whole-org.used {
-			narrow, limit = own, share
-		} else if narrow.used < limit {
-			own.used++
-		}
+	used, most, share := org.used+l.elsewhere(bucket, org, now), whole, whole
+	if b := named(bucket); b != nil && b.bursts {
+		most *= burst
 	}
-	r := Result{Limit: limit, Reset: narrow.start.Add(Window), Allowed: narrow.used < limit}
-	switch {
-	case r.Allowed:
-		narrow.used++
-		if narrow != org {
-			org.used++
-		}
-	case !narrow.told:
-		narrow.told, r.First = true, true
+	if p.ID != "" {
+		own, share = l.window(key{bucket, p.ID}, now), part(whole, p.Rate, l.opt.Share)
 	}
-	r.Remaining = limit - narrow.used
+	r := Result{Limit: whole, Remaining: max(0, whole-used), Reset: org.start.Add(Window), Allowed: used < most}
+	if left := share - own.used; p.ID != "" && left <= most-used {
+		r = Result{Limit: share, Remaining: left, Reset: own.start.Add(Window), Allowed: left > 0}
+		if !r.Allowed {
+			r.Events = own.tell(r.Events, OwnViolation, true)
+		}
+	} else {
+		r.Events = org.tell(r.Events, Violation, !r.Allowed)
+	}
+	if r.Allowed {
+		org.used, own.used, used, r.Remaining = org.used+1, own.used+1, used+1, max(0, r.Remaining-1)
+		r.Events = org.tell(r.Events, Burst, used > whole)
+		r.Events = org.tell(r.Events, Warning, used*100 >= whole*warn)
+	}
 	return r
+}
+
+// tell adds an event if it has come about, the first time in the window.
+func (w *window) tell(events []string, event string, so bool) []string {
+	if !so || w.told[event] {
+		return events
+	}
+	if w.told == nil {
+		w.told = map[string]bool{}
+	}
+	w.told[event] = true
+	return append(events, event)
+}
+
+// part is a principal's part of a limit, 1 at least.
+func part(whole int, own, standard float64) int {
+	if own == 0 {
+		own = standard
+	}
+	return max(1, int(float64(whole)*own))
+}
+
+// elsewhere is what other clients have used of the bucket since the window began.
+func (l *Limiter) elsewhere(bucket string, w *window, now time.Time) int {
+	return int(float64(l.others[bucket]) * now.Sub(w.start).Seconds() / Window.Seconds())
 }
 
 // window returns the running window, a new one if it is over.
@@ -129,6 +182,20 @@ func (l *Limiter) Override(bucket string, limit int) {
 	l.overrides[bucket] = limit
 }
 
+// Burden lets other clients make so many requests a minute of a bucket, evenly.
+func (l *Limiter) Burden(bucket string, others int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.others[bucket] = others
+}
+
+// Occupy lets other clients have so many requests running all the time.
+func (l *Limiter) Occupy(busy int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.busy = busy
+}
+
 // Configure changes multiplier, share and concurrency; zero leaves a value alone.
 func (l *Limiter) Configure(o Options) {
 	l.mu.Lock()
@@ -151,20 +218,33 @@ func (l *Limiter) Reset() {
 	l.windows = map[key]*window{}
 }
 
-// Enter admits a request unless too many are running; each true needs a Leave.
-func (l *Limiter) Enter() bool {
+// Enter admits a request unless too many are running; each admission needs a Leave. A
+// refusal names the limit that it comes from: Violation or OwnViolation.
+func (l *Limiter) Enter(p Principal) (refused string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.inFlight >= l.opt.Concurrency {
-		return false
+	switch {
+	case l.running[""]+l.busy >= l.opt.Concurrency:
+		return Violation
+	case p.ID != "" && l.running[p.ID] >= part(l.opt.Concurrency, p.Concurrency, l.opt.Share):
+		return OwnViolation
 	}
-	l.inFlight++
-	return true
+	l.running[""]++
+	if p.ID != "" {
+		l.running[p.ID]++
+	}
+	return ""
 }
 
 // Leave ends a request that Enter admitted.
-func (l *Limiter) Leave() {
+func (l *Limiter) Leave(p Principal) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.inFlight--
+	l.running[""]--
+	if p.ID == "" {
+		return
+	}
+	if l.running[p.ID]--; l.running[p.ID] == 0 {
+		delete(l.running, p.ID)
+	}
 }

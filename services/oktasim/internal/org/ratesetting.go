@@ -15,7 +15,7 @@ func rateSettingKinds() []Kind {
 	modes := []string{"ENFORCE", "DISABLE", "PREVIEW"}
 	return []Kind{
 		setting("rate_limit_notifications", "admin-notifications", Field{Path: "notificationsEnabled", Type: Bool, Default: true}),
-		setting("rate_limit_warnings", "warning-threshold", Field{Path: "warningThreshold", Type: Number, Default: 60, Min: 30, Max: 90}),
+		setting("rate_limit_warnings", "warning-threshold", Field{Path: "warningThreshold", Type: Number, Default: standardWarning, Min: 30, Max: 90}),
 		setting("client_rate_limits", "per-client",
 			Field{Path: "defaultMode", Enum: modes, Default: "ENFORCE"},
 			Field{Path: "useCaseModeOverrides", Type: Map, Default: doc.Doc{}},
@@ -42,3 +42,36 @@ func principalLimits() Kind {
 		},
 	}
 }
+
+// Shares are the parts, from 0 to 1, that the org gives a token or client of its rate
+// limits and of its concurrency limit; 0 where it says nothing.
+func (o *Org) Shares(principal string) (rate, concurrency float64) {
+	for _, x := range o.shelf(o.kinds.named("principal_rate_limits")).objects {
+		if doc.String(x.Body, "principalId") == principal {
+			return percent(x.Body, "defaultPercentage"), percent(x.Body, "defaultConcurrencyPercentage")
+		}
+	}
+	return 0, 0
+}
+
+// percent reads a percentage, of which one that is set to nothing is all but nothing.
+func percent(body doc.Doc, field string) float64 {
+	n, there := doc.Int(body, field)
+	if !there {
+		return 0
+	}
+	return max(float64(n), 0.001) / 100
+}
+
+// WarningThreshold is the part of a rate limit, in percent, at which the org is warned.
+func (o *Org) WarningThreshold() int {
+	for _, x := range o.shelf(o.kinds.named("rate_limit_warnings")).objects {
+		if n, there := doc.Int(x.Body, "warningThreshold"); there {
+			return n
+		}
+	}
+	return standardWarning
+}
+
+// standardWarning is the threshold of a new org (documented).
+const standardWarning = 60
