@@ -25,7 +25,7 @@ type given struct {
 	from int
 	// latest is how a step showed it last, by the kind of step; last is that step.
 	latest map[string]doc.Doc
-	last   int
+	last   map[string]int
 }
 
 // survey finds out what a run takes for granted.
@@ -79,6 +79,7 @@ func surveyOf(r *Run, h hosts) *survey {
 			v.read(i, s)
 		}
 		v.signingKeys(s)
+		v.agentsOf(s)
 		collectIDs(s.body, v.seen)
 	}
 	v.antedate()
@@ -257,7 +258,7 @@ func (v *survey) take(i int, path string, body doc.Doc) {
 	if made, ok := createdAt(body); ok && !made.Before(v.begin) {
 		from = i
 	}
-	v.given[path] = &given{path: path, body: body, from: from, latest: map[string]doc.Doc{view: body}, last: i}
+	v.given[path] = &given{path: path, body: body, from: from, latest: map[string]doc.Doc{view: body}, last: map[string]int{view: i}}
 }
 
 // refresh follows what others do to a given thing while the run goes on: where the run
@@ -265,8 +266,8 @@ func (v *survey) take(i int, path string, body doc.Doc) {
 // touch the thing, stamps that lie apart from its changes are.
 func (v *survey) refresh(g *given, i int, view string, body doc.Doc) {
 	was, known := g.latest[view]
-	since := g.last
-	g.latest[view], g.last = body, i
+	since := g.last[view]
+	g.latest[view], g.last[view] = body, i
 	if !known || reflect.DeepEqual(was, body) {
 		return
 	}
@@ -513,6 +514,22 @@ func (v *survey) signingKeys(s *Step) {
 		if older(key) && v.given[path] == nil {
 			v.given[path] = &given{path: path, body: key}
 		}
+	}
+}
+
+// agentsOf finds the agents that an update of a pool names: no request makes one, and
+// nothing but such an answer shows what they are.
+func (v *survey) agentsOf(s *Step) {
+	body, _ := s.body.(doc.Doc)
+	agents, _ := body["agents"].([]any)
+	for _, e := range agents {
+		agent, _ := e.(doc.Doc)
+		id := doc.String(agent, "poolId")
+		path := "/api/v1/agentPools/" + id
+		if id == "" || !s.ok() || v.given[path] != nil {
+			continue
+		}
+		v.given[path] = &given{path: path, body: doc.Doc{"id": id, "type": agent["type"], "agents": doc.Clone(agents)}}
 	}
 }
 

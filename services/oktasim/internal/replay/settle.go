@@ -65,7 +65,7 @@ func (s *Step) place() (int, bool) {
 // the step is then.
 func (r *Run) delay(j int) int {
 	s := r.Steps[j]
-	id := s.creates()
+	id := r.creates(s)
 	for i := j - 1; i >= 0 && !r.Steps[i].changes() && s.at.Sub(r.Steps[i].at) <= overlap; i-- {
 		read := r.Steps[i]
 		if id != "" && read.shows(id, s.Path) || r.early(i, j) {
@@ -125,6 +125,18 @@ func (r *Run) calm() {
 		}
 		s.Status, s.Response, s.body, s.Link = settled.Status, settled.Response, settled.body, settled.Link
 	}
+}
+
+// creates is the id of what the step made; none where the path is that of the one thing
+// that it shows, and a POST changes it.
+func (r *Run) creates(s *Step) string {
+	id := s.creates()
+	for _, other := range r.Steps {
+		if d, ok := other.body.(doc.Doc); ok && other.Method == http.MethodGet && other.Path == s.Path && identity(d) == id {
+			return ""
+		}
+	}
+	return id
 }
 
 // creates is the id of what a successful POST to a collection made, "" for other steps.
