@@ -67,8 +67,24 @@ func (c *call) withToken(value string) error {
 	if err != nil {
 		return err
 	}
+	if err := c.inReach(t); err != nil {
+		return err
+	}
 	c.org.Touch(t)
 	return nil
+}
+
+// inReach refuses a token from outside of its network, with a trace in the log (the event
+// is documented, the code an assumption).
+func (c *call) inReach(t *org.Token) error {
+	from, reached := clientIP(c.r), false
+	if err := c.org.View(func() error { reached = c.org.Reaches(t, from); return nil }); err != nil || reached {
+		return err
+	}
+	if err := c.org.Update(func() error { c.org.NoteOutside(c.cause(), t); return nil }); err != nil {
+		return err
+	}
+	return failure.BadToken()
 }
 
 // withAccess finds the client behind an access token. A token that is bound to a key

@@ -53,6 +53,8 @@ func TestKinds(t *testing.T) {
 	}
 }
 
+var agent = doc.Doc{"id": "a534a5u7YAHhjXrMK0g4", "poolId": "0oa4a5u7YAHhjXrMK0g4", "name": "DC1", "type": "AD", "version": "3.22.0", "isLatestGAedVersion": true}
+
 // startSmall runs an org of one administrator, who has a group and an app.
 func startSmall(t *testing.T, engine string) *sim {
 	t.Helper()
@@ -69,9 +71,14 @@ func startSmall(t *testing.T, engine string) *sim {
 		if _, err := s.org.CreateGroup(nil, doc.Doc{"profile": doc.Doc{"name": "G"}}); err != nil {
 			return err
 		}
-		// No request makes a device.
-		if err := s.org.Adopt("/api/v1/devices/guo4a5u7YAHhjXrMK0g4", doc.Doc{}); err != nil {
-			return err
+		// No request makes these.
+		for path, body := range map[string]doc.Doc{
+			"/api/v1/devices/guo4a5u7YAHhjXrMK0g4":    {},
+			"/api/v1/agentPools/0oa4a5u7YAHhjXrMK0g4": {"id": "0oa4a5u7YAHhjXrMK0g4", "name": "corp.example", "type": "AD", "agents": []any{agent}},
+		} {
+			if err := s.org.Adopt(path, body); err != nil {
+				return err
+			}
 		}
 		_, err = s.org.CreateApp(nil, doc.Doc{"name": "bookmark", "label": "B", "signOnMode": org.Bookmark,
 			"settings": doc.Doc{"app": doc.Doc{"url": "https://x.example"}}}, true)
@@ -427,7 +434,11 @@ func (w *stroll) refuses() {
 	if !k.Singleton() && k.Verbs.Get {
 		w.missing(k, w.base+"/nobody", "nobody")
 	}
-	w.refused(405, "E0000022", "", "TRACE", w.at("nobody"), nil)
+	path := w.at("nobody")
+	if !k.Singleton() && k.Verbs.List && !k.Verbs.Get && k.Verbs.Replace+k.Verbs.Merge == "" && k.Verbs.Delete == 0 {
+		path = w.base
+	}
+	w.refused(405, "E0000022", "", "TRACE", path, nil)
 	if k.Verbs.Create != 0 {
 		w.refusesBodies("POST", w.base, true)
 	}

@@ -123,6 +123,7 @@ func operations() []operation {
 		policyOperations(), roleOperations(), logOperations(), metaOperations(), schemaOperations(), iamOperations(), subscriptionOperations(), identitySourceOperations(),
 		oauthOperations(),
 		brandOperations(), idpOperations(), hookOperations(),
+		featureOperations(), tokenOperations(), orgOperations(),
 	} {
 		all = append(all, subject...)
 	}

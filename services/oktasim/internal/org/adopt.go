@@ -26,6 +26,8 @@ func adopters() []adopter {
 		at(".well-known/okta-organization", adoptOrganization),
 		at("api/v1/org", adoptOrg),
 		at("api/v1/org/signing-keys/*", adoptSigningKey),
+		at("api/v1/api-tokens/*", adoptToken),
+		at("api/v1/features/*", adoptFeature),
 		at("api/v1/meta/types/user/*", adoptUserType),
 		at("api/v1/meta/schemas/user/*", adoptUserSchema),
 		at("api/v1/meta/schemas/group/*", adoptGroupSchema),
@@ -151,12 +153,12 @@ func renameIn(v any, from, to string) any {
 	return v
 }
 
-func adoptOrg(o *Org, _ []string, body doc.Doc) error {
+func adoptOrg(o *Org, ids []string, body doc.Doc) error {
 	o.info.ID = cmp.Or(doc.String(body, "id"), o.info.ID)
 	o.info.Subdomain = cmp.Or(doc.String(body, "subdomain"), o.info.Subdomain)
 	o.info.Company = cmp.Or(doc.String(body, "companyName"), o.info.Company)
 	o.info.Created = stampIn(body, "created", o.info.Created)
-	return nil
+	return o.adoptKind(o.kinds.named("org_settings"), ids, body)
 }
 
 // adoptOrganization takes over what the org says of itself to everybody; its engine is

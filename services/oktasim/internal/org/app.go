@@ -166,7 +166,18 @@ func (o *Org) CreateApp(by *Cause, body doc.Doc, activate bool) (*App, error) {
 	o.appOrder.add(a.ID)
 	o.noteApp(by, a, "create", nil)
 	o.seedAnchor("app", a.ID)
-	return a, nil
+	return a, o.privilege(by, a)
+}
+
+// privilege makes a new service app a super administrator where the org wants it so
+// (documented).
+func (o *Org) privilege(by *Cause, a *App) error {
+	x := o.singleton(clientPrivileges)
+	if x == nil || !doc.Bool(x.Body, "clientPrivilegesSetting") || doc.String(a.Body, "settings", "oauthClient", "application_type") != "service" {
+		return nil
+	}
+	_, err := o.AssignRole(by, a.ClientID(), "SUPER_ADMIN")
+	return err
 }
 
 // classify finds out what a request to make an app asks for. Apps of the network have

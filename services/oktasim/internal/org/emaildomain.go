@@ -123,16 +123,19 @@ func emailDomains() Kind {
 	}
 }
 
-// mailRecords are the entries by which the owner of a domain lets Okta send for it (recorded).
 func mailRecords(c *Change) any {
+	return c.Org.mailRecords(textOf(c.Body["domain"]), textOf(c.Body["validationSubdomain"]))
+}
+
+// mailRecords are the entries by which the owner of a domain lets Okta send for it (recorded).
+func (o *Org) mailRecords(domain, sub string) any {
 	const sender = "u17770251.wl002.sendgrid.net"
-	domain, sub := textOf(c.Body["domain"]), textOf(c.Body["validationSubdomain"])
 	lower := strings.ToLower(domain)
 	record := func(kind, fqdn, value string) doc.Doc {
 		return doc.Doc{"recordType": kind, "fqdn": fqdn, "verificationValue": value}
 	}
 	return []any{
-		record("TXT", "_oktaverification."+domain, strings.ReplaceAll(c.Org.ids.UUID(), "-", "")),
+		record("TXT", "_oktaverification."+domain, strings.ReplaceAll(o.ids.UUID(), "-", "")),
 		record("cname", sub+"."+lower, sender),
 		record("cname", "p03._domainkey."+lower, "p03.domainkey."+sender),
 		record("cname", "p032._domainkey."+lower, "p032.domainkey."+sender),

@@ -81,7 +81,7 @@ func (o *Org) adoptKind(k *Kind, values []string, body doc.Doc) error {
 func (c *Change) adopted(isNew bool) {
 	c.Body = doc.Clone(c.Given)
 	for _, f := range c.Kind.Fields {
-		if old := get(c.Before, f.Path); f.Mode == WriteOnly && old != nil {
+		if old := get(c.Before, f.Path); f.Mode == WriteOnly && old != nil && get(c.Given, f.Path) == nil {
 			put(c.Body, f.Path, old)
 		}
 	}

@@ -163,6 +163,15 @@ func (o *Org) object(k *Kind, id string) *Object {
 	return nil
 }
 
+// singleton is what the org has once of the named kind; nil if it has no such kind.
+func (o *Org) singleton(name string) *Object {
+	k := o.kinds.named(name)
+	if k == nil {
+		return nil
+	}
+	return o.object(k, k.fixedID())
+}
+
 // has says whether there is an object of the named kind with the id.
 func (o *Org) has(kind, id string) bool { return o.object(o.kinds.named(kind), id) != nil }
 
@@ -250,10 +259,11 @@ func (o *Org) Offers(k *Kind) error {
 // Licensed says whether the org has the feature; "" is none in particular.
 func (o *Org) Licensed(feature string) bool { return !slices.Contains(o.info.Unlicensed, feature) }
 
-// SetLicensed grants or withdraws a feature.
+// SetLicensed grants or withdraws a feature; the self-service feature of that name follows.
 func (o *Org) SetLicensed(feature string, on bool) {
 	o.info.Unlicensed = slices.DeleteFunc(o.info.Unlicensed, func(f string) bool { return f == feature })
 	if !on {
 		o.info.Unlicensed = append(o.info.Unlicensed, feature)
 	}
+	o.showLicence(feature, on)
 }

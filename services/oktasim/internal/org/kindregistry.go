@@ -23,6 +23,7 @@ func allKinds() []Kind {
 		authServerKinds(), userTypeKinds(), factorKinds(), linkedObjectKinds(),
 		customRoleKinds(), resourceSetKinds(), identitySourceKinds(), appChildKinds(), csrKinds(),
 		brandKinds(), domainKinds(), idpKinds(), eventHookKinds(), hookKeyKinds(), authPolicyKinds(), authKeyKinds(), governanceKinds(), rateSettingKinds(), smsTemplateKinds(), apiServiceKinds(),
+		selfServiceKinds(), emailSenderKinds(), agentPoolKinds(),
 	)
 }
 
@@ -71,11 +72,12 @@ func newRegistry(list []Kind) registry {
 
 func segments(path string) []string { return strings.Split(strings.Trim(path, "/"), "/") }
 
-// parentOf finds the kind with the longest path that k's path begins with.
+// parentOf finds the kind with the longest path that k's path begins with. What every org
+// has once is nobody's parent: what lies below its path lies in the org.
 func (r registry) parentOf(k *Kind) *Kind {
 	var best *Kind
 	for _, p := range r.list {
-		if beginsWith(k.parts, p.parts) && (best == nil || len(p.parts) > len(best.parts)) {
+		if slices.ContainsFunc(p.parts, isVariable) && beginsWith(k.parts, p.parts) && (best == nil || len(p.parts) > len(best.parts)) {
 			best = p
 		}
 	}

@@ -21,7 +21,45 @@ func rateSettingKinds() []Kind {
 			Field{Path: "useCaseModeOverrides", Type: Map, Default: doc.Doc{}},
 		),
 		principalLimits(),
+		sameSetting("client_rate_limit_mode", "/api/v1/internal/rateLimits/clientRateLimitMode", "client_rate_limits",
+			face{Field{Path: "mode", Enum: modes}, "defaultMode"}, face{Field{Path: "granularModeSettings", Type: Map}, "useCaseModeOverrides"}),
+		sameSetting("rate_limit_notification", "/api/internal/orgSettings/rateLimitNotificationSetting", "rate_limit_notifications",
+			face{Field{Path: "rateLimitNotification", Type: Bool}, "notificationsEnabled"}),
 	}
+}
+
+// face is a field under another name.
+type face struct {
+	Field
+	theirs string
+}
+
+// sameSetting is the singleton of the named kind at another path, which is not published
+// (recorded).
+func sameSetting(name, path, of string, faces ...face) Kind {
+	k := Kind{
+		Name: name, Path: path, Class: "RateLimitSettings", Scope: "okta.rateLimits", Area: AreaOrg,
+		Verbs: Verbs{Get: true, Merge: "POST"}, Seeds: []Seed{{}},
+		Events: map[string]string{merge: "system.rate_limit.configuration.update"},
+		After: func(c *Change) {
+			x := c.Org.singleton(of)
+			for _, f := range faces {
+				if v := c.Given[f.Path]; v != nil && x != nil {
+					x.Body[f.theirs] = doc.Clone(v)
+				}
+			}
+		},
+		Show: func(v *View) {
+			x := v.Org.singleton(of)
+			for _, f := range faces {
+				v.Body[f.Path] = doc.Clone(x.Body[f.theirs])
+			}
+		},
+	}
+	for _, f := range faces {
+		k.Fields = append(k.Fields, f.Field)
+	}
+	return k
 }
 
 // principalLimits are the shares that tokens and clients have of the org's limits.

@@ -18,6 +18,10 @@ type Token struct {
 	UserID   string `json:"userId"`
 	Created  Stamp  `json:"created"`
 	LastUsed Stamp  `json:"lastUsed"`
+	// Updated is when its network was changed last, 0 for never; Network is from where it may
+	// be used, nil for anywhere.
+	Updated Stamp   `json:"lastUpdated,omitempty"`
+	Network doc.Doc `json:"network,omitempty"`
 }
 
 // AccessToken is an OAuth token of a service app. Thumbprint names the key that it is
@@ -59,7 +63,7 @@ func (o *Org) CreateToken(by *Cause, u *User, name string) (*Token, error) {
 // TokenOf finds a living API token and its owner.
 func (o *Org) TokenOf(value string) (*Token, *User, error) {
 	t := o.tokens[value]
-	if t == nil || o.clock.Now().Sub(t.LastUsed.Time()) > tokenWindow {
+	if t == nil || !o.alive(t) {
 		return nil, nil, failure.BadToken()
 	}
 	u := o.users[t.UserID]
