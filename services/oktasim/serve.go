@@ -33,7 +33,8 @@ func serve(ctx context.Context, c Config, stdout, stderr io.Writer) error {
 	}
 	o.SetBase(p.url(c))
 	host := api.NewHost(o, limit.New(limit.Options{Plan: c.RatePlan, Multiplier: c.RateMultiplier}))
-	servers, failed := p.serve(api.New(host, log), control.New(host, log))
+	public := api.New(host, log)
+	servers, failed := p.serve(public, control.New(public, log))
 	if err := p.ready(c).announce(stdout, c.ReadyFile); err != nil {
 		return errors.Join(err, stop(servers))
 	}

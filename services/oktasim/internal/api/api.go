@@ -6,10 +6,8 @@ import (
 	"cmp"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -26,7 +24,7 @@ type Server struct {
 	log    *slog.Logger
 	router *router
 	mu     sync.RWMutex
-	orgs   map[string]*Host
+	guests guests
 	home   *Host
 }
 
@@ -51,28 +49,7 @@ func NewHost(o *org.Org, l *limit.Limiter) *Host {
 
 // New makes a server whose default org is home.
 func New(home *Host, log *slog.Logger) *Server {
-	return &Server{log: log, router: newRouter(operations()), orgs: map[string]*Host{}, home: home}
-}
-
-// Add serves another org under a host name.
-func (s *Server) Add(hostName string, h *Host) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.orgs[strings.ToLower(hostName)] = h
-}
-
-// host finds the org of a request by host name; everything unknown is the default org.
-func (s *Server) host(r *http.Request) *Host {
-	name, _, err := net.SplitHostPort(r.Host)
-	if err != nil {
-		name = r.Host
-	}
-	s.mu.RLock()
-	defer s.mu.RUnlock()
-	if h := s.orgs[strings.ToLower(name)]; h != nil {
-		return h
-	}
-	return s.home
+	return &Server{log: log, router: newRouter(operations()), guests: guests{map[string]*Guest{}, map[string]*Guest{}}, home: home}
 }
 
 // maxBody bounds request bodies.
@@ -80,8 +57,9 @@ const maxBody = 10 << 20
 
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	h := s.host(r)
-	c := &call{host: h, org: h.Org, r: r, query: r.URL.Query(), requestID: requestID()}
+	h, below := s.find(r)
+	r = without(r, below)
+	c := &call{host: h, org: h.Org, r: r, below: below, query: r.URL.Query(), requestID: requestID()}
 	h.Org.Settle()
 	op, params, known := s.router.find(r.Method, r.URL.EscapedPath())
 	c.op, c.params, c.known = op, params, known

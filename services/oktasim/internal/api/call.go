@@ -24,9 +24,11 @@ type call struct {
 	r    *http.Request
 	op   *operation
 	// known tells an unknown method from an unknown path, where there is no operation.
-	known     bool
-	params    map[string]string
-	query     url.Values
+	known  bool
+	params map[string]string
+	query  url.Values
+	// below is the path below which the client has found the org.
+	below     string
 	body      []byte
 	principal *principal
 	requestID string

@@ -225,7 +225,7 @@ func (c *call) isHere(url string) bool {
 // origin is where the client believes the org to be.
 func (c *call) origin() string {
 	if c.r.TLS != nil {
-		return "https://" + c.r.Host
+		return "https://" + c.r.Host + c.below
 	}
-	return "http://" + c.r.Host
+	return "http://" + c.r.Host + c.below
 }

@@ -107,7 +107,7 @@ func (c *call) isTarget(htu string) bool {
 		return false
 	}
 	_, path, _ := strings.Cut(strings.TrimPrefix(htu, u.Scheme+"://"), "/")
-	return "/"+path == c.r.URL.Path && (isHost(c.org.Base(), u) || isHost(c.origin(), u))
+	return "/"+path == c.below+c.r.URL.Path && (isHost(c.org.Base(), u) || isHost(c.origin(), u))
 }
 
 func isHost(base string, u *url.URL) bool {

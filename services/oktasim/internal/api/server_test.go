@@ -193,7 +193,9 @@ func TestOrgsByHostName(t *testing.T) {
 	t.Parallel()
 	first, second := start(t), start(t)
 	server := api.New(first.host, slog.New(slog.DiscardHandler))
-	server.Add("two.okta.example", second.host)
+	if err := server.Add(&api.Guest{Name: "two", Hosts: []string{"two.okta.example"}, Host: second.host}); err != nil {
+		t.Fatal(err)
+	}
 	second.create("/api/v1/groups", newGroup("Only in the second"))
 	for host, want := range map[string]int{"two.okta.example:443": 16, "TWO.okta.example": 16, "elsewhere.example": 15} {
 		r := httptest.NewRequest("GET", "/api/v1/groups", nil)

@@ -21,15 +21,15 @@ import (
 	"imago/services/oktasim/internal/seed"
 )
 
-// Server answers the control port for one org.
+// Server answers what the control port is asked of one org.
 type Server struct {
 	host *api.Host
 	log  *slog.Logger
 	mux  *http.ServeMux
 }
 
-// New makes the control port of a host.
-func New(h *api.Host, log *slog.Logger) *Server {
+// newServer makes the part of the control port that is for one org.
+func newServer(h *api.Host, log *slog.Logger) *Server {
 	s := &Server{host: h, log: log, mux: http.NewServeMux()}
 	routes := map[string]func(*http.Request) (any, error){
 		"POST /control/v1/seed":          s.seed,

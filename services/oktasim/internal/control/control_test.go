@@ -21,6 +21,7 @@ import (
 type ports struct {
 	*testing.T
 	public, back string
+	server       *api.Server
 }
 
 func start(t *testing.T) ports {
@@ -32,11 +33,12 @@ func start(t *testing.T) ports {
 	}
 	log := slog.New(slog.NewTextHandler(io.Discard, nil))
 	host := api.NewHost(o, limit.New(limit.Options{Multiplier: 1000}))
-	public, back := httptest.NewServer(api.New(host, log)), httptest.NewServer(control.New(host, log))
+	served := api.New(host, log)
+	public, back := httptest.NewServer(served), httptest.NewServer(control.New(served, log))
 	t.Cleanup(public.Close)
 	t.Cleanup(back.Close)
 	o.SetBase(public.URL)
-	return ports{t, public.URL, back.URL}
+	return ports{t, public.URL, back.URL, served}
 }
 
 func (p ports) send(method, url, body string, header ...string) (int, string) {

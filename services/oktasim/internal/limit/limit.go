@@ -4,6 +4,7 @@
 package limit
 
 import (
+	"slices"
 	"sync"
 	"time"
 )
@@ -76,6 +77,11 @@ type Result struct {
 	Limit, Remaining int
 	Reset            time.Time
 	Events           []string
+}
+
+// IsPlan says whether limits are published for a plan; "" is the default one.
+func IsPlan(name string) bool {
+	return slices.Contains([]string{"", "workforce", "enterprise", "free"}, name)
 }
 
 // New makes a limiter.
