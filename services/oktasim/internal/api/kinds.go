@@ -1,8 +1,11 @@
 package api
 
 import (
+	"maps"
 	"net/http"
+	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 
 	"imago/services/oktasim/internal/doc"
@@ -278,16 +281,38 @@ func (c *call) envelope(k *org.Kind, bodies []any, next string) error {
 	}
 	answer := doc.Doc{p.Envelope: bodies}
 	if p.BodyLinks {
-		links := doc.Doc{"self": doc.Doc{"href": c.org.Base() + c.r.URL.RequestURI()}}
-		if next != "" {
-			q := c.r.URL.Query()
-			q.Set("after", next)
-			links["next"] = doc.Doc{"href": c.org.Base() + c.r.URL.EscapedPath() + "?" + q.Encode()}
-		}
-		answer["_links"] = links
+		answer["_links"] = c.bodyLinks(p, next)
 	}
 	return c.show(answer, nil)
 }
+
+// bodyLinks are the links of a page in its body.
+func (c *call) bodyLinks(p org.Page, next string) doc.Doc {
+	q := maps.Clone(c.query)
+	if p.Hinted && p.Max > 0 && q.Get("limit") == "" {
+		q.Set("limit", strconv.Itoa(p.Default))
+	}
+	links := doc.Doc{"self": c.bodyLink(p, q)}
+	if next != "" {
+		q.Set("after", next)
+		links["next"] = c.bodyLink(p, q)
+	}
+	return links
+}
+
+func (c *call) bodyLink(p org.Page, q url.Values) doc.Doc {
+	link := doc.Doc{"href": c.org.Base() + c.r.URL.EscapedPath()}
+	if len(q) > 0 {
+		link["href"] = c.org.Base() + c.r.URL.EscapedPath() + "?" + inLink.Replace(q.Encode())
+	}
+	if p.Hinted {
+		link["hints"] = doc.Doc{}
+	}
+	return link
+}
+
+// inLink writes a query as links in bodies have it (recorded).
+var inLink = strings.NewReplacer("+", "%20", "%3A", ":")
 
 // chosen leaves the objects that satisfy the query.
 func (c *call) chosen(k *org.Kind, list []*org.Object) ([]*org.Object, error) {

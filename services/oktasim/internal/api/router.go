@@ -122,7 +122,7 @@ func operations() []operation {
 		userOperations(), groupOperations(), groupRuleOperations(), appOperations(), appKeyOperations(), appPartOperations(), clientOperations(), assignmentOperations(),
 		policyOperations(), roleOperations(), logOperations(), metaOperations(), schemaOperations(), iamOperations(), subscriptionOperations(), identitySourceOperations(),
 		oauthOperations(),
-		brandOperations(), idpOperations(), hookOperations(),
+		brandOperations(), idpOperations(), hookOperations(), governanceOperations(),
 		featureOperations(), tokenOperations(), orgOperations(),
 	} {
 		all = append(all, subject...)

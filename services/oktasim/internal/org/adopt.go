@@ -56,6 +56,10 @@ func adopters() []adopter {
 		at("api/v1/policies/*", adoptPolicy),
 		at("api/v1/policies/*/rules/*", adoptPolicyRule),
 		at("governance/api/v2/resources/*", adoptGoverned),
+		at("governance/api/v2/catalogs/default/entries/*", adoptEntry),
+		at("governance/api/v2/my/catalogs/default/entries/*", adoptEntry),
+		at("governance/api/v2/my/catalogs/default/entries/*/request-fields/*", adoptEntryField),
+		at("governance/api/v2/my/catalogs/default/entries/*/users/*/request-fields/*", adoptEntryField),
 	}
 }
 

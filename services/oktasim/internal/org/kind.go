@@ -64,8 +64,9 @@ type Kind struct {
 	Distinct bool
 	// Rank is the path of a number by which the objects of one parent are ordered, from 1
 	// without gaps: an object takes the place that it asks for, or the last, and the
-	// others make room.
-	Rank string
+	// others make room. FromZero kinds count from 0.
+	Rank     string
+	FromZero bool
 	// SeedKey are the paths that tell which seed an adopted object is; nil is Natural, and
 	// none at all takes any.
 	SeedKey []string
@@ -204,11 +205,14 @@ type Page struct {
 	// Strict lists refuse a higher limit; Silent ones show no limit that was not asked for.
 	Strict, Silent bool
 	// Envelope is the field that holds the list; "" is a bare array. BodyLinks puts the
-	// next page into _links of the envelope instead of the Link header.
-	Envelope  string
-	BodyLinks bool
-	// Filter are the attributes of filter=, Search those of search=; "*" allows all.
+	// next page into _links of the envelope instead of the Link header; Hinted ones show the
+	// limit and have hints that say nothing, as those of governance.
+	Envelope          string
+	BodyLinks, Hinted bool
+	// Filter are the attributes of filter=, Search those of search=; "*" allows all. Rename
+	// leads from an attribute to another path than itself.
 	Filter, Search []string
+	Rename         map[string]string
 	// Q are the paths in which q= looks for a beginning.
 	Q []string
 	// Anywhere makes q look for a part instead.

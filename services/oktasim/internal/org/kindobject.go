@@ -235,6 +235,9 @@ func (k *Kind) Values(x *Object) func(name string) []any {
 		case k.Stamps.Updated:
 			return []any{x.LastUpdated.Time()}
 		}
+		if path := k.Page.Rename[name]; path != "" {
+			name = path
+		}
 		return values(get(x.Body, name))
 	}
 }

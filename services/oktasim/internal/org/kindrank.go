@@ -12,20 +12,27 @@ func (c *Change) rank() {
 	if path == "" {
 		return
 	}
-	others := c.Org.ranked(c.Kind, c.Object)
-	place := len(others) + 1
+	others, first := c.Org.ranked(c.Kind, c.Object), c.Kind.firstRank()
+	place := len(others) + first
 	if wanted, given := whole(get(c.Body, path)); given {
-		place = min(max(wanted, 1), place)
+		place = min(max(wanted, first), place)
 	}
 	put(c.Body, path, place)
-	renumber(others[:place-1], path, 1)
-	renumber(others[place-1:], path, place+1)
+	renumber(others[:place-first], path, first)
+	renumber(others[place-first:], path, place+1)
+}
+
+func (k *Kind) firstRank() int {
+	if k.FromZero {
+		return 0
+	}
+	return 1
 }
 
 // closeRanks leaves no gap where the object was.
 func (c *Change) closeRanks() {
 	if c.Kind.Rank != "" {
-		renumber(c.Org.ranked(c.Kind, c.Object), c.Kind.Rank, 1)
+		renumber(c.Org.ranked(c.Kind, c.Object), c.Kind.Rank, c.Kind.firstRank())
 	}
 }
 

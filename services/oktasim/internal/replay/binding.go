@@ -172,7 +172,7 @@ var (
 	bareHost = regexp.MustCompile(`https://(` + hostName + `)(` + oktaHost + `)"`)
 	// Okta's content hosts are named after the org's cell.
 	contentHost = regexp.MustCompile(`https://[a-z0-9]+static[0-9]*\.oktacdn\.com`)
-	partition   = regexp.MustCompile(`^orn:okta[a-z-]*:`)
+	partition   = regexp.MustCompile(`\born:okta[a-z-]*:`)
 )
 
 const content = "https://op1static.oktacdn.com"
@@ -227,11 +227,13 @@ func most(n map[string]int) string {
 }
 
 // normalise gives the org and Okta's content hosts one name each, and resource names
-// the same partition: which one an org is in, is not the run's doing.
+// the same partition: which one an org is in, is not the run's doing. Ids in the query of a
+// URL are found when nothing is escaped.
 func (h hosts) normalise(s string) string {
-	if strings.HasPrefix(s, "orn:") {
-		return partition.ReplaceAllString(s, "orn:okta:")
+	if plain, err := url.PathUnescape(s); err == nil && strings.HasPrefix(s, "https://") {
+		s = plain
 	}
+	s = partition.ReplaceAllString(s, "orn:okta:")
 	if !strings.Contains(s, "https://") {
 		return s
 	}

@@ -463,7 +463,8 @@ func (v *survey) references() {
 		ids := map[string]bool{}
 		collectIDs(s.sent, ids)
 		collectIDs(s.Path, ids)
-		v.appOf(s)
+		v.resourceNames(s.body)
+		v.above(s)
 		for id := range ids {
 			family, known := families[id[:min(3, len(id))]]
 			if !known || v.made[id] || v.answered[id] || v.given[family+id] != nil {
@@ -474,13 +475,46 @@ func (v *survey) references() {
 	}
 }
 
-// appOf adds the app below which a request went, if nothing else is known of it.
-func (v *survey) appOf(s *Step) {
-	const family = "/api/v1/apps/"
-	rest, below := strings.CutPrefix(s.Path, family)
-	id, _, _ := strings.Cut(rest, "/")
-	if below && isID(id) && !v.made[id] && !v.answered[id] && v.given[family+id] == nil {
-		v.given[family+id] = &given{path: family + id, body: v.least(id)}
+// above adds what must have been there for the path of a request to lead anywhere, of which
+// nothing but the id is known: what the template has variables for, but its last part.
+func (v *survey) above(s *Step) {
+	template, path := strings.Split(s.Template, "/"), strings.Split(s.Path, "/")
+	if len(template) != len(path) {
+		return
+	}
+	for i := range len(path) - 1 {
+		own := strings.Join(path[:i+1], "/")
+		if !strings.HasPrefix(template[i], "{") || len(path[i]) < idLength-1 || v.made[path[i]] || v.answered[path[i]] || v.given[own] != nil || v.posted[own] {
+			continue
+		}
+		v.given[own] = &given{path: own, body: v.least(path[i])}
+	}
+}
+
+// resourceName is Okta's name for an app: its org, its name and its id.
+var resourceName = regexp.MustCompile(`^orn:okta[a-z-]*:idp:([^:]+):apps:([^:]+):([^:]+)$`)
+
+// resourceNames adds the org and the apps of which resource names tell.
+func (v *survey) resourceNames(x any) {
+	switch x := x.(type) {
+	case doc.Doc:
+		for _, e := range x {
+			v.resourceNames(e)
+		}
+	case []any:
+		for _, e := range x {
+			v.resourceNames(e)
+		}
+	case string:
+		m := resourceName.FindStringSubmatch(x)
+		if m == nil || v.made[m[3]] || v.answered[m[3]] {
+			return
+		}
+		for path, body := range map[string]doc.Doc{"/api/v1/org": {"id": m[1]}, "/api/v1/apps/" + m[3]: {"id": m[3], "name": m[2]}} {
+			if v.given[path] == nil {
+				v.given[path] = &given{path: path, body: body}
+			}
+		}
 	}
 }
 
