@@ -32,6 +32,8 @@ type Config struct {
 	RateMultiplier float64
 	// ReadyFile receives the ready line; "" for none.
 	ReadyFile string
+	// Record receives a line for each exchange, as replay reads them; "" for none.
+	Record string
 }
 
 // parseConfig reads the flags of serve and names everything that is wrong with them.
@@ -50,6 +52,7 @@ func parseConfig(args []string) (Config, error) {
 	f.StringVar(&c.RatePlan, "rate-plan", "workforce", "")
 	f.Float64Var(&c.RateMultiplier, "rate-multiplier", 1, "")
 	f.StringVar(&c.ReadyFile, "ready-file", "", "")
+	f.StringVar(&c.Record, "record", "", "")
 	if err := f.Parse(args); err != nil {
 		return c, err
 	}

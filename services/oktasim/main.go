@@ -43,6 +43,7 @@ Flags of serve:
   --rate-plan PLAN        published rate limits: workforce, enterprise or free (workforce)
   --rate-multiplier N     scale every rate limit (1)
   --ready-file FILE       write the ready line there too, once ready
+  --record FILE           write down every request and answer, secrets included, as replay reads them
 
 Flags of replay:
   --only TEMPLATE         report only steps of these path templates (a beginning, or with

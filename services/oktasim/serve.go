@@ -27,19 +27,23 @@ func serve(ctx context.Context, c Config, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	p, err := listen(c, o.Clock().Now)
+	host := api.NewHost(o, limit.New(limit.Options{Plan: c.RatePlan, Multiplier: c.RateMultiplier}))
+	public := api.New(host, log)
+	door, written, err := recording(public, c)
 	if err != nil {
 		return err
 	}
+	p, err := listen(c, o.Clock().Now)
+	if err != nil {
+		return errors.Join(err, written())
+	}
 	o.SetBase(p.url(c))
-	host := api.NewHost(o, limit.New(limit.Options{Plan: c.RatePlan, Multiplier: c.RateMultiplier}))
-	public := api.New(host, log)
-	servers, failed := p.serve(public, control.New(public, log))
+	servers, failed := p.serve(door, control.New(public, log))
 	if err := p.ready(c).announce(stdout, c.ReadyFile); err != nil {
-		return errors.Join(err, stop(servers))
+		return errors.Join(err, stop(servers), written())
 	}
 	err = keep(ctx, o, c.State, failed)
-	err = errors.Join(err, stop(servers))
+	err = errors.Join(err, stop(servers), written())
 	host.Settle()
 	return errors.Join(err, save(o, c.State))
 }

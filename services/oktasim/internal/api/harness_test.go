@@ -3,11 +3,13 @@ package api_test
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"io"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"regexp"
 	"strings"
 	"testing"
@@ -18,6 +20,7 @@ import (
 	"imago/services/oktasim/internal/doc"
 	"imago/services/oktasim/internal/limit"
 	"imago/services/oktasim/internal/org"
+	"imago/services/oktasim/internal/record"
 	"imago/services/oktasim/internal/seed"
 )
 
@@ -58,10 +61,34 @@ func serve(t *testing.T, engine string, l limit.Options) *sim {
 		t.Fatal(err)
 	}
 	host := api.NewHost(o, limit.New(l))
-	server := httptest.NewServer(api.New(host, slog.New(slog.NewTextHandler(io.Discard, nil))))
+	server := httptest.NewServer(recording(t, api.New(host, slog.New(slog.NewTextHandler(io.Discard, nil))), engine))
 	t.Cleanup(server.Close)
 	o.SetBase(server.URL)
 	return &sim{T: t, org: o, host: host, clock: c, url: server.URL}
+}
+
+// recordFolder names the variable that says where the exchanges of these tests are
+// written to, a file for each test, for whoever wants to check every answer.
+const recordFolder = "OKTASIM_RECORD"
+
+// recording writes down what the test asks for and gets.
+func recording(t *testing.T, h http.Handler, engine string) http.Handler {
+	t.Helper()
+	folder := os.Getenv(recordFolder)
+	if folder == "" {
+		return h
+	}
+	f, err := os.CreateTemp(folder, "*.jsonl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := record.New(h, f, t.Name(), engine)
+	t.Cleanup(func() {
+		if err := errors.Join(r.Err(), f.Close()); err != nil {
+			t.Error(err)
+		}
+	})
+	return r
 }
 
 // tokenOf makes an API token without leaving a trace in the log.

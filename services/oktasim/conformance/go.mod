@@ -1,0 +1,3 @@
+module imago/services/oktasim/conformance
+
+go 1.26
