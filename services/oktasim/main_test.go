@@ -14,6 +14,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"imago/services/oktasim/internal/replay"
 )
 
 // Small recordings of our own: one that the simulator matches and one that it does not.
@@ -138,6 +140,29 @@ func TestSecondRunGoesOnWithTheFirstOnesOrg(t *testing.T) {
 	}
 	if code := second.stop(); code != exitDone {
 		t.Errorf("the second run ended with %d", code)
+	}
+}
+
+func TestServeWritesDownWhatReplayReads(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "record.jsonl")
+	s := runUntilReady(t, "--seed", "demo", "--record", file)
+	_, b := s.request("POST", s.line.Control+"/control/v1/api-tokens", `{"login":"ada.moreno@acme-robotics.example"}`)
+	var token struct{ Token string }
+	if err := json.Unmarshal(b, &token); err != nil {
+		t.Fatal(err)
+	}
+	s.request("POST", s.line.URL+"/api/v1/groups", `{"profile":{"name":"Recorded"}}`, "Authorization", "SSWS "+token.Token)
+	if code := s.stop(); code != exitDone {
+		t.Fatalf("the run ended with %d", code)
+	}
+	runs, err := replay.Load(file)
+	if err != nil || len(runs) != 1 || len(runs[0].Steps) != 1 || runs[0].Steps[0].Path != "/api/v1/groups" || runs[0].Steps[0].Status != 200 {
+		t.Errorf("got %v, %v", runs, err)
+	}
+	var out, errs bytes.Buffer
+	if code := run(t.Context(), []string{"serve", "--record", t.TempDir()}, &out, &errs); code != exitError {
+		t.Errorf("a folder was taken for a file: %d", code)
 	}
 }
 

@@ -140,6 +140,10 @@ func TestCustomRole(t *testing.T) {
 	}
 	s.want(204, "DELETE", members+"/"+ids(all)[0], nil)
 	s.refused(403, "E0000006", "", "GET", "/api/v1/users", nil, "Authorization", token)
+	s.want(200, "GET", set+"/bindings/R2", nil)
+	s.want(204, "DELETE", members+"/"+ids(all)[1], nil)
+	s.refused(404, "E0000007", role, "GET", set+"/bindings/"+role, nil)
+	s.want(200, "POST", set+"/bindings", doc.Doc{"role": "R2", "members": doc.Array(s.url + user)})
 	s.want(204, "DELETE", set+"/bindings/R2", nil)
 	s.refused(404, "E0000007", role, "GET", set+"/bindings/"+role, nil)
 	s.want(204, "DELETE", roles+"/"+role, nil)

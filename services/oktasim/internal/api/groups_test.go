@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"imago/services/oktasim/internal/doc"
@@ -97,6 +98,8 @@ func TestGroupRules(t *testing.T) {
 	g := doc.String(s.create("/api/v1/groups", newGroup("Lyon")), "id")
 	s.refused(400, "E0000001", `Invalid expression syntax (user.city == \"Lyon\"`, "POST", "/api/v1/groups/rules", newRule("r", `(user.city == "Lyon"`, g))
 	s.refused(400, "E0000001", "Invalid group", "POST", "/api/v1/groups/rules", newRule("r", `user.city=="Lyon"`, "00gnone"))
+	s.refused(400, "E0000001", "name", "POST", "/api/v1/groups/rules", newRule(strings.Repeat("あ", 51), `user.city=="Lyon"`, g))
+	s.want(200, "POST", "/api/v1/groups/rules", newRule(strings.Repeat("あ", 50), `user.city=="Lyon"`, g))
 	r := s.create("/api/v1/groups/rules", newRule("r", `user.city=="Lyon"`, g))
 	path := "/api/v1/groups/rules/" + doc.String(r, "id")
 	if r["status"] != "INACTIVE" || len(s.list("/api/v1/groups/"+g+"/users")) != 0 {

@@ -120,7 +120,10 @@ func TestAuthenticatorsInUseStay(t *testing.T) {
 	s.want(200, "POST", byKey["security_question"]+down, nil)
 	s.refused(400, "E0000001", "unsupported.active.deactivate", "POST", byKey["security_question"]+down, nil)
 	s.refused(400, "E0000001", "key", "POST", "/api/v1/authenticators", doc.Doc{"key": "okta_email"})
-	s.refused(400, "E0000003", "", "PUT", byKey["okta_verify"]+"/methods/push", doc.Doc{"settings": doc.Doc{}})
+	push := byKey["okta_verify"] + "/methods/push"
+	s.refused(400, "E0000003", "", "PUT", push, nil)
+	s.refused(400, "E0000003", "", "PUT", push, doc.Doc{"type": "totp"})
+	s.want(200, "PUT", push, doc.Doc{"settings": doc.Doc{"keyProtection": "HARDWARE"}})
 	otp := s.create("/api/v1/authenticators?activate=false", doc.Doc{"key": "custom_otp", "name": "Tokens"})
 	if otp["status"] != "INACTIVE" || otp["settings"] != nil {
 		t.Errorf("got %v", otp)

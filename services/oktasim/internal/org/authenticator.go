@@ -231,7 +231,7 @@ func authenticatorMethods() Kind {
 		Natural: []string{"type"}, Target: "AuthenticatorMethod",
 		Operations: switches(200, TheObject),
 		Fields: []Field{
-			{Path: "type", Mode: Immutable},
+			{Path: "type", Mode: ReadOnly},
 			{Path: "status", Enum: []string{Active, Inactive}, Default: Active, Keep: true},
 			{Path: "settings", Type: Map, Keep: true},
 			{Path: "verifiableProperties", Type: List, Keep: true},
@@ -244,9 +244,9 @@ func authenticatorMethods() Kind {
 
 const methodEvent = "security.authenticator.lifecycle.update"
 
-// checkMethod refuses a body without the type (recorded: it cannot be read without it).
+// checkMethod refuses a body of another type than the path names (assumption).
 func checkMethod(c *Change) error {
-	if c.Verb == replace && doc.String(c.Given, "type") == "" {
+	if t := doc.String(c.Given, "type"); c.Verb == replace && t != "" && t != c.Object.ID {
 		return failure.Malformed()
 	}
 	return nil

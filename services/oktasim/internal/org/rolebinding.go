@@ -104,9 +104,28 @@ func (o *Org) addMembers(b Binding, members []string) error {
 
 // Unbind takes a role from all its members in a set.
 func (o *Org) Unbind(by *Cause, b Binding) {
+	b.drop()
+	o.noteSet(by, b.Set, "iam.resourceset.bindings.delete")
+}
+
+func (b Binding) drop() {
 	rest := slices.DeleteFunc(parts(b.Set.Body, "bindings"), func(x doc.Doc) bool { return doc.String(x, "role") == b.Role })
 	setParts(b.Set.Body, "bindings", rest)
-	o.noteSet(by, b.Set, "iam.resourceset.bindings.delete")
+}
+
+// dropMembers takes members out. A binding goes with its last one (assumption:
+// terraform-provider-okta empties a binding and then deletes its role, which Okta
+// refuses while the role is bound).
+func (b Binding) dropMembers(gone func(doc.Doc) bool) {
+	all := parts(b.body, "members")
+	rest := slices.DeleteFunc(all, gone)
+	if len(rest) == len(all) {
+		return
+	}
+	setParts(b.body, "members", rest)
+	if len(rest) == 0 {
+		b.drop()
+	}
 }
 
 // RemoveBindingMember takes the role from one member.
@@ -114,7 +133,7 @@ func (o *Org) RemoveBindingMember(by *Cause, b Binding, id string) error {
 	if _, err := o.BindingMember(b, id); err != nil {
 		return err
 	}
-	setParts(b.body, "members", slices.DeleteFunc(parts(b.body, "members"), func(x doc.Doc) bool { return doc.String(x, "id") == id }))
+	b.dropMembers(func(x doc.Doc) bool { return doc.String(x, "id") == id })
 	o.noteSet(by, b.Set, "iam.resourceset.bindings.delete")
 	return nil
 }
@@ -123,10 +142,7 @@ func (o *Org) RemoveBindingMember(by *Cause, b Binding, id string) error {
 func (o *Org) forgetMember(assignee string) {
 	for _, set := range o.below("resource_sets", "") {
 		for _, b := range o.bindingsOf(set) {
-			gone := func(x doc.Doc) bool { return doc.String(x, "assignee") == assignee }
-			if list := parts(b.body, "members"); slices.ContainsFunc(list, gone) {
-				setParts(b.body, "members", slices.DeleteFunc(list, gone))
-			}
+			b.dropMembers(func(x doc.Doc) bool { return doc.String(x, "assignee") == assignee })
 		}
 	}
 }

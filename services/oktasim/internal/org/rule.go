@@ -4,6 +4,7 @@ import (
 	"iter"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"imago/services/oktasim/internal/doc"
 	"imago/services/oktasim/internal/expression"
@@ -121,7 +122,7 @@ func (o *Org) fillRuleOver(r, old *GroupRule, body doc.Doc) error {
 	switch {
 	case name == "":
 		return failure.Missing("name")
-	case len(name) > 50:
+	case utf8.RuneCountInString(name) > 50:
 		return failure.Invalid("name", "name: The field must be between 1 and 50 characters")
 	}
 	for _, other := range o.rules {
