@@ -164,6 +164,11 @@ func (a *applying) make(ctx context.Context, s Step, begun bool) (Entry, error) 
 		}
 		w = adjusted
 	}
+	if !begun {
+		if why, err := a.reordered(ctx, s); why != "" || err != nil {
+			return Entry{State: Failed, Problem: why}, err
+		}
+	}
 	if why, err := a.leaver(ctx, s); why != "" || err != nil {
 		return Entry{State: Skipped, Problem: why}, err
 	}

@@ -38,7 +38,8 @@ func resume(t *testing.T, w restore.Work, l *life) restore.Outcome {
 // each, before and after it; and loses the answer of every write without a kill.
 func TestKilled(t *testing.T) {
 	t.Parallel()
-	for _, file := range []string{"deleted_group", "remade_by_hand", "policy_and_zone", "deleted_rule", "weakened_rule", "deleted_user"} {
+	for _, file := range []string{"deleted_group", "remade_by_hand", "policy_and_zone", "deleted_rule", "weakened_rule", "deleted_user", "order",
+		"row_of_two_phases", "row_made_and_changed", "user_with_role"} {
 		t.Run(file, func(t *testing.T) {
 			t.Parallel()
 			matrix(t, "testdata/"+file+".txtar")

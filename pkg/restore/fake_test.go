@@ -273,7 +273,13 @@ func (o *org) create(ctx context.Context, info resource.Info, w provider.Write) 
 	if k.Type == "group_rule" {
 		b["status"], b["allGroupsValid"] = "INACTIVE", true
 	}
-	if err := o.effect("create "+k.String(), func() { o.made++; o.objects[k] = b; o.creates[name(k.Type, k.Parent, w)]++; o.follow(k) }); err != nil {
+	if err := o.effect("create "+k.String(), func() {
+		o.made++
+		o.objects[k] = b
+		o.creates[name(k.Type, k.Parent, w)]++
+		o.follow(k)
+		o.displace(k, nil)
+	}); err != nil {
 		return k, err
 	}
 	if k.Type != "group_rule" || status != "ACTIVE" {
@@ -290,7 +296,7 @@ func (o *org) taken(info resource.Info, w provider.Write) (object, error) {
 		return nil, err
 	}
 	b := decode(rest)
-	if at, ok := b["priority"].(float64); ok && strings.HasSuffix(string(w.Key.Type), "_rule") {
+	if at, ok := b["priority"].(float64); ok && w.Key.Type != "policy_access_policy_rule" && strings.HasSuffix(string(w.Key.Type), "_rule") {
 		others := o.list(func(k resource.Key) bool { return k.Type == w.Key.Type && k.Parent == w.Key.Parent })
 		others = slices.DeleteFunc(others, func(r resource.Resource) bool { return strings.Contains(string(r.Body), `"system":true`) })
 		b["priority"] = min(at, float64(len(others)+1))
@@ -381,7 +387,10 @@ func (o *org) displace(k resource.Key, left any) {
 	if k.Type != "policy_access_policy_rule" || wanted == nil || o.objects[k]["system"] == true {
 		return
 	}
-	order := []object{{"priority": left}}
+	var order []object
+	if left != nil {
+		order = append(order, object{"priority": left})
+	}
 	for _, r := range o.list(func(x resource.Key) bool { return x.Type == k.Type && x.Parent == k.Parent && x != k }) {
 		if b := o.objects[r.Key]; b["system"] != true {
 			order = append(order, b)

@@ -55,6 +55,7 @@ type numbering struct {
 	taken                          []bool         // is a step
 	blocked, halves                []int          // how much that it needs is not made, and not whole
 	whenMade, whenFreed, whenWhole map[name][]int // who waits for it
+	whenTaken                      map[name][]int // who comes after it, made or not
 	ready, readyHalf               queue          // not blocked; and naming nothing half, or perhaps something
 }
 
@@ -63,7 +64,7 @@ func newNumbering(p *planner) *numbering {
 	n := &numbering{
 		p: p, makes: map[name]int{}, frees: map[name]int{}, parts: map[name]int{}, integral: map[name][]int{},
 		waits: make([][]name, many), partOf: make([][]name, many), taken: make([]bool, many), blocked: make([]int, many), halves: make([]int, many),
-		whenMade: map[name][]int{}, whenFreed: map[name][]int{}, whenWhole: map[name][]int{},
+		whenMade: map[name][]int{}, whenFreed: map[name][]int{}, whenWhole: map[name][]int{}, whenTaken: map[name][]int{},
 	}
 	for i, d := range p.drafts {
 		n.waits[i], n.partOf[i] = d.waits(), d.partOf()
@@ -91,6 +92,10 @@ func (n *numbering) wait(i int, d draft) {
 	if d.behind != (name{}) {
 		n.blocked[i]++
 		n.whenFreed[d.behind] = append(n.whenFreed[d.behind], i)
+	}
+	if d.afterTurn != (name{}) {
+		n.blocked[i]++
+		n.whenTaken[d.afterTurn] = append(n.whenTaken[d.afterTurn], i)
 	}
 	n.enqueue(i)
 }
@@ -162,6 +167,9 @@ func (n *numbering) take(i int) {
 	if d.frees != (name{}) {
 		n.frees[d.frees] = s.N
 		n.happened(n.whenFreed, d.frees, n.blocked)
+	}
+	if d.turn != (name{}) {
+		n.happened(n.whenTaken, d.turn, n.blocked)
 	}
 	for _, of := range n.partOf[i] {
 		n.made(of, d, s.N)

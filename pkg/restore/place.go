@@ -17,7 +17,7 @@ import (
 type row struct {
 	info     resource.Info
 	in       resource.Key        // type and parent
-	drafts   []int               // in the order of the plan's
+	drafts   []int               // in the planner's order
 	siblings []resource.Resource // that are there, in their order; not the provider's own
 }
 
@@ -28,20 +28,32 @@ func (p *planner) settlePlaces(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
+		p.plan.Rows = append(p.plan.Rows, Row{r.in, inOrder(all)})
+		slices.SortFunc(all, byPlace)
 		r.siblings = slices.DeleteFunc(slices.Clone(all), func(s resource.Resource) bool { return systemOwned(r.info, s) })
-		slices.SortFunc(r.siblings, func(a, b resource.Resource) int {
-			return cmp.Or(cmp.Compare(resource.PlaceOf(a.Body), resource.PlaceOf(b.Body)), a.Compare(b.Key))
-		})
 		if err := p.tellOrder(ctx, r); err != nil {
 			return err
 		}
-		if r.info.Displaces {
-			if err := p.keepPlaces(r); err != nil {
-				return err
-			}
+		if !r.info.Displaces {
+			continue
+		}
+		if err := p.keepPlaces(r); err != nil {
+			return err
 		}
 	}
 	return nil
+}
+
+func byPlace(a, b resource.Resource) int {
+	return cmp.Or(cmp.Compare(resource.PlaceOf(a.Body), resource.PlaceOf(b.Body)), a.Compare(b.Key))
+}
+
+// inOrder are the IDs of resources in the order of their places.
+func inOrder(all []resource.Resource) (ids []string) {
+	for _, r := range slices.SortedFunc(slices.Values(all), byPlace) {
+		ids = append(ids, r.ID)
+	}
+	return ids
 }
 
 // rows are the plan's, below parents that are there.
@@ -68,19 +80,26 @@ func (p *planner) written(r row, id string) *draft {
 	return nil
 }
 
-// tellOrder warns of what comes to stand on another side of a sibling than it stood in
-// the snapshot, because that one was moved since and is not chosen.
+// chosen is the member that a live resource is; nil: nobody chose it.
+func (p *planner) chosen(r resource.Resource) *member {
+	for _, m := range p.members {
+		if m.Type == r.Type && p.target(m.info, m.Key) == r.Key {
+			return &m
+		}
+	}
+	return nil
+}
+
+// tellOrder warns of what comes to stand on another side of a sibling than it stood,
+// because that one was moved or made since and is not chosen.
 func (p *planner) tellOrder(ctx context.Context, r row) error {
 	for _, s := range r.siblings {
 		if p.written(r, s.ID) != nil {
 			continue
 		}
-		was, err := p.Snapshot.Get(ctx, s.Key)
-		if problem.Is(err, problem.NotFound) {
-			continue
-		}
+		was, err := p.before(ctx, s)
 		if err != nil {
-			return fmt.Errorf("read %s from the snapshot: %w", s.Type, err)
+			return err
 		}
 		label, err := resource.Label(r.info, s.Body)
 		if err != nil {
@@ -88,91 +107,138 @@ func (p *planner) tellOrder(ctx context.Context, r row) error {
 		}
 		for _, i := range r.drafts {
 			d := &p.drafts[i]
-			if side := changesSides(*d, resource.PlaceOf(was.Body), resource.PlaceOf(s.Body)); side != "" {
-				d.Warn = append(d.Warn, fmt.Sprintf("it comes to stand %s “%s”, as it did not in the snapshot: that one was moved since, choose it too", side, label))
+			if side := changesSides(*d, was, resource.PlaceOf(s.Body)); side != "" {
+				since := "moved"
+				if was == 0 {
+					since = "made"
+				}
+				d.Warn = append(d.Warn, fmt.Sprintf("it comes to stand %s “%s”, which was %s since the snapshot: look whether that one has to be moved, too", side, label, since))
 			}
 		}
 	}
 	return nil
 }
 
+// before is the place that a live sibling had in the snapshot; 0: it was not there.
+func (p *planner) before(ctx context.Context, s resource.Resource) (int, error) {
+	if m := p.chosen(s); m != nil {
+		return resource.PlaceOf(m.Body), nil
+	}
+	was, err := p.Snapshot.Get(ctx, s.Key)
+	if problem.Is(err, problem.NotFound) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, fmt.Errorf("read %s from the snapshot: %w", s.Type, err)
+	}
+	return resource.PlaceOf(was.Body), nil
+}
+
 // changesSides tells on which side of a sibling a draft puts its object, if it is
-// another than in the snapshot; who claims a place comes before the one that has it.
+// another than in the snapshot; and where the snapshot does not know the sibling (was 0),
+// than today. Who claims a place comes before the one that has it.
 func changesSides(d draft, was, now int) (side string) {
-	claimed := resource.PlaceOf(d.Want)
+	claimed, live := resource.PlaceOf(d.Want), resource.PlaceOf(d.Expect)
+	stood := claimed
+	if was == 0 {
+		stood, was = live, now
+		if d.Expect == nil {
+			stood = math.MaxInt
+		}
+	}
 	switch {
-	case d.Expect != nil && resource.PlaceOf(d.Expect) == claimed: // it stays where it is
-		return ""
-	case claimed > was && claimed <= now:
+	case live == claimed: // it stays where it is
+	case stood > was && claimed <= now:
 		return "before"
-	case claimed < was && claimed > now:
+	case stood < was && claimed > now:
 		return "behind"
 	}
 	return ""
 }
 
-// keepPlaces adds steps for what the updates displace, so that each sibling gets its
-// number back: one after another, in ascending order, behind what is written.
+// keepPlaces adds steps for what is displaced, so that each sibling gets its number back,
+// and has all that is written into the row written in the order of the places.
 func (p *planner) keepPlaces(r row) error {
-	last := p.together(r)
-	if last == nil {
-		return nil
+	last := p.drafts[slices.MaxFunc(r.drafts, func(a, b int) int { return cmp.Compare(p.drafts[a].phase, p.drafts[b].phase) })]
+	for _, i := range r.drafts {
+		p.drafts[i].phase = last.phase
 	}
 	for _, s := range p.displaced(r) {
 		d := draft{
 			Step: Step{Op: provider.Update, Key: s.Key, Target: s.Key, Title: r.info.Title, Want: s.Body, Expect: s.Body,
-				Why: fmt.Sprintf("keeps its place: writing “%s” would move it", last.Label)},
+				Why: "keeps its place, from which the writes before it would move it"},
 			phase: last.phase, place: last.place, priority: resource.PlaceOf(s.Body), integral: r.info.Integral,
-		}
-		for _, i := range r.drafts {
-			d.needs = append(d.needs, p.drafts[i].Step.waits()...)
 		}
 		if err := p.add(d, member{Resource: s, info: r.info}); err != nil {
 			return err
 		}
+		r.drafts = append(r.drafts, len(p.drafts)-1)
 	}
+	p.takeTurns(r)
 	return nil
 }
 
-// together lets the updates of a row come in one go, and gives the last of them; nil
-// if there is none.
-func (p *planner) together(r row) (last *draft) {
-	for _, i := range r.drafts {
-		if d := &p.drafts[i]; d.Op == provider.Update && (last == nil || d.phase > last.phase) {
-			last = d
+// takeTurns has the drafts of a row come one after the other, by the place that they
+// claim: in ascending order each keeps its own.
+func (p *planner) takeTurns(r row) {
+	slices.SortStableFunc(r.drafts, func(a, b int) int {
+		return cmp.Compare(resource.PlaceOf(p.drafts[a].Want), resource.PlaceOf(p.drafts[b].Want))
+	})
+	for n, i := range r.drafts {
+		turn := func(n int) name { return name{r.in.Type, fmt.Sprintf("%s/turn %d", r.in.Parent, n)} }
+		if p.drafts[i].turn = turn(n); n > 0 {
+			p.drafts[i].afterTurn = turn(n - 1)
 		}
 	}
-	for _, i := range r.drafts {
-		if d := &p.drafts[i]; d.Op == provider.Update {
-			d.phase = last.phase
-		}
-	}
-	return last
 }
 
-// displaced lists what stands so close behind the first place that an update claims
-// that it is counted on. What is behind a place that something else claims gives way
-// for good.
+// displaced lists what stands behind the first place that is claimed, and is not written
+// itself: it may be counted on, and if not, its step writes nothing. What nobody chose
+// gives way for good from where something else claims its place.
 func (p *planner) displaced(r row) (out []resource.Resource) {
-	claimed, at := map[int]bool{}, math.MaxInt
+	claimed, from := map[int]bool{}, math.MaxInt
 	for _, i := range r.drafts {
-		d := p.drafts[i]
-		claimed[resource.PlaceOf(d.Want)] = true
-		if d.Op == provider.Update {
-			at = min(at, resource.PlaceOf(d.Want))
-		}
+		at := resource.PlaceOf(p.drafts[i].Want)
+		claimed[at], from = true, min(from, at)
 	}
+	gave := false
 	for _, s := range r.siblings {
-		switch next, d := resource.PlaceOf(s.Body), p.written(r, s.ID); {
-		case next < at:
-			continue
-		case next > at+1 || d == nil && claimed[next]:
-			return out
-		case d == nil:
-			out, at = append(out, s), next
+		at := resource.PlaceOf(s.Body)
+		switch chosen := p.chosen(s) != nil; {
+		case at < from || p.written(r, s.ID) != nil:
+		case !chosen && (gave || claimed[at]):
+			gave = true
 		default:
-			at = next
+			out = append(out, s)
 		}
 	}
 	return out
+}
+
+// reordered tells that somebody has changed the order in which a step writes, since the
+// plan was made. Once a step of the plan may have written there, the order is its own.
+func (a *applying) reordered(ctx context.Context, s Step) (why string, err error) {
+	i := slices.IndexFunc(a.plan.Rows, func(r Row) bool { return r.In.Type == s.Target.Type && r.In.Parent == s.Target.Parent })
+	if i < 0 || a.entered(a.plan.Rows[i].In, s.N) {
+		return "", nil
+	}
+	row := a.plan.Rows[i]
+	live := NewLive().slice(a.Reader, a.Until, a.Now)
+	info, _ := a.Catalog.Info(row.In.Type)
+	all, err := live.children(ctx, info, row.In)
+	if problem.Is(err, problem.NotFound) {
+		return "", nil // the parent is gone: the writer finds its words for that
+	}
+	if err != nil || slices.Equal(inOrder(all), row.IDs) {
+		return "", err
+	}
+	return "the order of its like has changed since the plan was made: plan again", nil
+}
+
+// entered reports whether another step of the plan may have written into a row.
+func (a *applying) entered(in resource.Key, but int) bool {
+	return slices.ContainsFunc(a.plan.Steps, func(s Step) bool {
+		state := a.entries[s.N].State
+		return s.N != but && s.Target.Type == in.Type && s.Target.Parent == in.Parent && (state == Begun || state == Done)
+	})
 }

@@ -88,6 +88,7 @@ type draft struct {
 	behind                 name   // what must be deleted before
 	frees                  name   // what it deletes
 	needs                  []name // what must be made before, besides what it names
+	turn, afterTurn        name   // of the steps that write into one row, one comes after the other
 	integral               bool   // see resource.Info
 }
 
@@ -388,7 +389,7 @@ func (p *planner) create(m member, target resource.Key) (why string, err error) 
 		p.now[d.makes] = placeholder(m.Type, d.makes.ID)
 		d.Target.ID, d.Namesakes = "", p.namesakes[d.makes]
 	}
-	if k, ok := person(p.Catalog, m.info, target); ok && len(waiting(k.Parent, k.ID)) == 0 {
+	if k, ok := person(p.Catalog, m.info, target); ok && len(waiting(nameOf(k).ID)) == 0 {
 		d.Person = &k // who is made by this very plan cannot have left
 	}
 	return "", p.add(d, m)

@@ -46,6 +46,9 @@ type Plan struct {
 	// objects that are taken for them, by their natural keys.
 	Matched map[string]string `json:"matched,omitempty"`
 	Steps   []Step            `json:"steps"`
+	// Rows are how the objects stood, one behind another, among which steps write: when
+	// somebody has changed that, nothing is written there.
+	Rows []Row `json:"rows,omitempty"`
 	// LeftOut was selected, and is not restored.
 	LeftOut []LeftOut `json:"left_out,omitempty"`
 	// Identical is as it was: nothing to do.
@@ -81,6 +84,12 @@ type Step struct {
 
 	Want   json.RawMessage `json:"want,omitempty"`   // the state to reach; may hold placeholders
 	Expect json.RawMessage `json:"expect,omitempty"` // the live state; absent: there is none
+}
+
+// Row is the objects of a type below one parent whose order matters.
+type Row struct {
+	In  resource.Key `json:"in"`  // type and parent
+	IDs []string     `json:"ids"` // in their order
 }
 
 // LeftOut is something that was selected and is not restored, and why.
