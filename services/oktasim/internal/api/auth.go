@@ -23,6 +23,7 @@ type principal struct {
 	scopes []string
 	scheme string
 	share  limit.Principal
+	guise  *org.Guise
 }
 
 // session is the externalSessionId that API calls have in the log.
@@ -61,7 +62,7 @@ func (c *call) withToken(value string) error {
 			return err
 		}
 		t = token
-		c.principal = &principal{party: u.Party(), roles: c.org.RoleTypesOf(u.ID), tokenID: t.ID, user: u, share: c.shareOf(t.ID)}
+		c.principal = &principal{party: u.Party(), roles: c.org.RoleTypesOf(u.ID), tokenID: t.ID, user: u, share: c.shareOf(t.ID), guise: t.Guise}
 		return nil
 	})
 	if err != nil {
@@ -77,7 +78,7 @@ func (c *call) withToken(value string) error {
 // inReach refuses a token from outside of its network, with a trace in the log (the event
 // is documented, the code an assumption).
 func (c *call) inReach(t *org.Token) error {
-	from, reached := clientIP(c.r), false
+	from, reached := c.cause().IP, false
 	if err := c.org.View(func() error { reached = c.org.Reaches(t, from); return nil }); err != nil || reached {
 		return err
 	}
@@ -99,7 +100,7 @@ func (c *call) withAccess(scheme, value string) error {
 		t = found
 		c.principal = &principal{
 			party: a.ClientParty(), roles: c.org.RoleTypesOf(a.ClientID()), tokenID: t.ID, app: a, scopes: t.Scopes, scheme: scheme,
-			share: c.shareOf(a.ID),
+			share: c.shareOf(a.ID), guise: t.Guise,
 		}
 		return nil
 	})

@@ -59,6 +59,7 @@ func (c *call) cause() *org.Cause {
 	}
 	if c.principal != nil {
 		cause.Actor, cause.TokenID, cause.Session = c.principal.party, c.principal.tokenID, c.principal.session()
+		cause.Dress(c.principal.guise)
 	}
 	return cause
 }

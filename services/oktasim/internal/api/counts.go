@@ -2,6 +2,7 @@ package api
 
 import (
 	"cmp"
+	"slices"
 	"strconv"
 	"sync"
 
@@ -12,6 +13,7 @@ import (
 type Counts struct {
 	mu     sync.Mutex
 	tables Tables
+	rows   map[Row]int
 }
 
 // Tables are the counts by what they are counted by.
@@ -21,6 +23,25 @@ type Tables struct {
 	Templates map[string]int `json:"templates"`
 	Clients   map[string]int `json:"clients"`
 	Statuses  map[string]int `json:"statuses"`
+	// Rows are the counts by all of it at once, in order.
+	Rows []Row `json:"rows"`
+}
+
+// Row counts the requests that have everything in common.
+type Row struct {
+	Bucket   string `json:"bucket"`
+	Template string `json:"template"`
+	Method   string `json:"method"`
+	Status   int    `json:"status"`
+	Client   string `json:"client"`
+	Count    int    `json:"count"`
+}
+
+func (r Row) compare(other Row) int {
+	return cmp.Or(
+		cmp.Compare(r.Bucket, other.Bucket), cmp.Compare(r.Template, other.Template), cmp.Compare(r.Method, other.Method),
+		cmp.Compare(r.Status, other.Status), cmp.Compare(r.Client, other.Client),
+	)
 }
 
 // NewCounts makes empty counts.
@@ -34,6 +55,7 @@ func NewCounts() *Counts {
 func (c *Counts) Reset() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.rows = map[Row]int{}
 	c.tables = Tables{Buckets: map[string]int{}, Templates: map[string]int{}, Clients: map[string]int{}, Statuses: map[string]int{}}
 }
 
@@ -44,6 +66,12 @@ func (c *Counts) Tables() Tables {
 	t := c.tables
 	t.Buckets, t.Templates = copied(t.Buckets), copied(t.Templates)
 	t.Clients, t.Statuses = copied(t.Clients), copied(t.Statuses)
+	t.Rows = make([]Row, 0, len(c.rows))
+	for r, n := range c.rows {
+		r.Count = n
+		t.Rows = append(t.Rows, r)
+	}
+	slices.SortFunc(t.Rows, Row.compare)
 	return t
 }
 
@@ -60,10 +88,12 @@ func (c *Counts) add(x *call) {
 	if x.principal != nil {
 		client = x.principal.party.AlternateID
 	}
+	bucket := limit.Bucket(x.r.Method, template)
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	c.rows[Row{Bucket: bucket, Template: template, Method: x.r.Method, Status: x.status, Client: client}]++
 	c.tables.Total++
-	c.tables.Buckets[limit.Bucket(x.r.Method, template)]++
+	c.tables.Buckets[bucket]++
 	c.tables.Templates[x.r.Method+" "+template]++
 	c.tables.Clients[client]++
 	c.tables.Statuses[strconv.Itoa(x.status)]++

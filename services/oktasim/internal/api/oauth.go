@@ -132,22 +132,28 @@ func (c *call) ungranted(a *org.App, err error) error {
 }
 
 func (c *call) grantAccess(a *org.App, t *org.AccessToken, wanted []string) error {
-	err := c.org.GrantAccess(c.clientCause(a), a, t, wanted, func() (string, error) {
-		claims := map[string]any{
-			"ver": 1, "jti": t.ID, "iss": c.org.Base(), "aud": c.org.Base(), "sub": a.ClientID(), "cid": a.ClientID(),
-			"iat": t.Issued.Time().Unix(), "exp": t.Expires.Time().Unix(), "scp": t.Scopes,
-		}
-		if t.Thumbprint != "" {
-			claims["cnf"] = doc.Doc{"jkt": t.Thumbprint}
-		}
-		return c.host.signer.Sign(claims)
-	})
-	if err != nil {
+	if err := c.host.Issue(c.clientCause(a), a, t, wanted); err != nil {
 		return err
 	}
 	return c.show(doc.Doc{
 		"token_type": t.Type(), "expires_in": 3600, "access_token": t.Value, "scope": strings.Join(t.Scopes, " "),
 	}, nil)
+}
+
+// Issue makes an access token of the app, whose client, scopes and key are given. The
+// caller is inside Update.
+func (h *Host) Issue(by *org.Cause, a *org.App, t *org.AccessToken, wanted []string) error {
+	return h.Org.GrantAccess(by, a, t, wanted, func() (string, error) {
+		base := h.Org.Base()
+		claims := map[string]any{
+			"ver": 1, "jti": t.ID, "iss": base, "aud": base, "sub": a.ClientID(), "cid": a.ClientID(),
+			"iat": t.Issued.Time().Unix(), "exp": t.Expires.Time().Unix(), "scp": t.Scopes,
+		}
+		if t.Thumbprint != "" {
+			claims["cnf"] = doc.Doc{"jkt": t.Thumbprint}
+		}
+		return h.signer.Sign(claims)
+	})
 }
 
 func (c *call) clientCause(a *org.App) *org.Cause {
@@ -171,7 +177,7 @@ func grantedScopes(a *org.App, wanted []string) ([]string, error) {
 		if !strings.HasPrefix(s, "okta.") {
 			return nil, badRequest("invalid_scope", "One or more scopes are not configured for the authorization server resource.")
 		}
-		if !slices.Contains(granted, s) && slices.ContainsFunc(a.Grants, func(g *org.Grant) bool { return g.ScopeID == s }) {
+		if !slices.Contains(granted, s) && a.Granted(s) {
 			granted = append(granted, s)
 		}
 	}

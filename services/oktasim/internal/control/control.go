@@ -46,6 +46,7 @@ func newServer(h *api.Host, log *slog.Logger) *Server {
 		"DELETE /control/v1/log":         s.calmLog,
 		"POST /control/v1/log/events":    s.fillLog,
 		"POST /control/v1/api-tokens":    s.createToken,
+		"POST /control/v1/sessions":      s.createSession,
 		"POST /control/v1/admins":        s.createAdmin,
 		"POST /control/v1/service-apps":  s.createServiceApp,
 		"GET /control/v1/requests":       s.countRequests,
@@ -243,6 +244,9 @@ func (s *Server) createAdmin(r *http.Request) (any, error) {
 	if err := read(r, &body); err != nil {
 		return nil, err
 	}
+	if body.Role != "" && !org.IsRole(body.Role) {
+		return nil, fmt.Errorf("role: %q is not a standard role", body.Role)
+	}
 	var out doc.Doc
 	err := s.host.Org.Update(func() error {
 		o := s.host.Org
@@ -251,8 +255,7 @@ func (s *Server) createAdmin(r *http.Request) (any, error) {
 			return err
 		}
 		if body.Role != "" {
-			_, err := o.AssignRole(nil, u.ID, body.Role)
-			if err != nil && !errors.As(err, new(*failure.Failure)) || isInvalid(err) {
+			if err := s.giveRole(u.ID, body.Role); err != nil {
 				return err
 			}
 		}

@@ -40,10 +40,8 @@ func (s *Server) createServiceApp(r *http.Request) (any, error) {
 		if err != nil {
 			return err
 		}
-		for _, scope := range body.Scopes {
-			if _, err := o.GrantScope(nil, a, doc.Doc{"scopeId": scope, "issuer": o.Base()}, o.Info().System); err != nil {
-				return err
-			}
+		if err := s.grant(a, body.Scopes); err != nil {
+			return err
 		}
 		if body.Role != "" {
 			if _, err := o.AssignRole(nil, a.ClientID(), body.Role); err != nil {

@@ -214,3 +214,6 @@ func (o *Org) RoleTypesOf(id string) []string {
 	}
 	return out
 }
+
+// IsRole says whether there is a standard role of the type.
+func IsRole(name string) bool { return roleLabels[name] != "" }

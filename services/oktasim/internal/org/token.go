@@ -22,6 +22,8 @@ type Token struct {
 	// be used, nil for anywhere.
 	Updated Stamp   `json:"lastUpdated,omitempty"`
 	Network doc.Doc `json:"network,omitempty"`
+	// Guise is how the log shows its use, nil for as it is.
+	Guise *Guise `json:"guise,omitempty"`
 }
 
 // AccessToken is an OAuth token of a service app. Thumbprint names the key that it is
@@ -35,6 +37,7 @@ type AccessToken struct {
 	Expires  Stamp    `json:"expires"`
 
 	Thumbprint string `json:"jkt,omitempty"`
+	Guise      *Guise `json:"guise,omitempty"`
 }
 
 // Type is the scheme by which the token is presented.
@@ -154,7 +157,7 @@ func (o *Org) GrantScope(by *Cause, a *App, body doc.Doc, createdBy string) (*Gr
 		// Only Okta's own scopes can be granted; the code is an assumption.
 		return nil, failure.Invalid("scopeId", "scopeId: The scope '"+scope+"' does not exist")
 	}
-	if slices.ContainsFunc(a.Grants, func(g *Grant) bool { return g.ScopeID == scope }) {
+	if a.Granted(scope) {
 		return nil, failure.Taken("scopeId")
 	}
 	g := &Grant{ID: o.ids.ID("oag"), Created: o.stamp(), CreatedBy: createdBy, Issuer: o.base, ScopeID: scope}
@@ -162,6 +165,11 @@ func (o *Org) GrantScope(by *Cause, a *App, body doc.Doc, createdBy string) (*Gr
 	a.Grants = append(a.Grants, g)
 	o.Note(by, "app.oauth2.admin.consent.grant", doc.Doc{"scope": scope}, a.Party())
 	return g, nil
+}
+
+// Granted says whether the app may ask for the scope.
+func (a *App) Granted(scope string) bool {
+	return slices.ContainsFunc(a.Grants, func(g *Grant) bool { return g.ScopeID == scope })
 }
 
 // GrantOf finds a grant of the app.
