@@ -93,6 +93,7 @@ func (s running) request(method, url, body string, header ...string) (int, []byt
 	if err != nil {
 		s.Fatal(err)
 	}
+	r.Header.Set("Content-Type", "application/json")
 	if len(header) == 2 {
 		r.Header.Set(header[0], header[1])
 	}

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -52,17 +53,14 @@ func New(home *Host, log *slog.Logger) *Server {
 	return &Server{log: log, router: newRouter(operations()), guests: guests{map[string]*Guest{}, map[string]*Guest{}}, home: home}
 }
 
-// maxBody bounds request bodies.
-const maxBody = 10 << 20
-
 // ServeHTTP answers one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h, below := s.find(r)
 	r = without(r, below)
 	c := &call{host: h, org: h.Org, r: r, below: below, query: r.URL.Query(), requestID: requestID()}
 	h.Org.Settle()
-	op, params, known := s.router.find(r.Method, r.URL.EscapedPath())
-	c.op, c.params, c.known = op, params, known
+	op, params, allowed := s.router.find(r.Method, r.URL.EscapedPath())
+	c.op, c.params, c.allowed = op, params, allowed
 	c.hit = h.Faults.Hit(r.Method, r.URL.Path, c.template())
 	if wait := c.hit.Wait(); wait > 0 {
 		select {
@@ -91,12 +89,18 @@ func (s *Server) answer(c *call) {
 
 // run takes a request through the stages at which Okta may refuse it.
 func (s *Server) run(c *call) error {
+	if err := c.shareOrigin(); err != nil {
+		return err
+	}
 	switch {
 	case c.suffers(fault.Status):
 		return failure.WithStatus(c.hit.Status)
 	case c.suffers(fault.RateLimited):
 		return c.injectedLimit(time.Duration(c.hit.Delay))
-	case c.op == nil && c.known:
+	case c.r.Method == http.MethodOptions && c.allowed != nil:
+		return c.options()
+	case c.op == nil && c.allowed != nil:
+		c.set("Allow", strings.Join(c.allowed, ", "))
 		return failure.WrongMethod()
 	case c.op == nil:
 		return failure.NoPath()
@@ -119,6 +123,9 @@ func (s *Server) run(c *call) error {
 	if err := c.readBody(); err != nil {
 		return err
 	}
+	if err := c.understands(); err != nil {
+		return err
+	}
 	switch {
 	case c.op.outward:
 		return c.op.run(c)
@@ -138,32 +145,13 @@ func (c *call) perform() error {
 	return err
 }
 
-func (c *call) readBody() error {
-	b, err := io.ReadAll(io.LimitReader(c.r.Body, maxBody+1))
-	if err != nil || len(b) > maxBody {
-		return failure.Malformed()
-	}
-	c.body = b
-	return nil
-}
-
 // deliver writes the response, with the fault's damage if there is one.
 func (s *Server) deliver(w http.ResponseWriter, c *call) {
 	head := w.Header()
 	for k, v := range c.header {
 		head[k] = v
 	}
-	head.Set("Date", c.org.Now().Format(http.TimeFormat))
-	head.Set("X-Okta-Request-Id", c.requestID)
-	head.Set("Cache-Control", "no-cache, no-store")
-	if c.rate != nil {
-		head.Set("X-Rate-Limit-Limit", strconv.Itoa(c.rate.Limit))
-		head.Set("X-Rate-Limit-Remaining", strconv.Itoa(c.rate.Remaining))
-		head.Set("X-Rate-Limit-Reset", strconv.FormatInt(c.rate.Reset.Unix(), 10))
-	}
-	if c.response != nil && head.Get("Content-Type") == "" {
-		head.Set("Content-Type", "application/json")
-	}
+	c.dress(head)
 	if c.repeat(head); c.hit != nil {
 		s.damage(w, c)
 		return

@@ -3,6 +3,7 @@ package api
 import (
 	"crypto/rand"
 	"encoding/base64"
+	"encoding/hex"
 	"errors"
 	"net"
 	"net/http"
@@ -23,10 +24,10 @@ type call struct {
 	org  *org.Org
 	r    *http.Request
 	op   *operation
-	// known tells an unknown method from an unknown path, where there is no operation.
-	known  bool
-	params map[string]string
-	query  url.Values
+	// allowed are the methods of the path, none of an unknown one.
+	allowed []string
+	params  map[string]string
+	query   url.Values
 	// below is the path below which the client has found the org.
 	below     string
 	body      []byte
@@ -43,12 +44,22 @@ type call struct {
 	hit *fault.Fault
 }
 
-func requestID() string {
+// errorID names an answer with an error (recorded form).
+func errorID() string {
 	var b [18]byte
+	if _, err := rand.Read(b[:]); err != nil {
+		return "oaeunavailable"
+	}
+	return "oae" + base64.RawURLEncoding.EncodeToString(b[:])[:22]
+}
+
+// requestID is 32 hexadecimal digits (seen on live orgs).
+func requestID() string {
+	var b [16]byte
 	if _, err := rand.Read(b[:]); err != nil {
 		return "unavailable"
 	}
-	return base64.RawURLEncoding.EncodeToString(b[:])
+	return hex.EncodeToString(b[:])
 }
 
 // cause says who asks, for the log.
@@ -154,6 +165,10 @@ func (c *call) fail(err error) {
 		c.status, c.response = oauth.status, mustBytes(oauth)
 		return
 	}
+	if errors.Is(err, errTooLarge) {
+		c.tooLarge()
+		return
+	}
 	var asked *challenge
 	if errors.As(err, &asked) {
 		c.status, c.response = asked.status, nil
@@ -176,7 +191,7 @@ func (c *call) fail(err error) {
 		Link    string `json:"errorLink"`
 		ID      string `json:"errorId"`
 		Causes  []any  `json:"errorCauses"`
-	}{f.Code, f.Summary, f.Code, "oae" + requestID()[:22], causes})
+	}{f.Code, f.Summary, f.Code, errorID(), causes})
 }
 
 // mustBytes writes plain structs of texts, which cannot fail.

@@ -158,6 +158,9 @@ func (s *sim) try(method, path string, body any, header ...string) (answer, erro
 		s.Fatal(err)
 	}
 	r.Header.Set("Authorization", "SSWS "+s.token)
+	if r.Body != http.NoBody {
+		r.Header.Set("Content-Type", "application/json")
+	}
 	for i := 0; i+1 < len(header); i += 2 {
 		r.Header.Set(header[i], header[i+1])
 		if header[i+1] == "" {

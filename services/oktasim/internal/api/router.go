@@ -1,7 +1,10 @@
 package api
 
 import (
+	"maps"
+	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 
 	"imago/services/oktasim/internal/org"
@@ -68,23 +71,31 @@ func (r *router) add(op *operation) {
 func segments(path string) []string { return strings.Split(strings.Trim(path, "/"), "/") }
 
 // find returns the operation and its path parameters, by position in the template.
-// known tells an unknown path from an unknown method.
-func (r *router) find(method, escaped string) (op *operation, params map[string]string, known bool) {
+// HEAD is answered as GET. allowed are the path's methods, none if it is unknown.
+func (r *router) find(method, escaped string) (op *operation, params map[string]string, allowed []string) {
 	parts := segments(escaped)
 	for i, p := range parts {
 		plain, err := url.PathUnescape(p)
 		if err != nil {
-			return nil, nil, false
+			return nil, nil, nil
 		}
 		parts[i] = plain
 	}
 	at, values := r.root.walk(parts)
 	if at == nil || len(at.methods) == 0 {
-		return nil, nil, false
+		return nil, nil, nil
 	}
+	allowed = slices.Sorted(maps.Keys(at.methods))
+	if at.methods[http.MethodGet] != nil {
+		allowed = append(allowed, http.MethodHead)
+		if method == http.MethodHead {
+			method = http.MethodGet
+		}
+	}
+	allowed = append(allowed, http.MethodOptions)
 	op = at.methods[method]
 	if op == nil {
-		return nil, nil, true
+		return nil, nil, allowed
 	}
 	params = map[string]string{}
 	for _, part := range segments(op.path) {
@@ -93,7 +104,7 @@ func (r *router) find(method, escaped string) (op *operation, params map[string]
 			values = values[1:]
 		}
 	}
-	return op, params, true
+	return op, params, allowed
 }
 
 // walk prefers fixed parts and turns back where they lead nowhere.

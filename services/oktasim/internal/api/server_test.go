@@ -257,20 +257,24 @@ func TestLinksNameTheOrg(t *testing.T) {
 	}
 }
 
-func FuzzCursor(f *testing.F) {
-	for _, s := range []string{"", "1_2", "_", "x_y", "9_-1", "1_99999999999999999999"} {
-		f.Add(s)
+// FuzzLists asks for lists with anything as cursor, limit, filter and search: they answer
+// with a page or with 400, and Okta's error.
+func FuzzLists(f *testing.F) {
+	for _, s := range [][3]string{
+		{"", "", ""}, {"1_2", "0", `status eq "ACTIVE"`}, {"_", "-1", "((("}, {"x_y", "-2", `id eq "`}, {"9_-1", "1e9", `lastUpdated gt "yesterday"`},
+		{"1_99999999999999999999", "99999999999999999999", `not not pr`}, {"00u", "200 ", `profile.login sw ""`}, {"\x00", "ten", "\xff pr"},
+		{"../../", "1", `type eq "OKTA_GROUP" or id pr`}, {"%2e", "١", `eventType eq "x" and target.id eq "y"`},
+	} {
+		f.Add(s[0], s[1], s[2])
 	}
-	f.Fuzz(func(t *testing.T, after string) {
+	f.Fuzz(func(t *testing.T, after, limit, filter string) {
 		s := start(t)
-		for _, list := range []string{"/api/v1/logs", "/api/v1/users", "/api/v1/groups/rules", "/api/v1/policies?type=PASSWORD"} {
-			join := "?"
-			if strings.Contains(list, "?") {
-				join = "&"
-			}
-			a := s.do("GET", list+join+"after="+url.QueryEscape(after), nil)
-			if a.status != 200 && a.status != 400 {
-				t.Errorf("%s with the cursor %q: got %d %s", list, after, a.status, a.body)
+		for _, list := range []string{"/api/v1/logs?", "/api/v1/users?", "/api/v1/groups?", "/api/v1/groups/rules?", "/api/v1/policies?type=PASSWORD&", "/api/v1/zones?", "/api/v1/apps?"} {
+			for _, q := range []url.Values{{"after": {after}}, {"limit": {limit}}, {"filter": {filter}}, {"search": {filter}}, {"q": {filter}}} {
+				a := s.do("GET", list+q.Encode(), nil)
+				if a.status != 200 && (a.status != 400 || !strings.HasPrefix(doc.String(a.object(t), "errorCode"), "E0")) {
+					t.Errorf("%s%s: got %d %s", list, q.Encode(), a.status, a.body)
+				}
 			}
 		}
 	})

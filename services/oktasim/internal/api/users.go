@@ -197,7 +197,30 @@ func showUser(c *call) error {
 	if err != nil {
 		return err
 	}
+	tag, err := c.org.UserTag(u)
+	if err != nil {
+		return err
+	}
+	c.set("Etag", tag)
 	return c.show(c.org.UserBody(u), nil)
+}
+
+// unchanged checks the version of the user that the request is about, if it says so.
+func (c *call) unchanged(u *org.User) error {
+	wanted := c.r.Header.Get("If-Match")
+	if wanted == "" || wanted == "*" {
+		return nil
+	}
+	tag, err := c.org.UserTag(u)
+	if err != nil {
+		return err
+	}
+	for _, one := range strings.Split(wanted, ",") {
+		if strings.TrimSpace(one) == tag {
+			return nil
+		}
+	}
+	return failure.Changed()
 }
 
 func createUser(c *call) error {
@@ -215,6 +238,9 @@ func createUser(c *call) error {
 func changeUser(c *call, replace bool) error {
 	u, err := c.user()
 	if err != nil {
+		return err
+	}
+	if err := c.unchanged(u); err != nil {
 		return err
 	}
 	body, err := c.object()

@@ -47,6 +47,7 @@ func (p ports) send(method, url, body string, header ...string) (int, string) {
 	if err != nil {
 		p.Fatal(err)
 	}
+	r.Header.Set("Content-Type", "application/json")
 	for i := 0; i+1 < len(header); i += 2 {
 		r.Header.Set(header[i], header[i+1])
 	}

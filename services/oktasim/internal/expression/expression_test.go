@@ -3,6 +3,7 @@ package expression
 import (
 	"encoding/json"
 	"slices"
+	"strings"
 	"testing"
 )
 
@@ -100,14 +101,33 @@ func TestGroups(t *testing.T) {
 	}
 }
 
+// FuzzParse parses anything, as a rule and as a filter of events: what is accepted can be
+// evaluated, and means the same in parentheses and the opposite behind a not.
 func FuzzParse(f *testing.F) {
-	for _, s := range []string{`user.a=="b"`, `!(!(true))`, `isMemberOfAnyGroup("x")`, `((((`, `String.append("a",user.b)=="c"`} {
+	for _, s := range []string{
+		`user.a=="b"`, `isMemberOfAnyGroup("00gX")`, `!(true)`, `Arrays.contains({"a"},"b")`, `user.`, `user.a == `, `"a`, `((((`, `!!!!true`,
+		`String.substring(user.firstName, 1, 99)`, `String.substring("abc", -1, 2) == "a"`, `String.len(user.missing) > 1`, `1.2.3 > user.level`,
+		`user.level >= 99999999999999999999999999`, `Arrays.size({}) == 0`, `{"a"`, `true ? false : true`, `user.a eq 'b' and not user.c`, `isMemberOfGroupNameRegex("(")`,
+		`event.target.?[type eq 'UserGroup'].size()>0`, `event.target.?[`, `event.outcome.result eq "x"`, `event.target.?[event.target.?[id eq 'x'].size()>0].size()>0`,
+		strings.Repeat("(", 100) + "true" + strings.Repeat(")", 100), strings.Repeat("!", 1000) + "true", strings.Repeat(`String.append("a",`, 100),
+		"user.\xff == 1", "user.a == \"\x00\"",
+	} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
+		if filter, err := ParseEvent(text); err == nil {
+			filter.Matches(bob)
+		}
 		e, err := Parse(text)
-		if err == nil {
-			e.Eval(bob)
+		if err != nil {
+			return
+		}
+		got := e.Eval(bob)
+		if same, err := Parse("(" + text + ")"); err == nil && same.Eval(bob) != got {
+			t.Errorf("%q means something else in parentheses", text)
+		}
+		if opposite, err := Parse("!(" + text + ")"); err == nil && got && opposite.Eval(bob) {
+			t.Errorf("%q holds, and so does its opposite", text)
 		}
 	})
 }

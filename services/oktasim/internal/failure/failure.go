@@ -93,6 +93,21 @@ func WrongMethod() *Failure {
 	return plain(http.StatusMethodNotAllowed, "E0000022", "The endpoint does not support the provided HTTP method")
 }
 
+// UnsupportedMedia answers a body of a kind that the operation does not take.
+func UnsupportedMedia() *Failure {
+	return plain(http.StatusBadRequest, "E0000021", "Bad request.  Accept and/or Content-Type headers likely do not match supported values.")
+}
+
+// NotAcceptable answers a client that takes no JSON.
+func NotAcceptable() *Failure {
+	return plain(http.StatusNotAcceptable, "E0000122", "Accept Header did not contain supported media type 'application/json'")
+}
+
+// Changed answers a condition that the object's entity tag does not meet.
+func Changed() *Failure {
+	return plain(http.StatusPreconditionFailed, "E0000231", "ETag value doesn't match.")
+}
+
 // BadSearch answers a filter or search that cannot be understood.
 func BadSearch(why string) *Failure {
 	return plain(http.StatusBadRequest, "E0000031", "Invalid search criteria.", why)

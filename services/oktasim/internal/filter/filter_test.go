@@ -1,6 +1,7 @@
 package filter
 
 import (
+	"strings"
 	"testing"
 	"time"
 )
@@ -82,14 +83,33 @@ func TestParseRefuses(t *testing.T) {
 	}
 }
 
+// FuzzParse parses anything: what is accepted can be evaluated, means the same in
+// parentheses and the opposite behind not, and names its attributes.
 func FuzzParse(f *testing.F) {
-	for _, s := range []string{`status eq "ACTIVE"`, `not (a.b gt 1 or c pr)`, `((((`, `a eq "\u00e9"`, `a eq -1`} {
+	for _, s := range []string{
+		`status eq "ACTIVE"`, `not (a.b gt 1 or c pr)`, `((((`, `a eq "\u00e9"`, `a eq -1`, `a eq "\ud800"`, `a pr and`, `not not a pr`,
+		`lastUpdated gt "2026-01-05T07:59:59.000Z" and status ne "X"`, `profile.tags eq "blue" or profile.level le 1e999`, "a\x00eq\t\"b\"",
+		`and pr`, `eq eq eq`, `a eq null`, `a eq [1]`, `a eq {}`, `a co ""`, `id eq "` + strings.Repeat("x", 5000) + `"`, strings.Repeat("not ", 200) + "a pr",
+		strings.Repeat("(", 70) + "a pr" + strings.Repeat(")", 70), `a eq "b" or `, `profile.name sw "\"" and (x pr)`, "\xff eq \"a\"",
+	} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
 		parsed, err := Parse(text)
-		if err == nil {
-			parsed.Match(object)
+		if err != nil {
+			return
+		}
+		if len(parsed.Attributes()) == 0 {
+			t.Errorf("%q names no attribute", text)
+		}
+		got := parsed.Match(object)
+		same, err := Parse("(" + text + ")")
+		if err == nil && same.Match(object) != got {
+			t.Errorf("%q means something else in parentheses", text)
+		}
+		opposite, err := Parse("not (" + text + ")")
+		if err == nil && opposite.Match(object) == got {
+			t.Errorf("%q is the same behind not", text)
 		}
 	})
 }

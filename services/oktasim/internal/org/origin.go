@@ -1,6 +1,11 @@
 package org
 
-import "imago/services/oktasim/internal/doc"
+import (
+	"slices"
+	"strings"
+
+	"imago/services/oktasim/internal/doc"
+)
 
 // originKinds are the trusted origins.
 func originKinds() []Kind {
@@ -20,4 +25,18 @@ func originKinds() []Kind {
 		Links:  []Link{self("GET PUT DELETE")},
 		Events: present("security.trusted_origin"),
 	}}
+}
+
+// TrustsOrigin says whether browsers may call the org from an origin.
+func (o *Org) TrustsOrigin(origin string) bool {
+	for _, x := range o.shelf(o.kinds.named("trusted_origins")).objects {
+		scopes, ok := x.Body["scopes"].([]any)
+		if !ok || doc.String(x.Body, "status") != Active || !strings.EqualFold(doc.String(x.Body, "origin"), origin) {
+			continue
+		}
+		if slices.ContainsFunc(scopes, func(s any) bool { d, ok := s.(doc.Doc); return ok && d["type"] == "CORS" }) {
+			return true
+		}
+	}
+	return false
 }

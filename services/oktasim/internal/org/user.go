@@ -1,6 +1,8 @@
 package org
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"iter"
@@ -137,6 +139,17 @@ var userLinks = map[string]map[string]string{
 		"deactivate": "/lifecycle/deactivate"},
 	Suspended:     {"unsuspend": "/lifecycle/unsuspend", "resetFactors": "/lifecycle/reset_factors", "deactivate": "/lifecycle/deactivate"},
 	Deprovisioned: {"activate": "/lifecycle/activate", "resetFactors": "/lifecycle/reset_factors"},
+}
+
+// UserTag is the entity tag of the user's present version: W/ and 16 hexadecimal digits
+// (documented).
+func (o *Org) UserTag(u *User) (string, error) {
+	line, err := o.UserLine(u)
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(line)
+	return `W/"` + hex.EncodeToString(sum[:8]) + `"`, nil
 }
 
 // UserLine is the user's body in a list.
