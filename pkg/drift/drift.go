@@ -83,6 +83,9 @@ type Observation struct {
 	Label       string      `json:"label"`
 	ParentLabel string      `json:"parent_label,omitempty"`
 	Attribution Attribution `json:"attribution"`
+	// Moved says where to an update moved the object among its like: "up", to where it
+	// decides before others, or "down"; "": it did not.
+	Moved string `json:"moved,omitempty"`
 	// LogOnly marks a change that the log tells of and the org does not show, because
 	// the credential may not read it, the snapshot could not, or it is not read (see
 	// ParentHas). Its key may lack the ID, and its bodies are nil.

@@ -17,6 +17,7 @@ import (
 //
 //	change    {op, type}    before, after  the bodies, {} when absent
 //	fields    a list of {path, op, before, after}
+//	moved     "up" or "down" when an update gave it another place among its like
 //	fleeting  nothing of the change was left when it was looked for
 //	log       what the log says in words of a change that the org does not show, in
 //	          lower case letters; "" for all others
@@ -41,6 +42,7 @@ func language() (*cel.Env, error) {
 		cel.Variable("before", cel.DynType),
 		cel.Variable("after", cel.DynType),
 		cel.Variable("fields", cel.ListType(cel.DynType)),
+		cel.Variable("moved", cel.StringType),
 		cel.Variable("fleeting", cel.BoolType),
 		cel.Variable("log", cel.StringType),
 		cel.Function("at", cel.Overload("at_path", []*cel.Type{cel.DynType, cel.StringType}, cel.DynType, cel.BinaryBinding(at))),
@@ -82,7 +84,7 @@ func variables(o Observation) (map[string]any, error) {
 	}
 	return map[string]any{
 		"change": map[string]string{"op": string(c.Op), "type": string(c.Key.Type)},
-		"before": before, "after": after, "fields": fields, "fleeting": o.Fleeting, "log": strings.ToLower(strings.Join(words(o), "; ")),
+		"before": before, "after": after, "fields": fields, "moved": o.Moved, "fleeting": o.Fleeting, "log": strings.ToLower(strings.Join(words(o), "; ")),
 	}, nil
 }
 

@@ -22,7 +22,7 @@ func Observe(ctx context.Context, in Input, events []provider.Event) (Observed, 
 	if in.Now == nil {
 		in.Now = time.Now
 	}
-	l := &look{Input: in, events: events, done: map[resource.Key]bool{}, lists: map[listing]map[string][]string{}, holds: map[resource.Key]bool{}, orders: map[resource.Key]order{}}
+	l := &look{Input: in, events: events, done: map[resource.Key]bool{}, lists: map[listing]map[string][]string{}, holds: map[resource.Key]bool{}, orders: map[resource.Key][]byte{}, stand: map[resource.Key][]string{}}
 	l.collect()
 	err := l.work(ctx)
 	l.explain()
@@ -111,7 +111,8 @@ type look struct {
 	done   map[resource.Key]bool
 	lists  map[listing]map[string][]string // IDs by parent, once they were asked for
 	holds  map[resource.Key]bool           // whether a list holds anything, once that was asked
-	orders map[resource.Key]order          // by type and parent, once they were asked for
+	orders map[resource.Key][]byte         // as this look leaves them
+	stand  map[resource.Key][]string       // IDs in their order, once that was asked for
 	gone   []*deletion                     // found, and not looked up in the snapshot
 	// earlier are deletions that a look which ended early has told already.
 	earlier []Observation
@@ -225,14 +226,14 @@ func (l *look) lookedInto(ctx context.Context, s known) error {
 
 // compare tells what happened to one resource, and remembers how it stands.
 func (l *look) compare(ctx context.Context, info resource.Info, t task, base known, now []byte) error {
-	change, fleeting := diff.Change{Key: t.key, Before: base.Body, After: now}, false
+	change, fleeting, moved := diff.Change{Key: t.key, Before: base.Body, After: now}, false, ""
 	switch {
 	case base.Body == nil && now == nil:
 		change.Op, fleeting = l.attested(t.key, base)
 	case base.Body == nil && !base.gap, base.Body == nil && l.says(t.key, provider.Create):
 		change.Op = diff.Create
 		if info.Displaces { // where it stands is known from now on
-			if _, err := l.orderAround(ctx, info, t.key); err != nil {
+			if _, err := l.orderAround(ctx, info, base, t.key); err != nil {
 				return err
 			}
 		}
@@ -242,8 +243,8 @@ func (l *look) compare(ctx context.Context, info resource.Info, t task, base kno
 		change.Op = diff.Delete
 	default:
 		fields, err := diff.Compare(info, base.Body, now)
-		if err == nil && info.Displaces {
-			fields, err = l.unmoved(ctx, info, t.key, fields)
+		if err == nil {
+			moved, fields, err = l.place(ctx, info, t, base, fields)
 		}
 		if err != nil {
 			return err
@@ -260,7 +261,7 @@ func (l *look) compare(ctx context.Context, info resource.Info, t task, base kno
 	case fleeting:
 		return l.fleeting(ctx, info, change, l.since(base.Sighting))
 	}
-	return l.observe(ctx, info, t, change, base.snapshot)
+	return l.observe(ctx, info, t, Observation{Change: change, Moved: moved, snapshot: base.snapshot})
 }
 
 // attested: what is neither known nor there was deleted if the log says so; if it says
@@ -293,8 +294,9 @@ func (l *look) says(k resource.Key, op provider.Op) bool {
 }
 
 // observe completes a change: its names, who did it; what it led to is for later.
-func (l *look) observe(ctx context.Context, info resource.Info, t task, change diff.Change, snapshot string) error {
-	o := Observation{Change: change, Attribution: l.attribute(change), snapshot: snapshot}
+func (l *look) observe(ctx context.Context, info resource.Info, t task, o Observation) error {
+	change := o.Change
+	o.Attribution = l.attribute(change)
 	var err error
 	if o.Label, o.ParentLabel, err = l.labels(ctx, info, change); err != nil {
 		return err

@@ -469,3 +469,80 @@ func TestCountedOn(t *testing.T) {
 		t.Errorf("got %d findings, want one", len(m.findings))
 	}
 }
+
+const ruleUpdate = " policy.rule.update update policy_access_policy_rule/rstMoney/rul"
+
+// moving is a monitor of three rules; to moves the lax C to the top of them.
+func moving(t *testing.T) (m *monitor, to func()) {
+	m = newMonitor(t, signInRule("A", 1, "2FA")+signInRule("B", 2, "1FA")+signInRule("C", 3, "1FA"))
+	return m, func() {
+		m.org.put(t, signInRule("C", 1, "1FA"))
+		m.org.put(t, signInRule("A", 2, "2FA"))
+		m.org.put(t, signInRule("B", 3, "1FA"))
+	}
+}
+
+// TestMovedBehindOthersBacks: a rule that was moved is told of when its own event comes,
+// whatever was looked at before.
+func TestMovedBehindOthersBacks(t *testing.T) {
+	t.Parallel()
+	bob, mallory := "e1 12:00:01 bob SUCCESS tx1"+ruleUpdate+"B\n", "e2 12:00:02 mallory SUCCESS tx2"+ruleUpdate+"C\n"
+	t.Run("at once", func(t *testing.T) {
+		m, move := moving(t)
+		move()
+		m.look(mallory)
+		m.want("the move", m.rulesOf("e2"), "sign_in_order_eased")
+	})
+	t.Run("after another's event", func(t *testing.T) {
+		m, move := moving(t)
+		move()
+		m.look(bob)
+		m.look(mallory)
+		m.want("the move", m.rulesOf("e2"), "sign_in_order_eased")
+		m.want("what was saved as it was", m.rulesOf("e1"))
+	})
+	t.Run("held up in between", func(t *testing.T) {
+		m, move := moving(t)
+		move()
+		c := resource.Key{Type: "policy_access_policy_rule", Parent: "rstMoney", ID: "rulC"}
+		m.org.broken[c] = &provider.Wait{Until: noon.Add(time.Hour), Reason: "the org asks to wait"}
+		seen, err := m.observe(bob + mallory)
+		if err != nil || seen.Complete {
+			t.Fatalf("observe: %v, complete %v", err, seen.Complete)
+		}
+		m.store(seen)
+		delete(m.org.broken, c)
+		m.look(bob + mallory)
+		m.want("the move", m.rulesOf("e2"), "sign_in_order_eased")
+	})
+	t.Run("while a snapshot was taken", func(t *testing.T) {
+		m, move := moving(t)
+		before := readState(t, signInRule("A", 1, "2FA")+signInRule("B", 2, "1FA")+signInRule("C", 3, "1FA"))
+		before.id, before.age = "snap0", time.Hour
+		m.earlier = before
+		move()
+		m.snap.all = m.org.all
+		m.look(mallory)
+		m.want("the move", m.rulesOf("e2"), "sign_in_order_eased")
+	})
+}
+
+// TestMovedToItsOwnNumber: Okta has counted the rules on; a rule that is moved to the
+// number that it had, or to a higher one, comes before others nevertheless.
+func TestMovedToItsOwnNumber(t *testing.T) {
+	t.Parallel()
+	for name, to := range map[string][2]int{"the same": {3, 4}, "a higher one": {4, 5}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			m := newMonitor(t, signInRule("A", 1, "2FA")+signInRule("B", 2, "2FA")+signInRule("C", 3, "1FA"))
+			m.org.put(t, signInRule("B", to[0], "2FA"))
+			m.org.put(t, signInRule("C", to[0]+2, "1FA"))
+			m.look("e1 12:00:01 ada SUCCESS tx1" + ruleUpdate + "B\n")
+			m.org.put(t, signInRule("C", to[0], "1FA"))
+			m.org.put(t, signInRule("B", to[1], "2FA"))
+			m.look("e2 12:00:02 mallory SUCCESS tx2" + ruleUpdate + "C\n")
+			m.want("the move", m.rulesOf("e2"), "sign_in_order_eased")
+			m.want("the saving", m.rulesOf("e1"))
+		})
+	}
+}

@@ -6,31 +6,80 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"strconv"
 
 	"imago/pkg/diff"
 	"imago/pkg/resource"
 )
 
-// Some providers count an object on when one before it is written. Its place is another
-// number then, and nobody has moved it: what counts is the order among its siblings.
+// Some providers count an object on when one before it is written (resource.Info's
+// Displaces). Its place is another number then, and nobody has moved it: what counts is
+// the order among its siblings. That is kept as a sighting of its own, in which only the
+// objects that were looked at have their new places: whoever else was moved is told of
+// when it is looked at.
 
 // orderID is the ID under which the order below a parent is kept as a sighting.
 const orderID = "*order"
 
+// The ways in which an object can be moved.
+const (
+	up   = "up" // to an earlier place, where it decides before others
+	down = "down"
+)
+
 // order is how the objects below one parent stood and stand, by ID; a nil was is not known.
 type order struct{ was, now []string }
 
-// unmoved leaves the place out of the fields of an object that has passed no other.
-func (l *look) unmoved(ctx context.Context, info resource.Info, k resource.Key, fields []diff.Field) ([]diff.Field, error) {
-	place := func(f diff.Field) bool { return f.Path == string(resource.Place) }
-	if !slices.ContainsFunc(fields, place) {
-		return fields, nil
+// place compares where an object stands: moved says how, and the field of its place is
+// among fields if it was.
+func (l *look) place(ctx context.Context, info resource.Info, t task, base known, fields []diff.Field) (moved string, _ []diff.Field, err error) {
+	isPlace := func(f diff.Field) bool { return f.Path == string(resource.Place) }
+	i := slices.IndexFunc(fields, isPlace)
+	if !info.Displaces {
+		if i < 0 {
+			return "", fields, nil
+		}
+		return wayOf(number(fields[i].Before), number(fields[i].After)), fields, nil
 	}
-	o, err := l.orderAround(ctx, info, k)
-	if err != nil || o.passed(k.ID) {
-		return fields, err
+	if t.again { // no event names it: whoever moves one leaves an event
+		return "", slices.DeleteFunc(fields, isPlace), nil
 	}
-	return slices.DeleteFunc(fields, place), nil
+	o, err := l.orderAround(ctx, info, base, t.key)
+	if err != nil {
+		return "", nil, err
+	}
+	was, now := o.ranks(t.key.ID)
+	switch passed := o.passed(t.key.ID); {
+	case was == 0 || now == 0: // where it stood is not known: the numbers are what there is
+		if i < 0 {
+			return "", fields, nil
+		}
+		was, now = number(fields[i].Before), number(fields[i].After)
+	case passed && i < 0: // the number is the same, and the place is not
+		f := diff.Field{Path: string(resource.Place), Op: diff.Update, Before: fmt.Appendf(nil, "%d", was), After: fmt.Appendf(nil, "%d", now)}
+		return wayOf(was, now), append(fields, f), nil
+	case !passed:
+		return "", slices.DeleteFunc(fields, isPlace), nil
+	}
+	return wayOf(was, now), fields, nil
+}
+
+func number(json []byte) int {
+	n, err := strconv.Atoi(string(json))
+	if err != nil {
+		return 0
+	}
+	return n
+}
+
+func wayOf(was, now int) string {
+	switch {
+	case now < was:
+		return up
+	case now > was:
+		return down
+	}
+	return ""
 }
 
 // passed reports whether an object may stand on another side of some sibling than it did.
@@ -45,46 +94,88 @@ func (o order) passed(id string) bool {
 	})
 }
 
-// orderAround reads the order that an object stands in, once a look, and remembers it.
-// Where it cannot be read, it is empty.
-func (l *look) orderAround(ctx context.Context, info resource.Info, k resource.Key) (order, error) {
+// ranks are an object's places among those that are in both orders, from 1; 0 where it
+// is not in one.
+func (o order) ranks(id string) (was, now int) {
+	rank := func(in, both []string) int {
+		in = slices.DeleteFunc(slices.Clone(in), func(s string) bool { return !slices.Contains(both, s) })
+		return slices.Index(in, id) + 1
+	}
+	return rank(o.was, o.now), rank(o.now, o.was)
+}
+
+// with is the order as it was, but for one object, which stands behind the same as now.
+func (o order) with(id string) []string {
+	at := 0
+	rest := slices.DeleteFunc(slices.Clone(o.was), func(s string) bool { return s == id })
+	for _, before := range slices.Backward(o.now[:max(0, slices.Index(o.now, id))]) {
+		if i := slices.Index(rest, before); i >= 0 {
+			at = i + 1
+			break
+		}
+	}
+	if !slices.Contains(o.now, id) {
+		return rest
+	}
+	return slices.Insert(rest, at, id)
+}
+
+// orderAround reads the order that an object stands in, and remembers it of this object
+// alone. Where it cannot be read, it is empty.
+func (l *look) orderAround(ctx context.Context, info resource.Info, base known, k resource.Key) (order, error) {
 	at := resource.Key{Type: k.Type, Parent: k.Parent, ID: orderID}
-	if o, ok := l.orders[at]; ok {
-		return o, nil
+	now, err := l.orderNow(ctx, info, at)
+	if err != nil || now == nil {
+		return order{}, err
 	}
-	siblings, err := l.listNow(ctx, info, at)
-	if _, unreadable := l.unreadable(ctx, err); unreadable {
-		l.orders[at] = order{}
-		return order{}, nil
+	o := order{now: now}
+	if o.was, err = l.orderBefore(ctx, at, base); err != nil {
+		return order{}, err
 	}
+	body, err := json.Marshal(o.with(k.ID))
 	if err != nil {
 		return order{}, err
 	}
-	o := order{now: inOrder(siblings)}
-	if o.was, err = l.orderBefore(ctx, at); err != nil {
-		return order{}, err
-	}
-	body, err := json.Marshal(o.now)
-	if err != nil {
-		return order{}, err
-	}
-	l.out.Sightings = append(l.out.Sightings, Sighting{Key: at, Body: body, At: l.Now().UTC()})
-	l.orders[at] = o
+	s := Sighting{Key: at, Body: body, At: l.Now().UTC()}
+	l.out.Sightings = append(l.out.Sightings, s)
+	l.orders[at] = s.Body
 	return o, nil
 }
 
-// orderBefore is the order as it was seen last, else the snapshot's.
-func (l *look) orderBefore(ctx context.Context, at resource.Key) (ids []string, err error) {
-	base, err := l.base(ctx, at)
+// orderNow is the order as it stands, read once a look; nil: it cannot be read.
+func (l *look) orderNow(ctx context.Context, info resource.Info, at resource.Key) ([]string, error) {
+	if ids, ok := l.stand[at]; ok {
+		return ids, nil
+	}
+	siblings, err := l.listNow(ctx, info, at)
+	if _, unreadable := l.unreadable(ctx, err); unreadable {
+		err = nil
+	} else if err == nil {
+		l.stand[at] = inOrder(siblings)
+	}
+	return l.stand[at], err
+}
+
+// orderBefore is the order as this look left it, or as it was seen last, else the
+// snapshot's that the object is compared with.
+func (l *look) orderBefore(ctx context.Context, at resource.Key, base known) (ids []string, err error) {
+	in := l.Snapshot
+	if base.snapshot != "" {
+		in = l.Earlier
+	}
+	seen, err := l.baseIn(ctx, in, at)
 	if err != nil {
 		return nil, err
 	}
-	if base.Body != nil {
-		err := json.Unmarshal(base.Body, &ids)
+	if body, ok := l.orders[at]; ok {
+		seen.Body = body
+	}
+	if seen.Body != nil {
+		err := json.Unmarshal(seen.Body, &ids)
 		return ids, err
 	}
 	held := map[string][]byte{}
-	for r, err := range l.Snapshot.Walk(ctx, at.Type) {
+	for r, err := range in.Walk(ctx, at.Type) {
 		if err != nil {
 			return nil, fmt.Errorf("read the snapshot: %w", err)
 		}
