@@ -167,14 +167,16 @@ func (c catalogApp) picture() string {
 
 const idAlphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
-// lettersOf makes the 17 characters of an id out of a name, the same in every org.
+// lettersOf makes the 17 characters of an id out of a name, the same in every org. The
+// last three name the part of Okta's service, as in every id.
 func lettersOf(name string) string {
+	const cell = "1d7"
 	sum := sha256.Sum256([]byte(name))
-	out := make([]byte, 17)
+	out := make([]byte, 17-len(cell))
 	for i := range out {
 		out[i] = idAlphabet[binary.BigEndian.Uint16(sum[i:])%62]
 	}
-	return string(out)
+	return string(out) + cell
 }
 
 // appSettings completes settings.app: known fields without a value are null, an empty

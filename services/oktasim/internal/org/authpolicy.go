@@ -93,8 +93,20 @@ func authRules() Kind {
 				},
 			},
 		}},
-		Fill:   orderGrants,
+		Fill: orderGrants, Once: []string{"created", "lastUpdated"}, Show: forgetRuleTimes,
 		Events: lifecycle("policy.rule"),
+	}
+}
+
+// forgetRuleTimes: until the end of 2023 rules showed when they were made only in the
+// answer to that, and when they were changed only in the answers to changes (recorded).
+func forgetRuleTimes(v *View) {
+	if v.Object.Body["system"] == true || v.Org.stamp().String() >= timesSince || v.Verb == create {
+		return
+	}
+	v.Body["created"] = nil
+	if v.Verb == "" {
+		v.Body["lastUpdated"] = nil
 	}
 }
 
