@@ -357,6 +357,10 @@ func TestWindowIsClosedOnAPersonsWord(t *testing.T) {
 		return restores.SetReceipt(ctx, tx, l, []byte("receipt"))
 	})
 	s.to(t, restores.Closing)
+	if _, err := s.closeOnWord(t); !problem.Is(err, problem.Stale) || !strings.Contains(err.Error(), "within the last hour") {
+		t.Errorf("closed as soon as it had written: %v", err)
+	}
+	s.ago(t, "seen_open_at", "61 minutes")
 	s.must(t, restores.SeenOpen)
 	if _, err := s.closeOnWord(t); !problem.Is(err, problem.Stale) || !strings.Contains(err.Error(), "within the last hour") {
 		t.Errorf("closed while the app is let in: %v", err)
@@ -391,11 +395,20 @@ func TestWindowIsGuarded(t *testing.T) {
 	}
 	s.to(t, restores.Applying)
 	s.ago(t, "window_opened_at", "2 hours")
-	if err := s.apiSQL(t, `update restores set window_closed_at = now(), closed_by = current_user_id() where id = $1`); err == nil {
-		t.Error("a window was closed while a restore writes")
+	for _, sql := range []string{
+		`update restores set window_closed_at = now(), closed_by = current_user_id() where id = $1`,
+		`update restores set state = 'stopped', ended_at = now(), window_closed_at = now(), closed_by = current_user_id() where id = $1`,
+		`update restores set state = 'stopped', ended_at = now() where id = $1`,
+	} {
+		if err := s.apiSQL(t, sql); err == nil {
+			t.Errorf("ended while it writes: %s", sql)
+		}
 	}
 	s.to(t, restores.Closing)
+	s.ago(t, "seen_open_at", "61 minutes")
 	for what, sql := range map[string]string{
+		"of the state alone":   `update restores set state = 'closed', ended_at = now() where id = $1`,
+		"without a time":       `update restores set state = 'closed', ended_at = now(), closed_by = current_user_id() where id = $1`,
 		"without saying who":   `update restores set state = 'closed', window_closed_at = now(), ended_at = now() where id = $1`,
 		"without an end":       `update restores set window_closed_at = now(), closed_by = current_user_id() where id = $1`,
 		"with a problem alone": `update restores set problem = '{"kind": "denied"}' where id = $1`,

@@ -213,7 +213,7 @@ func TestAWindowIsClosedOnOnesWord(t *testing.T) {
 		}
 		return restores.SetProblem(t.Context(), tx, l, why)
 	})
-	w.exec(`update restores set window_opened_at = now() - interval '2 hours' where id = $1`, id)
+	w.exec(`update restores set seen_open_at = now() - interval '2 hours' where id = $1`, id)
 	w.exec(`update credentials set client_id = '0oawrite' where connection_id = $1 and purpose = 'write'`, c)
 	_, err = closeIt("0oaother")
 	if pr := problemOf(t, err, connect.CodeInvalidArgument); pr.GetField() != "client_id" || !strings.Contains(pr.GetHint(), "nothing was closed") {

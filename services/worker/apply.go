@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"imago/pkg/account"
+	"imago/pkg/envelope"
 	"imago/pkg/job"
 	"imago/pkg/postgres"
 	"imago/pkg/postgres/accounts"
@@ -67,10 +68,15 @@ func (r *restoring) writer(ctx context.Context) (w provider.Writer, refused *pro
 	if w, err = r.orgs.Write(ctx, r.unit.Proof, r.row.ConnectionID); err == nil {
 		err = signIn(ctx, w)
 	}
-	if err != nil && hopeless(err) {
+	if err != nil && hopeless(err) && !keyLost(err) {
 		return w, problem.Of(err), nil
 	}
 	return w, nil, err
+}
+
+// keyLost reports whether the credential cannot be opened here: that is no answer of the org's.
+func keyLost(err error) bool {
+	return errors.Is(err, envelope.ErrNoKey) || errors.Is(err, envelope.ErrNotOpened)
 }
 
 // signIn asks the org whether it lets a writer in: every provider's writer can tell
@@ -397,7 +403,11 @@ func (r *restoring) close(ctx context.Context) (work.End, error) {
 
 // stillOpen waits on, shows why, and reminds when it has taken too long.
 func (r *restoring) stillOpen(ctx context.Context, why *problem.Problem) (work.End, error) {
-	end, err := r.hold(ctx, restores.Closing, at(r.row.WindowOpenedAt), why.WithHint("deactivate it in the org: until then it can write"))
+	hint := "deactivate it in the org: until then it can write"
+	if why.Kind == problem.Unavailable {
+		hint += "; if Imago cannot ask the org any more: imago restore close"
+	}
+	end, err := r.hold(ctx, restores.Closing, at(r.row.WindowOpenedAt), why.WithHint("%s", hint))
 	if err != nil {
 		return end, err
 	}

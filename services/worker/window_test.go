@@ -446,3 +446,19 @@ func TestWindowIsClosedWhereTheKeyIsLost(t *testing.T) {
 		return left == 0
 	})
 }
+
+// A restore whose write app's key is lost does not wait for the app: it cannot be applied,
+// and says how a new key is made.
+func TestRestoreWhoseKeyIsLostFails(t *testing.T) {
+	t.Parallel()
+	w := worldtest.New(t, worldtest.Options{})
+	work(t, w, worker.Config{}, deps(t, w))
+	r := planned(t, w)
+	w.Exec(t, `update credentials set sealed_key = 'lost' where connection_id = $1 and purpose = 'write'`, w.Connection)
+	w.Write.Activate()
+	w.Apply(t, r)
+	failed := w.Restored(t, r.ID, restores.Failed)
+	if failed.Problem == nil || !strings.Contains(failed.Problem.What, "cannot open the key") || !strings.Contains(failed.Problem.Hint, "--new-key --write") {
+		t.Errorf("restore: %s", worldtest.JSON(t, failed))
+	}
+}

@@ -91,12 +91,11 @@ func (o *Orgs) open(ctx context.Context, proof postgres.Proof, id account.Connec
 // lost says that a key cannot be opened. An operator may find the workers' key file again;
 // whoever manages the connection can do without.
 func lost(purpose account.Purpose, cause error) error {
-	flag := "--new-key"
+	hint := "have Imago make a new one, and add it to the app in the org: imago connect NAME --new-key"
 	if purpose == account.Write {
-		flag += " --write"
+		hint = "once no restore is under way, have Imago make a new one, and add it to the app in the org: imago connect NAME --new-key --write"
 	}
-	return problem.New(problem.Conflict, "the workers cannot open the key of the service app that %ss", purpose).
-		WithHint("have Imago make a new one, and add it to the app in the org: imago connect NAME %s", flag).Because(cause)
+	return problem.New(problem.Conflict, "the workers cannot open the key of the service app that %ss", purpose).WithHint("%s", hint).Because(cause)
 }
 
 func (o *Orgs) provider(name string) (provider.Provider, error) {

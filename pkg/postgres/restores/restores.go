@@ -172,7 +172,7 @@ func Cancel(ctx context.Context, tx *postgres.Tx, id string) (Restore, error) {
 // whoever is signed in. One that does not wait for that is Stale; so says the database of
 // one whose app the org let in within the last hour.
 func Close(ctx context.Context, tx *postgres.Tx, id string) (Restore, error) {
-	r, err := Get(ctx, tx, id)
+	r, err := rows.One[Restore](ctx, tx, "restore", `select `+columns+` from restores where id = as_uuid($1) for update`, id)
 	if err != nil {
 		return r, err
 	}
