@@ -216,18 +216,15 @@ func TestSearchOrder(t *testing.T) {
 	}
 	const search = `/api/v1/users?search=profile.lastName+eq+%22Person%22`
 	for query, want := range map[string]string{
-		"":                                      "c a b",
-		"&sortBy=profile.login":                 "a b c",
-		"&sortBy=profile.login&sortOrder=desc":  "c b a",
-		"&sortBy=created&sortOrder=desc":        "b a c",
-		"&sortBy=profile.login&limit=1":         "a",
-		"&sortBy=profile.login&limit=2&after=%": "b c",
+		"":                                     "c a b",
+		"&limit=1":                             "c a b",
+		"&sortBy=profile.login":                "a b c",
+		"&sortBy=profile.login&sortOrder=desc": "c b a",
+		"&sortBy=created&sortOrder=desc":       "b a c",
+		"&sortBy=profile.login&limit=1":        "a b c",
 	} {
-		if strings.HasSuffix(query, "%") {
-			first := ids(s.list(search + "&sortBy=profile.login"))[0]
-			query = strings.TrimSuffix(query, "%") + first
-		}
-		got := strings.ReplaceAll(strings.Join(names(s.list(search+query), "profile", "login"), " "), "@x.example", "")
+		all, _ := s.walk(search + query)
+		got := strings.ReplaceAll(strings.Join(names(all, "profile", "login"), " "), "@x.example", "")
 		if got != want {
 			t.Errorf("%s: got %s, want %s", query, got, want)
 		}

@@ -40,7 +40,7 @@ func groupOperations() []operation {
 var groupFilterAttributes = []string{"id", "type", "lastUpdated", "lastMembershipUpdated"}
 
 func listGroups(c *call) error {
-	if q := strings.ToLower(c.query.Get("q")); q != "" {
+	if q := c.query.Get("q"); q != "" {
 		return findGroups(c, q)
 	}
 	f, err := c.filter("filter", func(a string) bool { return slices.Contains(groupFilterAttributes, a) })
@@ -54,6 +54,10 @@ func listGroups(c *call) error {
 		return err
 	}
 	keep := func(g *org.Group) bool { return f.Match(g.Values) && s.Match(g.Values) }
+	if s != nil {
+		sight := c.org.SearchGroups()
+		return searchPage(c, groupPages, &sight, valuesOfGroup, keep, always(c.org.GroupBody))
+	}
 	return page(c, groupPages, c.org.GroupsAfter(c.query.Get("after")), c.groupByID, keep, always(c.org.GroupBody))
 }
 
@@ -68,14 +72,20 @@ func findGroups(c *call, q string) error {
 		return err
 	}
 	var items []any
-	for id := range c.org.GroupsAfter("") {
-		g := c.groupByID(id)
-		if len(items) < n && strings.HasPrefix(strings.ToLower(g.Name()), q) && f.Match(g.Values) {
-			items = append(items, c.org.GroupBody(g))
+	sight := c.org.SearchGroups()
+	for place := range sight.After("") {
+		g := sight.Get(place)
+		if !hasPrefix(g.Name(), q) || !f.Match(g.Values) {
+			continue
+		}
+		if items = append(items, c.org.GroupBody(g)); len(items) == n {
+			break
 		}
 	}
 	return c.array(items)
 }
+
+func valuesOfGroup(g *org.Group) func(string) []any { return g.Values }
 
 func (c *call) group() (*org.Group, error) { return c.org.Group(c.params["groupId"]) }
 

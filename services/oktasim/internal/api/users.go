@@ -2,11 +2,9 @@ package api
 
 import (
 	"cmp"
-	"fmt"
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 
 	"imago/services/oktasim/internal/doc"
 	"imago/services/oktasim/internal/failure"
@@ -70,8 +68,7 @@ var userFilterAttributes = []string{
 }
 
 func listUsers(c *call) error {
-	q := strings.ToLower(c.query.Get("q"))
-	if q != "" {
+	if q := c.query.Get("q"); q != "" {
 		return findUsers(c, q)
 	}
 	f, err := c.filter("filter", func(a string) bool { return slices.Contains(userFilterAttributes, a) })
@@ -88,41 +85,13 @@ func listUsers(c *call) error {
 		return !(plain && u.Status == org.Deprovisioned) && matchUser(f, u) && matchUser(s, u)
 	}
 	if s != nil {
-		return searchUsers(c, keep)
+		sight := c.org.SearchUsers()
+		return searchPage(c, userPages, &sight, valuesOfUser, keep, c.userLine)
 	}
 	return page(c, userPages, c.org.UsersAfter(c.query.Get("after")), c.org.UserByID, keep, c.userLine)
 }
 
-// searchUsers answers search, in the order that sortBy and sortOrder ask for (documented),
-// or in that of creation, which ids follow in Okta.
-func searchUsers(c *call, keep func(*org.User) bool) error {
-	by := cmp.Or(c.query.Get("sortBy"), "created")
-	ids := slices.Collect(c.org.UsersAfter(""))
-	slices.SortStableFunc(ids, func(a, b string) int {
-		n := compare(c.org.UserByID(a).Values(by), c.org.UserByID(b).Values(by))
-		if strings.EqualFold(c.query.Get("sortOrder"), "desc") {
-			return -n
-		}
-		return n
-	})
-	if i := slices.Index(ids, c.query.Get("after")); i >= 0 {
-		ids = ids[i+1:]
-	}
-	return list(c, userPages, ids, c.org.UserByID, keep, c.userLine)
-}
-
-// compare orders the first values of two attributes: times as such, all else as texts.
-func compare(a, b []any) int {
-	if len(a) == 0 || len(b) == 0 {
-		return len(a) - len(b)
-	}
-	s, isTime := a[0].(time.Time)
-	t, too := b[0].(time.Time)
-	if isTime && too {
-		return s.Compare(t)
-	}
-	return strings.Compare(strings.ToLower(fmt.Sprint(a[0])), strings.ToLower(fmt.Sprint(b[0])))
-}
+func valuesOfUser(u *org.User) func(string) []any { return u.Values }
 
 func matchUser(f *filter.Filter, u *org.User) bool { return f.Match(u.Values) }
 
@@ -154,8 +123,9 @@ func findUsers(c *call, q string) error {
 		return err
 	}
 	var items []any
-	for id := range c.org.UsersAfter("") {
-		u := c.org.UserByID(id)
+	sight := c.org.SearchUsers()
+	for place := range sight.After("") {
+		u := sight.Get(place)
 		if u.Status == org.Deprovisioned || !beginsWith(u, q) {
 			continue
 		}
@@ -172,7 +142,7 @@ func findUsers(c *call, q string) error {
 
 func beginsWith(u *org.User, q string) bool {
 	for _, field := range []string{"firstName", "lastName", "email", "login"} {
-		if strings.HasPrefix(strings.ToLower(doc.String(u.Profile, field)), q) {
+		if hasPrefix(doc.String(u.Profile, field), q) {
 			return true
 		}
 	}

@@ -52,6 +52,8 @@ func newServer(h *api.Host, log *slog.Logger) *Server {
 		"GET /control/v1/requests":       s.countRequests,
 		"DELETE /control/v1/requests":    s.resetRequests,
 		"POST /control/v1/limits":        s.setLimits,
+		"GET /control/v1/search":         s.showSearch,
+		"POST /control/v1/search":        s.setSearch,
 		"GET /control/v1/features":       s.listFeatures,
 		"POST /control/v1/features":      s.setFeature,
 		"PUT /control/v1/state":          s.restoreState,

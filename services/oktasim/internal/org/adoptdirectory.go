@@ -123,6 +123,8 @@ func adoptGroup(o *Org, ids []string, body doc.Doc) error {
 	if old := o.groups[g.ID]; old != nil {
 		g.byUser, g.order = old.byUser, old.order
 		o.freeName(old)
+		o.groupPlaces.remove(old.place())
+		o.groupPlaces.add(g.place())
 		*old = *g
 		o.takeName(old)
 		return nil
@@ -141,9 +143,11 @@ func (o *Org) adoptEveryone(g *Group) {
 	g.byUser, g.order = old.byUser, old.order
 	delete(o.groups, old.ID)
 	o.groupOrder.remove(old.ID)
+	o.groupPlaces.remove(old.place())
 	o.takeName(g)
 	o.groups[g.ID] = g
 	o.groupOrder.add(g.ID)
+	o.groupPlaces.add(g.place())
 	for id := range g.order.all() {
 		o.users[id].groups.remove(old.ID)
 		o.users[id].groups.add(g.ID)
@@ -159,6 +163,7 @@ func adoptUser(o *Org, ids []string, body doc.Doc) error {
 		u = &User{ID: ids[0]}
 	} else {
 		delete(o.logins, strings.ToLower(u.Login()))
+		o.userPlaces.remove(u.place())
 	}
 	u.Status = cmp.Or(doc.String(body, "status"), Active)
 	u.Created, u.Activated = stampIn(body, "created", now), stampIn(body, "activated", now)
@@ -180,7 +185,6 @@ func adoptUser(o *Org, ids []string, body doc.Doc) error {
 	u.Provider = cmp.Or(doc.String(body, "credentials", "provider", "type"), "OKTA")
 	u.HasPassword = doc.Object(body, "credentials", "password") != nil
 	u.RecoveryQuestion = doc.String(body, "credentials", "recovery_question", "question")
-	u.line.Store(nil)
 	o.putUser(u)
 	everyone := o.groups[o.info.Everyone]
 	o.adoptMember(everyone, u)

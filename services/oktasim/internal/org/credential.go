@@ -97,6 +97,7 @@ func (o *Org) newPassword(by *Cause, u *User, value string) error {
 	if value == "" {
 		return failure.Missing("newPassword")
 	}
+	o.changing(u)
 	now := o.stamp()
 	if err := u.setPassword(value, now); err != nil {
 		return err
@@ -105,7 +106,6 @@ func (o *Org) newPassword(by *Cause, u *User, value string) error {
 	if u.Status == Expired || u.Status == Recovery {
 		o.setUserStatus(u, Active)
 	}
-	u.line.Store(nil)
 	o.Note(by, "user.account.update_password", nil, u.Party())
 	return nil
 }
@@ -118,11 +118,11 @@ func (o *Org) ChangeRecoveryQuestion(by *Cause, u *User, body doc.Doc) error {
 	if !u.HasPassword || !u.knows(u.Password, doc.String(body, "password", "value")) {
 		return failure.WrongCredentials("Password is not correct")
 	}
+	o.changing(u)
 	if err := u.setQuestion(doc.Object(body, "recovery_question")); err != nil {
 		return err
 	}
 	u.LastUpdated = o.stamp()
-	u.line.Store(nil)
 	o.Note(by, "user.account.update_profile", doc.Doc{"changedAttributes": "recovery_question"}, u.Party())
 	return nil
 }
@@ -147,7 +147,7 @@ func (o *Org) ForgetPassword(by *Cause, u *User, body doc.Doc) error {
 // SetTempPassword gives a user a password that must be changed at the next sign-in.
 func (o *Org) SetTempPassword(u *User) string {
 	value := "T1" + strings.ToLower(o.ids.Secret(10))
+	o.changing(u)
 	u.HasPassword, u.PasswordChanged, u.Password = true, o.stamp(), digest(u.ID, value)
-	u.line.Store(nil)
 	return value
 }

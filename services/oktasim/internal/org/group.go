@@ -142,6 +142,7 @@ func (o *Org) CreateGroup(by *Cause, body doc.Doc) (*Group, error) {
 	now := o.stamp()
 	g := &Group{ID: o.ids.ID("00g"), Type: OktaGroup, Created: now, LastUpdated: now, LastMembershipUpdated: now, Profile: profile}
 	o.putGroup(g)
+	remember(o, &o.pastGroups, g.ID, nil)
 	o.Note(by, "group.lifecycle.create", nil, g.Party())
 	o.seedAnchor("group", g.ID)
 	return g, nil
@@ -156,6 +157,7 @@ func (o *Org) UpdateGroup(by *Cause, g *Group, body doc.Doc) error {
 	if err != nil {
 		return err
 	}
+	o.changingGroup(g)
 	o.freeName(g)
 	g.Profile, g.LastUpdated = profile, o.stamp()
 	o.takeName(g)
@@ -184,9 +186,11 @@ func (o *Org) DeleteGroup(by *Cause, g *Group) error {
 		u := o.users[id]
 		u.groups.remove(g.ID)
 	}
+	o.changingGroup(g)
 	o.freeName(g)
 	delete(o.groups, g.ID)
 	o.groupOrder.remove(g.ID)
+	o.groupPlaces.remove(g.place())
 	o.Note(by, "group.lifecycle.delete", nil, g.Party())
 	o.gone(by, "group", g.ID)
 	o.invalidateRules(by, g.ID, now)
@@ -208,6 +212,7 @@ func (o *Org) putGroup(g *Group) {
 	g.Members = nil
 	o.groups[g.ID] = g
 	o.groupOrder.add(g.ID)
+	o.groupPlaces.add(g.place())
 	o.takeName(g)
 }
 
@@ -276,6 +281,7 @@ const everyoneLags = 3 * time.Second
 
 // moveMembership sets the time of the last change among the members.
 func (o *Org) moveMembership(g *Group, now Stamp) {
+	o.changingGroup(g)
 	switch {
 	case g.ID != o.info.Everyone:
 		g.LastMembershipUpdated = now
@@ -314,6 +320,7 @@ func (o *Org) leave(by *Cause, g *Group, u *User, now Stamp) {
 	delete(g.byUser, u.ID)
 	g.order.remove(u.ID)
 	u.groups.remove(g.ID)
+	o.changingGroup(g)
 	g.LastMembershipUpdated = now
 	o.Note(by, "group.user_membership.remove", nil, u.Party(), g.Party())
 	for _, a := range lost {

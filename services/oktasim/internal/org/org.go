@@ -76,13 +76,15 @@ type Info struct {
 
 // data is everything that is saved, restored and compared.
 type data struct {
-	ids        ident.Source
-	info       Info
-	users      map[string]*User
-	userOrder  index
-	logins     map[string]*User
-	groups     map[string]*Group
-	groupOrder index
+	ids       ident.Source
+	info      Info
+	users     map[string]*User
+	userOrder index
+	// userPlaces and groupPlaces are in the order of creation.
+	userPlaces, groupPlaces index
+	logins                  map[string]*User
+	groups                  map[string]*Group
+	groupOrder              index
 	// groupNames are the names that are taken, in lower case; imported groups have none.
 	groupNames map[string]*Group
 	rules      map[string]*GroupRule
@@ -98,6 +100,11 @@ type data struct {
 	schemas    map[string]*Schema
 	mappings   map[string]*Mapping
 	log        eventLog
+	// searchLag is how long search takes to follow changes; pastUsers and pastGroups are
+	// what it finds meanwhile, the oldest first.
+	searchLag  time.Duration
+	pastUsers  []version[User]
+	pastGroups []version[Group]
 }
 
 // New makes an org as Okta hands it over: Everyone, the default user type, the system

@@ -43,6 +43,8 @@ type Session struct {
 	// Late are the events that have not arrived yet.
 	Late     []Arrival   `json:"late,omitempty"`
 	Disorder []*Disorder `json:"disorder,omitempty"`
+	// SearchLag is how long search takes to follow changes; what it found meanwhile is not kept.
+	SearchLag time.Duration `json:"searchLag,omitempty"`
 }
 
 // groupState adds the members in order to a group.
@@ -58,7 +60,7 @@ func (o *Org) WriteState(w io.Writer, session bool) error {
 		if session {
 			s.Session = &Session{
 				IDs: o.ids, Offset: o.clock.Offset(), Tokens: ordered(o.tokens), Access: ordered(o.access),
-				Assertions: o.assertions, Log: o.log.arrived, Late: o.log.held, Disorder: o.log.disorder,
+				Assertions: o.assertions, Log: o.log.arrived, Late: o.log.held, Disorder: o.log.disorder, SearchLag: o.searchLag,
 			}
 		}
 		enc := json.NewEncoder(w)
@@ -203,7 +205,7 @@ func (o *Org) restoreSession(s *Session) {
 	for _, a := range s.Log {
 		o.log.arrive(a)
 	}
-	o.log.held, o.log.disorder = s.Late, s.Disorder
+	o.log.held, o.log.disorder, o.searchLag = s.Late, s.Disorder, s.SearchLag
 	for _, t := range s.Tokens {
 		o.tokens[t.Value] = t
 	}

@@ -61,8 +61,11 @@ type User struct {
 	groups index
 	// line is the user's body in lists, made when first needed: every membership
 	// page shows it again.
-	line atomic.Pointer[[]byte]
+	line *userLine
 }
+
+// userLine is a body that several readers may make at once.
+type userLine struct{ atomic.Pointer[[]byte] }
 
 // Login is the user name.
 func (u *User) Login() string { return doc.String(u.Profile, "login") }
@@ -241,6 +244,7 @@ func (o *Org) CreateUser(by *Cause, n NewUser) (*User, error) {
 		u.StatusChanged = now
 	}
 	o.putUser(u)
+	remember(o, &o.pastUsers, u.ID, nil)
 	o.Note(by, "user.lifecycle.create", nil, u.Party())
 	o.seedAnchor("user", u.ID)
 	o.join(nil, o.groups[o.info.Everyone], u, now)
@@ -341,6 +345,7 @@ func (o *Org) UpdateUser(by *Cause, u *User, body doc.Doc, replace bool) error {
 	if err := o.realmExists(realmID); err != nil {
 		return err
 	}
+	o.changing(u)
 	now, hadPassword := o.stamp(), u.PasswordChanged
 	if err := u.credentials(doc.Object(body, "credentials"), now); err != nil {
 		return err
@@ -349,7 +354,6 @@ func (o *Org) UpdateUser(by *Cause, u *User, body doc.Doc, replace bool) error {
 	delete(o.logins, strings.ToLower(u.Login()))
 	u.Profile, u.TypeID, u.RealmID, u.LastUpdated = profile, typeID, realmID, now
 	o.logins[strings.ToLower(u.Login())] = u
-	u.line.Store(nil)
 	if u.PasswordChanged != hadPassword {
 		o.Note(by, "user.account.update_password", nil, u.Party())
 	}
@@ -374,9 +378,9 @@ func changedFields(a, b doc.Doc) []string {
 }
 
 func (o *Org) setUserStatus(u *User, status string) {
+	o.changing(u)
 	u.Status, u.StatusChanged = status, o.stamp()
 	u.LastUpdated = u.StatusChanged
-	u.line.Store(nil)
 }
 
 // deactivate takes every app from the user (documented); group memberships stay
@@ -407,12 +411,14 @@ func (o *Org) DeleteUser(by *Cause, u *User) error {
 	for _, id := range u.groups.list() {
 		o.leave(nil, o.groups[id], u, o.stamp())
 	}
+	o.changing(u)
 	o.dropLinks(u.ID)
 	o.forget(u.ID)
 	delete(o.roles, u.ID)
 	delete(o.logins, strings.ToLower(u.Login()))
 	delete(o.users, u.ID)
 	o.userOrder.remove(u.ID)
+	o.userPlaces.remove(u.place())
 	o.Note(by, "user.lifecycle.delete.completed", nil, party)
 	o.gone(by, "user", u.ID)
 	return nil
@@ -428,8 +434,10 @@ func (o *Org) forget(id string) {
 
 // putUser stores a user in all indexes.
 func (o *Org) putUser(u *User) {
+	u.line = &userLine{}
 	o.users[u.ID] = u
 	o.userOrder.add(u.ID)
+	o.userPlaces.add(u.place())
 	o.logins[strings.ToLower(u.Login())] = u
 }
 
