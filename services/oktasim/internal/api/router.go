@@ -135,6 +135,7 @@ func operations() []operation {
 		oauthOperations(),
 		brandOperations(), idpOperations(), hookOperations(), governanceOperations(),
 		featureOperations(), tokenOperations(), orgOperations(),
+		refreshTokenOperations(), wellKnownOperations(),
 	} {
 		all = append(all, subject...)
 	}

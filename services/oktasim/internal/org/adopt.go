@@ -28,6 +28,7 @@ func adopters() []adopter {
 		at("api/v1/org/signing-keys/*", adoptSigningKey),
 		at("api/v1/api-tokens/*", adoptToken),
 		at("api/v1/features/*", adoptFeature),
+		at("api/v1/authorizationServers/*/clients/*/tokens/*", adoptServerToken),
 		at("api/v1/meta/types/user/*", adoptUserType),
 		at("api/v1/meta/schemas/user/*", adoptUserSchema),
 		at("api/v1/meta/schemas/group/*", adoptGroupSchema),

@@ -1,6 +1,8 @@
 package org
 
 import (
+	"cmp"
+	"slices"
 	"time"
 
 	"imago/services/oktasim/internal/doc"
@@ -90,6 +92,24 @@ func showAuthServer(v *View) {
 		return l
 	}
 	doc.Object(v.Body, "_links")["metadata"] = []any{metadata("oauth-authorization-server"), metadata("openid-configuration")}
+}
+
+// PublishedScopes are the scopes that a server tells of to everybody, with the name by which
+// it goes.
+func (o *Org) PublishedScopes(server string) (slug string, scopes []any, err error) {
+	k := o.kinds.named("authorization_servers")
+	x, err := o.FindObject(k, []string{server})
+	if err != nil {
+		return "", nil, err
+	}
+	list := o.below("auth_server_scopes", x.place())
+	slices.SortFunc(list, func(a, b *Object) int { return cmp.Compare(a.Seq, b.Seq) })
+	for _, s := range list {
+		if s.text("metadataPublish") == "ALL_CLIENTS" {
+			scopes = append(scopes, s.text("name"))
+		}
+	}
+	return k.slug(x), orEmpty(scopes), nil
 }
 
 func authScopes() Kind {
