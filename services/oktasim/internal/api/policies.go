@@ -25,6 +25,7 @@ func policyOperations() []operation {
 		policies("PUT", "/{policyId}", true, changePolicy),
 		policies("DELETE", "/{policyId}", true, deletePolicy),
 		policies("POST", "/{policyId}/lifecycle/{operation}", true, switchPolicy),
+		policies("POST", "/{policyId}/clone", true, clonePolicy),
 		policies("GET", "/{policyId}/app", false, listPolicyApps),
 		policies("GET", "/{policyId}/mappings", false, listMappings),
 		policies("POST", "/{policyId}/mappings", true, createMapping),
@@ -94,6 +95,18 @@ func createPolicy(c *call) error {
 		return err
 	}
 	return c.show(c.policyBody(p), nil)
+}
+
+func clonePolicy(c *call) error {
+	p, err := c.policy()
+	if err != nil {
+		return err
+	}
+	twin, err := c.org.ClonePolicy(c.cause(), p)
+	if err != nil {
+		return err
+	}
+	return c.show(c.policyBody(twin), nil)
 }
 
 func changePolicy(c *call) error {

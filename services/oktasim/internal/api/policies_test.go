@@ -199,3 +199,19 @@ func TestRoles(t *testing.T) {
 		t.Errorf("event %v", e)
 	}
 }
+
+func TestClonePolicy(t *testing.T) {
+	t.Parallel()
+	s := startSmall(t, "oie")
+	group := doc.Doc{"people": doc.Doc{"groups": doc.Doc{"include": doc.Array(s.org.Info().Everyone)}}}
+	p := s.create("/api/v1/policies", doc.Doc{"type": "OKTA_SIGN_ON", "name": "Strict", "description": "d", "conditions": group})
+	path := "/api/v1/policies/" + doc.String(p, "id")
+	s.create(path+"/rules", doc.Doc{"name": "Deny", "type": "SIGN_ON", "actions": doc.Doc{"signon": doc.Doc{"access": "DENY"}}})
+	twin := s.create(path+"/clone", nil)
+	rules := s.list("/api/v1/policies/" + doc.String(twin, "id") + "/rules")
+	if twin["id"] == p["id"] || twin["type"] != "OKTA_SIGN_ON" || twin["description"] != "d" || len(rules) != 1 || rules[0]["name"] != "Deny" {
+		t.Errorf("got %v with %v", twin, rules)
+	}
+	s.refused(404, "E0000007", "Policy", "POST", "/api/v1/policies/00pnone/clone", nil)
+	s.refused(404, "E0000007", "Session", "POST", "/api/v1/sessions/102none/lifecycle/refresh", nil)
+}

@@ -135,7 +135,7 @@ func operations() []operation {
 		oauthOperations(),
 		brandOperations(), idpOperations(), hookOperations(), governanceOperations(),
 		featureOperations(), tokenOperations(), orgOperations(),
-		refreshTokenOperations(), wellKnownOperations(),
+		refreshTokenOperations(), wellKnownOperations(), sessionOperations(),
 	} {
 		all = append(all, subject...)
 	}

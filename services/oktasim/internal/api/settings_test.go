@@ -161,3 +161,73 @@ func TestExemptZone(t *testing.T) {
 	}
 	t.Error("there is no exempt zone")
 }
+
+// TestRotateKeys: the next key signs, the one before is shown until the next rotation.
+func TestRotateKeys(t *testing.T) {
+	t.Parallel()
+	s := startSmall(t, "oie")
+	const server = "/api/v1/authorizationServers/default"
+	statuses := func(keys []doc.Doc) map[string]string {
+		out := map[string]string{}
+		for _, k := range keys {
+			out[doc.String(k, "status")] = doc.String(k, "kid")
+		}
+		return out
+	}
+	before := statuses(s.list(server + "/credentials/keys"))
+	s.refused(400, "E0000001", "use", "POST", server+"/credentials/lifecycle/keyRotate", doc.Doc{"use": "enc"})
+	s.clock.Advance(time.Second)
+	after := statuses(s.want(200, "POST", server+"/credentials/lifecycle/keyRotate", doc.Doc{"use": "sig"}).list(t))
+	if after["ACTIVE"] != before["NEXT"] || after["EXPIRED"] != before["ACTIVE"] || after["NEXT"] == "" || len(after) != 3 {
+		t.Errorf("got %v after %v", after, before)
+	}
+	signing := doc.Object(s.get(server), "credentials", "signing")
+	if signing["kid"] != after["ACTIVE"] || signing["lastRotated"] != "2026-03-02T12:00:01.000Z" {
+		t.Errorf("the server signs with %v", signing)
+	}
+	if again := statuses(s.want(200, "POST", server+"/credentials/lifecycle/keyRotate", doc.Doc{"use": "sig"}).list(t)); len(again) != 3 || again["EXPIRED"] != after["ACTIVE"] {
+		t.Errorf("got %v after %v", again, after)
+	}
+}
+
+func TestResourceServerKeys(t *testing.T) {
+	t.Parallel()
+	s := startSmall(t, "oie")
+	const path = "/api/v1/authorizationServers/default/resourceservercredentials/keys"
+	add := func(kid, status string) string {
+		return path + "/" + doc.String(s.want(201, "POST", path, doc.Doc{"kty": "RSA", "e": "AQAB", "n": "abc", "kid": kid, "status": status}).object(t), "id")
+	}
+	first, second := add("a", "ACTIVE"), add("b", "ACTIVE")
+	if s.get(first)["status"] != "INACTIVE" || s.get(second)["status"] != "ACTIVE" {
+		t.Error("two keys are active, or none")
+	}
+	s.refused(400, "E0000001", "active", "DELETE", second, nil)
+	s.want(200, "POST", first+"/lifecycle/activate", nil)
+	s.want(204, "DELETE", second, nil)
+}
+
+func TestTelephonyProviders(t *testing.T) {
+	t.Parallel()
+	s := startSmall(t, "oie")
+	const path = "/api/v1/telephony-providers"
+	add := func(name string) string {
+		body := doc.Doc{"providerName": name, "providerSid": "s", "providerAuthToken": "t", "providerSettings": doc.Doc{"sms": doc.Doc{}}}
+		return path + "/" + doc.String(s.want(201, "POST", path, body).object(t), "id")
+	}
+	first, second := add("TWILIO"), add("TELESIGN")
+	if x := s.get(first); x["isPrimaryProvider"] != true || x["enabled"] != false || x["providerAuthToken"] != nil {
+		t.Errorf("got %v", x)
+	}
+	for _, p := range []string{first, second} {
+		s.want(200, "POST", p+"/lifecycle/activate", nil)
+	}
+	s.refused(400, "E0000001", "primary", "POST", first+"/lifecycle/deactivate", nil)
+	s.want(200, "POST", second+"/setAsPrimary", nil)
+	if s.get(first)["isPrimaryProvider"] != false {
+		t.Error("two providers are primary")
+	}
+	s.refused(400, "E0000001", "deactivated", "DELETE", first, nil)
+	s.want(200, "POST", first+"/lifecycle/deactivate", nil)
+	s.want(204, "DELETE", first, nil)
+	s.refused(400, "E0000001", "factor", "POST", second+"/test", doc.Doc{"phoneNumber": "1", "countryCodeIso2": "US", "factor": "FAX"})
+}

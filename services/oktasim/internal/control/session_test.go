@@ -15,7 +15,7 @@ func TestSessions(t *testing.T) {
 	p.ask("POST", "/seed", `{"preset":"demo"}`)
 	reader := doc.String(p.ask("POST", "/sessions", `{"role":"SUPER_ADMIN"}`), "authorization")
 	for _, c := range []struct{ kind, body, actor, ip, agent, browser, session string }{
-		{"ssws", `{"login":"zoe@x.example","role":"ORG_ADMIN","ip":"203.0.113.7","userAgent":"tool/1"}`, "zoe@x.example", "203.0.113.7", "tool/1", "UNKNOWN", "trs"},
+		{"ssws", `{"login":"zoe@x.example","role":"SUPER_ADMIN","ip":"203.0.113.7","userAgent":"tool/1"}`, "zoe@x.example", "203.0.113.7", "tool/1", "UNKNOWN", "trs"},
 		{"console", `{"kind":"console","role":"ORG_ADMIN","ip":"2001:db8::7"}`, "robin.vale@", "2001:db8::7", "Chrome", "CHROME", "idx"},
 		{"oauth", `{"kind":"oauth","role":"SUPER_ADMIN","scopes":["okta.groups.manage"],"ip":"192.0.2.3","userAgent":"job"}`, "0oa", "192.0.2.3", "job", "UNKNOWN", ""},
 	} {

@@ -1,7 +1,6 @@
 package org
 
 import (
-	"encoding/base64"
 	"slices"
 	"strings"
 
@@ -126,32 +125,4 @@ func orderGrants(c *Change) error {
 	slices.SortFunc(include, strings.Compare)
 	put(c.Body, "conditions.grantTypes.include", doc.Array(include...))
 	return nil
-}
-
-// authKeyKinds are the keys with which authorization servers sign.
-func authKeyKinds() []Kind {
-	return []Kind{
-		{
-			Name: "auth_server_keys", Path: authServerPath + "/credentials/keys/{keyId}", Key: "kid", Class: "JsonWebKey",
-			Scope: "okta.authorizationServers", Area: AreaPolicies, Feature: apiAccess,
-			Verbs: Verbs{List: true, Get: true},
-			Fields: []Field{
-				{Path: "kid", Mode: ReadOnly, Default: serverKid}, {Path: "status", Mode: ReadOnly, Default: Active}, {Path: "kty", Mode: ReadOnly, Default: "RSA"},
-				{Path: "alg", Mode: ReadOnly, Default: "RS256"}, {Path: "use", Mode: ReadOnly, Default: "sig"}, {Path: "e", Mode: ReadOnly, Default: "AQAB"},
-				{Path: "n", Mode: ReadOnly, Default: func(c *Change) any {
-					return base64.RawURLEncoding.EncodeToString(modulus(textOf(c.Body["kid"])).Bytes())
-				}},
-			},
-			Links: []Link{self("GET")},
-			Seeds: []Seed{{}}, SeedKey: []string{}, Natural: []string{"kid"},
-		},
-	}
-}
-
-// serverKid is the key that the server says it signs with.
-func serverKid(c *Change) any {
-	if p := c.Parent(); p != nil && p.text("credentials.signing.kid") != "" {
-		return p.text("credentials.signing.kid")
-	}
-	return c.Org.ids.Secret(43)
 }

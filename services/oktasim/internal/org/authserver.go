@@ -24,7 +24,7 @@ func authServers() Kind {
 	return Kind{
 		Name: "authorization_servers", Path: authServerPath, Prefix: "aus", Class: "AuthorizationServer",
 		Scope: "okta.authorizationServers", Area: AreaPolicies, Feature: apiAccess,
-		Verbs: crud(201), Operations: switches(204, Nothing),
+		Verbs: crud(201), Operations: append(switches(204, Nothing), keyRotation()),
 		Page:   Page{Default: 200, Max: 200, Q: []string{"name", "audiences"}},
 		Stamps: dated, Quiet: true,
 		Fields: []Field{

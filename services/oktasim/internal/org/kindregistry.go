@@ -24,6 +24,7 @@ func allKinds() []Kind {
 		customRoleKinds(), resourceSetKinds(), identitySourceKinds(), appChildKinds(), csrKinds(),
 		brandKinds(), domainKinds(), idpKinds(), eventHookKinds(), hookKeyKinds(), authPolicyKinds(), authKeyKinds(), governanceKinds(), rateSettingKinds(), smsTemplateKinds(), apiServiceKinds(),
 		selfServiceKinds(), emailSenderKinds(), agentPoolKinds(),
+		uiSchemaKinds(), attackProtectionKinds(), personalKinds(), deviceIntegrationKinds(), telephonyKinds(), serviceAccountKinds(), yubikeyKinds(),
 	)
 }
 
