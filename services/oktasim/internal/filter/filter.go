@@ -3,6 +3,7 @@
 package filter
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
 	"strings"
@@ -59,7 +60,7 @@ type either struct{ left, right node }
 type negation struct{ inner node }
 type comparison struct {
 	attribute, operator string
-	value               any
+	want                wanted
 }
 
 func (n all) match(get Lookup) bool      { return n.left.match(get) && n.right.match(get) }
@@ -68,30 +69,57 @@ func (n negation) match(get Lookup) bool { return !n.inner.match(get) }
 
 func (n comparison) match(get Lookup) bool {
 	values := get(n.attribute)
-	if n.operator == "pr" {
+	switch n.operator {
+	case "pr":
 		return len(values) > 0
+	case "ne":
+		return !n.any(values, "eq")
 	}
-	if n.operator == "ne" {
-		return !comparison{n.attribute, "eq", n.value}.match(get)
-	}
+	return n.any(values, n.operator)
+}
+
+func (n comparison) any(values []any, operator string) bool {
 	for _, v := range values {
-		if compare(v, n.operator, n.value) {
+		if n.want.compare(v, operator) {
 			return true
 		}
 	}
 	return false
 }
 
-func compare(have any, operator string, want any) bool {
+// wanted is the value of a comparison in every form in which it may be needed: filters
+// are applied to many objects.
+type wanted struct {
+	// text is in lower case.
+	text     string
+	moment   time.Time
+	isMoment bool
+	// number is that of values without quotes alone.
+	number   float64
+	isNumber bool
+}
+
+func want(value any) wanted {
+	w := wanted{text: fold(value)}
+	moment, err := time.Parse(time.RFC3339, fmt.Sprint(value))
+	w.moment, w.isMoment = moment, err == nil
+	if _, quoted := value.(string); !quoted {
+		number, err := strconv.ParseFloat(fmt.Sprint(value), 64)
+		w.number, w.isNumber = number, err == nil
+	}
+	return w
+}
+
+func (w wanted) compare(have any, operator string) bool {
 	switch operator {
 	case "sw":
-		return strings.HasPrefix(fold(have), fold(want))
+		return strings.HasPrefix(fold(have), w.text)
 	case "ew":
-		return strings.HasSuffix(fold(have), fold(want))
+		return strings.HasSuffix(fold(have), w.text)
 	case "co":
-		return strings.Contains(fold(have), fold(want))
+		return strings.Contains(fold(have), w.text)
 	}
-	return holds(order(have, want), operator)
+	return holds(w.order(have), operator)
 }
 
 func holds(order int, operator string) bool {
@@ -112,26 +140,24 @@ func holds(order int, operator string) bool {
 
 // order compares as times if both are, as numbers if both are, else as text without
 // regard to case. 2 means not comparable.
-func order(have, want any) int {
-	if h, ok := have.(time.Time); ok {
-		w, err := time.Parse(time.RFC3339, fmt.Sprint(want))
-		if err != nil {
+func (w wanted) order(have any) int {
+	if moment, ok := have.(time.Time); ok {
+		if !w.isMoment {
 			return 2
 		}
-		return h.Compare(w)
+		return moment.Compare(w.moment)
 	}
-	h, hErr := strconv.ParseFloat(fmt.Sprint(have), 64)
-	w, wErr := strconv.ParseFloat(fmt.Sprint(want), 64)
-	if _, quoted := want.(string); !quoted && hErr == nil && wErr == nil {
-		switch {
-		case h < w:
-			return -1
-		case h > w:
-			return 1
+	if w.isNumber {
+		if number, err := strconv.ParseFloat(fmt.Sprint(have), 64); err == nil {
+			return cmp.Compare(number, w.number)
 		}
-		return 0
 	}
-	return strings.Compare(fold(have), fold(want))
+	return strings.Compare(fold(have), w.text)
 }
 
-func fold(v any) string { return strings.ToLower(fmt.Sprint(v)) }
+func fold(v any) string {
+	if s, ok := v.(string); ok {
+		return strings.ToLower(s)
+	}
+	return strings.ToLower(fmt.Sprint(v))
+}

@@ -161,7 +161,7 @@ func (p *parser) comparison() (node, error) {
 
 func newComparison(attribute, operator string, v token) (node, error) {
 	if v.quoted {
-		return comparison{attribute, operator, v.text}, nil
+		return comparison{attribute, operator, want(v.text)}, nil
 	}
 	if v.text == "(" || v.text == ")" {
 		return nil, fmt.Errorf("expected a value after %s %s", attribute, operator)
@@ -172,5 +172,5 @@ func newComparison(attribute, operator string, v token) (node, error) {
 	if err := dec.Decode(&value); err != nil {
 		return nil, fmt.Errorf("value %s of %s must be quoted", v.text, attribute)
 	}
-	return comparison{attribute, operator, value}, nil
+	return comparison{attribute, operator, want(value)}, nil
 }
