@@ -38,7 +38,8 @@ Flags of serve:
   --url URL               the org's URL in links, if it is neither the --https address nor,
                           without that, the --listen address
   --engine oie|classic    Identity Engine or Classic (oie)
-  --state FILE            load the org at start if the file is there, save it on changes and at the end
+  --state FILE            load the org at start if the file is there, save it on changes and at the end;
+                          other orgs in files beside it
   --seed demo|FILE        furnish a new org: the demonstration company, or a plan in JSON
   --rate-plan PLAN        published rate limits: workforce, enterprise or free (workforce)
   --rate-multiplier N     scale every rate limit (1)

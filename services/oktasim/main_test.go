@@ -167,6 +167,37 @@ func TestServeWritesDownWhatReplayReads(t *testing.T) {
 	}
 }
 
+// TestOrgsAreKept ends a run with two orgs besides the default one, of which one is
+// ended before the next run.
+func TestOrgsAreKept(t *testing.T) {
+	t.Parallel()
+	state := filepath.Join(t.TempDir(), "state.json")
+	first := runUntilReady(t, "--state", state)
+	control := first.line.Control + "/control/v1"
+	for _, name := range []string{"one", "two"} {
+		if status, b := first.request("POST", control+"/orgs", `{"name":"`+name+`","engine":"classic"}`); status != 200 {
+			t.Fatalf("got %d %s", status, b)
+		}
+	}
+	first.request("POST", control+"/orgs/one/admins", `{"login":"eve@one.example"}`)
+	if code := first.stop(); code != exitDone {
+		t.Fatalf("the first run ended with %d", code)
+	}
+	second := runUntilReady(t, "--state", state)
+	control = second.line.Control + "/control/v1"
+	if _, b := second.request("GET", control+"/orgs/one/org", ""); !bytes.Contains(b, []byte(`"engine":"classic"`)) || !bytes.Contains(b, []byte(`"users":1`)) ||
+		!bytes.Contains(b, []byte(second.line.URL+"/orgs/one")) {
+		t.Errorf("the org has become %s", b)
+	}
+	second.request("DELETE", control+"/orgs/two", "")
+	if code := second.stop(); code != exitDone {
+		t.Fatalf("the second run ended with %d", code)
+	}
+	if files, err := filepath.Glob(state + "*"); err != nil || len(files) != 2 {
+		t.Errorf("left are %v, %v", files, err)
+	}
+}
+
 func TestBrokenStateIsNotOverwritten(t *testing.T) {
 	t.Parallel()
 	state := filepath.Join(t.TempDir(), "state.json")

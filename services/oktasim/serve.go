@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
 	"net/http"
 	"os"
@@ -38,14 +37,19 @@ func serve(ctx context.Context, c Config, stdout, stderr io.Writer) error {
 		return errors.Join(err, written())
 	}
 	o.SetBase(p.url(c))
-	servers, failed := p.serve(door, control.New(public, log))
+	port := control.New(public, log)
+	kept := newStore(c.State, public)
+	if err := kept.loadGuests(port); err != nil {
+		return errors.Join(err, p.close(), written())
+	}
+	servers, failed := p.serve(door, port)
 	if err := p.ready(c).announce(stdout, c.ReadyFile); err != nil {
 		return errors.Join(err, stop(servers), written())
 	}
-	err = keep(ctx, o, c.State, failed)
+	err = kept.follow(ctx, failed)
 	err = errors.Join(err, stop(servers), written())
 	host.Settle()
-	return errors.Join(err, save(o, c.State))
+	return errors.Join(err, kept.save())
 }
 
 // stop lets running requests end, for a moment.
@@ -59,30 +63,6 @@ func stop(servers []*http.Server) error {
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// keep saves changes at most once a second until ctx ends or a server fails.
-func keep(ctx context.Context, o *org.Org, file string, failed <-chan error) error {
-	tick := time.NewTicker(time.Second)
-	defer tick.Stop()
-	saved := uint64(0) // a new org is saved at once
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case err := <-failed:
-			return fmt.Errorf("serve: %w", err)
-		case <-tick.C:
-		}
-		now := o.Revision()
-		if file == "" || now == saved {
-			continue
-		}
-		if err := save(o, file); err != nil {
-			return err
-		}
-		saved = now
-	}
 }
 
 // openOrg loads the state file, or makes a new org and furnishes it.
@@ -114,34 +94,12 @@ func openOrg(c Config) (*org.Org, error) {
 	return o, nil
 }
 
-func load(o *org.Org, file string) (loaded bool, err error) {
-	if file == "" {
-		return false, nil
-	}
-	f, err := os.Open(file)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	if err != nil {
-		return false, fmt.Errorf("open the state: %w", err)
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	if err := o.ReadState(f); err != nil {
-		return false, fmt.Errorf("load %s: %w", file, err)
-	}
-	return true, nil
-}
-
-func save(o *org.Org, file string) error {
-	if file == "" {
-		return nil
-	}
-	return writeWhole(file, func(w io.Writer) error { return o.WriteState(w, true) })
-}
+// newMark is at the end of the names of files that are being written.
+const newMark = ".new"
 
 // writeWhole replaces a file at once: readers see the old or the new, never a part.
 func writeWhole(file string, write func(io.Writer) error) (err error) {
-	tmp := file + ".new"
+	tmp := file + newMark
 	f, err := os.OpenFile(tmp, os.O_CREATE|os.O_TRUNC|os.O_WRONLY, 0o600)
 	if err != nil {
 		return fmt.Errorf("save %s: %w", file, err)

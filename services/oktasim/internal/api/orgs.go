@@ -16,6 +16,8 @@ import (
 type Guest struct {
 	Name  string   `json:"name"`
 	Hosts []string `json:"hosts"`
+	// Order is what the org was made of.
+	Order []byte `json:"-"`
 	*Host `json:"-"`
 }
 

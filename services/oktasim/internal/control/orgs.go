@@ -1,6 +1,7 @@
 package control
 
 import (
+	"encoding/json"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -98,6 +99,15 @@ func (p *Port) create(r *http.Request) (any, error) {
 	if err := read(r, &n); err != nil {
 		return nil, err
 	}
+	g, err := p.Open(n)
+	if err != nil {
+		return nil, err
+	}
+	return describe(g), nil
+}
+
+// Open makes an org and serves it. The error names the field that is wrong.
+func (p *Port) Open(n NewOrg) (*api.Guest, error) {
 	if n.Hosts == nil {
 		n.Hosts = []string{}
 	}
@@ -105,16 +115,16 @@ func (p *Port) create(r *http.Request) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if g.Order, err = json.Marshal(n); err != nil {
+		return nil, fmt.Errorf("write the order of an org: %w", err)
+	}
 	if n.URL == "" {
 		if n.URL, err = p.public.Address(g); err != nil {
 			return nil, err
 		}
 	}
 	g.Org.SetBase(n.URL)
-	if err := p.public.Add(g); err != nil {
-		return nil, err
-	}
-	return describe(g), nil
+	return g, p.public.Add(g)
 }
 
 // make makes the org with a clock, limits, faults and counts of its own.

@@ -1,9 +1,12 @@
 package org
 
 import (
+	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"reflect"
 	"time"
 
 	"imago/services/oktasim/internal/doc"
@@ -53,6 +56,9 @@ type groupState struct {
 	Members []*Member `json:"members"`
 }
 
+// stateDepth leads from the state over its lists to single objects.
+const stateDepth = 3
+
 // WriteState writes the org; without session only its objects.
 func (o *Org) WriteState(w io.Writer, session bool) error {
 	return o.View(func() error {
@@ -63,9 +69,8 @@ func (o *Org) WriteState(w io.Writer, session bool) error {
 				Assertions: o.assertions, Log: o.log.arrived, Late: o.log.held, Disorder: o.log.disorder, SearchLag: o.searchLag,
 			}
 		}
-		enc := json.NewEncoder(w)
-		enc.SetEscapeHTML(false)
-		if err := enc.Encode(s); err != nil {
+		buffered := bufio.NewWriterSize(w, 1<<20)
+		if err := errors.Join(stream(buffered, reflect.ValueOf(s), stateDepth), buffered.Flush()); err != nil {
 			return fmt.Errorf("write state: %w", err)
 		}
 		return nil

@@ -2,6 +2,8 @@ package org
 
 import (
 	"bytes"
+	"encoding/json"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -123,5 +125,26 @@ func TestRanking(t *testing.T) {
 	}
 	if want := "a0 n1 b2 c5 z99 "; got != want {
 		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+// TestStateIsWrittenAsJSON compares what is written in pieces with what is written whole.
+func TestStateIsWrittenAsJSON(t *testing.T) {
+	t.Parallel()
+	s := State{
+		Objects: Objects{Info: Info{ID: "00o"}, Users: []*User{{ID: "a", Profile: doc.Doc{"login": "<a>"}}, {ID: "b"}}, Apps: []*App{}},
+		Session: &Session{Log: []Arrival{{Event: &Event{UUID: "1"}}, {Event: &Event{UUID: "1"}, At: 7}}},
+	}
+	var got bytes.Buffer
+	if err := stream(&got, reflect.ValueOf(s), stateDepth); err != nil {
+		t.Fatal(err)
+	}
+	want, err := doc.Bytes(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var compact bytes.Buffer
+	if err := json.Compact(&compact, got.Bytes()); err != nil || compact.String() != string(want) {
+		t.Errorf("%v\ngot  %s\nwant %s", err, compact.String(), want)
 	}
 }
