@@ -86,6 +86,9 @@ func listUsers(c *call) error {
 		sight := c.org.SearchUsers()
 		return searchPage(c, userPages, &sight, valuesOfUser, keep, c.userLine)
 	}
+	if login, ok := f.Demands("profile.login"); ok {
+		return list(c, userPages, c.org.UsersNamed(login), c.org.UserByID, keep, c.userLine)
+	}
 	return page(c, userPages, c.org.UsersAfter(c.query.Get("after")), c.org.UserByID, keep, c.userLine)
 }
 

@@ -53,6 +53,28 @@ func (f *Filter) Attributes() []string {
 	return f.attributes
 }
 
+// Demands returns the text, in lower case, that an attribute must equal whatever else the
+// filter asks for, so that an index can be used; false if there is none.
+func (f *Filter) Demands(attribute string) (string, bool) {
+	if f == nil {
+		return "", false
+	}
+	return demands(f.root, attribute)
+}
+
+func demands(n node, attribute string) (string, bool) {
+	switch n := n.(type) {
+	case all:
+		if text, ok := demands(n.left, attribute); ok {
+			return text, true
+		}
+		return demands(n.right, attribute)
+	case comparison:
+		return n.want.text, n.attribute == attribute && n.operator == "eq" && !n.want.isNumber
+	}
+	return "", false
+}
+
 type node interface{ match(Lookup) bool }
 
 type all struct{ left, right node }

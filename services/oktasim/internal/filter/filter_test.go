@@ -113,3 +113,19 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestDemands(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		`a eq "X"`: "x", `b eq "y" and a eq "X"`: "x", `(a eq "X" and b pr) and c pr`: "x",
+		`a eq "X" or b pr`: "", `not a eq "X"`: "", `a ne "X"`: "", `a eq 5`: "", `b eq "X"`: "",
+	} {
+		f, err := Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, ok := f.Demands("a"); ok != (want != "") || ok && got != want {
+			t.Errorf("%s: got %q, %v, want %q", text, got, ok, want)
+		}
+	}
+}

@@ -180,6 +180,14 @@ func (o *Org) User(idOrLogin string) (*User, error) {
 	return nil, failure.NotFound(idOrLogin, "User")
 }
 
+// UsersNamed lists the id of the user with the login, if there is one.
+func (o *Org) UsersNamed(login string) []string {
+	if u := o.logins[strings.ToLower(login)]; u != nil {
+		return []string{u.ID}
+	}
+	return nil
+}
+
 // UsersAfter lists user ids that follow the cursor.
 func (o *Org) UsersAfter(cursor string) iter.Seq[string] { return o.userOrder.after(cursor) }
 
