@@ -98,7 +98,7 @@ func TestOrgSetsShares(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.create("/api/v1/principal-rate-limits", doc.Doc{
+	s.want(201, "POST", "/api/v1/principal-rate-limits", doc.Doc{
 		"principalId": token.ID, "principalType": "SSWS_TOKEN", "defaultPercentage": 80, "defaultConcurrencyPercentage": 10,
 	})
 	s.want(200, "PUT", "/api/v1/rate-limit-settings/warning-threshold", doc.Doc{"warningThreshold": 30})

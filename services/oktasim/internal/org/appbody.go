@@ -195,7 +195,7 @@ func (o *Org) appSettings(a *App, old, body doc.Doc) doc.Doc {
 	case a.SignOnMode == SAML2, a.SignOnMode == SAML1:
 		s["signOn"] = a.overrides(signOn)
 	case a.SignOnMode == AutoLogin && a.own():
-		s["signOn"] = doc.Merge(doc.Doc{"loginUrl": nil, "redirectUrl": nil}, signOn)
+		s["signOn"] = signOn
 	}
 	return s
 }

@@ -306,7 +306,7 @@ func customAAGUIDs() Kind {
 	return Kind{
 		Name: "authenticator_aaguids", Path: authenticatorPath + "/aaguids/{aaguid}", Key: "aaguid", Class: "CustomAAGUID",
 		Scope: "okta.authenticators", Area: AreaPolicies,
-		Verbs: Verbs{List: true, Get: true, Create: 201, Replace: "PUT", Merge: "PATCH", Delete: 204},
+		Verbs: Verbs{List: true, Get: true, Create: 200, Replace: "PUT", Merge: "PATCH", Delete: 204},
 		Page:  Page{Order: "created"},
 		Fields: []Field{
 			{Path: "aaguid", Required: true, Mode: Immutable, Max: 36, Pattern: `[0-9a-fA-F-]+`, Example: "00000000-0000-4000-8000-%d"},

@@ -75,7 +75,7 @@ func identityUsers() Kind {
 	return Kind{
 		Name: "identity_source_users", Path: identitySourcePath + "/users/{externalId}", Prefix: "0ua", Alias: []string{"externalId"},
 		Class: "IdentitySourceUser", Scope: "okta.identitySources", Area: AreaUsers,
-		Verbs:   Verbs{Get: true, Create: 201, Replace: "PUT", Merge: "PATCH", Delete: 204},
+		Verbs:   Verbs{Get: true, Create: 200, Replace: "PUT", Merge: "PATCH", Delete: 204},
 		Stamps:  dated,
 		Natural: []string{"externalId"},
 		Fields: []Field{

@@ -115,7 +115,7 @@ func contacts() Kind {
 		Name: "org_contacts", Path: "/api/v1/org/contacts/{contactType}", HideID: true, Class: "OrgContact",
 		Scope: "okta.orgs", Area: AreaOrg,
 		Verbs:  Verbs{List: true, Get: true, Replace: "PUT"},
-		Fields: []Field{{Path: "userId", Null: true, Ref: "user", Gone: Cleared}},
+		Fields: []Field{{Path: "userId", Ref: "user", Gone: Cleared}},
 		Links:  []Link{{Name: "user", To: "/api/v1/users/{userId}", When: isNot("userId", nil)}},
 		Seeds:  []Seed{{ID: "BILLING"}, {ID: "TECHNICAL"}},
 		// The list names the types alone (documented).

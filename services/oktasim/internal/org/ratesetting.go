@@ -67,7 +67,7 @@ func principalLimits() Kind {
 	return Kind{
 		Name: "principal_rate_limits", Path: "/api/v1/principal-rate-limits/{principalRateLimitId}", Prefix: "prl", Class: "PrincipalRateLimit",
 		Scope: "okta.principalRateLimits", Area: AreaOrg,
-		Verbs:   Verbs{List: true, Get: true, Create: 200, Replace: "PUT"},
+		Verbs:   Verbs{List: true, Get: true, Create: 201, Replace: "PUT"},
 		Page:    Page{Default: 20, Max: 200, Filter: []string{"principalId", "principalType"}},
 		Stamps:  Stamps{Created: "createdDate", Updated: "lastUpdate", CreatedBy: "createdBy", UpdatedBy: "lastUpdatedBy", Layout: Seconds},
 		Natural: []string{"principalId"},

@@ -31,7 +31,7 @@ func behaviors() Kind {
 	return Kind{
 		Name: "behaviors", Path: "/api/v1/behaviors/{behaviorId}", Prefix: "bhv", Class: "BehaviorRule",
 		Scope: "okta.behaviors", Area: AreaPolicies, Feature: "behavior_detection",
-		Verbs: crud(201), Operations: switches(200, TheObject),
+		Verbs: crud(200), Operations: switches(200, TheObject),
 		Stamps: Stamps{Created: "created", Updated: "lastUpdated", Layout: Spaced},
 		Fields: []Field{
 			{Path: "name", Required: true, Unique: InOrg, Max: 128},

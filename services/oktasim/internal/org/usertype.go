@@ -18,7 +18,7 @@ func userTypeKinds() []Kind {
 		Fields: []Field{
 			{Path: "name", Required: true, Mode: Immutable, Unique: InOrg, Max: 100, Pattern: "[A-Za-z][A-Za-z0-9_]*", Example: "type_%d"},
 			{Path: "displayName", Required: true},
-			{Path: "description", Null: true},
+			{Path: "description"},
 			{Path: "default", Type: Bool, Mode: ReadOnly, Default: false},
 		},
 		Links: []Link{}, LinkStyle: RelMethod,

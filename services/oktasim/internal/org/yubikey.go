@@ -22,7 +22,7 @@ func yubikeyKinds() []Kind {
 			{Path: "privateId", Required: true, Mode: WriteOnly, Example: "b74be6169486"},
 			{Path: "aesKey", Required: true, Mode: WriteOnly, Example: "1fcc6d8ce39bf1604e0b17f3e0a11067"},
 			{Path: "status", Mode: ReadOnly, Default: "UNASSIGNED"},
-			{Path: "lastVerified", Mode: ReadOnly, Null: true},
+			{Path: "lastVerified", Mode: ReadOnly},
 			{Path: "profile.serial", Mode: ReadOnly, Default: func(c *Change) any { return c.Body["serialNumber"] }},
 		},
 		Links: []Link{self("GET")},
