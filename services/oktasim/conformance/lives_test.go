@@ -2,8 +2,11 @@ package conformance
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"os"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -27,15 +30,23 @@ func (r result) ok() bool { return r.err == nil && r.status < http.StatusBadRequ
 // object is the value as JSON says it.
 func (r result) object(t *testing.T) map[string]any {
 	t.Helper()
-	b, err := json.Marshal(r.value)
+	out, err := r.fields()
 	if err != nil {
 		t.Fatal(err)
 	}
+	return out
+}
+
+func (r result) fields() (map[string]any, error) {
+	b, err := json.Marshal(r.value)
+	if err != nil {
+		return nil, err
+	}
 	var out map[string]any
 	if err := json.Unmarshal(b, &out); err != nil {
-		t.Fatalf("%v in %s", err, b)
+		return nil, fmt.Errorf("%w in %s", err, b)
 	}
-	return out
+	return out, nil
 }
 
 // liver lives one life by one SDK.
@@ -45,8 +56,7 @@ type liver struct {
 	ops   Operations
 	sdk   sdk
 	group string
-	// strangers are fields that the SDK is known not to know.
-	strangers map[string]bool
+	known strangers
 }
 
 // live lives every life that the SDK has operations for.
@@ -56,7 +66,7 @@ func live(t *testing.T, s simulator, client sdk, names func(Life) string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	group, known := s.group(t), strangers(t)
+	group, known := s.group(t), readStrangers(t)
 	for _, l := range lives {
 		if names(l) == "" {
 			continue
@@ -72,18 +82,26 @@ func live(t *testing.T, s simulator, client sdk, names func(Life) string) {
 	}
 }
 
-func strangers(t *testing.T) map[string]bool {
+// strangers are the fields that the SDK is known not to know.
+type strangers []*regexp.Regexp
+
+func readStrangers(t *testing.T) strangers {
 	t.Helper()
 	b, err := os.ReadFile("strangers.txt")
 	if err != nil {
 		t.Fatal(err)
 	}
-	out := map[string]bool{}
+	var out strangers
 	for line := range strings.Lines(string(b)) {
-		name, _, _ := strings.Cut(line, "#")
-		out[strings.TrimSpace(name)] = true
+		if name, _, _ := strings.Cut(line, "#"); strings.TrimSpace(name) != "" {
+			out = append(out, glob(strings.TrimSpace(name)))
+		}
 	}
 	return out
+}
+
+func (s strangers) has(name string) bool {
+	return slices.ContainsFunc(s, func(r *regexp.Regexp) bool { return r.MatchString(name) })
 }
 
 func (l *liver) run() {
@@ -139,7 +157,7 @@ func (l *liver) must(operation string, body json.RawMessage, values ...string) r
 		l.Fatalf("%s %v: %d %v", operation, values, r.status, r.err)
 	}
 	for _, u := range r.unknown {
-		if !l.strangers[u] {
+		if !l.known.has(u) {
 			l.Errorf("%s: the SDK does not know %s", operation, u)
 		}
 	}

@@ -86,7 +86,7 @@ func authRules() Kind {
 			Body: doc.Doc{
 				"name": "Default Policy Rule", "priority": 1,
 				"conditions": doc.Doc{
-					"people":     doc.Doc{"users": doc.Doc{"include": []any{}, "exclude": []any{}}, "groups": doc.Doc{"include": doc.Array("EVERYONE"), "exclude": []any{}}},
+					"people":     doc.Doc{"users": doc.Doc{"include": []any{}, "exclude": []any{}}, "groups": doc.Doc{"include": doc.Array("EVERYONE")}},
 					"grantTypes": doc.Doc{"include": doc.Array("authorization_code", "client_credentials", "implicit", "password")},
 					"scopes":     doc.Doc{"include": doc.Array("*")},
 				},

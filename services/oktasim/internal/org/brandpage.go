@@ -93,7 +93,6 @@ func signOutPage() Kind {
 			{Path: "type", Required: true, Enum: []string{"OKTA_DEFAULT", "EXTERNALLY_HOSTED"}},
 			{Path: "url", Required: true, When: is("type", "EXTERNALLY_HOSTED"), Pattern: `https?://.+`},
 		},
-		Links: []Link{self("GET PUT")},
 		Seeds: []Seed{{Body: doc.Doc{"type": "OKTA_DEFAULT"}}},
 	}
 }
