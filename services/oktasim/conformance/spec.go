@@ -52,13 +52,18 @@ type path struct {
 // module is Okta's SDK for Go, in which it publishes the description.
 const module = "github.com/okta/okta-sdk-golang/v6"
 
-// LoadSpec reads the description from the module cache.
+// LoadSpec reads the description from the module cache, into which it is downloaded if
+// need be.
 func LoadSpec() (*Spec, error) {
-	dir, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", module).Output()
+	out, err := exec.Command("go", "mod", "download", "-json", module).Output()
 	if err != nil {
-		return nil, fmt.Errorf("find %s: %w", module, err)
+		return nil, fmt.Errorf("download %s: %w", module, err)
 	}
-	b, err := os.ReadFile(filepath.Join(strings.TrimSpace(string(dir)), "okta", "api", "openapi.yaml"))
+	var downloaded struct{ Dir string }
+	if err := json.Unmarshal(out, &downloaded); err != nil {
+		return nil, fmt.Errorf("download %s: %w", module, err)
+	}
+	b, err := os.ReadFile(filepath.Join(downloaded.Dir, "okta", "api", "openapi.yaml"))
 	if err != nil {
 		return nil, fmt.Errorf("read Okta's description: %w", err)
 	}
