@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -61,6 +62,25 @@ func TestUsage(t *testing.T) {
 		}
 		if !strings.Contains(out.String(), c.stdout) || !strings.Contains(errs.String(), c.stderr) {
 			t.Errorf("%v: stdout %q, stderr %q", c.args, out.String(), errs.String())
+		}
+	}
+}
+
+func TestOriginsHaveNoPortOfTheirScheme(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		scheme, ip string
+		port       int
+		want       string
+	}{
+		{"https", "127.0.0.5", 443, "https://127.0.0.5"},
+		{"https", "::1", 443, "https://[::1]"},
+		{"https", "127.0.0.5", 8443, "https://127.0.0.5:8443"},
+		{"https", "127.0.0.1", 80, "https://127.0.0.1:80"},
+		{"http", "127.0.0.1", 80, "http://127.0.0.1"},
+	} {
+		if got := origin(c.scheme, &net.TCPAddr{IP: net.ParseIP(c.ip), Port: c.port}); got != c.want {
+			t.Errorf("got %s, want %s", got, c.want)
 		}
 	}
 }

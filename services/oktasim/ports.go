@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"imago/services/oktasim/internal/authority"
@@ -89,13 +90,26 @@ func (p ports) url(c Config) string {
 	return p.http()
 }
 
-func (p ports) http() string { return "http://" + p.plain.Addr().String() }
+func (p ports) http() string { return origin("http", p.plain.Addr()) }
 
 func (p ports) https() string {
 	if p.secure == nil {
 		return ""
 	}
-	return "https://" + p.secure.Addr().String()
+	return origin("https", p.secure.Addr())
+}
+
+// origin leaves out the port that the scheme has anyhow, as clients do, which compare
+// the org's links with their own (RFC 6454).
+func origin(scheme string, a net.Addr) string {
+	host, port, err := net.SplitHostPort(a.String())
+	if err != nil || port != map[string]string{"http": "80", "https": "443"}[scheme] {
+		return scheme + "://" + a.String()
+	}
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]"
+	}
+	return scheme + "://" + host
 }
 
 // readyLine tells a starter that the ports answer. URL is the org's own, HTTP and HTTPS

@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -108,6 +109,22 @@ func TestAppUpdateIsLoggedWithTheChange(t *testing.T) {
 	}
 	if len(only(s.events(), "app.oauth2.client.lifecycle.update")) != 2 {
 		t.Error("the client's own event is missing")
+	}
+}
+
+func TestGroupsWithoutPriorityTakeTheFirstFreePlace(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	groups := "/api/v1/apps/" + doc.String(s.create("/api/v1/apps", webApp("Shop")), "id") + "/groups/"
+	for i, want := range []struct {
+		body     doc.Doc
+		priority int
+	}{{doc.Doc{"priority": 1}, 1}, {doc.Doc{}, 0}, {doc.Doc{"priority": 3}, 3}, {doc.Doc{}, 2}, {doc.Doc{}, 4}} {
+		g := doc.String(s.create("/api/v1/groups", newGroup(fmt.Sprint("Shoppers ", i))), "id")
+		link := s.want(200, "PUT", groups+g, want.body).object(t)
+		if n, ok := doc.Int(link, "priority"); !ok || n != want.priority {
+			t.Errorf("%d: got the priority %v, want %d", i, link["priority"], want.priority)
+		}
 	}
 }
 

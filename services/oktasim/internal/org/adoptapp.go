@@ -212,7 +212,7 @@ func adoptAppGroup(o *Org, ids []string, body doc.Doc) error {
 	l := &AppGroupLink{Group: ids[1], LastUpdated: stampIn(body, "lastUpdated", o.info.Created), Profile: doc.Object(body, "profile")}
 	priority, given := doc.Int(body, "priority")
 	if !given {
-		priority = a.nextPriority()
+		priority = a.freePriority()
 	}
 	if l.Profile == nil {
 		l.Profile = doc.Doc{}

@@ -224,7 +224,7 @@ func (o *Org) AssignGroup(by *Cause, a *App, g *Group, body doc.Doc) *AppGroupLi
 	if !given {
 		priority = before
 		if i < 0 {
-			priority = a.nextPriority()
+			priority = a.freePriority()
 		}
 	}
 	if i < 0 || priority != before {
@@ -262,12 +262,14 @@ func (o *Org) withoutApp(a *App, g *Group) []*User {
 	return out
 }
 
-func (a *App) nextPriority() int {
-	next := 0
-	for _, l := range a.Groups {
-		next = max(next, l.Priority+1)
+// freePriority is the first that no group has (recorded: of two groups that came at
+// once, one for the second place, the other got the first).
+func (a *App) freePriority() int {
+	free := 0
+	for slices.ContainsFunc(a.Groups, func(l *AppGroupLink) bool { return l.Priority == free }) {
+		free++
 	}
-	return next
+	return free
 }
 
 // close lets those behind a place that has become free move up (recorded).
