@@ -244,7 +244,7 @@ func (l *look) compare(ctx context.Context, info resource.Info, t task, base kno
 	default:
 		fields, err := diff.Compare(info, base.Body, now)
 		if err == nil {
-			moved, fields, err = l.place(ctx, info, t, base, fields)
+			moved, fields, err = l.place(ctx, info, t, base, now, fields)
 		}
 		if err != nil {
 			return err

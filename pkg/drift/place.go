@@ -6,7 +6,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strconv"
 
 	"imago/pkg/diff"
 	"imago/pkg/resource"
@@ -32,14 +31,11 @@ type order struct{ was, now []string }
 
 // place compares where an object stands: moved says how, and the field of its place is
 // among fields if it was.
-func (l *look) place(ctx context.Context, info resource.Info, t task, base known, fields []diff.Field) (moved string, _ []diff.Field, err error) {
+func (l *look) place(ctx context.Context, info resource.Info, t task, base known, now []byte, fields []diff.Field) (moved string, _ []diff.Field, err error) {
 	isPlace := func(f diff.Field) bool { return f.Path == string(resource.Place) }
-	i := slices.IndexFunc(fields, isPlace)
+	byNumber := wayOf(resource.PlaceOf(base.Body), resource.PlaceOf(now))
 	if !info.Displaces {
-		if i < 0 {
-			return "", fields, nil
-		}
-		return wayOf(number(fields[i].Before), number(fields[i].After)), fields, nil
+		return byNumber, fields, nil
 	}
 	if t.again { // no event names it: whoever moves one leaves an event
 		return "", slices.DeleteFunc(fields, isPlace), nil
@@ -48,32 +44,23 @@ func (l *look) place(ctx context.Context, info resource.Info, t task, base known
 	if err != nil {
 		return "", nil, err
 	}
-	was, now := o.ranks(t.key.ID)
-	switch passed := o.passed(t.key.ID); {
-	case was == 0 || now == 0: // where it stood is not known: the numbers are what there is
-		if i < 0 {
-			return "", fields, nil
-		}
-		was, now = number(fields[i].Before), number(fields[i].After)
-	case passed && i < 0: // the number is the same, and the place is not
-		f := diff.Field{Path: string(resource.Place), Op: diff.Update, Before: fmt.Appendf(nil, "%d", was), After: fmt.Appendf(nil, "%d", now)}
-		return wayOf(was, now), append(fields, f), nil
-	case !passed:
+	stood, stands := o.ranks(t.key.ID)
+	switch {
+	case stood == 0 || stands == 0: // where it stood is not known: the numbers are what there is
+		return byNumber, fields, nil
+	case !o.passed(t.key.ID):
 		return "", slices.DeleteFunc(fields, isPlace), nil
+	case !slices.ContainsFunc(fields, isPlace): // the number is the same, and the place is not
+		fields = append(fields, diff.Field{Path: string(resource.Place), Op: diff.Update, Before: fmt.Appendf(nil, "%d", stood), After: fmt.Appendf(nil, "%d", stands)})
 	}
-	return wayOf(was, now), fields, nil
+	return wayOf(stood, stands), fields, nil
 }
 
-func number(json []byte) int {
-	n, err := strconv.Atoi(string(json))
-	if err != nil {
-		return 0
-	}
-	return n
-}
-
+// wayOf compares two places; 0 is none.
 func wayOf(was, now int) string {
 	switch {
+	case was == 0 || now == 0:
+		return ""
 	case now < was:
 		return up
 	case now > was:

@@ -316,6 +316,19 @@ func TestTwoRestoresDoNotWriteAtOnce(t *testing.T) {
 	}
 }
 
+// longWriting is a restore that has had its window open for two hours.
+func longWriting(t *testing.T) surgery {
+	t.Helper()
+	s := newSurgery(t)
+	s.plan(t)
+	if _, err := s.approve("sha256:1"); err != nil {
+		t.Fatal(err)
+	}
+	s.to(t, restores.Applying)
+	s.ago(t, "window_opened_at", "2 hours")
+	return s
+}
+
 func (s surgery) closeOnWord(t *testing.T) (r restores.Restore, err error) {
 	t.Helper()
 	err = s.api.As(t.Context(), s.acme.Proof, func(tx *postgres.Tx) (err error) {
@@ -337,13 +350,7 @@ func (s surgery) ago(t *testing.T, column, interval string) {
 // has not let the write app in for an hour.
 func TestWindowIsClosedOnAPersonsWord(t *testing.T) {
 	t.Parallel()
-	s := newSurgery(t)
-	s.plan(t)
-	if _, err := s.approve("sha256:1"); err != nil {
-		t.Fatal(err)
-	}
-	s.to(t, restores.Applying)
-	s.ago(t, "window_opened_at", "2 hours")
+	s := longWriting(t)
 	if _, err := s.closeOnWord(t); !problem.Is(err, problem.Stale) || !strings.Contains(err.Error(), "is applying") {
 		t.Errorf("closed while it writes: %v", err)
 	}
@@ -388,13 +395,7 @@ func TestWindowIsClosedOnAPersonsWord(t *testing.T) {
 // An api that writes SQL of its own shuts no window either.
 func TestWindowIsGuarded(t *testing.T) {
 	t.Parallel()
-	s := newSurgery(t)
-	s.plan(t)
-	if _, err := s.approve("sha256:1"); err != nil {
-		t.Fatal(err)
-	}
-	s.to(t, restores.Applying)
-	s.ago(t, "window_opened_at", "2 hours")
+	s := longWriting(t)
 	for _, sql := range []string{
 		`update restores set window_closed_at = now(), closed_by = current_user_id() where id = $1`,
 		`update restores set state = 'stopped', ended_at = now(), window_closed_at = now(), closed_by = current_user_id() where id = $1`,

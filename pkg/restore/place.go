@@ -16,9 +16,10 @@ import (
 // row is what a plan writes below one parent, of a type whose order matters.
 type row struct {
 	info     resource.Info
-	in       resource.Key        // type and parent
-	drafts   []int               // in the planner's order
-	siblings []resource.Resource // that are there, in their order; not the provider's own
+	in       resource.Key            // type and parent
+	drafts   []int                   // in the planner's order
+	siblings []resource.Resource     // that are there, in their order; not the provider's own
+	chosen   map[resource.Key]member // members whose order matters, by their live keys
 }
 
 // settlePlaces looks what the plan does to the order of what is not chosen.
@@ -58,13 +59,13 @@ func inOrder(all []resource.Resource) (ids []string) {
 
 // rows are the plan's, below parents that are there.
 func (p *planner) rows() []row {
-	at := map[resource.Key]row{}
+	at, chosen := map[resource.Key]row{}, p.inRows()
 	for i, d := range p.drafts {
 		in := resource.Key{Type: d.Target.Type, Parent: d.Target.Parent}
 		info := p.info(in.Type)
 		own := systemOwned(info, resource.Resource{Key: d.Target, Body: d.Want})
 		if info.Integral && d.Want != nil && !own && len(waiting(in.Parent)) == 0 {
-			at[in] = row{info: info, in: in, drafts: append(at[in].drafts, i)}
+			at[in] = row{info: info, in: in, drafts: append(at[in].drafts, i), chosen: chosen}
 		}
 	}
 	return slices.SortedFunc(maps.Values(at), func(a, b row) int { return a.in.Compare(b.in) })
@@ -80,14 +81,15 @@ func (p *planner) written(r row, id string) *draft {
 	return nil
 }
 
-// chosen is the member that a live resource is; nil: nobody chose it.
-func (p *planner) chosen(r resource.Resource) *member {
+// inRows are the members whose order matters, by their live keys.
+func (p *planner) inRows() map[resource.Key]member {
+	at := map[resource.Key]member{}
 	for _, m := range p.members {
-		if m.Type == r.Type && p.target(m.info, m.Key) == r.Key {
-			return &m
+		if m.info.Integral {
+			at[p.target(m.info, m.Key)] = m
 		}
 	}
-	return nil
+	return at
 }
 
 // tellOrder warns of what comes to stand on another side of a sibling than it stood,
@@ -97,7 +99,7 @@ func (p *planner) tellOrder(ctx context.Context, r row) error {
 		if p.written(r, s.ID) != nil {
 			continue
 		}
-		was, err := p.before(ctx, s)
+		was, err := p.before(ctx, r, s)
 		if err != nil {
 			return err
 		}
@@ -120,8 +122,8 @@ func (p *planner) tellOrder(ctx context.Context, r row) error {
 }
 
 // before is the place that a live sibling had in the snapshot; 0: it was not there.
-func (p *planner) before(ctx context.Context, s resource.Resource) (int, error) {
-	if m := p.chosen(s); m != nil {
+func (p *planner) before(ctx context.Context, r row, s resource.Resource) (int, error) {
+	if m, ok := r.chosen[s.Key]; ok {
 		return resource.PlaceOf(m.Body), nil
 	}
 	was, err := p.Snapshot.Get(ctx, s.Key)
@@ -204,7 +206,8 @@ func (p *planner) displaced(r row) (out []resource.Resource) {
 	gave := false
 	for _, s := range r.siblings {
 		at := resource.PlaceOf(s.Body)
-		switch chosen := p.chosen(s) != nil; {
+		_, chosen := r.chosen[s.Key]
+		switch {
 		case at < from || p.written(r, s.ID) != nil:
 		case !chosen && (gave || claimed[at]):
 			gave = true
