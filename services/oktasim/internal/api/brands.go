@@ -55,6 +55,7 @@ func idpOperations() []operation {
 	}
 	return []operation{
 		at("GET", "/metadata.xml", "okta.idps.read", showIdpMetadata),
+		at("GET", "/credentials/keys/active", "okta.idps.read", listActiveIdpKey),
 		at("POST", "/credentials/keys/generate", "okta.idps.manage", generateIdpKey),
 		at("POST", "/credentials/csrs/{csrId}/lifecycle/publish", "okta.idps.manage", publishIdpCSR),
 	}
@@ -62,6 +63,19 @@ func idpOperations() []operation {
 
 func (c *call) idp() (*org.Object, error) {
 	return c.org.FindObject(org.KindNamed("idps"), []string{c.params["idpId"]})
+}
+
+// listActiveIdpKey answers 204 for a provider to which nothing is signed (documented).
+func listActiveIdpKey(c *call) error {
+	idp, err := c.idp()
+	if err != nil {
+		return err
+	}
+	key, err := c.org.ActiveIdpKey(idp)
+	if err != nil || key == nil {
+		return c.done(err)
+	}
+	return c.array([]any{key})
 }
 
 func showIdpMetadata(c *call) error {
@@ -78,12 +92,12 @@ func showIdpMetadata(c *call) error {
 	return nil
 }
 
-// madeIdpKey answers 201 with the provider's new key.
-func (c *call) madeIdpKey(x *org.Object, err error) error {
+// madeIdpKey answers with the provider's new key.
+func (c *call) madeIdpKey(status int, x *org.Object, err error) error {
 	if err != nil {
 		return err
 	}
-	return c.answer(org.KindNamed("idp_signing_keys"), x, http.StatusCreated, org.View{Verb: "create"}, 0)
+	return c.answer(org.KindNamed("idp_signing_keys"), x, status, org.View{Verb: "create"}, 0)
 }
 
 func generateIdpKey(c *call) error {
@@ -95,7 +109,8 @@ func generateIdpKey(c *call) error {
 	if err != nil {
 		years = 0
 	}
-	return c.madeIdpKey(c.org.GenerateIdpKey(c.cause(), idp, years))
+	x, err := c.org.GenerateIdpKey(c.cause(), idp, years)
+	return c.madeIdpKey(http.StatusOK, x, err)
 }
 
 func publishIdpCSR(c *call) error {
@@ -107,5 +122,6 @@ func publishIdpCSR(c *call) error {
 	if err != nil {
 		return err
 	}
-	return c.madeIdpKey(c.org.PublishIdpCSR(c.cause(), idp, request, c.body))
+	x, err := c.org.PublishIdpCSR(c.cause(), idp, request, c.body)
+	return c.madeIdpKey(http.StatusCreated, x, err)
 }

@@ -24,6 +24,10 @@ func hookOperations() []operation {
 			method: "POST", path: "/api/v1/inlineHooks/{inlineHookId}/execute", scope: "okta.inlineHooks.manage",
 			area: org.AreaOrg, write: true, outward: true, run: executeInlineHook,
 		},
+		{
+			method: "GET", path: "/api/v1/hook-keys/public/{keyId}", scope: "okta.inlineHooks.read", area: org.AreaOrg,
+			run: func(c *call) error { return c.show(c.org.PublicHookKey(c.params["keyId"])) },
+		},
 	}
 }
 

@@ -219,13 +219,18 @@ func operate(c *call, k *org.Kind, op *org.Operation) error {
 	return c.answer(k, x, op.Status, org.View{Verb: op.Name, Given: r.Given}, 0)
 }
 
-// listObjects answers a list, cut and enveloped as the kind's page says.
+// listObjects answers the objects of a parent.
 func listObjects(c *call, k *org.Kind) error {
 	found, err := c.org.ListObjects(k, c.values(k))
 	if err != nil {
 		return err
 	}
-	found, err = c.chosen(k, found)
+	return c.pageOf(k, found)
+}
+
+// pageOf answers those of the objects that the query asks for, cut as the kind's page says.
+func (c *call) pageOf(k *org.Kind, found []*org.Object) error {
+	found, err := c.chosen(k, found)
 	if err != nil {
 		return err
 	}

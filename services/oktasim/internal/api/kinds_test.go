@@ -567,5 +567,8 @@ func (w *stroll) needsLicence() {
 	if !w.kind.Verbs.List {
 		path = w.at("nobody")
 	}
+	if !w.kind.Verbs.List && !w.kind.Verbs.Get {
+		method = http.MethodDelete
+	}
 	w.refused(401, "E0000015", "", method, path, nil)
 }

@@ -1,6 +1,7 @@
 package api_test
 
 import (
+	"fmt"
 	"reflect"
 	"slices"
 	"strings"
@@ -338,4 +339,70 @@ func TestLimitsOfTheDirectory(t *testing.T) {
 	s.refused(400, "E0000001", "validateRule", "POST", "/api/v1/groups/rules", rule(101, 0))
 	s.refused(400, "E0000001", "validateRule", "POST", "/api/v1/groups/rules", rule(1, 101))
 	s.want(200, "POST", "/api/v1/groups/rules", rule(1, 100))
+}
+
+// TestAppLinks are what a person finds on the dashboard.
+func TestAppLinks(t *testing.T) {
+	t.Parallel()
+	s := startSmall(t, "oie")
+	me := doc.String(s.get("/api/v1/users/me"), "id")
+	path := "/api/v1/users/" + me + "/appLinks"
+	if got := s.list(path); len(got) != 0 {
+		t.Errorf("nobody gave %v", got)
+	}
+	app := s.list("/api/v1/apps")[0]
+	s.create("/api/v1/apps/"+doc.String(app, "id")+"/users", doc.Doc{"id": me})
+	got := s.list(path)
+	if len(got) != 1 || got[0]["label"] != "B" || got[0]["appInstanceId"] != app["id"] || got[0]["hidden"] != false {
+		t.Fatalf("got %v", got)
+	}
+	home, isList := doc.Get(app, "_links", "appLinks").([]any)
+	if !isList || got[0]["linkUrl"] != home[0].(doc.Doc)["href"] {
+		t.Errorf("got %v, want a link of %v", got[0]["linkUrl"], home)
+	}
+	s.want(200, "POST", "/api/v1/apps/"+doc.String(app, "id")+"/lifecycle/deactivate", nil)
+	if got := s.list(path); len(got) != 0 {
+		t.Errorf("an inactive app shows %v", got)
+	}
+	s.refused(404, "E0000007", "nobody", "GET", "/api/v1/users/nobody/appLinks", nil)
+}
+
+// TestRealmOperations move the people whom an assignment means.
+func TestRealmOperations(t *testing.T) {
+	t.Parallel()
+	s := startSmall(t, "oie")
+	realm := s.create("/api/v1/realms", doc.Doc{"profile": doc.Doc{"name": "R"}})
+	app := doc.String(s.list("/api/v1/apps")[0], "id")
+	assignment := func(name, condition string) string {
+		return doc.String(s.create("/api/v1/realm-assignments", doc.Doc{
+			"name": name, "conditions": doc.Doc{"profileSourceId": app, "expression": doc.Doc{"value": condition}},
+			"actions": doc.Doc{"assignUserToRealm": doc.Doc{"realmId": realm["id"]}},
+		}), "id")
+	}
+	means, broken := assignment("means", `user.profile.firstName=="Ada"`), assignment("broken", "user.profile.firstName ===")
+	person := func(first string, has bool) string {
+		id := doc.String(s.create("/api/v1/users", doc.Doc{"profile": doc.Doc{"login": first + "@y.example", "email": first + "@y.example", "firstName": first, "lastName": "P"}}), "id")
+		if has {
+			s.create("/api/v1/apps/"+app+"/users", doc.Doc{"id": id})
+		}
+		return id
+	}
+	moved, other := person("Ada", true), person("Bob", true)
+	const path = "/api/v1/realm-assignments/operations"
+	x := s.want(201, "POST", path, doc.Doc{"assignmentId": means}).object(t)
+	if x["status"] != "SCHEDULED" || x["completed"] != nil || x["realmName"] != "R" {
+		t.Errorf("got %v", x)
+	}
+	s.want(201, "POST", path, doc.Doc{"assignmentId": broken})
+	list := s.list(path)
+	if len(list) != 2 || list[0]["status"] != "FAILED" || list[1]["status"] != "COMPLETED" || fmt.Sprint(list[1]["numUserMoved"]) != "1" {
+		t.Errorf("got %v", list)
+	}
+	if s.get("/api/v1/users/" + moved)["realmId"] != realm["id"] || s.get("/api/v1/users/" + other)["realmId"] == realm["id"] {
+		t.Error("the wrong people were moved")
+	}
+	s.refused(404, "E0000007", "rul0", "POST", path, doc.Doc{"assignmentId": "rul0"})
+	if e := s.events(); len(only(e, "user.realm.update")) != 1 || len(only(e, "directory.realm.assignment.execution_completed")) != 2 {
+		t.Errorf("the log has %v", eventTypes(e))
+	}
 }

@@ -134,7 +134,7 @@ func operations() []operation {
 		policyOperations(), roleOperations(), logOperations(), metaOperations(), schemaOperations(), iamOperations(), subscriptionOperations(), identitySourceOperations(),
 		oauthOperations(),
 		brandOperations(), idpOperations(), hookOperations(), governanceOperations(),
-		featureOperations(), tokenOperations(), orgOperations(),
+		featureOperations(), tokenOperations(), authServerOperations(), deviceOperations(), orgOperations(), aerialOperations(),
 		refreshTokenOperations(), wellKnownOperations(), sessionOperations(),
 	} {
 		all = append(all, subject...)

@@ -2,7 +2,7 @@ package api
 
 import "imago/services/oktasim/internal/org"
 
-// schemaOperations are the schemas of users and groups; those of apps stand with apps.
+// schemaOperations are the schemas of users, groups and log streams; those of apps stand with apps.
 func schemaOperations() []operation {
 	schema := func(method, path string, write bool, run func(*call) error) operation {
 		scope := "okta.schemas.read"
@@ -11,7 +11,12 @@ func schemaOperations() []operation {
 		}
 		return operation{method: method, path: "/api/v1/meta/schemas/" + path, scope: scope, area: org.AreaSchemas, write: write, run: run}
 	}
+	stream := func(path string, run func(*call) error) operation {
+		return operation{method: "GET", path: "/api/v1/meta/schemas/logStream" + path, scope: "okta.logStreams.read", area: org.AreaOrg, run: run}
+	}
 	return []operation{
+		stream("", func(c *call) error { return c.array(c.org.LogStreamSchemas()) }),
+		stream("/{logStreamType}", func(c *call) error { return c.show(c.org.LogStreamSchema(c.params["logStreamType"])) }),
 		schema("GET", "user/{schemaId}", false, showSchema),
 		schema("POST", "user/{schemaId}", true, changeSchema),
 		schema("GET", "group/default", false, showSchema),

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"imago/services/oktasim/internal/doc"
+	"imago/services/oktasim/internal/org"
 )
 
 func TestDefaultAuthorizationServer(t *testing.T) {
@@ -230,4 +231,84 @@ func TestTelephonyProviders(t *testing.T) {
 	s.want(200, "POST", first+"/lifecycle/deactivate", nil)
 	s.want(204, "DELETE", first, nil)
 	s.refused(400, "E0000001", "factor", "POST", second+"/test", doc.Doc{"phoneNumber": "1", "countryCodeIso2": "US", "factor": "FAX"})
+}
+
+// TestLogStreamSchemas describe the types of log streams.
+func TestLogStreamSchemas(t *testing.T) {
+	t.Parallel()
+	s := startSmall(t, "oie")
+	for _, x := range s.list("/api/v1/meta/schemas/logStream") {
+		self := doc.String(x, "_links", "self", "href")
+		if got := s.get(self[len(s.url):]); got["id"] != self || len(doc.Object(got, "properties", "settings", "properties")) != 3 {
+			t.Errorf("got %v", got)
+		}
+	}
+	s.refused(404, "E0000007", "kafka", "GET", "/api/v1/meta/schemas/logStream/kafka", nil)
+}
+
+// TestAerialConsent is one account's, until it is taken back.
+func TestAerialConsent(t *testing.T) {
+	t.Parallel()
+	s := startSmall(t, "oie")
+	const path = "/api/v1/org/privacy/aerial"
+	body := doc.Doc{"accountId": "acc1"}
+	s.refused(404, "E0000007", "", "GET", path, nil)
+	s.refused(400, "E0000001", "accountId", "POST", path+"/grant", doc.Doc{})
+	x := s.create(path+"/grant", body)
+	if got := s.get(path); got["accountId"] != "acc1" || got["grantedBy"] != x["grantedBy"] || got["grantedDate"] != "2026-03-02T12:00:00.000Z" {
+		t.Errorf("got %v", got)
+	}
+	s.refused(400, "E0000001", "accountId", "POST", path+"/grant", doc.Doc{"accountId": "acc2"})
+	s.refused(404, "E0000007", "acc2", "POST", path+"/revoke", doc.Doc{"accountId": "acc2"})
+	s.refused(400, "E0000001", "accountId", "POST", path+"/revoke", doc.Doc{})
+	if doc.Get(s.create(path+"/revoke", body), "_links", "grant") == nil {
+		t.Error("no link to grant it again")
+	}
+	s.refused(404, "E0000007", "", "GET", path, nil)
+}
+
+// TestPublicKeys are read by whoever checks what is signed with them.
+func TestPublicKeys(t *testing.T) {
+	t.Parallel()
+	s := startSmall(t, "oie")
+	key := s.create("/api/v1/hook-keys", doc.Doc{"name": "k"})
+	public := s.get("/api/v1/hook-keys/public/" + doc.String(key, "keyId"))
+	if public["kid"] != key["keyId"] || public["n"] != doc.Get(key, "_embedded", "n") {
+		t.Errorf("got %v", public)
+	}
+	s.refused(404, "E0000007", "HookKey", "GET", "/api/v1/hook-keys/public/"+doc.String(key, "id"), nil)
+	checks := s.list("/api/v1/device-posture-checks/default")
+	if len(checks) != 1 || checks[0]["type"] != "BUILTIN" {
+		t.Errorf("got %v", checks)
+	}
+	s.refused(501, "E0000060", "Okta's own", "DELETE", "/api/v1/device-posture-checks/"+doc.String(checks[0], "id"), nil)
+}
+
+// TestActiveIdpKeys are those with which requests are signed.
+func TestActiveIdpKeys(t *testing.T) {
+	t.Parallel()
+	s := startSmall(t, "oie")
+	oidc := s.create("/api/v1/idps", doc.Doc{"type": "OIDC", "name": "O", "protocol": doc.Doc{
+		"type": "OIDC", "scopes": doc.Array("openid"), "issuer": doc.Doc{"url": "https://idp.example"},
+		"endpoints":   doc.Doc{"authorization": doc.Doc{"url": "https://idp.example/a", "binding": "HTTP-REDIRECT"}, "token": doc.Doc{"url": "https://idp.example/t", "binding": "HTTP-POST"}, "jwks": doc.Doc{"url": "https://idp.example/k", "binding": "HTTP-REDIRECT"}},
+		"credentials": doc.Doc{"client": doc.Doc{"client_id": "c", "client_secret": "s"}},
+	}, "policy": doc.Doc{"subject": doc.Doc{"userNameTemplate": doc.Doc{"template": "idpuser.email"}}}})
+	s.want(204, "GET", "/api/v1/idps/"+doc.String(oidc, "id")+"/credentials/keys/active", nil)
+	_, trust := (&stroll{sim: s, kind: org.KindNamed("idp_keys"), base: "/api/v1/idps/credentials/keys"}).make()
+	saml := s.create("/api/v1/idps", doc.Doc{"type": "SAML2", "name": "S", "protocol": doc.Doc{
+		"type": "SAML2", "endpoints": doc.Doc{"sso": doc.Doc{"url": "https://idp.example", "binding": "HTTP-POST", "destination": "https://idp.example"}, "acs": doc.Doc{"binding": "HTTP-POST", "type": "INSTANCE"}},
+		"credentials": doc.Doc{"trust": doc.Doc{"issuer": "https://idp.example", "audience": "a", "kid": trust}},
+	}, "policy": doc.Doc{"subject": doc.Doc{"userNameTemplate": doc.Doc{"template": "idpuser.subjectNameId"}, "matchType": "USERNAME"}}})
+	path := "/api/v1/idps/" + doc.String(saml, "id")
+	first := s.list(path + "/credentials/keys/active")
+	if len(first) != 1 || first[0]["kid"] != doc.Get(s.get(path), "protocol", "credentials", "signing", "kid") {
+		t.Errorf("got %v", first)
+	}
+	fresh := s.create(path+"/credentials/keys/generate?validityYears=2", nil)
+	body := s.get(path)
+	doc.Ensure(body, "protocol", "credentials", "signing")["kid"] = fresh["kid"]
+	s.want(200, "PUT", path, body)
+	if got := s.list(path + "/credentials/keys/active"); len(got) != 1 || got[0]["n"] != fresh["n"] {
+		t.Errorf("got %v", got)
+	}
 }

@@ -39,6 +39,7 @@ func userOperations() []operation {
 		users("PUT", "/api/v1/users/{id}", true, func(c *call) error { return changeUser(c, true) }),
 		users("DELETE", "/api/v1/users/{id}", true, deleteUser),
 		users("GET", "/api/v1/users/{id}/groups", false, listGroupsOfUser),
+		users("GET", "/api/v1/users/{id}/appLinks", false, listAppLinks),
 		users("POST", "/api/v1/users/{userId}/credentials/change_password", true, changePassword),
 		users("POST", "/api/v1/users/{userId}/credentials/change_recovery_question", true, changeRecoveryQuestion),
 		users("POST", "/api/v1/users/{userId}/credentials/forgot_password", true, forgetPassword),
@@ -285,4 +286,12 @@ func (c *call) groupByID(id string) *org.Group {
 		return nil
 	}
 	return g
+}
+
+func listAppLinks(c *call) error {
+	u, err := c.user()
+	if err != nil {
+		return err
+	}
+	return c.array(c.org.AppLinks(u))
 }

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"net"
 	"strings"
 
 	"imago/services/oktasim/internal/doc"
@@ -13,15 +14,28 @@ func wellKnownOperations() []operation {
 	open := func(path string, run func(*call) error) operation {
 		return operation{method: "GET", path: path, area: org.AreaOrg, open: true, run: run}
 	}
+	file := func(name string) operation {
+		return open("/.well-known/"+name, func(c *call) error { return c.show(c.org.WellKnown(c.hostname(), name), nil) })
+	}
 	const oauth, openid = "/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"
 	return []operation{
 		open(oauth, func(c *call) error { return c.show(c.metadata(c.org.Base()+"/oauth2", c.org.Base(), orgScopes()), nil) }),
 		open(openid, func(c *call) error {
 			return c.show(c.discovery(c.org.Base()+"/oauth2", c.org.Base(), orgScopes()), nil)
 		}),
+		file("apple-app-site-association"), file("assetlinks.json"), file("webauthn"),
 		open("/oauth2/{authServerId}"+oauth, func(c *call) error { return c.customServer((*call).metadata) }),
 		open("/oauth2/{authServerId}"+openid, func(c *call) error { return c.customServer((*call).discovery) }),
 	}
+}
+
+// hostname is the host that the client asks, without the port.
+func (c *call) hostname() string {
+	host, _, err := net.SplitHostPort(c.r.Host)
+	if err != nil {
+		return c.r.Host
+	}
+	return host
 }
 
 // customServer describes the server in the path with the scopes that it publishes.

@@ -1,6 +1,8 @@
 package org
 
 import (
+	"slices"
+
 	"imago/services/oktasim/internal/doc"
 )
 
@@ -96,12 +98,21 @@ func (o *Org) appLinks(a *App) doc.Doc {
 // homeLinks are the app's doors that the dashboard shows.
 func (o *Org) homeLinks(a *App) []any {
 	links := []any{}
-	for _, d := range a.Doors {
-		if shown, set := doc.Get(a.Body, "visibility", "appLinks", d.Name).(bool); shown || !set {
-			links = append(links, doc.Doc{
-				"name": d.Name, "href": o.base + "/home/" + a.Name + "/" + a.ID + "/" + d.ID, "type": "text/html",
-			})
-		}
+	for _, d := range a.openDoors() {
+		links = append(links, doc.Doc{"name": d.Name, "href": o.door(a, d), "type": "text/html"})
 	}
 	return links
+}
+
+// openDoors are those that nobody has hidden.
+func (a *App) openDoors() []Door {
+	return slices.DeleteFunc(slices.Clone(a.Doors), func(d Door) bool {
+		shown, set := doc.Get(a.Body, "visibility", "appLinks", d.Name).(bool)
+		return set && !shown
+	})
+}
+
+// door is the URL by which a person enters the app.
+func (o *Org) door(a *App, d Door) string {
+	return o.base + "/home/" + a.Name + "/" + a.ID + "/" + d.ID
 }

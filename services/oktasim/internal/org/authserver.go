@@ -11,7 +11,7 @@ import (
 
 // authServerKinds are the custom authorization servers with their scopes and claims.
 func authServerKinds() []Kind {
-	return []Kind{authServers(), authScopes(), authClaims()}
+	return []Kind{authServers(), authScopes(), authClaims(), associatedServers()}
 }
 
 const (

@@ -39,6 +39,10 @@ func brands() Kind {
 			{Path: "defaultApp.appLinkName", Null: true, Keep: true},
 			{Path: "defaultApp.classicApplicationUri", Null: true, Keep: true},
 		},
+		Operations: []Operation{
+			{Name: "domains", Path: "domains", Method: "GET", Status: 200, Read: true, Link: "-", Reply: domainsOfBrand},
+			{Name: "well-known-uris", Path: "well-known-uris", Method: "GET", Status: 200, Read: true, Link: "-", Reply: wellKnownFiles},
+		},
 		Links: []Link{
 			{Name: "themes", To: "themes", Allow: "GET"},
 			{Name: "emailDomain", To: "/api/v1/email-domains/{emailDomainId}", Allow: "GET PUT", When: isNot("emailDomainId", nil)},
@@ -155,29 +159,4 @@ func (o *Org) SetImage(by *Cause, theme *Object, name string) string {
 	theme.LastUpdated = o.stamp()
 	o.Note(by, "system.theme.update", nil, KindNamed("themes").party(theme))
 	return url
-}
-
-// wellKnownKinds are what a brand serves at its domain's well-known addresses (documented).
-func wellKnownKinds() []Kind {
-	var kinds []Kind
-	for _, name := range []string{"apple-app-site-association", "assetlinks.json"} {
-		kinds = append(kinds, Kind{
-			Name: "well_known_" + name, Path: brandPath + "/well-known-uris/" + name, Class: "WellKnownURI",
-			Scope: "okta.brands", Area: AreaOrg,
-			Verbs: Verbs{Get: true},
-			Fields: []Field{
-				{Path: "representation", Type: Any, Mode: ReadOnly, Default: func(*Change) any { return doc.Doc{} }},
-			},
-			Links: []Link{self("GET"), {Name: "customized", To: "customized", Allow: "GET PUT"}},
-			Seeds: []Seed{{}},
-		}, Kind{
-			Name: "custom_well_known_" + name, Path: brandPath + "/well-known-uris/" + name + "/customized", Class: "WellKnownURI",
-			Scope: "okta.brands", Area: AreaOrg,
-			Verbs:  Verbs{Get: true, Replace: "PUT"},
-			Fields: []Field{{Path: "representation", Type: Any, Default: func(*Change) any { return doc.Doc{} }}},
-			Links:  []Link{self("GET PUT")},
-			Seeds:  []Seed{{}},
-		})
-	}
-	return kinds
 }

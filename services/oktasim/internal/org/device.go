@@ -154,5 +154,40 @@ func postureChecks() Kind {
 		Links:    []Link{self("GET PUT DELETE")},
 		Events:   map[string]string{create: "device.posture.check.add", replace: "device.posture.check.update", remove: "device.posture.check.delete"},
 		Refusals: []Refusal{{On: []string{replace, remove}, When: is("type", "BUILTIN"), With: failure.Unsupported("A check of Okta's own cannot be changed.")}},
+		SeedKey:  []string{"variableName"},
+		Show:     showPostureCheck,
+		Seeds:    []Seed{{Body: macFirewall()}},
 	}
+}
+
+// showPostureCheck names nobody for what Okta made.
+func showPostureCheck(v *View) {
+	if v.Object.text("type") == "BUILTIN" {
+		delete(v.Body, "createdBy")
+		delete(v.Body, "lastUpdatedBy")
+	}
+}
+
+// macFirewall is the one check of Okta's own that is published.
+func macFirewall() doc.Doc {
+	return doc.Doc{
+		"name": "Device posture check macOS", "description": "Query macOS devices to check if firewall is enabled", "platform": "MACOS",
+		"mappingType": "CHECKBOX", "type": "BUILTIN", "variableName": "macOSFirewall",
+		"query": "SELECT CASE WHEN global_state = 0 THEN 0 ELSE 1 END AS firewall_enabled FROM  alf;",
+		"remediationSettings": doc.Doc{
+			"link":    doc.Doc{"defaultUrl": "https://help.okta.com/eu/en-us/content/topics/end-user/ov-device-health-macos.htm"},
+			"message": doc.Doc{"defaultI18nKey": "macos.firewall.enabled.remediation.message"},
+		},
+	}
+}
+
+// DefaultPostureChecks are the checks of Okta's own.
+func (o *Org) DefaultPostureChecks() []any {
+	k, list := o.kinds.named("device_posture_checks"), []any{}
+	for _, x := range o.objectsIn(k, "") {
+		if x.text("type") == "BUILTIN" {
+			list = append(list, o.Show(k, x, View{InList: true}, 0))
+		}
+	}
+	return list
 }

@@ -64,6 +64,17 @@ func fillDomain(c *Change) error {
 	return nil
 }
 
+// domainsOfBrand are the domains that show a brand.
+func domainsOfBrand(c *Change) (any, error) {
+	k, list := c.Org.kinds.named("domains"), []any{}
+	for _, x := range c.Org.objectsIn(k, "") {
+		if x.text("brandId") == c.Object.ID {
+			list = append(list, c.Org.Show(k, x, View{InList: true}, 0))
+		}
+	}
+	return doc.Doc{"domains": list}, nil
+}
+
 // SetCertificate keeps what can be shown of a certificate that an admin brings (documented).
 func (o *Org) SetCertificate(domain *Object, given doc.Doc) error {
 	der, err := derOf([]byte(doc.String(given, "certificate")))

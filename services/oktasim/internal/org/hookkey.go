@@ -76,6 +76,17 @@ func (o *Org) HookKey(id string) (*rsa.PrivateKey, string, error) {
 	return nil, "", fmt.Errorf("there is no hook key %s", id)
 }
 
+// PublicHookKey is the public half of the hook key with the key id.
+func (o *Org) PublicHookKey(kid string) (doc.Doc, error) {
+	k := o.kinds.named("hook_keys")
+	for _, x := range o.objectsIn(k, "") {
+		if x.text("keyId") == kid {
+			return x.publicHalf(), nil
+		}
+	}
+	return nil, k.missing(kid)
+}
+
 // publicHalf is the public key as a JWK. That of an adopted key is made up.
 func (x *Object) publicHalf() doc.Doc {
 	kid, encode := x.text("keyId"), base64.RawURLEncoding.EncodeToString

@@ -89,6 +89,20 @@ func idpSigningKeys() Kind {
 	}
 }
 
+// ActiveIdpKey is the key with which the org signs requests to a provider: one of the
+// provider's own or the one that the org has for all; nil if it signs none.
+func (o *Org) ActiveIdpKey(idp *Object) (doc.Doc, error) {
+	kid := idp.text("protocol.credentials.signing.kid")
+	if kid == o.info.ProviderKid {
+		return o.KeyBody(o.providerKey())
+	}
+	k := o.kinds.named("idp_signing_keys")
+	if x := o.look(k, idp.place(), kid); x != nil {
+		return o.Show(k, x, View{InList: true}, 0), nil
+	}
+	return nil, nil
+}
+
 // GenerateIdpKey makes a key for a provider that is valid for 2 to 10 years.
 func (o *Org) GenerateIdpKey(by *Cause, idp *Object, years int) (*Object, error) {
 	if years < 2 || years > keyYears {

@@ -84,16 +84,20 @@ func requestedAttributes() []requestedAttribute {
 	}
 }
 
+// providerKey is the key with which the org signs requests to providers that have no other.
+func (o *Org) providerKey() *Key {
+	return &Key{
+		Kid: o.info.ProviderKid, Created: o.info.Created, LastUpdated: o.info.Created,
+		Expires: StampOf(o.info.Created.Time().AddDate(keyYears, 0, 0)),
+	}
+}
+
 // IdpMetadata is the org's metadata for a SAML provider (documented).
 func (o *Org) IdpMetadata(idp *Object) ([]byte, error) {
 	if idp.text("type") != idpSAML {
 		return nil, failure.NotFound(idp.ID, "IdpTrust")
 	}
-	key := &Key{
-		Kid: o.info.ProviderKid, Created: o.info.Created, LastUpdated: o.info.Created,
-		Expires: StampOf(o.info.Created.Time().AddDate(keyYears, 0, 0)),
-	}
-	certificate, err := o.Certificate(key)
+	certificate, err := o.Certificate(o.providerKey())
 	if err != nil {
 		return nil, err
 	}

@@ -11,7 +11,7 @@ import (
 // Okta do.
 func orgSettingKinds() []Kind {
 	return []Kind{
-		orgSettings(), contacts(), communication(), supportAccess(), supportCases(), preferences(), securityNotifications(),
+		orgSettings(), contacts(), communication(), aerialConsent(), supportAccess(), supportCases(), preferences(), securityNotifications(),
 		orgFlag("third_party_admin", "orgSettings/thirdPartyAdminSetting", "thirdPartyAdmin", "POST", false),
 		orgFlag("auto_assign_admin_app", "settings/autoAssignAdminAppSetting", "autoAssignAdminAppSetting", "POST", true),
 		orgFlag(clientPrivileges, "settings/clientPrivilegesSetting", "clientPrivilegesSetting", "PUT", false),

@@ -6,7 +6,7 @@ import (
 )
 
 // realmKinds are the realms and the rules that put people into them.
-func realmKinds() []Kind { return []Kind{realms(), realmAssignments()} }
+func realmKinds() []Kind { return []Kind{realms(), realmAssignments(), realmOperations()} }
 
 func realms() Kind {
 	return Kind{
