@@ -271,8 +271,7 @@ func adoptPolicy(o *Org, ids []string, body doc.Doc) error {
 		p.Priority = n
 	}
 	o.recogniseEveryone(p)
-	o.recogniseFactors(p)
-	return nil
+	return o.RecogniseEnrollment(p.Settings, nil)
 }
 
 // recogniseEveryone learns the id of Everyone from a system policy, which is for them.
@@ -282,23 +281,6 @@ func (o *Org) recogniseEveryone(p *Policy) {
 		everyone := *o.groups[o.info.Everyone]
 		everyone.ID = ids[0]
 		o.adoptEveryone(&everyone)
-	}
-}
-
-// recogniseFactors learns from an enrollment policy which factors the org has switched on.
-func (o *Org) recogniseFactors(p *Policy) {
-	factors := doc.Object(p.Settings, "factors")
-	if len(factors) == 0 {
-		return
-	}
-	for _, x := range o.objectsIn(o.kinds.named("org_factors"), "") {
-		if !x.Seed {
-			continue
-		}
-		x.Body["status"] = Inactive
-		if factors[x.ID] != nil {
-			x.Body["status"] = Active
-		}
 	}
 }
 

@@ -61,7 +61,7 @@ func authenticators() Kind {
 		},
 		Events: present("security.authenticator.lifecycle"),
 		Seeds:  authenticatorSeeds(),
-		Check:  checkAuthenticator, Fill: fillAuthenticator, Show: showAuthenticator,
+		Check:  checkAuthenticator, Fill: fillAuthenticator, After: switchFactors, Show: showAuthenticator,
 	}
 }
 

@@ -165,7 +165,7 @@ func (o *Org) PolicyBody(p *Policy, expand bool) doc.Doc {
 		b["description"] = p.Description
 	}
 	if p.Settings != nil {
-		b["settings"] = p.Settings
+		b["settings"] = o.shownSettings(p)
 	}
 	if expand {
 		rules := make([]any, len(p.Rules))

@@ -1,8 +1,6 @@
 package org
 
 import (
-	"slices"
-
 	"imago/services/oktasim/internal/doc"
 )
 
@@ -218,61 +216,4 @@ func (o *Org) fillSettings(p *Policy, given doc.Doc) {
 	case given != nil || p.Settings == nil:
 		p.Settings = doc.Merge(policySettings(p.Type), given)
 	}
-}
-
-// fillEnrollSettings lists every authenticator, or every factor, that is active in the
-// org (recorded). Policies with factors are those of Classic orgs, and older ones.
-func (o *Org) fillEnrollSettings(p *Policy, given doc.Doc) {
-	asked := doc.String(given, "type")
-	switch {
-	case given == nil && p.Settings != nil:
-	case asked == "AUTHENTICATORS" || asked == "" && given["factors"] == nil && o.IsOIE():
-		p.Settings = doc.Doc{"type": "AUTHENTICATORS", "authenticators": o.enrollList(given)}
-	default:
-		p.Settings = doc.Doc{"factors": o.enrollFactors(p, doc.Object(given, "factors"))}
-		if o.IsOIE() {
-			p.Settings["type"] = "FACTORS"
-		}
-	}
-}
-
-// enrollList names every active authenticator: those of the request as they are, others
-// as not allowed.
-func (o *Org) enrollList(given doc.Doc) []any {
-	out := doc.Clone(values(given["authenticators"]))
-	named := func(x *Object) bool {
-		return slices.ContainsFunc(out, func(e any) bool {
-			entry, _ := e.(doc.Doc)
-			return entry["key"] == x.Body["key"] && (entry["id"] == nil || entry["id"] == x.ID)
-		})
-	}
-	for _, x := range o.objectsIn(o.kinds.named("authenticators"), "") {
-		if x.Status() != Active || named(x) {
-			continue
-		}
-		entry := doc.Doc{"key": x.Body["key"], "enroll": doc.Doc{"self": "NOT_ALLOWED"}}
-		if x.Body["key"] == "custom_app" {
-			entry["id"] = x.ID
-		}
-		out = append(out, entry)
-	}
-	return out
-}
-
-// enrollFactors are the org's active factors: as the request says, as they were, or not
-// allowed. Classic lets people have the password as they like.
-func (o *Org) enrollFactors(p *Policy, given doc.Doc) doc.Doc {
-	before, out := doc.Object(p.Settings, "factors"), doc.Doc{}
-	for _, x := range o.objectsIn(o.kinds.named("org_factors"), "") {
-		if x.Status() != Active {
-			continue
-		}
-		self := "NOT_ALLOWED"
-		if x.ID == "okta_password" && !o.IsOIE() {
-			self = "OPTIONAL"
-		}
-		factor := doc.Doc{"enroll": doc.Doc{"self": self}, "consent": doc.Doc{"type": "NONE"}}
-		out[x.ID] = doc.Merge(doc.Merge(factor, doc.Object(before, x.ID)), doc.Object(given, x.ID))
-	}
-	return out
 }

@@ -103,7 +103,40 @@ func (p *player) recognise() error {
 		}
 	}
 	p.org.Accept(&e)
+	return p.recogniseEnrollment()
+}
+
+// recogniseEnrollment lets the org have the authenticators, and the factors, that the run's
+// first answer about an enrollment policy lists, but for those that the run had changed by
+// then.
+func (p *player) recogniseEnrollment() error {
+	changed, known := map[string]bool{}, map[string]bool{}
+	for _, s := range p.run.Steps {
+		settings := enrollmentIn(s.body)
+		if kind := doc.String(settings, "type"); settings != nil && !known[kind] {
+			known[kind] = true
+			if err := p.org.RecogniseEnrollment(settings, changed); err != nil {
+				return err
+			}
+		}
+		if d, ok := s.body.(doc.Doc); ok && s.changes() {
+			changed[doc.String(d, "key")], changed[identity(d)] = true, true
+		}
+	}
 	return nil
+}
+
+// enrollmentIn are the settings of the enrollment policy in an answer, or of the first in
+// a list.
+func enrollmentIn(body any) doc.Doc {
+	if list, ok := body.([]any); ok && len(list) > 0 {
+		body = list[0]
+	}
+	d, _ := body.(doc.Doc)
+	if d["type"] != "MFA_ENROLL" {
+		return nil
+	}
+	return doc.Object(d, "settings")
 }
 
 // notLicensed is the code with which Okta refuses what an org lacks.
