@@ -2,7 +2,6 @@ package org
 
 import (
 	"bufio"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -105,14 +104,9 @@ func ordered[V any](m map[string]V) []V {
 
 // ReadState replaces the org by a written one. On error nothing has changed.
 func (o *Org) ReadState(r io.Reader) error {
-	dec := json.NewDecoder(r)
-	dec.UseNumber()
-	var s State
-	if err := dec.Decode(&s); err != nil {
+	s, err := readState(r)
+	if err != nil {
 		return fmt.Errorf("read state: %w", err)
-	}
-	if s.Objects.Info.ID == "" {
-		return fmt.Errorf("read state: objects.info.id is missing")
 	}
 	next, err := restore(s, o.kinds)
 	if err != nil {
@@ -130,7 +124,7 @@ func (o *Org) ReadState(r io.Reader) error {
 }
 
 // restore rebuilds the indexes of a written org.
-func restore(s State, kinds *registry) (data, error) {
+func restore(s *State, kinds *registry) (data, error) {
 	tmp := &Org{data: emptyData(0), kinds: kinds}
 	x := s.Objects
 	tmp.info = x.Info
@@ -139,10 +133,10 @@ func restore(s State, kinds *registry) (data, error) {
 	}
 	for _, g := range x.Groups {
 		g.Group.Members = g.Members
+		if err := tmp.linkMembers(g.Group); err != nil {
+			return data{}, err
+		}
 		tmp.putGroup(g.Group)
-	}
-	if err := tmp.linkMembers(); err != nil {
-		return data{}, err
 	}
 	for _, r := range x.GroupRules {
 		condition, err := expression.Parse(doc.String(r.Conditions, "expression", "value"))
@@ -188,16 +182,16 @@ func (o *Org) putApp(a *App) {
 	o.appOrder.add(a.ID)
 }
 
-// linkMembers tells users their groups.
-func (o *Org) linkMembers() error {
-	for gid := range o.groupOrder.all() {
-		for uid := range o.groups[gid].order.all() {
-			u := o.users[uid]
-			if u == nil {
-				return fmt.Errorf("read state: group %s has the member %s, who is missing", gid, uid)
-			}
-			u.groups.add(gid)
+// linkMembers tells the members of a group that they are, and lets all mentions of an id
+// share one text.
+func (o *Org) linkMembers(g *Group) error {
+	for _, m := range g.Members {
+		u := o.users[m.User]
+		if u == nil {
+			return fmt.Errorf("read state: group %s has the member %s, who is missing", g.ID, m.User)
 		}
+		m.User = u.ID
+		u.groups.add(g.ID)
 	}
 	return nil
 }

@@ -104,6 +104,15 @@ func TestBadStateChangesNothing(t *testing.T) {
 		"no JSON":        "{",
 		"no org":         "{}",
 		"missing member": strings.Replace(want, `"members":[{"user":"00u`, `"members":[{"user":"00x`, 1),
+		"cut":            want[:len(want)/2],
+		"more":           want + "{}",
+		"unknown field":  strings.Replace(want, `"group_rules":`, `"group_rulez":[],"group_rules":`, 1),
+		"unknown detail": strings.Replace(want, `"statusChanged":`, `"statusChangd":null,"statusChanged":`, 1),
+		"no user":        strings.Replace(want, `"users":[`, `"users":[null,`, 1),
+		"no member":      strings.Replace(want, `"members":[`, `"members":[null,`, 1),
+		"no event":       strings.Replace(want, `"log":[`, `"log":[{},`, 1),
+		"no list":        strings.Replace(want, `"users":[`, `"users":{},"users":[`, 1),
+		"no session":     strings.Replace(want, `"session":{"ids"`, `"session":null,"session":{"ids"`, 1),
 		"bad rule":       strings.Replace(want, `user.department==`, `user.department=`, 1),
 	} {
 		if err := o.ReadState(strings.NewReader(bad)); err == nil {
