@@ -7,6 +7,8 @@ import (
 	"io"
 	"net"
 	"slices"
+
+	"imago/services/oktasim/internal/api"
 )
 
 // Config is what serve is told.
@@ -75,6 +77,11 @@ func (c Config) check(rest []string) error {
 	}
 	if (c.HTTPS == "") != (c.AuthorityFile == "") {
 		errs = append(errs, errors.New("--https and --authority-file belong together: nobody trusts an authority whose certificate is not known"))
+	}
+	if c.URL != "" {
+		if err := api.CheckURL(c.URL); err != nil {
+			errs = append(errs, fmt.Errorf("--url: %w", err))
+		}
 	}
 	return errors.Join(append(errs, c.checkAddresses()...)...)
 }

@@ -5,6 +5,7 @@ package main
 import (
 	"context"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -80,17 +81,21 @@ func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return exitDone
 	case "serve":
 		c, err := parseConfig(args[1:])
-		return finish(stderr, err, func() error { return serve(ctx, c, stdout, stderr) })
+		return finish(stdout, stderr, err, func() error { return serve(ctx, c, stdout, stderr) })
 	case "replay":
 		c, err := parseReplay(args[1:])
-		return finish(stderr, err, func() error { return replayRuns(c, stdout, stderr) })
+		return finish(stdout, stderr, err, func() error { return replayRuns(c, stdout, stderr) })
 	}
 	fmt.Fprintf(stderr, "oktasim: unknown command %q; try oktasim help\n", args[0])
 	return exitUsage
 }
 
 // finish runs a command unless its flags were wrong, and says how it ended.
-func finish(stderr io.Writer, usageErr error, command func() error) int {
+func finish(stdout, stderr io.Writer, usageErr error, command func() error) int {
+	if errors.Is(usageErr, flag.ErrHelp) {
+		fmt.Fprint(stdout, usage)
+		return exitDone
+	}
 	if usageErr != nil {
 		fmt.Fprintf(stderr, "oktasim: %v; try oktasim help\n", usageErr)
 		return exitUsage

@@ -34,6 +34,10 @@ func TestUsage(t *testing.T) {
 	}{
 		{nil, exitUsage, "", "Usage:"},
 		{[]string{"help"}, exitDone, "Usage:", ""},
+		{[]string{"serve", "--help"}, exitDone, "Usage:", ""},
+		{[]string{"replay", "-h"}, exitDone, "Usage:", ""},
+		{[]string{"serve", "--url", "acme.okta.example"}, exitUsage, "", "--url"},
+		{[]string{"serve", "--seed", "main.go"}, exitError, "", "seed plan"},
 		{[]string{"dance"}, exitUsage, "", "unknown command"},
 		{[]string{"serve", "--engine", "steam"}, exitUsage, "", "--engine"},
 		{[]string{"serve", "--rate-plan", "none", "--rate-multiplier", "0"}, exitUsage, "", "--rate-multiplier"},

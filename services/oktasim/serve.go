@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -79,12 +80,7 @@ func openOrg(c Config) (*org.Org, error) {
 	}
 	plan := seed.Plan{Preset: c.Seed}
 	if c.Seed != "demo" {
-		b, err := os.ReadFile(c.Seed)
-		if err != nil {
-			return nil, fmt.Errorf("read the seed plan: %w", err)
-		}
-		plan = seed.Plan{}
-		if err := json.Unmarshal(b, &plan); err != nil {
+		if plan, err = readPlan(c.Seed); err != nil {
 			return nil, fmt.Errorf("read the seed plan: %w", err)
 		}
 	}
@@ -92,6 +88,17 @@ func openOrg(c Config) (*org.Org, error) {
 		return nil, fmt.Errorf("seed the org: %w", err)
 	}
 	return o, nil
+}
+
+// readPlan reads a plan; a misspelt field is an error.
+func readPlan(file string) (p seed.Plan, err error) {
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return p, err
+	}
+	dec := json.NewDecoder(bytes.NewReader(b))
+	dec.DisallowUnknownFields()
+	return p, dec.Decode(&p)
 }
 
 // newMark is at the end of the names of files that are being written.

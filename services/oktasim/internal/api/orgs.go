@@ -111,6 +111,16 @@ func without(r *http.Request, beginning string) *http.Request {
 	return &shorter
 }
 
+// CheckURL refuses what cannot stand before the path of a link.
+func CheckURL(text string) error {
+	u, err := url.Parse(text)
+	if err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Hostname() == "" || u.User != nil ||
+		u.RawQuery != "" || u.Fragment != "" || strings.HasSuffix(text, "/") {
+		return fmt.Errorf("%q is not a URL such as https://acme.okta.example, without a slash at its end", text)
+	}
+	return nil
+}
+
 // Address is the URL of an org that is to be a guest: its first host name at the port of
 // the default org, or a path below that.
 func (s *Server) Address(g *Guest) (string, error) {

@@ -11,9 +11,11 @@ import (
 	"log/slog"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"imago/services/oktasim/internal/api"
+	"imago/services/oktasim/internal/clock"
 	"imago/services/oktasim/internal/doc"
 	"imago/services/oktasim/internal/failure"
 	"imago/services/oktasim/internal/fault"
@@ -68,14 +70,30 @@ func newServer(h *api.Host, log *slog.Logger) *Server {
 }
 
 // ServeHTTP answers one request.
-func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) { s.mux.ServeHTTP(w, r) }
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if _, known := s.mux.Handler(r); known == "" {
+		s.handle(nowhere)(w, r)
+		return
+	}
+	s.mux.ServeHTTP(w, r)
+}
+
+// errNowhere refuses a request that the control port does not know.
+var errNowhere = errors.New("the control port has no")
+
+func nowhere(r *http.Request) (any, error) {
+	return nil, fmt.Errorf("%w %s %s", errNowhere, r.Method, r.URL.Path)
+}
 
 func (s *Server) handle(run func(*http.Request) (any, error)) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		v, err := run(r)
 		status := http.StatusOK
-		if err != nil {
-			v, status = map[string]string{"error": explain(err)}, http.StatusBadRequest
+		switch {
+		case errors.Is(err, errNowhere):
+			v, status = doc.Doc{"error": err.Error()}, http.StatusNotFound
+		case err != nil:
+			v, status = doc.Doc{"error": explain(err)}, http.StatusBadRequest
 		}
 		b, err := doc.Bytes(v)
 		if err != nil {
@@ -99,14 +117,32 @@ func explain(err error) string {
 	return err.Error()
 }
 
-// read decodes a body strictly: a misspelt field is an error, not a default.
+// read decodes a body strictly: a misspelt field is an error, not a default. No body is {}.
 func read(r *http.Request, into any) error {
 	dec := json.NewDecoder(io.LimitReader(r.Body, 1<<20))
 	dec.DisallowUnknownFields()
-	if err := dec.Decode(into); err != nil && !errors.Is(err, io.EOF) {
-		return fmt.Errorf("read the request: %w", err)
+	err := dec.Decode(into)
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	if err == nil {
+		if _, end := dec.Token(); !errors.Is(end, io.EOF) {
+			err = errors.New("there is more after the object")
+		}
+	}
+	if err != nil {
+		return fmt.Errorf("read the request: %s", misread(err))
 	}
 	return nil
+}
+
+// misread says what is wrong with a body without telling of Go.
+func misread(err error) string {
+	var other *json.UnmarshalTypeError
+	if !errors.As(err, &other) {
+		return strings.TrimPrefix(err.Error(), "json: ")
+	}
+	return strings.TrimPrefix(fmt.Sprintf("%s: %s does not belong there", strings.Trim(other.Field, "."), other.Value), ": ")
 }
 
 func (s *Server) seed(r *http.Request) (any, error) {
@@ -148,26 +184,34 @@ func (s *Server) moveClock(r *http.Request) (any, error) {
 	if err := read(r, &body); err != nil {
 		return nil, err
 	}
-	c := s.host.Org.Clock()
+	// Within Update, as the state that is saved has the offset.
+	err := s.host.Org.Update(func() error { return setClock(s.host.Org.Clock(), body.Advance, body.Set) })
+	if err != nil {
+		return nil, err
+	}
+	return s.showClock(r)
+}
+
+func setClock(c *clock.Clock, advance, set string) error {
 	switch {
-	case body.Advance != "" && body.Set != "":
-		return nil, errors.New("give either advance or set")
-	case body.Advance != "":
-		d, err := time.ParseDuration(body.Advance)
+	case advance != "" && set != "":
+		return errors.New("give either advance or set")
+	case advance != "":
+		d, err := time.ParseDuration(advance)
 		if err != nil {
-			return nil, fmt.Errorf("advance: %w", err)
+			return fmt.Errorf("advance: %q is not a duration such as 90s", advance)
 		}
 		c.Advance(d)
-	case body.Set != "":
-		t, err := time.Parse(time.RFC3339, body.Set)
+	case set != "":
+		t, err := time.Parse(time.RFC3339, set)
 		if err != nil {
-			return nil, fmt.Errorf("set: %w", err)
+			return fmt.Errorf("set: %q is not a moment such as 2026-01-05T08:00:00Z", set)
 		}
 		c.Set(t)
 	default:
-		return nil, errors.New("give advance (90s) or set (2026-01-05T08:00:00Z)")
+		return errors.New("give advance (90s) or set (2026-01-05T08:00:00Z)")
 	}
-	return s.showClock(r)
+	return nil
 }
 
 func (s *Server) listFaults(*http.Request) (any, error) {
@@ -246,8 +290,8 @@ func (s *Server) createAdmin(r *http.Request) (any, error) {
 	if err := read(r, &body); err != nil {
 		return nil, err
 	}
-	if body.Role != "" && !org.IsRole(body.Role) {
-		return nil, fmt.Errorf("role: %q is not a standard role", body.Role)
+	if err := errors.Join(checkRole(body.Role), checkIP(body.IP)); err != nil {
+		return nil, err
 	}
 	var out doc.Doc
 	err := s.host.Org.Update(func() error {
@@ -256,13 +300,11 @@ func (s *Server) createAdmin(r *http.Request) (any, error) {
 		if err != nil {
 			return err
 		}
-		if body.Role != "" {
-			if err := s.giveRole(u.ID, body.Role); err != nil {
-				return err
-			}
-		}
 		t, err := o.CreateToken(nil, u, "admin convenience")
 		if err != nil {
+			return err
+		}
+		if err := s.giveRole(u.ID, body.Role); err != nil {
 			return err
 		}
 		out = doc.Doc{"id": u.ID, "login": u.Login(), "name": u.Name(), "role": body.Role, "token": t.Value, "ip": body.IP}

@@ -182,6 +182,13 @@ func TestStateTravels(t *testing.T) {
 	}
 }
 
+// state is the org's, without its clock.
+func (p ports) state() string {
+	p.Helper()
+	_, body := p.send("GET", p.back+"/control/v1/state?only=objects", "")
+	return body
+}
+
 func TestRefusals(t *testing.T) {
 	t.Parallel()
 	p := start(t)
@@ -192,21 +199,35 @@ func TestRefusals(t *testing.T) {
 		{"/clock", `{"set":"today"}`, "set"},
 		{"/clock", `{}`, "advance"},
 		{"/faults", `{"kind":"status"}`, "status"},
-		{"/faults", `{"kind":"delay","delay":3}`, "delay"},
+		{"/faults", `{"kind":"delay","delay":3}`, "3 is not a duration"},
+		{"/faults", `{"kind":"delay"} {}`, "more after the object"},
+		{"/faults", `[]`, "array does not belong there"},
+		{"/faults", `{"kind":5}`, "kind: number"},
 		{"/api-tokens", `{"login":"nobody@x.example"}`, "nobody@x.example"},
 		{"/admins", `{"login":"eve@x.example","role":"KING"}`, "KING"},
+		{"/admins", `{"login":"eve@x.example","ip":"here"}`, "ip"},
+		{"/service-apps", `{"label":"a","role":"KING"}`, "KING"},
+		{"/service-apps", `{"label":"a","scopes":["openid"]}`, "openid"},
 		{"/limits", `{"bucket":"b","limit":-1}`, "limit"},
-		{"/limits", `{"bucket":"b"}`, "bucket"},
+		{"/limits", `{"bucket":"b","limit":1}`, "bucket"},
+		{"/limits", `{"bucket":"/api/v1/apps"}`, "bucket"},
 		{"/limits", `{"others":3}`, "bucket"},
 		{"/limits", `{"share":2}`, "share"},
 		{"/features", `{"name":"telepathy","on":false}`, "telepathy"},
 		{"/features", `{"name":"realms"}`, "on: must be"},
 		{"/seed", `{`, "read the request"},
 	} {
+		before := p.state()
 		status, body := p.send("POST", p.back+"/control/v1"+c.path, c.body)
+		if p.state() != before {
+			t.Errorf("%s %s changed the org", c.path, c.body)
+		}
 		if status != 400 || !strings.Contains(body, c.words) {
 			t.Errorf("%s %s: got %d %s, want 400 with %q", c.path, c.body, status, body, c.words)
 		}
+	}
+	if status, body := p.send("GET", p.back+"/control/v1/seed", ""); status != 404 || !strings.Contains(body, `"error":"the control port has no GET /control/v1/seed"`) {
+		t.Errorf("an unknown request got %d %s", status, body)
 	}
 	if status, body := p.send("PUT", p.back+"/control/v1/state", `{}`); status != 400 || !strings.Contains(body, "objects.info.id") {
 		t.Errorf("an empty state got %d %s", status, body)

@@ -2,6 +2,7 @@ package control
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
 
 	"imago/services/oktasim/internal/doc"
@@ -26,6 +27,8 @@ func (b limits) check() error {
 		return errors.New("limit, others, busy, multiplier and concurrency cannot be negative; share is between 0 and 1")
 	case (b.Limit != nil || b.Others != nil) != (b.Bucket != ""):
 		return errors.New("a bucket needs a limit or others, and they need a bucket")
+	case b.Bucket != "" && !limit.IsBucket(b.Bucket):
+		return fmt.Errorf("bucket: there is none %q; GET /control/v1/requests names those that were used", b.Bucket)
 	}
 	return nil
 }

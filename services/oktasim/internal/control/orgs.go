@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"regexp"
+	"slices"
 	"sync"
 
 	"imago/services/oktasim/internal/api"
@@ -78,6 +79,9 @@ func describe(g *api.Guest) doc.Doc {
 	return doc.Doc{"name": g.Name, "hosts": g.Hosts, "url": g.Org.Base(), "control": "/control/v1/orgs/" + g.Name}
 }
 
+// hostName is what a host of an org may be called (RFC 1123).
+var hostName = regexp.MustCompile(`^(?i)[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$`)
+
 // orgName is what an org may be called: its name is part of URLs.
 var orgName = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
 
@@ -119,9 +123,12 @@ func (p *Port) Open(n NewOrg) (*api.Guest, error) {
 		return nil, fmt.Errorf("write the order of an org: %w", err)
 	}
 	if n.URL == "" {
-		if n.URL, err = p.public.Address(g); err != nil {
-			return nil, err
-		}
+		n.URL, err = p.public.Address(g)
+	} else if err = api.CheckURL(n.URL); err != nil {
+		err = fmt.Errorf("url: %w", err)
+	}
+	if err != nil {
+		return nil, err
 	}
 	g.Org.SetBase(n.URL)
 	return g, p.public.Add(g)
@@ -129,9 +136,12 @@ func (p *Port) Open(n NewOrg) (*api.Guest, error) {
 
 // make makes the org with a clock, limits, faults and counts of its own.
 func (n NewOrg) make() (*api.Guest, error) {
+	wrong := slices.IndexFunc(n.Hosts, func(h string) bool { return !hostName.MatchString(h) })
 	switch {
 	case !orgName.MatchString(n.Name):
 		return nil, fmt.Errorf("name: %q is not made of lower case letters, digits and hyphens", n.Name)
+	case wrong >= 0:
+		return nil, fmt.Errorf("hosts: %q is no name of a host", n.Hosts[wrong])
 	case n.RateMultiplier < 0:
 		return nil, fmt.Errorf("rateMultiplier: %v is negative", n.RateMultiplier)
 	case !limit.IsPlan(n.RatePlan):

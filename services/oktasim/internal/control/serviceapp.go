@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"math/big"
 	"net/http"
@@ -26,6 +27,9 @@ func (s *Server) createServiceApp(r *http.Request) (any, error) {
 	if err := read(r, &body); err != nil {
 		return nil, err
 	}
+	if err := errors.Join(checkRole(body.Role), checkScopes(body.Scopes)); err != nil {
+		return nil, err
+	}
 	out := doc.Doc{}
 	if len(body.Keys) == 0 {
 		key, private, err := newKey()
@@ -43,10 +47,8 @@ func (s *Server) createServiceApp(r *http.Request) (any, error) {
 		if err := s.grant(a, body.Scopes); err != nil {
 			return err
 		}
-		if body.Role != "" {
-			if _, err := o.AssignRole(nil, a.ClientID(), body.Role); err != nil {
-				return err
-			}
+		if err := s.giveRole(a.ClientID(), body.Role); err != nil {
+			return err
 		}
 		out["id"], out["clientId"] = a.ID, a.ClientID()
 		return nil

@@ -55,18 +55,28 @@ func (q *Session) check() error {
 	default:
 		errs = append(errs, fmt.Errorf("kind: %q is not one of ssws, console, oauth", q.Kind))
 	}
-	if q.Role != "" && !org.IsRole(q.Role) {
-		errs = append(errs, fmt.Errorf("role: %q is not a standard role", q.Role))
+	return errors.Join(append(errs, checkRole(q.Role), checkScopes(q.Scopes), checkIP(q.IP))...)
+}
+
+func checkRole(role string) error {
+	if role != "" && !org.IsRole(role) {
+		return fmt.Errorf("role: %q is not a standard role", role)
 	}
-	if i := slices.IndexFunc(q.Scopes, func(s string) bool { return !strings.HasPrefix(s, "okta.") }); i >= 0 {
-		errs = append(errs, fmt.Errorf("scopes: %q is none of Okta's", q.Scopes[i]))
+	return nil
+}
+
+func checkScopes(scopes []string) error {
+	if i := slices.IndexFunc(scopes, func(s string) bool { return !strings.HasPrefix(s, "okta.") }); i >= 0 {
+		return fmt.Errorf("scopes: %q is none of Okta's", scopes[i])
 	}
-	if q.IP != "" {
-		if _, err := netip.ParseAddr(q.IP); err != nil {
-			errs = append(errs, fmt.Errorf("ip: %w", err))
-		}
+	return nil
+}
+
+func checkIP(ip string) error {
+	if _, err := netip.ParseAddr(ip); ip != "" && err != nil {
+		return fmt.Errorf("ip: %q is not an address", ip)
 	}
-	return errors.Join(errs...)
+	return nil
 }
 
 func (s *Server) createSession(r *http.Request) (any, error) {
@@ -105,6 +115,9 @@ func (s *Server) begin(q Session) (doc.Doc, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := s.giveRole(u.ID, q.Role); err != nil {
+		return nil, err
+	}
 	t.Guise = guise
 	return doc.Doc{
 		"kind": q.Kind, "userId": u.ID, "login": u.Login(), "name": u.Name(), "token": t.Value, "authorization": "SSWS " + t.Value,
@@ -112,7 +125,7 @@ func (s *Server) begin(q Session) (doc.Doc, error) {
 	}, nil
 }
 
-// actor is the user who is named, made if need be and given the role, or who holds it.
+// actor is the user who is named, made if need be, or who holds the role.
 func (s *Server) actor(q Session) (*org.User, error) {
 	login := q.Login
 	if login == "" {
@@ -121,15 +134,14 @@ func (s *Server) actor(q Session) (*org.User, error) {
 		}
 		login = strings.ToLower(strings.ReplaceAll(q.Role, "_", "-")) + "@" + s.host.Org.Info().Subdomain + ".example"
 	}
-	u, err := s.findOrCreate(login, "", "")
-	if err != nil || q.Role == "" {
-		return u, err
-	}
-	return u, s.giveRole(u.ID, q.Role)
+	return s.findOrCreate(login, "", "")
 }
 
-// giveRole assigns the role unless the assignee has it.
+// giveRole assigns the role, if there is one, unless the assignee has it.
 func (s *Server) giveRole(assignee, role string) error {
+	if role == "" {
+		return nil
+	}
 	_, err := s.host.Org.AssignRole(nil, assignee, role)
 	if err != nil && !errors.As(err, new(*failure.Failure)) || isInvalid(err) {
 		return err

@@ -74,11 +74,11 @@ type Duration time.Duration
 func (d *Duration) UnmarshalJSON(b []byte) error {
 	var s string
 	if err := json.Unmarshal(b, &s); err != nil {
-		return fmt.Errorf("delay must be a text such as \"2s\": %w", err)
+		return fmt.Errorf("%s is not a duration such as \"2s\"", b)
 	}
 	parsed, err := time.ParseDuration(s)
 	if err != nil {
-		return fmt.Errorf("delay: %w", err)
+		return fmt.Errorf("%q is not a duration such as \"2s\"", s)
 	}
 	*d = Duration(parsed)
 	return nil

@@ -88,6 +88,9 @@ func published(name, plan string) int {
 	return b.workforce
 }
 
+// IsBucket says whether there is a bucket of that name.
+func IsBucket(name string) bool { return named(name) != nil }
+
 func named(name string) *bucket {
 	for i := range buckets {
 		if buckets[i].name == name {
