@@ -14,6 +14,7 @@ import (
 	"imago/services/oktasim/internal/doc"
 	"imago/services/oktasim/internal/failure"
 	"imago/services/oktasim/internal/fault"
+	"imago/services/oktasim/internal/form"
 	"imago/services/oktasim/internal/limit"
 	"imago/services/oktasim/internal/org"
 )
@@ -93,10 +94,10 @@ func clientIP(r *http.Request) string {
 	return peer
 }
 
-// object reads the request body as a JSON object.
+// object reads the request body as a JSON object of the operation's form.
 func (c *call) object() (doc.Doc, error) {
 	d, err := doc.ParseObject(c.body)
-	if err != nil {
+	if err != nil || !form.Fits(c.op.form, d) {
 		return nil, failure.Malformed()
 	}
 	return d, nil

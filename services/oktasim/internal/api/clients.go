@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	"imago/services/oktasim/internal/doc"
+	"imago/services/oktasim/internal/failure"
+	"imago/services/oktasim/internal/form"
 	"imago/services/oktasim/internal/org"
 )
 
@@ -55,7 +57,11 @@ func (c *call) clientApp() (doc.Doc, error) {
 	if err != nil {
 		return nil, err
 	}
-	return org.ClientApp(body)
+	app, err := org.ClientApp(body)
+	if err == nil && !form.Fits(form.For("/api/v1/apps"), app) {
+		return nil, failure.Malformed()
+	}
+	return app, err
 }
 
 func showClient(c *call) error {

@@ -47,7 +47,7 @@ func (s *sim) ask(client, scope, proof string) answer {
 	s.Helper()
 	claims := s.claims(client)
 	claims["exp"], claims["iat"] = s.org.Now().Add(time.Minute).Unix(), s.org.Now().Unix()
-	f := form(signRSA(s.T, testKey(s.T), doc.Doc{"alg": "RS256"}, claims), scope)
+	f := fields(signRSA(s.T, testKey(s.T), doc.Doc{"alg": "RS256"}, claims), scope)
 	return s.do("POST", "/oauth2/v1/token", f, append([]string{"DPoP", proof}, formType...)...)
 }
 
@@ -193,7 +193,7 @@ func TestUnboundTokenIsNoDPoPToken(t *testing.T) {
 	t.Parallel()
 	p := prover{start(t), otherKey(t)}
 	client := p.service([]any{rsaJWK(testKey(t), "one")}, "READ_ONLY_ADMIN", "okta.groups.read")
-	token := doc.String(p.token2(form(signRSA(t, testKey(t), doc.Doc{"alg": "RS256"}, p.claims(client)), "okta.groups.read")).object(t), "access_token")
+	token := doc.String(p.token2(fields(signRSA(t, testKey(t), doc.Doc{"alg": "RS256"}, p.claims(client)), "okta.groups.read")).object(t), "access_token")
 	p.want(401, "GET", "/api/v1/groups", nil, p.with(token, "GET", "/api/v1/groups", nil)...)
 }
 

@@ -107,7 +107,7 @@ func (s *sim) claims(client string) doc.Doc {
 	}
 }
 
-func form(assertion, scope string) string {
+func fields(assertion, scope string) string {
 	return url.Values{
 		"grant_type": {"client_credentials"}, "scope": {scope}, "client_assertion": {assertion},
 		"client_assertion_type": {"urn:ietf:params:oauth:client-assertion-type:jwt-bearer"},
@@ -126,7 +126,7 @@ func (s *sim) about(client, endpoint, token string) string {
 	s.Helper()
 	claims := s.claims(client)
 	claims["aud"] = s.url + "/oauth2/v1/" + endpoint
-	return form(signRSA(s.T, testKey(s.T), doc.Doc{"alg": "RS256"}, claims), "") + "&token=" + url.QueryEscape(token)
+	return fields(signRSA(s.T, testKey(s.T), doc.Doc{"alg": "RS256"}, claims), "") + "&token=" + url.QueryEscape(token)
 }
 
 func (s *sim) address() string { return strings.TrimPrefix(s.url, "http://") }
@@ -179,7 +179,7 @@ func TestTokenRefusals(t *testing.T) {
 		"OIDC scope":         {signed(func(_, _ doc.Doc) {}), "openid", 400, "invalid_scope", "client credentials"},
 		"no scope":           {signed(func(_, _ doc.Doc) {}), "", 400, "invalid_scope", "scope"},
 	} {
-		a := s.token2(form(c.assertion, c.scope))
+		a := s.token2(fields(c.assertion, c.scope))
 		if a.status != c.status || a.object(t)["error"] != c.code || !strings.Contains(doc.String(a.object(t), "error_description"), c.words) {
 			t.Errorf("%s: got %d %s, want %d %s with %q", name, a.status, a.body, c.status, c.code, c.words)
 		}
@@ -199,11 +199,11 @@ func TestTokenLife(t *testing.T) {
 	client := s.service([]any{rsaJWK(key, "one")}, "READ_ONLY_ADMIN", "okta.groups.read", "okta.groups.manage", "okta.logs.read")
 	assertion := signRSA(t, key, doc.Doc{"alg": "RS256"}, s.claims(client))
 	// What the app was not granted is left out in silence.
-	granted := s.token2(form(assertion, "okta.groups.read okta.users.read okta.groups.manage")).object(t)
+	granted := s.token2(fields(assertion, "okta.groups.read okta.users.read okta.groups.manage")).object(t)
 	if granted["token_type"] != "Bearer" || granted["scope"] != "okta.groups.read okta.groups.manage" {
 		t.Fatalf("got %v", granted)
 	}
-	if again := s.token2(form(assertion, "okta.groups.read")); again.status != 401 || !strings.Contains(string(again.body), "already been used") {
+	if again := s.token2(fields(assertion, "okta.groups.read")); again.status != 401 || !strings.Contains(string(again.body), "already been used") {
 		t.Errorf("a replayed assertion got %d %s", again.status, again.body)
 	}
 	bearer := []string{"Authorization", "Bearer " + doc.String(granted, "access_token")}
@@ -227,7 +227,7 @@ func TestTokenEnds(t *testing.T) {
 			t.Parallel()
 			s := start(t)
 			client := s.service([]any{rsaJWK(testKey(t), "one")}, "READ_ONLY_ADMIN", "okta.groups.read")
-			granted := s.token2(form(signRSA(t, testKey(t), doc.Doc{"alg": "RS256"}, s.claims(client)), "okta.groups.read")).object(t)
+			granted := s.token2(fields(signRSA(t, testKey(t), doc.Doc{"alg": "RS256"}, s.claims(client)), "okta.groups.read")).object(t)
 			token := doc.String(granted, "access_token")
 			s.want(200, "GET", "/api/v1/groups", nil, "Authorization", "Bearer "+token)
 			end(s, client, token)
@@ -245,7 +245,7 @@ func TestDeactivatedAppGetsNoToken(t *testing.T) {
 	client := s.service([]any{rsaJWK(testKey(t), "one")}, "SUPER_ADMIN", "okta.groups.read")
 	s.want(200, "POST", "/api/v1/apps/"+client+"/lifecycle/deactivate", nil)
 	ask := func() answer {
-		return s.token2(form(signRSA(t, testKey(t), doc.Doc{"alg": "RS256"}, s.claims(client)), "okta.groups.read"))
+		return s.token2(fields(signRSA(t, testKey(t), doc.Doc{"alg": "RS256"}, s.claims(client)), "okta.groups.read"))
 	}
 	if a := ask(); a.status != 401 {
 		t.Errorf("an inactive app got %d %s", a.status, a.body)
@@ -262,7 +262,7 @@ func TestInactiveKeyIsRefused(t *testing.T) {
 	key := rsaJWK(testKey(t), "one")
 	key["status"] = "INACTIVE"
 	client := s.service([]any{key}, "SUPER_ADMIN", "okta.groups.read")
-	a := s.token2(form(signRSA(t, testKey(t), doc.Doc{"alg": "RS256", "kid": "one"}, s.claims(client)), "okta.groups.read"))
+	a := s.token2(fields(signRSA(t, testKey(t), doc.Doc{"alg": "RS256", "kid": "one"}, s.claims(client)), "okta.groups.read"))
 	if a.status != 401 || !strings.Contains(string(a.body), "kid") {
 		t.Errorf("got %d %s", a.status, a.body)
 	}
@@ -281,7 +281,7 @@ func TestEllipticKey(t *testing.T) {
 	}
 	client := s.service([]any{doc.Doc{"kty": "EC", "kid": "e", "crv": "P-256", "x": encode(public[1:33]), "y": encode(public[33:])}}, "SUPER_ADMIN", "okta.groups.read")
 	signed := signEC(t, key, doc.Doc{"alg": "ES256", "kid": "e"}, s.claims(client))
-	if a := s.token2(form(signed, "okta.groups.read")); a.status != 200 {
+	if a := s.token2(fields(signed, "okta.groups.read")); a.status != 200 {
 		t.Errorf("got %d %s", a.status, a.body)
 	}
 }
@@ -290,7 +290,7 @@ func TestAppWithoutRoleReadsNothing(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	client := s.service([]any{rsaJWK(testKey(t), "one")}, "", "okta.groups.read")
-	granted := s.token2(form(signRSA(t, testKey(t), doc.Doc{"alg": "RS256"}, s.claims(client)), "okta.groups.read")).object(t)
+	granted := s.token2(fields(signRSA(t, testKey(t), doc.Doc{"alg": "RS256"}, s.claims(client)), "okta.groups.read")).object(t)
 	s.refused(403, "E0000006", "permission", "GET", "/api/v1/groups", nil, "Authorization", "Bearer "+doc.String(granted, "access_token"))
 }
 
@@ -333,7 +333,7 @@ func TestTokenRequests(t *testing.T) {
 	})
 	secret := doc.String(web, "credentials", "oauthClient", "client_secret")
 	byKey := func(more string) string {
-		return strings.Replace(form(signRSA(t, testKey(t), doc.Doc{"alg": "RS256"}, s.claims(client)), "okta.groups.read"), "grant_type=client_credentials", more, 1)
+		return strings.Replace(fields(signRSA(t, testKey(t), doc.Doc{"alg": "RS256"}, s.claims(client)), "okta.groups.read"), "grant_type=client_credentials", more, 1)
 	}
 	bySecret := func(grant, secret string) string {
 		return url.Values{"client_id": {doc.String(web, "id")}, "client_secret": {secret}, "grant_type": {grant}, "scope": {"okta.groups.read"}}.Encode()
@@ -366,7 +366,7 @@ func TestIntrospection(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	client := s.service([]any{rsaJWK(testKey(t), "one")}, "", "okta.groups.read")
-	granted := s.token2(form(signRSA(t, testKey(t), doc.Doc{"alg": "RS256"}, s.claims(client)), "okta.groups.read")).object(t)
+	granted := s.token2(fields(signRSA(t, testKey(t), doc.Doc{"alg": "RS256"}, s.claims(client)), "okta.groups.read")).object(t)
 	ask := func(token string) doc.Doc {
 		return s.want(200, "POST", "/oauth2/v1/introspect", s.about(client, "introspect", token), formType...).object(t)
 	}

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"imago/services/oktasim/internal/doc"
+	"imago/services/oktasim/internal/form"
 	"imago/services/oktasim/internal/org"
 )
 
@@ -24,7 +26,9 @@ type operation struct {
 	notes bool
 	// outward operations call somebody else: they enter and leave the org by themselves.
 	outward bool
-	run     func(*call) error
+	// form has the JSON types of the request's body, nil for any.
+	form doc.Doc
+	run  func(*call) error
 }
 
 // router finds operations by path.
@@ -81,19 +85,19 @@ func (r *router) find(method, escaped string) (op *operation, params map[string]
 		}
 		parts[i] = plain
 	}
-	at, values := r.root.walk(parts)
-	if at == nil || len(at.methods) == 0 {
+	at, values := r.root.walk(parts, func(b *branch) bool { return b.methods[get(method)] != nil })
+	if at == nil {
+		at, values = r.root.walk(parts, func(b *branch) bool { return len(b.methods) > 0 })
+	}
+	if at == nil {
 		return nil, nil, nil
 	}
 	allowed = slices.Sorted(maps.Keys(at.methods))
 	if at.methods[http.MethodGet] != nil {
 		allowed = append(allowed, http.MethodHead)
-		if method == http.MethodHead {
-			method = http.MethodGet
-		}
 	}
 	allowed = append(allowed, http.MethodOptions)
-	op = at.methods[method]
+	op = at.methods[get(method)]
 	if op == nil {
 		return nil, nil, allowed
 	}
@@ -107,20 +111,32 @@ func (r *router) find(method, escaped string) (op *operation, params map[string]
 	return op, params, allowed
 }
 
-// walk prefers fixed parts and turns back where they lead nowhere.
-func (b *branch) walk(parts []string) (*branch, []string) {
+// get is the method that a request is answered by.
+func get(method string) string {
+	if method == http.MethodHead {
+		return http.MethodGet
+	}
+	return method
+}
+
+// walk finds the branch that will do. It prefers fixed parts and turns back where they lead
+// nowhere.
+func (b *branch) walk(parts []string, willDo func(*branch) bool) (*branch, []string) {
 	if len(parts) == 0 {
-		return b, nil
+		if willDo(b) {
+			return b, nil
+		}
+		return nil, nil
 	}
 	if next := b.fixed[parts[0]]; next != nil {
-		if end, values := next.walk(parts[1:]); end != nil && len(end.methods) > 0 {
+		if end, values := next.walk(parts[1:], willDo); end != nil {
 			return end, values
 		}
 	}
 	if b.variable == nil || parts[0] == "" {
 		return nil, nil
 	}
-	end, values := b.variable.walk(parts[1:])
+	end, values := b.variable.walk(parts[1:], willDo)
 	return end, append([]string{parts[0]}, values...)
 }
 
@@ -138,6 +154,9 @@ func operations() []operation {
 		refreshTokenOperations(), wellKnownOperations(), sessionOperations(),
 	} {
 		all = append(all, subject...)
+	}
+	for i := range all {
+		all[i].form = form.For(all[i].path)
 	}
 	return all
 }

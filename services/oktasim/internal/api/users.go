@@ -158,10 +158,13 @@ func showMe(c *call) error {
 	return c.show(c.org.UserBody(c.principal.user), nil)
 }
 
-// user finds the user in the path.
+// user finds the user in the path. me is whoever asks (documented).
 func (c *call) user() (*org.User, error) {
-	id := c.params["id"]
-	return c.org.User(cmp.Or(id, c.params["userId"], c.params["userIdOrLogin"]))
+	id := cmp.Or(c.params["id"], c.params["userId"], c.params["userIdOrLogin"])
+	if id == "me" && c.principal.user != nil {
+		return c.principal.user, nil
+	}
+	return c.org.User(id)
 }
 
 func showUser(c *call) error {

@@ -141,6 +141,13 @@ func TestMe(t *testing.T) {
 	if got := s.get("/api/v1/users/me"); doc.String(got, "profile", "login") != s.made.Admins["super"] {
 		t.Errorf("me is %v", got["profile"])
 	}
+	changed := s.want(200, "POST", "/api/v1/users/me", `{"profile":{"nickName":"Myself"}}`).object(t)
+	if doc.String(changed, "profile", "nickName") != "Myself" || changed["id"] != s.made.Users[s.made.Admins["super"]] {
+		t.Errorf("got %v", changed)
+	}
+	if len(s.list("/api/v1/users/me/groups")) == 0 {
+		t.Error("I am in no group")
+	}
 }
 
 func TestDeactivationTakesAppsAway(t *testing.T) {
