@@ -202,3 +202,26 @@ func TestFeatures(t *testing.T) {
 		t.Error("a group does not link to its owners although one answer did")
 	}
 }
+
+// A role of which only the id is known takes over its permissions.
+func TestAdoptedPermissions(t *testing.T) {
+	t.Parallel()
+	s := empty(t)
+	role := "/api/v1/iam/roles/cr0Harbour00000000a1"
+	given := doc.Doc{"label": "okta.users.manage", "created": "2021-02-06T16:20:57.000Z", "lastUpdated": "2021-02-07T16:20:57.000Z", "conditions": nil}
+	err := s.org.Update(func() error {
+		return errors.Join(s.org.Adopt(role, doc.Doc{"id": "cr0Harbour00000000a1"}), s.org.Adopt(role+"/permissions/okta.users.manage", given))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := s.get(role + "/permissions/okta.users.manage")
+	delete(got, "_links")
+	if !reflect.DeepEqual(got, given) {
+		t.Errorf("got %v, want %v", got, given)
+	}
+	if n := len(doc.Strings(s.get(role), "permissions")); n != 0 {
+		t.Errorf("the role shows %d permissions", n)
+	}
+	s.get(role + "/permissions")
+}

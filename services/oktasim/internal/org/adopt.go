@@ -54,6 +54,7 @@ func adopters() []adopter {
 		at("api/v1/internal/apps/*/settings/oauth/idToken", adoptIDToken),
 		at("api/v1/meta/schemas/apps/*/default", adoptAppSchema),
 		at("api/v1/mappings/*", adoptMapping),
+		at("api/v1/iam/roles/*/permissions/*", adoptPermission),
 		at("api/v1/policies/*", adoptPolicy),
 		at("api/v1/policies/*/rules/*", adoptPolicyRule),
 		at("governance/api/v2/resources/*", adoptGoverned),

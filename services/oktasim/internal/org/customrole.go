@@ -2,6 +2,7 @@ package org
 
 import (
 	"regexp"
+	"slices"
 
 	"imago/services/oktasim/internal/doc"
 	"imago/services/oktasim/internal/failure"
@@ -91,8 +92,15 @@ func (o *Org) permissionsOf(role string) []string {
 	return labels
 }
 
+// permissions are objects, but for those of a role of which only the id was adopted: they are
+// as a request has them.
 func (x *Object) permissions() []any {
 	list, _ := x.Body["permissions"].([]any)
+	for i, v := range list {
+		if label, bare := v.(string); bare {
+			list[i] = newPermission(label, nil, x.Created)
+		}
+	}
 	return list
 }
 
@@ -162,6 +170,19 @@ func (o *Org) RemovePermission(by *Cause, role *Object, label string) error {
 	}
 	role.Body["permissions"] = list
 	o.noteRole(by, role, "iam.role.permissions.delete")
+	return nil
+}
+
+// adoptPermission gives a role a permission as Okta answered it.
+func adoptPermission(o *Org, ids []string, body doc.Doc) error {
+	role, err := o.CustomRole(ids[0])
+	if err != nil {
+		return err
+	}
+	next := newPermission(ids[1], doc.Clone(body["conditions"]), stampIn(body, "created", role.Created))
+	next["lastUpdated"] = stampIn(body, "lastUpdated", role.Created).String()
+	list := slices.DeleteFunc(slices.Clone(role.permissions()), func(v any) bool { return doc.String(v.(doc.Doc), "label") == ids[1] })
+	role.Body["permissions"] = append(list, next)
 	return nil
 }
 

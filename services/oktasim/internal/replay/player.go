@@ -167,19 +167,42 @@ func (p *player) appointAt() error {
 	return nil
 }
 
+// administrator is whom the run asked for itself, or who stands as the author of what it
+// made; somebody if it shows neither.
 func (p *player) administrator() (*org.User, error) {
+	id, body := "", doc.Doc{}
 	for _, s := range p.run.Steps {
 		d, ok := s.body.(doc.Doc)
-		if !ok || s.Path != "/api/v1/users/me" || !s.ok() {
-			continue
+		if ok && s.Path == "/api/v1/users/me" && s.ok() {
+			id, body = identity(d), d
+			break
 		}
-		if err := p.org.Adopt("/api/v1/users/"+identity(d), d); err != nil {
-			return nil, err
+		if author := s.author(); id == "" && author != "" {
+			id, body = author, doc.Doc{"id": author}
 		}
-		return p.org.User(identity(d))
 	}
-	profile := doc.Doc{"login": adminLogin, "email": adminLogin, "firstName": "Replay", "lastName": "Admin"}
-	return p.org.CreateUser(nil, org.NewUser{Body: doc.Doc{"profile": profile}, Activate: true})
+	if id == "" {
+		profile := doc.Doc{"login": adminLogin, "email": adminLogin, "firstName": "Replay", "lastName": "Admin"}
+		return p.org.CreateUser(nil, org.NewUser{Body: doc.Doc{"profile": profile}, Activate: true})
+	}
+	if err := p.org.Adopt("/api/v1/users/"+id, body); err != nil {
+		return nil, err
+	}
+	return p.org.User(id)
+}
+
+// author is the user who is said to have made the step's change, "" if that is not said.
+func (s *Step) author() string {
+	d, ok := s.body.(doc.Doc)
+	if !ok || !s.changes() {
+		return ""
+	}
+	for _, field := range []string{"lastUpdatedBy", "updatedBy", "createdBy"} {
+		if id := doc.String(d, field); isID(id) && strings.HasPrefix(id, "00u") {
+			return id
+		}
+	}
+	return ""
 }
 
 // arrive makes what must be there before step i.
