@@ -239,6 +239,9 @@ func (c *call) pageOf(k *org.Kind, found []*org.Object) error {
 		return c.envelope(k, c.bodies(k, found), "")
 	}
 	cut := pages{standard: p.Default, highest: p.Max, strict: p.Strict, silent: p.Silent}
+	if p.Found > 0 && c.query.Get("search") != "" {
+		cut.standard = p.Found
+	}
 	n, err := c.limit(cut)
 	if err != nil {
 		return err
@@ -331,10 +334,14 @@ func (c *call) chosen(k *org.Kind, list []*org.Object) ([]*org.Object, error) {
 		return nil, err
 	}
 	q := c.query.Get("q")
-	return slices.DeleteFunc(list, func(x *org.Object) bool {
+	list = slices.DeleteFunc(list, func(x *org.Object) bool {
 		get := k.Values(x)
 		return !f.Match(get) || !s.Match(get) || q != "" && len(p.Q) > 0 && !k.Matches(x, q) || !c.equal(p.Equal, get)
-	}), nil
+	})
+	if by := c.query.Get("sortBy"); s != nil && by != "" {
+		org.SortObjects(list, by, c.query.Get("sortOrder") == "desc")
+	}
+	return list, nil
 }
 
 func (c *call) equal(params map[string]string, get filter.Lookup) bool {

@@ -146,7 +146,8 @@ func (w *stroll) any() string {
 	return ""
 }
 
-// stored are the objects of the kind below the parent, by id, as the org's state has them.
+// stored are the objects of the kind below the parent, by id, as the org's state has them;
+// what remains of deleted ones is not among them.
 func (w *stroll) stored() map[string]doc.Doc {
 	w.Helper()
 	var b bytes.Buffer
@@ -161,11 +162,20 @@ func (w *stroll) stored() map[string]doc.Doc {
 	}
 	out := map[string]doc.Doc{}
 	for _, x := range state.Objects.Collections[w.kind.Name] {
-		if doc.String(x, "home") == w.home {
+		if doc.String(x, "home") == w.home && !w.ended(doc.Object(x, "body")) {
 			out[doc.String(x, "id")] = x
 		}
 	}
 	return out
+}
+
+func (w *stroll) ended(body doc.Doc) bool {
+	for field, v := range w.kind.Remains {
+		if doc.Get(body, strings.Split(field, ".")...) != v {
+			return false
+		}
+	}
+	return w.kind.Remains != nil
 }
 
 // sample is a valid body that no earlier one equals.
@@ -335,20 +345,42 @@ func (w *stroll) deletes(path, id string) {
 	if w.stored()[id] != nil {
 		w.Errorf("DELETE %s left the object", path)
 	}
-	if k.Verbs.Get {
-		w.missing(k, path, id)
+	switch {
+	case k.Remains != nil:
+		w.remains(path, id)
+	case k.Verbs.Get:
+		w.missing(k, "GET", path, id)
 	}
 }
 
-// missing reads what is not there.
-func (w *stroll) missing(k *org.Kind, path, id string) {
+// remains checks what is left of a deleted object: it can be read, and nothing else.
+func (w *stroll) remains(path, id string) {
+	w.Helper()
+	if x := w.get(path); !w.ended(x) {
+		w.Errorf("GET %s: got %v after the deletion, want %v", path, x, w.kind.Remains)
+	}
+	for _, e := range w.elements(w.want(200, "GET", w.base, nil)) {
+		if e["id"] == id {
+			w.Errorf("GET %s lists %s, which was deleted", w.base, id)
+		}
+	}
+	w.missing(w.kind, "DELETE", path, id)
+	w.missing(w.kind, w.kind.Verbs.Replace, path, id)
+}
+
+// missing asks for what is not there.
+func (w *stroll) missing(k *org.Kind, method, path, id string) {
 	w.Helper()
 	status, code, words := 404, "E0000007", "("+k.Class+")"
 	var own *failure.Failure
 	if k.Missing != nil && errors.As(k.Missing(id), &own) {
 		status, code, words = own.Status, own.Code, own.Summary
 	}
-	w.refused(status, code, words, "GET", path, nil)
+	var body any
+	if method == w.kind.Verbs.Replace {
+		body = w.sample()
+	}
+	w.refused(status, code, words, method, path, body)
 }
 
 // noted checks the log event of a verb.
@@ -386,18 +418,25 @@ func (w *stroll) pages() {
 	if !k.Verbs.List {
 		return
 	}
+	many := 3
+	if k.Most > 0 {
+		many = min(many, k.Most)
+	}
 	if k.Verbs.Create != 0 {
-		for range 3 {
+		for range many {
 			w.make()
 		}
+	}
+	if many == k.Most {
+		w.refused(k.Full.Status, k.Full.Code, k.Full.Summary, "POST", w.base, w.sample())
 	}
 	all := w.base
 	if k.Page.Max > 0 {
 		all += "?limit=" + strconv.Itoa(k.Page.Max)
 	}
 	whole := w.elements(w.want(200, "GET", all, nil))
-	if k.Verbs.Create != 0 && len(whole) < 3 {
-		w.Errorf("GET %s: got %d objects, want three at least", w.base, len(whole))
+	if k.Verbs.Create != 0 && len(whole) < many {
+		w.Errorf("GET %s: got %d objects, want %d at least", w.base, len(whole), many)
 	}
 	if k.Page.Max == 0 || k.Page.BodyLinks {
 		return
@@ -437,12 +476,12 @@ func (w *stroll) refuses() {
 	k := w.kind
 	// An object of one's own: those of a new org may refuse everything.
 	own := ""
-	if k.Verbs.Create != 0 {
+	if k.Verbs.Create != 0 && (k.Most == 0 || len(w.stored()) < k.Most) {
 		_, own = w.make()
 	}
 	before := w.stored()
 	if !k.Singleton() && k.Verbs.Get {
-		w.missing(k, w.base+"/nobody", "nobody")
+		w.missing(k, "GET", w.base+"/nobody", "nobody")
 	}
 	path := w.at("nobody")
 	if !k.Singleton() && k.Verbs.List && !k.Verbs.Get && k.Verbs.Replace+k.Verbs.Merge == "" && k.Verbs.Delete == 0 {
@@ -460,7 +499,7 @@ func (w *stroll) refuses() {
 	}
 	if p := k.Parent(); p != nil && !p.Singleton() && k.Verbs.List {
 		astray := append(slices.Clone(w.values[:len(w.values)-1]), "nobody")
-		w.missing(p, fill(k.Collection(), astray), "nobody")
+		w.missing(p, "GET", fill(k.Collection(), astray), "nobody")
 	}
 	if !reflect.DeepEqual(w.stored(), before) {
 		w.Errorf("a refused request changed something")

@@ -72,7 +72,7 @@ func TestLogConditions(t *testing.T) {
 	t.Parallel()
 	s := start(t)
 	g := s.create("/api/v1/groups", newGroup("Needle"))
-	s.create("/api/v1/zones", doc.Doc{"type": "DYNAMIC", "name": "Haystack"})
+	s.create("/api/v1/zones", doc.Doc{"type": "DYNAMIC", "name": "Haystack", "proxyType": "Any"})
 	id := doc.String(g, "id")
 	for text, want := range map[string]int{
 		`eventType eq "group.lifecycle.create"`:                                        1,

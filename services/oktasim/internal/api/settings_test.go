@@ -133,7 +133,7 @@ func TestCaptchaInUse(t *testing.T) {
 	if doc.String(set, "_links", "captcha", "href") != s.url+path {
 		t.Errorf("got %v", set)
 	}
-	s.refused(400, "E0000001", "used", "DELETE", path, nil)
+	s.refused(403, "E0000168", "associated with org-wide", "DELETE", path, nil)
 	s.want(204, "DELETE", "/api/v1/org/captcha", nil)
 	if x := s.get("/api/v1/org/captcha"); x["captchaId"] != nil || doc.Object(x, "_links")["captcha"] != nil {
 		t.Errorf("the setting stays: %v", x)

@@ -37,6 +37,26 @@ func NoDomain() *Failure {
 	return plain(http.StatusNotFound, "E0000163", "Domain ID not found.", "Could not find custom domain with the given id.")
 }
 
+// NoEmailDomain says that no domain that sends mail has the id.
+func NoEmailDomain() *Failure {
+	return plain(http.StatusNotFound, "E0000198", "Email domain not found.")
+}
+
+// EmailDomainTaken refuses a second email domain of one name.
+func EmailDomainTaken() *Failure {
+	return plain(http.StatusConflict, "E0000197", "Unique email domain name required.")
+}
+
+// EmailDomainNotVerifiable says that there is nothing more to verify.
+func EmailDomainNotVerifiable() *Failure {
+	return plain(http.StatusBadRequest, "E0000217", "Invalid status. Cannot validate email domain in current status.")
+}
+
+// OneMailServer refuses a second mail server that is switched on.
+func OneMailServer() *Failure {
+	return plain(http.StatusBadRequest, "E0000222", "You can enable only one SMTP server at a time. Another SMTP server is already enabled.")
+}
+
 // DomainTaken refuses a domain that the org has already.
 func DomainTaken() *Failure {
 	return plain(http.StatusForbidden, "E0000161", "Unique domain name required.")

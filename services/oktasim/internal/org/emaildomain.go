@@ -28,17 +28,29 @@ func domains() Kind {
 		Page:    Page{Envelope: "domains"},
 		Natural: []string{"domain"}, Once: []string{"_links"},
 		Fields: []Field{
-			{Path: "domain", Required: true, Mode: Immutable, Unique: InOrg, Taken: failure.DomainTaken(), Example: "id%d.example.com"},
+			{Path: "domain", Required: true, Mode: Immutable, Unique: InOrg, Taken: failure.DomainTaken(), Pattern: hostName, Example: "id%d.example.com"},
 			{Path: "certificateSourceType", Required: true, Mode: Immutable, Enum: []string{"MANUAL", "OKTA_MANAGED"}},
 			{Path: "validationStatus", Mode: ReadOnly, Default: "NOT_STARTED"},
-			{Path: "brandId", Ref: "brands", Keep: true, Feature: domainBrands},
+			{Path: "brandId", Ref: "brands", Keep: true, Feature: domainBrands, Example: ""},
 			{Path: "dnsRecords", Type: List, Mode: ReadOnly, Default: recordsOf},
 			{Path: "publicCertificate", Type: Map, Mode: ReadOnly},
 		},
 		Missing: func(string) error { return failure.NoDomain() },
+		Check:   checkDomain,
 		Fill:    fillDomain, Show: showDomain,
 		Events: map[string]string{},
 	}
+}
+
+// hostName is a domain below a top-level one (RFC 1123).
+const hostName = `(?i)(?:[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?`
+
+// checkDomain: a domain can only change its brand, which a PUT must name (documented).
+func checkDomain(c *Change) error {
+	if c.Verb != replace {
+		return nil
+	}
+	return wants(c.Given, "brandId")
 }
 
 // recordsOf are the entries by which the owner of a domain proves it (recorded).
@@ -76,7 +88,14 @@ func domainsOfBrand(c *Change) (any, error) {
 }
 
 // SetCertificate keeps what can be shown of a certificate that an admin brings (documented).
+// It has every part, and the domain's certificates are the admin's own from then on.
 func (o *Org) SetCertificate(domain *Object, given doc.Doc) error {
+	if err := wants(given, "type", "privateKey", "certificate", "certificateChain"); err != nil {
+		return err
+	}
+	if given["type"] != "PEM" {
+		return failure.Invalid("type", "type: The type must be PEM")
+	}
 	der, err := derOf([]byte(doc.String(given, "certificate")))
 	if err != nil {
 		return failure.Invalid("certificate", "certificate: "+err.Error())
@@ -86,6 +105,7 @@ func (o *Org) SetCertificate(domain *Object, given doc.Doc) error {
 		return failure.Invalid("certificate", "certificate: It is not an X.509 certificate")
 	}
 	sum := sha256.Sum256(der)
+	domain.Body["certificateSourceType"] = "MANUAL"
 	domain.Body["publicCertificate"] = doc.Doc{
 		"subject": cert.Subject.String(), "fingerprint": hex.EncodeToString(sum[:]), "expiration": Millis.write(StampOf(cert.NotAfter)),
 	}
@@ -118,9 +138,15 @@ func emailDomains() Kind {
 		Verbs:      crud(201),
 		Operations: []Operation{{Name: "verify", Path: "verify", Status: 200, Link: "-", Set: doc.Doc{"validationStatus": "POLLING"}}},
 		Natural:    []string{"domain"},
+		// Recorded: what was deleted can still be read, as DELETED.
+		Remains: doc.Doc{"validationStatus": "DELETED"},
+		Missing: func(string) error { return failure.NoEmailDomain() },
+		Refusals: []Refusal{{
+			On: []string{"verify"}, When: isNot("validationStatus", "NOT_STARTED", "POLLING", "ERROR"), With: failure.EmailDomainNotVerifiable(),
+		}},
 		Fields: []Field{
 			{Path: "brandId", Required: true, Mode: WriteOnly, Ref: "brands"},
-			{Path: "domain", Required: true, Mode: Immutable, Example: "mail%d.example.com"},
+			{Path: "domain", Required: true, Mode: Immutable, Unique: InOrg, Taken: failure.EmailDomainTaken(), Pattern: hostName, Example: "mail%d.example.com"},
 			{Path: "displayName", Required: true},
 			{Path: "userName", Required: true},
 			{Path: "validationSubdomain", Mode: Immutable, Default: "mail", Feature: "email_validation_subdomain"},
@@ -198,10 +224,14 @@ func emailServers() Kind {
 	return Kind{
 		Name: "email_servers", Path: "/api/v1/email-servers/{emailServerId}", Prefix: "ces", Class: "EmailServer",
 		Scope: "okta.emailServers", Area: AreaOrg,
-		Verbs:      Verbs{List: true, Get: true, Create: 201, Merge: "PATCH", Delete: 204},
-		Operations: []Operation{{Name: "send test", Path: "test", Status: 204, Read: true, Link: "-"}},
-		Page:       Page{Envelope: "email-servers"},
-		Natural:    []string{"alias"},
+		Verbs: Verbs{List: true, Get: true, Create: 201, Merge: "PATCH", Delete: 204},
+		Operations: []Operation{{
+			Name: "send test", Path: "test", Status: 204, Read: true, Link: "-", Run: testMail,
+			Example: doc.Doc{"fromAddress": "okta@example.com", "toAddress": "ada@example.com"},
+		}},
+		Page:    Page{Envelope: "email-servers"},
+		Natural: []string{"alias"},
+		Check:   checkEmailServer,
 		Fields: []Field{
 			{Path: "alias", Required: true},
 			{Path: "host", Required: true},
@@ -211,4 +241,22 @@ func emailServers() Kind {
 			{Path: "enabled", Type: Bool, Default: false},
 		},
 	}
+}
+
+// checkEmailServer: one server alone sends the org's mail (documented).
+func checkEmailServer(c *Change) error {
+	if c.Body == nil || !doc.Bool(c.Body, "enabled") || c.Verb == remove {
+		return nil
+	}
+	for _, x := range c.Org.objectsIn(c.Kind, "") {
+		if x != c.Object && doc.Bool(x.Body, "enabled") {
+			return failure.OneMailServer()
+		}
+	}
+	return nil
+}
+
+// testMail asks for the addresses of a test message; nothing is sent.
+func testMail(c *Change) error {
+	return wants(c.Given, "fromAddress", "toAddress")
 }

@@ -93,6 +93,16 @@ type Kind struct {
 	Events map[string]string
 	// Refusals forbid verbs and operations by the state of the object.
 	Refusals []Refusal
+	// Most is how many objects one parent may have, the org for kinds without one; 0 is as
+	// many as come. Full is the refusal of one more.
+	Most int
+	Full *failure.Failure
+	// Held refuses the deletion of an object that a field whose Gone is Holds names; nil is
+	// E0000001 with the holder's name.
+	Held *failure.Failure
+	// Remains are kinds whose objects stay after their deletion, with these values: they can
+	// be read by id, and nothing else.
+	Remains doc.Doc
 	// Seeds are what a new org has; for a child what every new parent has.
 	Seeds []Seed
 	// Check refuses a verb or an operation; Fill completes the body to be stored; After
@@ -202,6 +212,8 @@ func switches(status int, answer Answer) []Operation {
 type Page struct {
 	// Default and Max are the limits; without a Max the list is one page without links.
 	Default, Max int
+	// Found is the limit of searches where it is another one.
+	Found int
 	// Strict lists refuse a higher limit; Silent ones show no limit that was not asked for.
 	Strict, Silent bool
 	// Envelope is the field that holds the list; "" is a bare array. BodyLinks puts the

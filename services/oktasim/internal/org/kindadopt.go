@@ -190,7 +190,7 @@ func (k *Kind) Sample(o *Org, n int) doc.Doc {
 func (f Field) sample(o *Org, n int) any {
 	text := fmt.Sprintf("%s-%d", strings.ReplaceAll(f.Path, ".", "-"), n)
 	switch {
-	case f.Example != nil:
+	case f.Example != nil && f.Example != "":
 		if s, ok := f.Example.(string); ok {
 			return strings.ReplaceAll(s, "%d", fmt.Sprint(n))
 		}

@@ -35,7 +35,7 @@ type Field struct {
 	Exact  bool
 	Taken  *failure.Failure
 	// Min and Max bound the length of texts and lists, and the value of numbers; a Max
-	// of 0 is none. Pattern is what texts must match as a whole.
+	// of 0 is none. Pattern is what a text, or each text of a list, must match as a whole.
 	Min, Max int
 	Pattern  string
 	// Ref names the kind or anchor whose ids these are (a text or a list of texts).
@@ -48,7 +48,8 @@ type Field struct {
 	// have it.
 	When    Condition
 	Feature string
-	// Example is a valid value for generated bodies; %d in a text becomes a number.
+	// Example is a valid value for generated bodies; %d in a text becomes a number, and an
+	// empty text the id of any object that Ref names.
 	Example any
 }
 
@@ -152,7 +153,7 @@ func (c *Change) take() error {
 }
 
 // notFields are what answers hold beside the body.
-var notFields = []string{"id", "_links", "_embedded"}
+var notFields = []string{"id", "_links", "_link", "_embedded"}
 
 func (c *Change) notField(name string) bool {
 	s := c.Kind.Stamps
@@ -284,6 +285,21 @@ func isBlank(v any) bool {
 	return v == nil || isText && strings.TrimSpace(s) == "" || isList && len(l) == 0
 }
 
+// wants refuses a request without one of the values, naming all that are missing.
+func wants(given doc.Doc, paths ...string) error {
+	var causes []string
+	for _, path := range paths {
+		if isBlank(get(given, path)) {
+			causes = append(causes, path+": The field cannot be left blank")
+		}
+	}
+	if causes == nil {
+		return nil
+	}
+	first, _, _ := strings.Cut(causes[0], ":")
+	return failure.Invalid(first, causes...)
+}
+
 // fallback is the field's default.
 func (f Field) fallback(c *Change) any {
 	if compute, ok := f.Default.(func(*Change) any); ok {
@@ -307,11 +323,12 @@ func (t *intake) takeElements(f Field, list, rest string) error {
 		if v == nil {
 			v = f.fallback(t.c)
 		}
+		f.Path = list + "[" + strconv.Itoa(i) + "]." + rest
 		switch {
 		case v != nil && !f.Type.fits(v):
 			return failure.Malformed()
 		case f.Required && isBlank(v):
-			t.refuse(Field{Path: list + "[" + strconv.Itoa(i) + "]." + rest}, "The field cannot be left blank")
+			t.refuse(f, "The field cannot be left blank")
 		case v != nil:
 			t.check(f, v)
 			put(element, rest, v)
@@ -334,7 +351,11 @@ func (t *intake) check(f Field, v any) {
 	if n, what := f.size(v); what != "" && (n < f.Min || f.Max > 0 && n > f.Max) {
 		t.refuse(f, fmt.Sprintf("The %s must be between %d and %d", what, f.Min, f.Max))
 	}
-	if s, isText := v.(string); isText && f.Pattern != "" && !regexp.MustCompile(`^(?:`+f.Pattern+`)$`).MatchString(s) {
+	if f.Pattern == "" {
+		return
+	}
+	form := regexp.MustCompile(`^(?:` + f.Pattern + `)$`)
+	if slices.ContainsFunc(texts(v), func(s string) bool { return !form.MatchString(s) }) {
 		t.refuse(f, "The value is not valid")
 	}
 }

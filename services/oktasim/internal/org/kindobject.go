@@ -196,19 +196,29 @@ func (o *Org) ListObjects(k *Kind, values []string) ([]*Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	list := o.objectsIn(k, home)
+	list := slices.DeleteFunc(o.objectsIn(k, home), k.ended)
 	order, reversed := strings.CutPrefix(k.Page.Order, "-")
 	switch order {
 	case "":
 	case "created":
 		slices.SortStableFunc(list, func(a, b *Object) int { return cmp.Compare(a.Seq, b.Seq) })
 	default:
-		slices.SortStableFunc(list, func(a, b *Object) int { return compare(get(a.Body, order), get(b.Body, order)) })
+		SortObjects(list, order, false)
 	}
 	if reversed {
 		slices.Reverse(list)
 	}
 	return list, nil
+}
+
+// SortObjects orders by the value at a path, the highest first if it is to be reversed.
+func SortObjects(list []*Object, path string, reversed bool) {
+	slices.SortStableFunc(list, func(a, b *Object) int {
+		if reversed {
+			a, b = b, a
+		}
+		return compare(get(a.Body, path), get(b.Body, path))
+	})
 }
 
 // compare orders numbers by value and texts without regard to case.
@@ -238,7 +248,7 @@ func (k *Kind) Values(x *Object) func(name string) []any {
 		if path := k.Page.Rename[name]; path != "" {
 			name = path
 		}
-		return values(get(x.Body, name))
+		return values(at(x.Body, name))
 	}
 }
 

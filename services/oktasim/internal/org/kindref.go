@@ -44,7 +44,7 @@ func at(body doc.Doc, path string) any {
 // exists fails if no object of the kind or anchor has the id.
 func (o *Org) exists(kind, id string) error {
 	if k := o.kinds.named(kind); k != nil {
-		if o.object(k, id) == nil {
+		if x := o.object(k, id); x == nil || k.ended(x) {
 			return failure.NotFound(id, k.Class)
 		}
 		return nil
@@ -86,8 +86,13 @@ func (o *Org) mentions(kind, id string) []mention {
 
 // held refuses the deletion of an object on which another one holds.
 func (o *Org) held(kind, id string) error {
+	k := o.kinds.named(kind)
 	for _, m := range o.mentions(kind, id) {
-		if m.field.Gone == Holds {
+		switch {
+		case m.field.Gone != Holds:
+		case k != nil && k.Held != nil:
+			return k.Held
+		default:
 			return failure.Invalid("id", "id: It is used in "+m.kind.Class+" "+m.object.text(m.kind.natural()[0])+" and cannot be deleted")
 		}
 	}

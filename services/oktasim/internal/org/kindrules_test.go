@@ -156,7 +156,7 @@ func TestKindValidation(t *testing.T) {
 		{"blank", "parks", `{"name":" "}`, `E0000001; name: The field cannot be left blank`},
 		{"all at once", "parks", `{"name":"much too long a name","code":"x","form":"odd","size":11,"gates":[{},{"name":"a","side":"W"}]}`,
 			`E0000001; name: The length must be between 0 and 12; code: The value is not valid; form: 'odd' is not a valid value. It must be one of wild, tended; ` +
-				`size: The value must be between 1 and 10; gates[0].name: The field cannot be left blank; gates[].side: 'W' is not a valid value. It must be one of N, S`},
+				`size: The value must be between 1 and 10; gates[0].name: The field cannot be left blank; gates[1].side: 'W' is not a valid value. It must be one of N, S`},
 		{"too many", "parks", `{"name":"a","gates":[{"name":"a"},{"name":"b"},{"name":"c"}]}`, `E0000001; gates: The number of elements must be between 0 and 2`},
 		{"no whole number", "parks", `{"name":"a","size":1.5}`, `E0000001; size: The value must be between 1 and 10`},
 		{"wrong type", "parks", `{"name":7}`, `E0000003`},

@@ -113,6 +113,9 @@ func (c *Change) prepare() error {
 	if err := c.unique(); err != nil {
 		return err
 	}
+	if err := c.full(); err != nil {
+		return err
+	}
 	if err := c.refer(); err != nil {
 		return err
 	}
@@ -140,8 +143,20 @@ func (c *Change) fill() error {
 	return nil
 }
 
+// full refuses one more object than a parent may have.
+func (c *Change) full() error {
+	k := c.Kind
+	if k.Most == 0 || c.Before != nil || c.Adopting || len(c.Org.objectsIn(k, c.Object.Home)) < k.Most {
+		return nil
+	}
+	return k.Full
+}
+
 // refused finds the refusal that the object's state asks for.
 func (c *Change) refused() error {
+	if c.Before != nil && !c.Adopting && c.Kind.ended(c.Object) {
+		return c.Kind.missing(c.Object.ID)
+	}
 	for _, r := range c.Kind.Refusals {
 		if slices.Contains(r.On, c.Verb) && c.Before != nil && r.When.Holds(c.Before) {
 			return r.With
@@ -203,7 +218,7 @@ func alike(paths []string, a, b doc.Doc) bool {
 func (c *Change) taken(f Field, v any) bool {
 	s := c.Org.shelf(c.Kind)
 	for _, x := range s.objects {
-		if x == c.Object || f.Unique == InParent && x.Home != c.Object.Home {
+		if x == c.Object || c.Kind.ended(x) || f.Unique == InParent && x.Home != c.Object.Home {
 			continue
 		}
 		other := get(x.Body, f.Path)
@@ -293,6 +308,10 @@ func (c *Change) delete() error {
 	if err := o.held(k.Name, x.ID); err != nil {
 		return err
 	}
+	if k.Remains != nil {
+		c.end()
+		return nil
+	}
 	if k.Singleton() && len(k.Seeds) > 0 {
 		if err := c.sow(k.Seeds[0]); err != nil {
 			return err
@@ -308,6 +327,28 @@ func (c *Change) delete() error {
 	c.finish()
 	o.gone(r.By, k.Name, x.ID)
 	return nil
+}
+
+// end leaves of the object what its kind says.
+func (c *Change) end() {
+	c.Body = doc.Clone(c.Object.Body)
+	for path, v := range c.Kind.Remains {
+		put(c.Body, path, doc.Clone(v))
+	}
+	c.Object.Body = c.Body
+	c.touch()
+	c.finish()
+	c.Org.gone(c.By, c.Kind.Name, c.Object.ID)
+}
+
+// ended says whether the object is what remained of a deleted one.
+func (k *Kind) ended(x *Object) bool {
+	for path, v := range k.Remains {
+		if !same(get(x.Body, path), v) {
+			return false
+		}
+	}
+	return k.Remains != nil
 }
 
 // ClearObjects removes every object of a list that can be removed.

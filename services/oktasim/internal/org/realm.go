@@ -13,13 +13,13 @@ func realms() Kind {
 		Name: "realms", Path: "/api/v1/realms/{realmId}", Prefix: "guo", Class: "Realm",
 		Scope: "okta.realms", Area: AreaUsers, Feature: "realms",
 		Verbs:   crud(200),
-		Page:    Page{Default: 200, Max: 200, Search: []string{"*"}},
+		Page:    Page{Default: 200, Max: 200, Search: []string{"*"}, Found: 10},
 		Natural: []string{"profile.name"},
 		Stamps:  dated,
 		Fields: []Field{
 			{Path: "profile.name", Required: true, Unique: InOrg, Max: 100},
 			{Path: "profile.realmType", Enum: []string{"DEFAULT", "PARTNER"}, Default: "DEFAULT", Keep: true, Feature: "partner_realms"},
-			{Path: "profile.domains", Type: List, Default: []any{}},
+			{Path: "profile.domains", Type: List, Default: []any{}, Pattern: `[^!$%^&()=*+,:;<>'\[\]|/?\\]+`},
 			{Path: "isDefault", Type: Bool, Mode: ReadOnly, Default: false},
 		},
 		Links: []Link{self("GET")}, LinkStyle: RelMethod,
@@ -30,7 +30,7 @@ func realms() Kind {
 			With: failure.RealmStays("It is the default realm."),
 		}},
 		Seeds: []Seed{{Body: doc.Doc{"profile": doc.Doc{"name": "Default Realm"}, "isDefault": true}}},
-		Check: checkRealm,
+		Check: checkRealm, Held: failure.RealmStays("It is used in a realm assignment."),
 	}
 }
 
@@ -93,7 +93,7 @@ func realmAssignments() Kind {
 		Name: "realm_assignments", Path: "/api/v1/realm-assignments/{assignmentId}", Prefix: "rul", Class: "RealmAssignment",
 		Scope: "okta.realmAssignments", Area: AreaUsers, Feature: "realms",
 		Verbs: crud(200), Operations: unlinked(switches(204, Nothing)),
-		Page:   Page{Default: 200, Max: 200, Order: "created"},
+		Page:   Page{Default: 20, Max: 200, Order: "priority"},
 		Stamps: dated,
 		Fields: []Field{
 			{Path: "name", Required: true, Unique: InOrg, Max: 100},

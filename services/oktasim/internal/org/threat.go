@@ -1,5 +1,10 @@
 package org
 
+import (
+	"imago/services/oktasim/internal/doc"
+	"imago/services/oktasim/internal/failure"
+)
+
 // threatKinds are ThreatInsight and the rules that tell unusual behavior.
 func threatKinds() []Kind { return []Kind{threatInsight(), behaviors()} }
 
@@ -31,25 +36,54 @@ func behaviors() Kind {
 	return Kind{
 		Name: "behaviors", Path: "/api/v1/behaviors/{behaviorId}", Prefix: "bhv", Class: "BehaviorRule",
 		Scope: "okta.behaviors", Area: AreaPolicies, Feature: "behavior_detection",
-		Verbs: crud(200), Operations: switches(200, TheObject),
+		Verbs: crud(200), Operations: unlinked(switches(200, TheObject)),
+		Page:   Page{Default: 200, Max: 200, Silent: true, Q: []string{"name"}},
 		Stamps: Stamps{Created: "created", Updated: "lastUpdated", Layout: Spaced},
 		Fields: []Field{
 			{Path: "name", Required: true, Unique: InOrg, Max: 128},
-			{Path: "type", Required: true, Enum: []string{"ANOMALOUS_LOCATION", "ANOMALOUS_IP", "ANOMALOUS_DEVICE", "VELOCITY"}},
+			{Path: "type", Required: true, Enum: []string{"ANOMALOUS_LOCATION", "ANOMALOUS_IP", "ANOMALOUS_DEVICE", "ANOMALOUS_ASN", "VELOCITY"}},
 			{Path: "status", Enum: []string{Active, Inactive}, Default: Active, Keep: true},
 			{Path: "settings.granularity", Required: true, Enum: signs, When: location, Example: "CITY"},
-			{Path: "settings.radiusKilometers", Type: Number, When: location},
-			{Path: "settings.maxEventsUsedForEvaluation", Type: Number, Min: 1, Max: 100, Default: 20, When: history},
+			{Path: "settings.radiusKilometers", Type: Number, Min: 1, Max: 1 << 30, When: location},
+			{Path: "settings.maxEventsUsedForEvaluation", Type: Number, Min: 0, Max: 100, Default: eventsUsed, When: history},
 			{Path: "settings.minEventsNeededForEvaluation", Type: Number, Max: 10, Default: 0, When: history},
 			{Path: "settings.velocityKph", Type: Number, Min: 1, Max: 1 << 30, Default: 805, When: velocity},
 		},
-		Links: []Link{self("GET PUT DELETE")},
+		Links: []Link{self("GET POST PUT DELETE")},
+		Check: checkBehavior,
+		// Documented: the one link stands under another name than everywhere else.
+		Show: func(v *View) {
+			v.Body["_link"] = v.Body["_links"]
+			delete(v.Body, "_links")
+		},
 		Events: map[string]string{
 			create: "security.behavior.settings.create", replace: "security.behavior.settings.update", remove: "security.behavior.settings.delete",
 			"activate": "security.behavior.settings.update", "deactivate": "security.behavior.settings.update",
 		},
 		Seeds: behaviorSeeds(),
 	}
+}
+
+// eventsUsed is how many events a rule looks back upon unless it says so.
+func eventsUsed(c *Change) any {
+	if doc.String(c.Body, "type") == "ANOMALOUS_IP" {
+		return 50
+	}
+	return 20
+}
+
+// checkBehavior: a place by coordinates has a radius, and rules beside those of addresses
+// look at one event at least (documented).
+func checkBehavior(c *Change) error {
+	settings := doc.Object(c.Body, "settings")
+	switch used, given := whole(settings["maxEventsUsedForEvaluation"]); {
+	case c.Verb != create && c.Verb != replace:
+	case doc.String(settings, "granularity") == "LAT_LONG" && settings["radiusKilometers"] == nil:
+		return failure.Missing("settings.radiusKilometers")
+	case given && used == 0 && doc.String(c.Body, "type") != "ANOMALOUS_IP":
+		return failure.Invalid("settings.maxEventsUsedForEvaluation", "settings.maxEventsUsedForEvaluation: The value must be between 1 and 100")
+	}
+	return nil
 }
 
 // behaviorSeeds are what a new org has (documented).

@@ -2,6 +2,7 @@ package org
 
 import (
 	"cmp"
+	"fmt"
 	"net/netip"
 	"slices"
 	"strings"
@@ -12,7 +13,8 @@ import (
 
 // zoneKinds are the network zones.
 func zoneKinds() []Kind {
-	inUse := failure.Invalid("status", "status: It is used in a policy and cannot be deactivated")
+	// Recorded is TorAnonymizer, documented Tor.
+	proxyTypes := []string{"", "null", "Any", "Tor", "TorAnonymizer", "NotTorAnonymizer"}
 	return []Kind{{
 		Name: "zones", Path: "/api/v1/zones/{zoneId}", Prefix: "nzo", Class: "NetworkZone",
 		Scope: "okta.networkZones", Area: AreaZones,
@@ -29,7 +31,8 @@ func zoneKinds() []Kind {
 			{Path: "gateways", Type: List, Null: true, When: is("type", "IP"), Example: []any{doc.Doc{"type": "CIDR", "value": "192.0.2.0/24"}}},
 			{Path: "proxies", Type: List, Null: true, When: is("type", "IP")},
 			{Path: "locations", Type: List, Null: true, When: is("type", "DYNAMIC")},
-			{Path: "proxyType", Null: true, When: is("type", "DYNAMIC")},
+			{Path: "locations[].country", Required: true, Pattern: "[A-Z]{2}", When: is("type", "DYNAMIC")},
+			{Path: "proxyType", Enum: proxyTypes, Null: true, When: is("type", "DYNAMIC")},
 			{Path: "asns", Type: List, When: is("type", "DYNAMIC")},
 			{Path: "locations", Type: Map, Default: bothSides, When: is("type", "DYNAMIC_V2")},
 			{Path: "ipServiceCategories", Type: Map, Default: bothSides, When: is("type", "DYNAMIC_V2")},
@@ -47,14 +50,69 @@ func zoneKinds() []Kind {
 			{Body: doc.Doc{"type": "IP", "name": "BlockedIpZone", "usage": "BLOCKLIST", "system": true}},
 			{Body: doc.Doc{"type": "IP", "name": exemptZone, "system": true}},
 		},
-		Check: func(c *Change) error {
-			if (c.Verb == "deactivate" || c.Verb == remove) && c.Org.mentioned(c.Object.ID) {
-				return inUse
-			}
-			return nil
-		},
-		Fill: fillZone, After: zoneChanged, Show: showZone,
+		Check: checkZone,
+		Fill:  fillZone, After: zoneChanged, Show: showZone,
 	}}
+}
+
+// checkZone keeps zones that policies name, whole and in use (documented; the words are an
+// assumption), and refuses those that hold nothing or too much.
+func checkZone(c *Change) error {
+	switch c.Verb {
+	case "deactivate", remove:
+		if c.Org.mentioned(c.Object.ID) {
+			return failure.Invalid("status", "status: It is used in a policy and cannot be deactivated or deleted")
+		}
+	case create, replace:
+		if err := zoneFull(c.Body, doc.Bool(c.Before, "system")); err != nil {
+			return err
+		}
+		return zoneEmpty(c.Body)
+	}
+	return nil
+}
+
+// zoneFull counts addresses: 150, 1000 for a blocklist's gateways, 5000 for Okta's own
+// zones (documented).
+func zoneFull(z doc.Doc, system bool) error {
+	for _, list := range []string{"gateways", "proxies"} {
+		most := 150
+		switch {
+		case system:
+			most = 5000
+		case list == "gateways" && z["usage"] == "BLOCKLIST":
+			most = 1000
+		}
+		if entries, ok := z[list].([]any); ok && len(entries) > most {
+			return failure.Invalid(list, fmt.Sprintf("%s: The number of elements must be between 0 and %d", list, most))
+		}
+	}
+	return nil
+}
+
+// zoneEmpty: a dynamic zone says where, through what or whose network (documented).
+func zoneEmpty(z doc.Doc) error {
+	var parts []string
+	switch doc.String(z, "type") {
+	case "DYNAMIC":
+		parts = []string{"asns", "locations", "proxyType"}
+	case "DYNAMIC_V2":
+		parts = []string{"asns", "locations", "ipServiceCategories"}
+	default:
+		return nil
+	}
+	if slices.ContainsFunc(parts, func(part string) bool { return zoneSays(z[part]) }) {
+		return nil
+	}
+	return failure.Invalid(parts[0], "At least one of "+strings.Join(parts, ", ")+" must be defined")
+}
+
+// zoneSays says whether a part of a dynamic zone holds anything.
+func zoneSays(part any) bool {
+	if sides, ok := part.(doc.Doc); ok {
+		return !isBlank(sides["include"]) || !isBlank(sides["exclude"])
+	}
+	return !isBlank(part)
 }
 
 // exemptZone is the system zone whose addresses ThreatInsight lets pass.
