@@ -173,6 +173,9 @@ var (
 	// Okta's content hosts are named after the org's cell.
 	contentHost = regexp.MustCompile(`https://[a-z0-9]+static[0-9]*\.oktacdn\.com`)
 	partition   = regexp.MustCompile(`\born:okta[a-z-]*:`)
+	// Custom domains point to a host that bears the org's name, which recordings hide
+	// elsewhere.
+	domainHost = regexp.MustCompile(`^[a-z0-9-]+\.customdomains\.[a-z-]+\.com$`)
 )
 
 const content = "https://op1static.oktacdn.com"
@@ -234,6 +237,7 @@ func (h hosts) normalise(s string) string {
 		s = plain
 	}
 	s = partition.ReplaceAllString(s, "orn:okta:")
+	s = domainHost.ReplaceAllString(s, h.subdomain+".customdomains.okta.com")
 	if !strings.Contains(s, "https://") {
 		return s
 	}

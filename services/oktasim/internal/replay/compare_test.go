@@ -221,3 +221,17 @@ func TestDocuments(t *testing.T) {
 		}
 	}
 }
+
+// What custom domains point to bears the org's name, whatever else calls the org.
+func TestCustomDomainHostsHaveOneName(t *testing.T) {
+	t.Parallel()
+	h := hostsNamed(map[string]int{"fleet-00": 1}, "fleet-00.okta.com")
+	for _, s := range []string{"harbour.customdomains.oktapreview.com", "fleet-00.customdomains.okta.com"} {
+		if got := h.normalise(s); got != "fleet-00.customdomains.okta.com" {
+			t.Errorf("%s is called %s", s, got)
+		}
+	}
+	if s := "login.harbour.example.com"; h.normalise(s) != s {
+		t.Errorf("%s, which is the customer's, is called %s", s, h.normalise(s))
+	}
+}
