@@ -9,13 +9,18 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"unicode/utf8"
 )
 
 // Doc is one JSON object: values are nil, bool, json.Number, string, []any or Doc.
 type Doc = map[string]any
 
-// Parse reads one JSON value and refuses anything after it.
+// Parse reads one JSON value and refuses anything after it, and text that is not UTF-8
+// (RFC 8259, 8.1).
 func Parse(b []byte) (any, error) {
+	if !utf8.Valid(b) {
+		return nil, errors.New("parse JSON: not UTF-8")
+	}
 	dec := json.NewDecoder(bytes.NewReader(b))
 	dec.UseNumber()
 	var v any

@@ -24,7 +24,7 @@ func TestParseKeepsNumbersAndRefusesRest(t *testing.T) {
 	if string(b) != `{"n":12345678901234567890,"t":"<&>"}` {
 		t.Errorf("got %s", b)
 	}
-	for _, bad := range []string{``, `{`, `[]`, `{} {}`, `{}x`} {
+	for _, bad := range []string{"{\"a\":\"\xff\"}", ``, `{`, `[]`, `{} {}`, `{}x`} {
 		if _, err := ParseObject([]byte(bad)); err == nil {
 			t.Errorf("%q was accepted", bad)
 		}
