@@ -128,6 +128,28 @@ func TestGroupsWithoutPriorityTakeTheFirstFreePlace(t *testing.T) {
 	}
 }
 
+func TestOthersMoveUpOnlyForWhoTakesTheirPlace(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	groups := "/api/v1/apps/" + doc.String(s.create("/api/v1/apps", webApp("Shop")), "id") + "/groups"
+	var made []string
+	for i := range 3 {
+		made = append(made, doc.String(s.create("/api/v1/groups", newGroup(fmt.Sprint("Shoppers ", i))), "id"))
+		s.want(200, "PUT", groups+"/"+made[i], doc.Doc{"priority": i})
+	}
+	for _, move := range []struct {
+		group, to int
+		want      []int
+	}{{0, 4, []int{4, 1, 2}}, {1, 2, []int{4, 2, 1}}, {2, 2, []int{4, 1, 2}}} {
+		s.want(200, "PUT", groups+"/"+made[move.group], doc.Doc{"priority": move.to})
+		for i, id := range made {
+			if n, _ := doc.Int(s.get(groups+"/"+id), "priority"); n != move.want[i] {
+				t.Errorf("after %d went to %d: %d has the priority %d, want %d", move.group, move.to, i, n, move.want[i])
+			}
+		}
+	}
+}
+
 func TestAssignments(t *testing.T) {
 	t.Parallel()
 	s := start(t)

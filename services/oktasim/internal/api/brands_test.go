@@ -86,7 +86,11 @@ func TestWellKnownFiles(t *testing.T) {
 func TestDomainsOfBrands(t *testing.T) {
 	t.Parallel()
 	s := startSmall(t, "oie")
-	x := s.want(201, "POST", "/api/v1/domains", doc.Doc{"domain": "id.acme.example", "certificateSourceType": "MANUAL"}).object(t)
+	x := s.want(201, "POST", "/api/v1/domains", doc.Doc{"domain": "Id.Acme.example", "certificateSourceType": "MANUAL"}).object(t)
+	records, _ := x["dnsRecords"].([]any)
+	if x["domain"] != "id.acme.example" || len(records) != 2 || doc.String(records[1].(doc.Doc), "fqdn") != "id.acme.example" {
+		t.Errorf("the domain is %v, its records %v", x["domain"], records)
+	}
 	path := "/api/v1/brands/" + doc.String(x, "brandId")
 	listed, isList := s.get(path + "/domains")["domains"].([]any)
 	if !isList || len(listed) != 1 || doc.String(listed[0].(doc.Doc), "id") != x["id"] {

@@ -168,6 +168,38 @@ func TestSimulatedPolicies(t *testing.T) {
 	s.refused(400, "E0000003", "", "POST", "/api/v1/policies/simulate", doc.Doc{})
 }
 
+func TestUnnamedAuthenticatorsBearOktasNames(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	idp := s.create("/api/v1/idps", doc.Doc{"type": "GOOGLE", "name": "Partners", "protocol": doc.Doc{
+		"type": "OIDC", "scopes": doc.Array("openid"), "credentials": doc.Doc{"client": doc.Doc{"client_id": "c", "client_secret": "s"}},
+	}, "policy": doc.Doc{"subject": doc.Doc{"userNameTemplate": doc.Doc{"template": "idpuser.email"}}}})
+	for _, want := range []struct {
+		name string
+		body doc.Doc
+	}{
+		{"Partners", doc.Doc{"key": "external_idp", "provider": doc.Doc{"type": "CLAIMS", "configuration": doc.Doc{"idpId": idp["id"]}}}},
+		{"On-Prem MFA", doc.Doc{"key": "onprem_mfa", "provider": doc.Doc{"type": "DEL_OATH", "configuration": doc.Doc{"hostName": "mfa.acme.example"}}}},
+		{"YubiKey OTP", doc.Doc{"key": "yubikey_token"}},
+	} {
+		if got := s.create("/api/v1/authenticators", want.body)["name"]; got != want.name {
+			t.Errorf("got %v, want %s", got, want.name)
+		}
+	}
+}
+
+func TestSessionViolationRulesWatchEveryNetwork(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	rules := "/api/v1/policies/" + doc.String(s.list("/api/v1/policies?type=SESSION_VIOLATION_DETECTION")[0], "id") + "/rules"
+	first := s.list(rules)[0]
+	delete(first, "conditions")
+	changed := s.want(200, "PUT", rules+"/"+doc.String(first, "id"), first).object(t)
+	if got := doc.Get(changed, "conditions", "network", "connection"); got != "ANYWHERE" {
+		t.Errorf("got %v", changed["conditions"])
+	}
+}
+
 func TestGuardsRefuse(t *testing.T) {
 	t.Parallel()
 	s := start(t)

@@ -203,24 +203,21 @@ func (o *Org) AppGroupBody(a *App, l *AppGroupLink) doc.Doc {
 	}
 }
 
-// AssignGroup gives a group the app, or changes the assignment. Others of the same or a
-// later priority make room without being touched otherwise (recorded).
+// AssignGroup gives a group the app, or changes the assignment. Others make room without
+// being touched otherwise (recorded).
 func (o *Org) AssignGroup(by *Cause, a *App, g *Group, body doc.Doc) *AppGroupLink {
 	i := slices.IndexFunc(a.Groups, func(l *AppGroupLink) bool { return l.Group == g.ID })
+	priority, given := doc.Int(body, "priority")
 	l := &AppGroupLink{Group: g.ID, Profile: doc.Doc{}}
 	event := "group.application_assignment.add"
 	var gained []*User
 	if i >= 0 {
 		l, event = a.Groups[i], "group.application_assignment.update"
 		a.Groups = slices.Delete(a.Groups, i, i+1)
-		if _, moves := doc.Int(body, "priority"); moves {
-			a.close(l.Priority)
-		}
 	} else {
 		gained = o.withoutApp(a, g)
 	}
 	before := l.Priority
-	priority, given := doc.Int(body, "priority")
 	if !given {
 		priority = before
 		if i < 0 {
@@ -234,7 +231,7 @@ func (o *Org) AssignGroup(by *Cause, a *App, g *Group, body doc.Doc) *AppGroupLi
 	if p := doc.Object(body, "profile"); p != nil {
 		l.Profile = doc.Clone(p)
 	}
-	a.place(l)
+	a.place(l, i >= 0 && priority > before)
 	o.Note(by, event, nil, g.Party(), a.Party())
 	for _, u := range gained {
 		o.Note(o.system(by), "application.user_membership.add", nil, a.appUserParty(u), a.Party(), u.Party())
@@ -266,31 +263,37 @@ func (o *Org) withoutApp(a *App, g *Group) []*User {
 // once, one for the second place, the other got the first).
 func (a *App) freePriority() int {
 	free := 0
-	for slices.ContainsFunc(a.Groups, func(l *AppGroupLink) bool { return l.Priority == free }) {
+	for a.at(free) >= 0 {
 		free++
 	}
 	return free
 }
 
-// close lets those behind a place that has become free move up (recorded).
-func (a *App) close(place int) {
-	for _, l := range a.Groups {
-		if l.Priority > place {
-			l.Priority--
-		}
-	}
+// at is where in the list the group of a priority stands, or -1.
+func (a *App) at(priority int) int {
+	return slices.IndexFunc(a.Groups, func(l *AppGroupLink) bool { return l.Priority == priority })
 }
 
-// place inserts l by its priority and moves those that collide one further.
-func (a *App) place(l *AppGroupLink) {
-	i := slices.IndexFunc(a.Groups, func(o *AppGroupLink) bool { return o.Priority >= l.Priority })
+// place inserts l by its priority. Those that are in its way step aside: forward, if it
+// left a place before them, else back. Who goes to a free place moves nobody (the first
+// two are recorded, the third is what the tests of Okta's Terraform provider expect).
+func (a *App) place(l *AppGroupLink, fromBefore bool) {
+	step := 1
+	if fromBefore {
+		step = -1
+	}
+	var aside []*AppGroupLink
+	for next := l.Priority; a.at(next) >= 0; next += step {
+		aside = append(aside, a.Groups[a.at(next)])
+	}
+	for _, other := range aside {
+		other.Priority += step
+	}
+	i := slices.IndexFunc(a.Groups, func(o *AppGroupLink) bool { return o.Priority > l.Priority })
 	if i < 0 {
 		i = len(a.Groups)
 	}
 	a.Groups = slices.Insert(a.Groups, i, l)
-	for j := i + 1; j < len(a.Groups) && a.Groups[j].Priority <= a.Groups[j-1].Priority; j++ {
-		a.Groups[j].Priority = a.Groups[j-1].Priority + 1
-	}
 }
 
 // UnassignGroup takes the app from a group.

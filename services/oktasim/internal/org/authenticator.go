@@ -181,7 +181,7 @@ func fillAuthenticator(c *Change) error {
 	key := doc.String(c.Body, "key")
 	c.Body["type"] = authenticatorTypes[key]
 	if doc.String(c.Body, "name") == "" {
-		c.Body["name"] = authenticatorName(key)
+		c.Body["name"] = c.unnamed(key)
 	}
 	switch key {
 	case "custom_app":
@@ -201,6 +201,14 @@ func fillAuthenticator(c *Change) error {
 	return nil
 }
 
+// authenticatorNames are what Okta calls authenticators that no request names and no new
+// org has (recorded of onprem_mfa and rsa_token, the others are an assumption).
+var authenticatorNames = map[string]string{
+	"custom_app": "Custom App", "custom_otp": "Custom OTP", "duo": "Duo Security", "external_idp": "IdP Authenticator",
+	"onprem_mfa": "On-Prem MFA", "rsa_token": "RSA SecurID", "smart_card_idp": "Smart Card IdP", "symantec_vip": "Symantec VIP",
+	"tac": "Temporary Access Code", "yubikey_token": "YubiKey OTP",
+}
+
 // authenticatorName is what Okta calls an authenticator that the request does not name.
 func authenticatorName(key string) string {
 	for _, s := range authenticatorSeeds() {
@@ -208,11 +216,19 @@ func authenticatorName(key string) string {
 			return doc.String(s.Body, "name")
 		}
 	}
-	words := strings.Split(key, "_")
-	for i, w := range words {
-		words[i] = strings.ToUpper(w[:1]) + w[1:]
+	return authenticatorNames[key]
+}
+
+// unnamed is the name of an authenticator that the request does not name: one that stands
+// for an identity provider bears that one's (recorded).
+func (c *Change) unnamed(key string) string {
+	if key == "external_idp" {
+		id := doc.String(c.Body, "provider", "configuration", "idpId")
+		if idp := c.Org.shelf(KindNamed("idps")).objects[id]; idp != nil {
+			return idp.text("name")
+		}
 	}
-	return strings.Join(words, " ")
+	return authenticatorName(key)
 }
 
 // showAuthenticator leaves out the switch that the password does not have (recorded).

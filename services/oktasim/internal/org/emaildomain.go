@@ -55,7 +55,7 @@ func checkDomain(c *Change) error {
 
 // recordsOf are the entries by which the owner of a domain proves it (recorded).
 func recordsOf(c *Change) any {
-	domain := textOf(c.Body["domain"])
+	domain := strings.ToLower(textOf(c.Body["domain"]))
 	secret := strings.ReplaceAll(c.Org.ids.UUID(), "-", "")
 	return []any{
 		doc.Doc{"recordType": "TXT", "fqdn": "_oktaverification." + domain, "values": doc.Array(secret)},
@@ -65,6 +65,7 @@ func recordsOf(c *Change) any {
 
 // fillDomain makes a brand for a domain that names none (recorded: it bears the domain's name).
 func fillDomain(c *Change) error {
+	c.Body["domain"] = strings.ToLower(doc.String(c.Body, "domain"))
 	if c.Body["brandId"] != nil || !c.Org.Licensed(domainBrands) || c.Adopting {
 		return nil
 	}

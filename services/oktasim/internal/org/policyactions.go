@@ -39,8 +39,10 @@ func (o *Org) conditionDefaults(t string) doc.Doc {
 			"network": doc.Doc{"connection": "ANYWHERE"}, "userIdentifier": doc.Doc{"patterns": []any{}},
 			"app": doc.Doc{"include": []any{}, "exclude": []any{}},
 		}
-	case "POST_AUTH_SESSION", "ENTITY_RISK", "SESSION_VIOLATION_DETECTION":
+	case "POST_AUTH_SESSION", "ENTITY_RISK":
 		return people
+	case "SESSION_VIOLATION_DETECTION":
+		return doc.Doc{"network": doc.Doc{"connection": "ANYWHERE"}}
 	}
 	return anyone
 }

@@ -44,18 +44,18 @@ func (o *Org) bootstrapEngine(now Stamp) {
 // bootstrapSessions makes the policies that watch sessions. The name of the first and its
 // rules are recorded, the rest is an assumption.
 func (o *Org) bootstrapSessions() {
-	everyone := func(name string, actions doc.Doc) *Rule {
-		r := o.systemRule(name, 1, "rul", o.fillConditions("POST_AUTH_SESSION", nil), actions)
+	first := func(t, name string, actions doc.Doc) *Rule {
+		r := o.systemRule(name, 1, "rul", o.fillConditions(t, nil), actions)
 		r.System = false
 		return r
 	}
 	last := func(actions doc.Doc) *Rule { return o.systemRule("Catch-all Rule", 99, "rul", nil, actions) }
 	o.systemPolicyOf("POST_AUTH_SESSION", "Post Auth Policy", "Enables post auth policy evaluation for the org.",
-		everyone("Post Auth Rule", doc.Doc{"postAuthSession": doc.Doc{}}), last(doc.Doc{"postAuthSession": doc.Doc{"failureActions": []any{}}}))
+		first("POST_AUTH_SESSION", "Post Auth Rule", doc.Doc{"postAuthSession": doc.Doc{}}), last(doc.Doc{"postAuthSession": doc.Doc{"failureActions": []any{}}}))
 	o.systemPolicyOf("ENTITY_RISK", "Entity Risk Policy", "Evaluates the risk of entities.",
 		last(doc.Doc{"entityRisk": doc.Doc{"actions": []any{}}}))
 	o.systemPolicyOf("SESSION_VIOLATION_DETECTION", "Session Violation Detection Policy", "Detects violations of sessions.",
-		everyone("Session Violation Rule", doc.Doc{"sessionViolationDetection": doc.Doc{}}),
+		first("SESSION_VIOLATION_DETECTION", "Session Violation Rule", doc.Doc{"sessionViolationDetection": doc.Doc{}}),
 		last(doc.Doc{"sessionViolationDetection": doc.Doc{}}))
 }
 
