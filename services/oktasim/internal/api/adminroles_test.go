@@ -111,7 +111,7 @@ func TestCustomRole(t *testing.T) {
 		t.Errorf("resources are %v", got)
 	}
 	s.want(200, "PATCH", set+"/resources", doc.Doc{"additions": doc.Array(s.url + "/api/v1/apps")})
-	s.want(204, "DELETE", set+"/resources/"+ids(resources())[0], nil)
+	s.want(204, "DELETE", set+"/resources/"+ids(resources())[2], nil)
 	s.want(204, "DELETE", "/api/v1/groups/"+g, nil)
 	if got := names(resources(), "orn"); len(got) != 2 {
 		t.Errorf("a deleted group is still among %v", got)

@@ -12,7 +12,7 @@ func tokenOperations() []operation {
 		if method != "GET" {
 			scope = "okta.apiTokens.manage"
 		}
-		return operation{method: method, path: "/api/v1/api-tokens" + path, scope: scope, area: org.AreaOrg, write: method != "GET", run: run}
+		return operation{method: method, path: "/api/v1/api-tokens" + path, scope: scope, area: org.AreaTokens, write: method != "GET", run: run}
 	}
 	current := at("DELETE", "/current", revokeCurrentToken)
 	current.self = true
@@ -24,13 +24,24 @@ func tokenOperations() []operation {
 
 func listTokens(c *call) error {
 	bodies := []any{}
+	sees := c.sees(org.AreaTokens)
 	for _, t := range c.org.Tokens() {
+		if !sees(t.UserID) {
+			continue
+		}
 		bodies = append(bodies, c.org.TokenBody(t))
 	}
 	return c.array(bodies)
 }
 
-func (c *call) apiToken() (*org.Token, error) { return c.org.TokenByID(c.params["apiTokenId"]) }
+// apiToken finds the token in the path. It is in reach of a role as its owner is.
+func (c *call) apiToken() (*org.Token, error) {
+	t, err := c.org.TokenByID(c.params["apiTokenId"])
+	if err == nil && !c.org.Allow(c.principal.can, org.AreaTokens, c.op.write, t.UserID) {
+		return nil, failure.Forbidden()
+	}
+	return t, err
+}
 
 func showToken(c *call) error {
 	t, err := c.apiToken()

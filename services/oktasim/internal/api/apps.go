@@ -45,10 +45,10 @@ func listApps(c *call) error {
 	if err != nil {
 		return err
 	}
-	q := strings.ToLower(c.query.Get("q"))
+	q, visible := strings.ToLower(c.query.Get("q")), c.visibleApp()
 	keep := func(a *org.App) bool {
 		named := strings.HasPrefix(strings.ToLower(a.Label), q) || strings.HasPrefix(strings.ToLower(a.Name), q)
-		return named && f.Match(func(name string) []any { return a.Values(c.org, name) })
+		return named && visible(a) && f.Match(func(name string) []any { return a.Values(c.org, name) })
 	}
 	ids := c.org.AppsAfter(c.query.Get("after"))
 	return page(c, pages{standard: 20, highest: 200}, ids, c.appByID, keep, c.appBody)
@@ -65,6 +65,12 @@ func (c *call) appBody(a *org.App) (any, error) {
 		body["_embedded"] = doc.Doc{"user": c.org.AppUserBody(a, as)}
 	}
 	return body, nil
+}
+
+// visibleApp says of which apps the client may know.
+func (c *call) visibleApp() func(*org.App) bool {
+	sees := c.sees(org.AreaApps)
+	return func(a *org.App) bool { return sees(a.ID) }
 }
 
 func (c *call) app() (*org.App, error) { return c.org.App(c.params["appId"]) }

@@ -45,17 +45,19 @@ func listAppUsers(c *call) error {
 	}
 	q := c.query.Get("q")
 	keep := func(as *org.Assignment) bool { return q == "" || as.Matches(q) }
-	body := func(as *org.Assignment) (any, error) { return c.appUserBody(a, as), nil }
+	body := func(as *org.Assignment) (any, error) { return c.appUserBody(a, as) }
 	return page(c, pages{standard: 50, highest: 500}, c.org.AppUsersAfter(a, c.query.Get("after")), get, keep, body)
 }
 
 // appUserBody is an assignment, with the user if that was asked for.
-func (c *call) appUserBody(a *org.App, as *org.Assignment) doc.Doc {
+func (c *call) appUserBody(a *org.App, as *org.Assignment) (doc.Doc, error) {
 	body := c.org.AppUserBody(a, as)
-	if c.query.Get("expand") == "user" {
-		body["_embedded"] = doc.Doc{"user": c.org.UserBody(as.User)}
+	if c.query.Get("expand") != "user" {
+		return body, nil
 	}
-	return body
+	user, err := c.userBody(as.User)
+	body["_embedded"] = doc.Doc{"user": user}
+	return body, err
 }
 
 // appGroupBody is a group's assignment, with the group if that was asked for.
@@ -86,7 +88,7 @@ func showAppUser(c *call) error {
 	if err != nil {
 		return err
 	}
-	return c.show(c.appUserBody(a, as), nil)
+	return c.show(c.appUserBody(a, as))
 }
 
 func assignUser(c *call) error {
@@ -110,11 +112,14 @@ func assignUser(c *call) error {
 }
 
 func (c *call) assign(a *org.App, u *org.User, body doc.Doc) error {
+	if err := c.may(org.AreaUserApps, u.ID); err != nil {
+		return err
+	}
 	as, err := c.org.AssignUser(c.cause(), a, u, body)
 	if err != nil {
 		return err
 	}
-	return c.show(c.appUserBody(a, as), nil)
+	return c.show(c.appUserBody(a, as))
 }
 
 // changeAppUser changes an assignment, or makes one (recorded).
@@ -133,6 +138,9 @@ func changeAppUser(c *call) error {
 func unassignUser(c *call) error {
 	a, u, err := c.appUser()
 	if err != nil {
+		return err
+	}
+	if err := c.may(org.AreaUserApps, u.ID); err != nil {
 		return err
 	}
 	return c.done(c.org.UnassignUser(c.cause(), a, u))
@@ -164,13 +172,17 @@ func listAppGroups(c *call) error {
 	return list(c, pages{standard: 20, highest: 200}, ids, get, keep, body)
 }
 
-// appGroup finds the app and the group in the path.
+// appGroup finds the app and the group in the path. Whoever assigns must be allowed to
+// change the assignments of both (documented).
 func (c *call) appGroup() (*org.App, *org.Group, error) {
 	a, err := c.app()
 	if err != nil {
 		return nil, nil, err
 	}
 	g, err := c.group()
+	if err == nil && c.op.write {
+		err = c.may(org.AreaGroupApps, g.ID)
+	}
 	return a, g, err
 }
 

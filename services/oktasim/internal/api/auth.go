@@ -15,7 +15,7 @@ import (
 // principal is who makes a request.
 type principal struct {
 	party   org.Party
-	roles   []string
+	can     org.Privileges
 	tokenID string
 	// user is set for API tokens, app for access tokens.
 	user   *org.User
@@ -62,7 +62,7 @@ func (c *call) withToken(value string) error {
 			return err
 		}
 		t = token
-		c.principal = &principal{party: u.Party(), roles: c.org.RoleTypesOf(u.ID), tokenID: t.ID, user: u, share: c.shareOf(t.ID), guise: t.Guise}
+		c.principal = &principal{party: u.Party(), can: c.org.PrivilegesOf(u.ID), tokenID: t.ID, user: u, share: c.shareOf(t.ID), guise: t.Guise}
 		return nil
 	})
 	if err != nil {
@@ -99,7 +99,7 @@ func (c *call) withAccess(scheme, value string) error {
 		}
 		t = found
 		c.principal = &principal{
-			party: a.ClientParty(), roles: c.org.RoleTypesOf(a.ClientID()), tokenID: t.ID, app: a, scopes: t.Scopes, scheme: scheme,
+			party: a.ClientParty(), can: c.org.PrivilegesOf(a.ClientID()), tokenID: t.ID, app: a, scopes: t.Scopes, scheme: scheme,
 			share: c.shareOf(a.ID), guise: t.Guise,
 		}
 		return nil
@@ -152,10 +152,10 @@ func (c *call) authorise() error {
 	if p.app != nil && !hasScope(p.scopes, c.op.scope) {
 		return &challenge{http.StatusForbidden, c.principal.scheme, "insufficient_scope", "The access token provided does not contain the required scopes."}
 	}
-	if c.op.self || org.Allows(p.roles, c.op.area, c.op.write) {
+	if c.op.self {
 		return nil
 	}
-	return failure.Forbidden()
+	return c.org.View(c.entitled)
 }
 
 func hasScope(scopes []string, want string) bool {

@@ -8,8 +8,8 @@ import (
 func authServerOperations() []operation {
 	const path = "/api/v1/authorizationServers/{authServerId}/associatedServers"
 	return []operation{
-		{method: "GET", path: path, scope: "okta.authorizationServers.read", area: org.AreaPolicies, run: listAssociatedServers},
-		{method: "POST", path: path, scope: "okta.authorizationServers.manage", area: org.AreaPolicies, write: true, run: associateServers},
+		{method: "GET", path: path, scope: "okta.authorizationServers.read", area: org.AreaAuthServers, run: listAssociatedServers},
+		{method: "POST", path: path, scope: "okta.authorizationServers.manage", area: org.AreaAuthServers, write: true, run: associateServers},
 	}
 }
 

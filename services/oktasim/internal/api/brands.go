@@ -12,11 +12,11 @@ import (
 // brandOperations upload certificates, and the images of themes, whose bodies are not JSON.
 func brandOperations() []operation {
 	all := []operation{{
-		method: http.MethodPut, path: "/api/v1/domains/{domainId}/certificate", scope: "okta.domains.manage", area: org.AreaOrg, write: true, run: setCertificate,
+		method: http.MethodPut, path: "/api/v1/domains/{domainId}/certificate", scope: "okta.domains.manage", area: org.AreaCustomizations, write: true, run: setCertificate,
 	}}
 	for _, name := range []string{"logo", "favicon", "background-image"} {
 		all = append(all, operation{
-			method: http.MethodPost, path: "/api/v1/brands/{brandId}/themes/{themeId}/" + name, scope: "okta.brands.manage", area: org.AreaOrg, write: true,
+			method: http.MethodPost, path: "/api/v1/brands/{brandId}/themes/{themeId}/" + name, scope: "okta.brands.manage", area: org.AreaCustomizations, write: true,
 			run: func(c *call) error { return uploadImage(c, name) },
 		})
 	}
@@ -50,7 +50,7 @@ func setCertificate(c *call) error {
 func idpOperations() []operation {
 	at := func(method, path, scope string, run func(*call) error) operation {
 		return operation{
-			method: method, path: "/api/v1/idps/{idpId}" + path, scope: scope, area: org.AreaPolicies, write: method != http.MethodGet, run: run,
+			method: method, path: "/api/v1/idps/{idpId}" + path, scope: scope, area: org.AreaProviders, write: method != http.MethodGet, run: run,
 		}
 	}
 	return []operation{

@@ -31,7 +31,10 @@ func clientOperations() []operation {
 
 func listClients(c *call) error {
 	q := strings.ToLower(c.query.Get("q"))
-	keep := func(a *org.App) bool { return a.ClientID() != "" && strings.HasPrefix(strings.ToLower(a.Label), q) }
+	visible := c.visibleApp()
+	keep := func(a *org.App) bool {
+		return visible(a) && a.ClientID() != "" && strings.HasPrefix(strings.ToLower(a.Label), q)
+	}
 	body := func(a *org.App) (any, error) { return c.org.ClientBody(a, false), nil }
 	return page(c, pages{standard: 50, highest: 200}, c.org.AppsAfter(c.query.Get("after")), c.appByID, keep, body)
 }

@@ -18,14 +18,14 @@ func hookOperations() []operation {
 	return []operation{
 		{
 			method: "POST", path: "/api/v1/eventHooks/{eventHookId}/lifecycle/verify", scope: "okta.eventHooks.manage",
-			area: org.AreaOrg, write: true, outward: true, run: verifyEventHook,
+			area: org.AreaEventHooks, write: true, outward: true, run: verifyEventHook,
 		},
 		{
 			method: "POST", path: "/api/v1/inlineHooks/{inlineHookId}/execute", scope: "okta.inlineHooks.manage",
-			area: org.AreaOrg, write: true, outward: true, run: executeInlineHook,
+			area: org.AreaInlineHooks, write: true, outward: true, run: executeInlineHook,
 		},
 		{
-			method: "GET", path: "/api/v1/hook-keys/public/{keyId}", scope: "okta.inlineHooks.read", area: org.AreaOrg,
+			method: "GET", path: "/api/v1/hook-keys/public/{keyId}", scope: "okta.inlineHooks.read", area: org.AreaInlineHooks,
 			run: func(c *call) error { return c.show(c.org.PublicHookKey(c.params["keyId"])) },
 		},
 	}

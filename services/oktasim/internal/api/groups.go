@@ -23,7 +23,7 @@ func groupOperations() []operation {
 	}
 	return []operation{
 		groups("GET", "/api/v1/groups", org.AreaGroups, false, listGroups),
-		groups("POST", "/api/v1/groups", org.AreaGroups, true, createGroup),
+		groups("POST", "/api/v1/groups", org.AreaNewGroups, true, createGroup),
 		groups("GET", "/api/v1/groups/{groupId}", org.AreaGroups, false, showGroup),
 		groups("PUT", "/api/v1/groups/{groupId}", org.AreaGroups, true, changeGroup),
 		groups("DELETE", "/api/v1/groups/{groupId}", org.AreaGroups, true, deleteGroup),
@@ -53,7 +53,8 @@ func listGroups(c *call) error {
 	if err != nil {
 		return err
 	}
-	keep := func(g *org.Group) bool { return f.Match(g.Values) && s.Match(g.Values) }
+	sees := c.sees(org.AreaGroups)
+	keep := func(g *org.Group) bool { return sees(g.ID) && f.Match(g.Values) && s.Match(g.Values) }
 	if s != nil {
 		sight := c.org.SearchGroups()
 		return searchPage(c, groupPages, &sight, valuesOfGroup, keep, always(c.org.GroupBody))
@@ -72,10 +73,10 @@ func findGroups(c *call, q string) error {
 		return err
 	}
 	var items []any
-	sight := c.org.SearchGroups()
+	sight, sees := c.org.SearchGroups(), c.sees(org.AreaGroups)
 	for place := range sight.After("") {
 		g := sight.Get(place)
-		if !hasPrefix(g.Name(), q) || !f.Match(g.Values) {
+		if !sees(g.ID) || !hasPrefix(g.Name(), q) || !f.Match(g.Values) {
 			continue
 		}
 		if items = append(items, c.org.GroupBody(g)); len(items) == n {
@@ -140,14 +141,18 @@ func listMembers(c *call) error {
 	return page(c, memberPages, g.MembersAfter(c.query.Get("after")), c.org.UserByID, nil, c.userLine)
 }
 
-// membership finds the group and the user in the path.
+// membership finds the group and the user in the path. Whoever changes it must be allowed
+// to change memberships of both (documented).
 func (c *call) membership() (*org.Group, *org.User, error) {
 	g, err := c.group()
 	if err != nil {
 		return nil, nil, err
 	}
 	u, err := c.org.User(c.params["userId"])
-	return g, u, err
+	if err != nil {
+		return nil, nil, err
+	}
+	return g, u, c.may(org.AreaUserGroups, u.ID)
 }
 
 func addMember(c *call) error {
@@ -208,5 +213,5 @@ func listAppsOfGroup(c *call) error {
 		return err
 	}
 	ids := c.org.AppsOfGroup(g, c.query.Get("after"))
-	return page(c, pages{standard: 20, highest: 200}, ids, c.appByID, nil, c.appBody)
+	return page(c, pages{standard: 20, highest: 200}, ids, c.appByID, c.visibleApp(), c.appBody)
 }

@@ -24,7 +24,7 @@ func kindOperations() []operation {
 
 func operationsOf(k *org.Kind) []operation {
 	var all []operation
-	add := func(offered bool, method, path string, write bool, run func(*call, *org.Kind) error) {
+	add := func(offered bool, method, path string, area org.Area, write bool, run func(*call, *org.Kind) error) {
 		if !offered {
 			return
 		}
@@ -33,7 +33,7 @@ func operationsOf(k *org.Kind) []operation {
 			scope = k.Scope + ".manage"
 		}
 		all = append(all, operation{
-			method: method, path: path, scope: scope, area: k.Area, write: write,
+			method: method, path: path, scope: scope, area: area, write: write,
 			run: func(c *call) error {
 				if err := c.org.Offers(k); err != nil {
 					return err
@@ -42,23 +42,32 @@ func operationsOf(k *org.Kind) []operation {
 			},
 		})
 	}
-	v := k.Verbs
-	add(v.List, "GET", k.Collection(), false, listObjects)
-	add(v.Create != 0, "POST", k.Collection(), true, createObject)
-	add(v.Get, "GET", k.Path, false, showObject)
-	add(v.Replace != "", v.Replace, k.Path, true, replaceObject)
-	add(v.Merge != "", v.Merge, k.Path, true, mergeObject)
-	add(v.Delete != 0, "DELETE", k.Path, true, deleteObject)
-	add(v.Clear != 0, "DELETE", k.Collection(), true, clearObjects)
+	v, area := k.Verbs, k.Area
+	add(v.List, "GET", k.Collection(), area, false, listObjects)
+	add(v.Create != 0, "POST", k.Collection(), area+".create", true, createObject)
+	add(v.Get, "GET", k.Path, area, false, showObject)
+	add(v.Replace != "", v.Replace, k.Path, area, true, replaceObject)
+	add(v.Merge != "", v.Merge, k.Path, area, true, mergeObject)
+	add(v.Delete != 0, "DELETE", k.Path, area+".lifecycle.delete", true, deleteObject)
+	add(v.Clear != 0, "DELETE", k.Collection(), area, true, clearObjects)
 	for i := range k.Operations {
 		op := &k.Operations[i]
 		method := op.Method
 		if method == "" {
 			method = "POST"
 		}
-		add(true, method, k.Path+"/"+op.Path, !op.Read, func(c *call, k *org.Kind) error { return operate(c, k, op) })
+		add(true, method, k.Path+"/"+op.Path, lifecycleArea(k.Area, op.Path), !op.Read, func(c *call, k *org.Kind) error { return operate(c, k, op) })
 	}
 	return all
+}
+
+// lifecycleArea is what an operation needs of a role: permissions for single operations of
+// a lifecycle are called as their paths.
+func lifecycleArea(of org.Area, path string) org.Area {
+	if name, ok := strings.CutPrefix(path, "lifecycle/"); ok {
+		return of + ".lifecycle." + org.Area(name)
+	}
+	return of
 }
 
 // values are the values of the kind's path variables that the request has, in order.
@@ -333,15 +342,25 @@ func (c *call) chosen(k *org.Kind, list []*org.Object) ([]*org.Object, error) {
 	if err != nil {
 		return nil, err
 	}
-	q := c.query.Get("q")
+	q, visible := c.query.Get("q"), c.visibleObject(k)
 	list = slices.DeleteFunc(list, func(x *org.Object) bool {
 		get := k.Values(x)
-		return !f.Match(get) || !s.Match(get) || q != "" && len(p.Q) > 0 && !k.Matches(x, q) || !c.equal(p.Equal, get)
+		return !visible(x) || !f.Match(get) || !s.Match(get) || q != "" && len(p.Q) > 0 && !k.Matches(x, q) || !c.equal(p.Equal, get)
 	})
 	if by := c.query.Get("sortBy"); s != nil && by != "" {
 		org.SortObjects(list, by, c.query.Get("sortOrder") == "desc")
 	}
 	return list, nil
+}
+
+// visibleObject says of which objects of a list the client may know: of all that lie in
+// something else, and of what its roles hold for.
+func (c *call) visibleObject(k *org.Kind) func(*org.Object) bool {
+	if !k.Limitable() {
+		return func(*org.Object) bool { return true }
+	}
+	sees := c.sees(k.Area)
+	return func(x *org.Object) bool { return sees(x.ID) }
 }
 
 func (c *call) equal(params map[string]string, get filter.Lookup) bool {

@@ -14,7 +14,7 @@ func orgOperations() []operation {
 		return operation{method: "POST", path: "/api/v1/org/email" + path, scope: "okta.orgs.manage", area: org.AreaOrg, write: true, run: run}
 	}
 	bounces := post("/bounces/remove-list", removeBounces)
-	bounces.scope = "okta.emailDomains.manage"
+	bounces.scope, bounces.area = "okta.emailDomains.manage", org.AreaCustomizations
 	return []operation{post("/sender", putSender), post("/sender/disable", disableSender), bounces}
 }
 

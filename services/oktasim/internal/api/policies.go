@@ -68,8 +68,9 @@ func listPolicies(c *call) error {
 		passed = passed || p.ID == after
 	}
 	status, q := c.query.Get("status"), strings.ToLower(c.query.Get("q"))
+	sees := c.sees(org.AreaPolicies)
 	keep := func(p *org.Policy) bool {
-		return (status == "" || p.Status == status) && strings.HasPrefix(strings.ToLower(p.Name), q)
+		return sees(p.ID) && (status == "" || p.Status == status) && strings.HasPrefix(strings.ToLower(p.Name), q)
 	}
 	get := func(id string) *org.Policy { return byID[id] }
 	return list(c, pages{standard: 1000, highest: 1000, silent: true}, ids, get, keep, always(c.policyInList))

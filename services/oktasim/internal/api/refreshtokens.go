@@ -9,12 +9,12 @@ import (
 // and what people have let clients do. Nobody signs in here: there are no tokens but those
 // that were taken over, and nobody ever consents.
 func refreshTokenOperations() []operation {
-	servers := tokenPaths("/api/v1/authorizationServers/{authServerId}", "okta.authorizationServers", org.AreaPolicies, (*call).serverHolder)
+	servers := tokenPaths("/api/v1/authorizationServers/{authServerId}", "okta.authorizationServers", org.AreaAuthServers, (*call).serverHolder)
 	people := tokenPaths("/api/v1/users/{userId}", "okta.users", org.AreaUsers, (*call).userHolder)
 	grant := func(method, path string, run func(*call) error) operation {
-		op := operation{method: method, path: "/api/v1/users/{userId}" + path, scope: "okta.users.manage", area: org.AreaUsers, write: true, run: run}
+		op := operation{method: method, path: "/api/v1/users/{userId}" + path, scope: "okta.users.manage", area: org.AreaSessions, write: true, run: run}
 		if method == "GET" {
-			op.scope, op.write = "okta.users.read", false
+			op.scope, op.area, op.write = "okta.users.read", org.AreaUsers, false
 		}
 		return op
 	}
@@ -23,12 +23,20 @@ func refreshTokenOperations() []operation {
 		grant("GET", "/clients/{clientId}/grants", emptyListOfUser), grant("DELETE", "/clients/{clientId}/grants", noGrants))
 }
 
+// endOf is what ends tokens: those of people end with their sessions.
+func endOf(area org.Area) org.Area {
+	if area == org.AreaUsers {
+		return org.AreaSessions
+	}
+	return area
+}
+
 // tokenPaths are the operations below one holder of tokens.
 func tokenPaths(path, scope string, area org.Area, holder func(*call) (org.TokenHolder, error)) []operation {
 	at := func(method, below string, run func(*call, org.TokenHolder) error) operation {
-		op := operation{method: method, path: path + "/clients" + below, scope: scope + ".manage", area: area, write: true}
+		op := operation{method: method, path: path + "/clients" + below, scope: scope + ".manage", area: endOf(area), write: true}
 		if method == "GET" {
-			op.scope, op.write = scope+".read", false
+			op.scope, op.area, op.write = scope+".read", area, false
 		}
 		op.run = func(c *call) error {
 			h, err := holder(c)

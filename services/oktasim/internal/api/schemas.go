@@ -12,7 +12,7 @@ func schemaOperations() []operation {
 		return operation{method: method, path: "/api/v1/meta/schemas/" + path, scope: scope, area: org.AreaSchemas, write: write, run: run}
 	}
 	stream := func(path string, run func(*call) error) operation {
-		return operation{method: "GET", path: "/api/v1/meta/schemas/logStream" + path, scope: "okta.logStreams.read", area: org.AreaOrg, run: run}
+		return operation{method: "GET", path: "/api/v1/meta/schemas/logStream" + path, scope: "okta.logStreams.read", area: org.AreaLogStreams, run: run}
 	}
 	return []operation{
 		stream("", func(c *call) error { return c.array(c.org.LogStreamSchemas()) }),

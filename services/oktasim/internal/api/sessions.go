@@ -8,7 +8,7 @@ import (
 // sessionOperations are the sessions of people. Nobody signs in here, so there is none.
 func sessionOperations() []operation {
 	at := func(method, path string) operation {
-		op := operation{method: method, path: "/api/v1/sessions/{sessionId}" + path, scope: "okta.sessions.manage", area: org.AreaUsers, write: true, run: noSession}
+		op := operation{method: method, path: "/api/v1/sessions/{sessionId}" + path, scope: "okta.sessions.manage", area: org.AreaSessions, write: true, run: noSession}
 		if method == "GET" {
 			op.scope, op.write = "okta.sessions.read", false
 		}

@@ -2,6 +2,7 @@ package api
 
 import (
 	"cmp"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -16,49 +17,60 @@ var userPages = pages{standard: 200, highest: 200}
 
 func userOperations() []operation {
 	const read, manage = "okta.users.read", "okta.users.manage"
-	users := func(method, path string, write bool, run func(*call) error) operation {
+	at := func(method, path string, area org.Area, run func(*call) error) operation {
 		scope := read
-		if write {
+		if method != http.MethodGet {
 			scope = manage
 		}
-		return operation{method: method, path: path, scope: scope, area: org.AreaUsers, write: write, run: run}
+		return operation{method: method, path: path, scope: scope, area: area, write: method != http.MethodGet, run: run}
 	}
-	me := users("GET", "/api/v1/users/me", false, showMe)
+	users := func(method, path string, run func(*call) error) operation {
+		return at(method, path, org.AreaUsers, run)
+	}
+	me := users("GET", "/api/v1/users/me", showMe)
 	me.self = true
 	var switches []operation
 	for _, name := range org.UserOperations() {
 		run := func(c *call) error { return switchUser(c, name) }
-		switches = append(switches, users("POST", "/api/v1/users/{id}/lifecycle/"+name, true, run))
+		switches = append(switches, at("POST", "/api/v1/users/{id}/lifecycle/"+name, switchAreas[name], run))
 	}
 	return append(switches, []operation{
-		users("GET", "/api/v1/users", false, listUsers),
-		users("POST", "/api/v1/users", true, createUser),
+		users("GET", "/api/v1/users", listUsers),
+		at("POST", "/api/v1/users", org.AreaNewUsers, createUser),
 		me,
-		users("GET", "/api/v1/users/{id}", false, showUser),
-		users("POST", "/api/v1/users/{id}", true, func(c *call) error { return changeUser(c, false) }),
-		users("PUT", "/api/v1/users/{id}", true, func(c *call) error { return changeUser(c, true) }),
-		users("DELETE", "/api/v1/users/{id}", true, deleteUser),
-		users("GET", "/api/v1/users/{id}/groups", false, listGroupsOfUser),
-		users("GET", "/api/v1/users/{id}/appLinks", false, listAppLinks),
-		users("POST", "/api/v1/users/{userId}/credentials/change_password", true, changePassword),
-		users("POST", "/api/v1/users/{userId}/credentials/change_recovery_question", true, changeRecoveryQuestion),
-		users("POST", "/api/v1/users/{userId}/credentials/forgot_password", true, forgetPassword),
-		users("POST", "/api/v1/users/{userId}/credentials/forgot_password_recovery_question", true, forgetPassword),
-		users("GET", "/api/v1/users/{userId}/factors/questions", false, listQuestions),
-		users("GET", "/api/v1/users/{userId}/factors/catalog", false, listFactorCatalog),
-		users("GET", "/api/v1/users/{userId}/classification", false, showClassification),
-		users("PUT", "/api/v1/users/{userId}/classification", true, classify),
-		users("DELETE", "/api/v1/users/{userId}/sessions", true, endSessions),
-		users("GET", "/api/v1/users/{id}/blocks", false, emptyListOfUser),
-		users("GET", "/api/v1/users/{userId}/devices", false, emptyListOfUser),
-		users("GET", "/api/v1/users/{userId}/grants", false, emptyListOfUser),
-		users("GET", "/api/v1/users/{id}/idps", false, emptyListOfUser),
+		users("GET", "/api/v1/users/{id}", showUser),
+		at("POST", "/api/v1/users/{id}", org.AreaUserProfile, func(c *call) error { return changeUser(c, false) }),
+		at("PUT", "/api/v1/users/{id}", org.AreaUserProfile, func(c *call) error { return changeUser(c, true) }),
+		at("DELETE", "/api/v1/users/{id}", org.AreaLifecycle+".delete", deleteUser),
+		users("GET", "/api/v1/users/{id}/groups", listGroupsOfUser),
+		users("GET", "/api/v1/users/{id}/appLinks", listAppLinks),
+		at("POST", "/api/v1/users/{userId}/credentials/change_password", org.AreaCredentials, changePassword),
+		at("POST", "/api/v1/users/{userId}/credentials/change_recovery_question", org.AreaCredentials, changeRecoveryQuestion),
+		at("POST", "/api/v1/users/{userId}/credentials/forgot_password", org.AreaPasswordReset, forgetPassword),
+		at("POST", "/api/v1/users/{userId}/credentials/forgot_password_recovery_question", org.AreaPasswordReset, forgetPassword),
+		users("GET", "/api/v1/users/{userId}/factors/questions", listQuestions),
+		users("GET", "/api/v1/users/{userId}/factors/catalog", listFactorCatalog),
+		users("GET", "/api/v1/users/{userId}/classification", showClassification),
+		users("PUT", "/api/v1/users/{userId}/classification", classify),
+		at("DELETE", "/api/v1/users/{userId}/sessions", org.AreaSessions, endSessions),
+		users("GET", "/api/v1/users/{id}/blocks", emptyListOfUser),
+		users("GET", "/api/v1/users/{userId}/devices", emptyListOfUser),
+		users("GET", "/api/v1/users/{userId}/grants", emptyListOfUser),
+		users("GET", "/api/v1/users/{id}/idps", emptyListOfUser),
 		{method: "GET", path: "/api/v1/users/{userId}/risk", scope: "okta.userRisk.read", area: org.AreaUsers, run: showRisk},
 		{method: "PUT", path: "/api/v1/users/{userId}/risk", scope: "okta.userRisk.manage", area: org.AreaUsers, write: true, run: setRisk},
-		users("GET", "/api/v1/users/{userIdOrLogin}/linkedObjects/{relationshipName}", false, listLinkedUsers),
-		users("PUT", "/api/v1/users/{userIdOrLogin}/linkedObjects/{relationshipName}/{primaryUserId}", true, linkUser),
-		users("DELETE", "/api/v1/users/{userIdOrLogin}/linkedObjects/{relationshipName}", true, unlinkUser),
+		users("GET", "/api/v1/users/{userIdOrLogin}/linkedObjects/{relationshipName}", listLinkedUsers),
+		at("PUT", "/api/v1/users/{userIdOrLogin}/linkedObjects/{relationshipName}/{primaryUserId}", org.AreaUserProfile, linkUser),
+		at("DELETE", "/api/v1/users/{userIdOrLogin}/linkedObjects/{relationshipName}", org.AreaUserProfile, unlinkUser),
 	}...)
+}
+
+// switchAreas are what the operations on a user's status need of a role.
+var switchAreas = map[string]org.Area{
+	"activate": org.AreaActivation, "reactivate": org.AreaActivation, "deactivate": org.AreaLifecycle + ".deactivate",
+	"suspend": org.AreaSuspension, "unsuspend": org.AreaLifecycle + ".unsuspend", "unlock": org.AreaLifecycle + ".unlock",
+	"reset_password": org.AreaPasswordReset, "reset_factors": org.AreaFactorReset,
+	"expire_password": org.AreaPasswordExpiry, "expire_password_with_temp_password": org.AreaPasswordExpiry,
 }
 
 // userFilterAttributes are those that the filter parameter accepts (documented).
@@ -78,10 +90,13 @@ func listUsers(c *call) error {
 	if err != nil {
 		return err
 	}
-	plain := f == nil && s == nil
+	if err := c.mayFilter(f, s); err != nil {
+		return err
+	}
+	plain, sees := f == nil && s == nil, c.sees(org.AreaUsers)
 	keep := func(u *org.User) bool {
 		// A plain list leaves deactivated users out (documented).
-		return !(plain && u.Status == org.Deprovisioned) && matchUser(f, u) && matchUser(s, u)
+		return sees(u.ID) && !(plain && u.Status == org.Deprovisioned) && matchUser(f, u) && matchUser(s, u)
 	}
 	if s != nil {
 		sight := c.org.SearchUsers()
@@ -106,16 +121,75 @@ func searchable(a string) bool {
 	return strings.HasPrefix(a, "profile.")
 }
 
+// mayFilter refuses filters by parts of profiles that the client may not see (documented; that
+// it is refused so is an assumption).
+func (c *call) mayFilter(filters ...*filter.Filter) error {
+	visible := c.org.Attributes(c.principal.can, org.AreaUsers, "")
+	for _, f := range filters {
+		if f == nil || visible == nil {
+			continue
+		}
+		for _, a := range f.Attributes() {
+			if name, ok := strings.CutPrefix(a, "profile."); ok && !visible(name) {
+				return failure.Forbidden()
+			}
+		}
+	}
+	return nil
+}
+
 // userLine is a user in a list, without credentials where the client asked for that
 // (documented: the okta-response parameter of Content-Type).
 func (c *call) userLine(u *org.User) (any, error) {
 	line, err := c.org.UserLine(u)
-	if err != nil || !strings.Contains(c.r.Header.Get("Content-Type"), "omitCredentials") {
+	omit := strings.Contains(c.r.Header.Get("Content-Type"), "omitCredentials")
+	visible := c.org.Attributes(c.principal.can, org.AreaUsers, u.ID)
+	if err != nil || !omit && visible == nil {
 		return line, err
 	}
 	d, err := doc.ParseObject(line)
-	delete(d, "credentials")
+	if omit {
+		delete(d, "credentials")
+	}
+	hide(d, visible)
 	return d, err
+}
+
+// userBody is a user as the client's roles show them.
+func (c *call) userBody(u *org.User) (any, error) {
+	body, visible := c.org.UserBody(u), c.org.Attributes(c.principal.can, org.AreaUsers, u.ID)
+	if visible == nil || u == c.principal.user {
+		return body, nil
+	}
+	b, err := doc.Bytes(body)
+	if err != nil {
+		return nil, err
+	}
+	d, err := doc.ParseObject(b)
+	hide(d, visible)
+	return d, err
+}
+
+// hide leaves out of a user's body what is not visible; nil is everything.
+func hide(user doc.Doc, visible func(string) bool) {
+	if visible != nil {
+		maps.DeleteFunc(doc.Object(user, "profile"), func(name string, _ any) bool { return !visible(name) })
+	}
+}
+
+// mayProfile checks that the client's roles let it write the parts of a profile that the
+// body names; userID is "" for a new user.
+func (c *call) mayProfile(userID string, body doc.Doc) error {
+	open := c.org.Attributes(c.principal.can, c.op.area, userID)
+	if open == nil {
+		return nil
+	}
+	for name := range doc.Object(body, "profile") {
+		if !open(name) {
+			return failure.Forbidden()
+		}
+	}
+	return nil
 }
 
 // findUsers answers q: names and mail that begin with the text, 10 at most, never paged.
@@ -125,10 +199,10 @@ func findUsers(c *call, q string) error {
 		return err
 	}
 	var items []any
-	sight := c.org.SearchUsers()
+	sight, sees := c.org.SearchUsers(), c.sees(org.AreaUsers)
 	for place := range sight.After("") {
 		u := sight.Get(place)
-		if u.Status == org.Deprovisioned || !beginsWith(u, q) {
+		if u.Status == org.Deprovisioned || !sees(u.ID) || !beginsWith(u, q) {
 			continue
 		}
 		line, err := c.userLine(u)
@@ -177,7 +251,7 @@ func showUser(c *call) error {
 		return err
 	}
 	c.set("Etag", tag)
-	return c.show(c.org.UserBody(u), nil)
+	return c.show(c.userBody(u))
 }
 
 // unchanged checks the version of the user that the request is about, if it says so.
@@ -203,11 +277,23 @@ func createUser(c *call) error {
 	if err != nil {
 		return err
 	}
+	if err := c.mayProfile("", body); err != nil {
+		return err
+	}
+	groups := doc.Strings(body, "groupIds")
+	if !c.org.MayAdmit(c.principal.can, groups) {
+		return failure.Forbidden()
+	}
+	for _, id := range groups {
+		if err := c.may(org.AreaMembers, id); err != nil {
+			return err
+		}
+	}
 	u, err := c.org.CreateUser(c.cause(), org.NewUser{Body: body, Activate: c.flag("activate", true), ChangeAtLogin: c.query.Get("nextLogin") == "changePassword"})
 	if err != nil {
 		return err
 	}
-	return c.show(c.org.UserBody(u), nil)
+	return c.show(c.userBody(u))
 }
 
 func changeUser(c *call, replace bool) error {
@@ -222,10 +308,13 @@ func changeUser(c *call, replace bool) error {
 	if err != nil {
 		return err
 	}
+	if err := c.mayProfile(u.ID, body); err != nil {
+		return err
+	}
 	if err := c.org.UpdateUser(c.cause(), u, body, replace); err != nil {
 		return err
 	}
-	return c.show(c.org.UserBody(u), nil)
+	return c.show(c.userBody(u))
 }
 
 func deleteUser(c *call) error {
@@ -246,7 +335,7 @@ func switchUser(c *call, operation string) error {
 	}
 	switch operation {
 	case "expire_password":
-		return c.show(c.org.UserBody(u), nil)
+		return c.show(c.userBody(u))
 	case "expire_password_with_temp_password":
 		return c.show(doc.Doc{"tempPassword": c.org.SetTempPassword(u)}, nil)
 	case "reset_password":
@@ -279,8 +368,9 @@ func listGroupsOfUser(c *call) error {
 	if err != nil {
 		return err
 	}
-	ids := c.org.GroupsOf(u)
-	return page(c, pages{standard: 200, highest: 200}, ids, c.groupByID, nil, always(c.org.GroupBody))
+	ids, sees := c.org.GroupsOf(u), c.sees(org.AreaGroups)
+	keep := func(g *org.Group) bool { return sees(g.ID) || !c.principal.can.Open(org.AreaGroups, false) }
+	return page(c, pages{standard: 200, highest: 200}, ids, c.groupByID, keep, always(c.org.GroupBody))
 }
 
 func (c *call) groupByID(id string) *org.Group {

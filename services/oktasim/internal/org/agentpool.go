@@ -17,7 +17,7 @@ func agentPoolKinds() []Kind { return []Kind{agentPools(), agentUpdates(), agent
 func agentPools() Kind {
 	return Kind{
 		Name: "agent_pools", Path: agentPoolPath, Prefix: "0oa", Class: "AgentPool",
-		Scope: "okta.agentPools", Area: AreaOrg,
+		Scope: "okta.agentPools", Area: AreaAgents,
 		Verbs: Verbs{List: true},
 		Page:  Page{Default: 5, Max: 200, Equal: map[string]string{"poolType": "type"}},
 		Fields: []Field{
@@ -61,7 +61,7 @@ func agentUpdates() Kind {
 	}
 	return Kind{
 		Name: "agent_pool_updates", Path: agentPoolPath + "/updates/{updateId}", Prefix: "ajd", Class: "AgentPoolUpdate",
-		Scope: "okta.agentPools", Area: AreaOrg,
+		Scope: "okta.agentPools", Area: AreaAgents,
 		Verbs: Verbs{List: true, Get: true, Create: 200, Merge: "POST", Delete: 204},
 		Operations: []Operation{
 			enable("activate", true), enable("deactivate", false),
@@ -158,7 +158,7 @@ func agentSettings() Kind {
 	channels := []string{"BETA", "EA", "GA", "TEST"}
 	return Kind{
 		Name: "agent_pool_settings", Path: agentPoolPath + "/updates/settings", Class: "AgentPoolUpdateSetting",
-		Scope: "okta.agentPools", Area: AreaOrg,
+		Scope: "okta.agentPools", Area: AreaAgents,
 		Verbs: Verbs{Get: true, Merge: "POST", MergeStatus: 201},
 		Fields: []Field{
 			{Path: "agentType", Enum: agentTypes, Default: poolType},

@@ -10,7 +10,7 @@ import (
 func associatedServers() Kind {
 	return Kind{
 		Name: "associated_servers", Path: authServerPath + "/associatedServers/{associatedServerId}", Of: "authorization_servers", Class: "AuthorizationServer",
-		Scope: "okta.authorizationServers", Area: AreaPolicies, Feature: apiAccess,
+		Scope: "okta.authorizationServers", Area: AreaAuthServers, Feature: apiAccess,
 		Verbs: Verbs{Delete: 204}, Natural: []string{"name"},
 		Fields: []Field{{Path: "name", Mode: ReadOnly}},
 		Events: map[string]string{create: "app.oauth2.trusted_server.add", remove: "app.oauth2.trusted_server.delete"},

@@ -14,7 +14,7 @@ func authKeyKinds() []Kind { return []Kind{signingKeys(), resourceKeys()} }
 func signingKeys() Kind {
 	return Kind{
 		Name: "auth_server_keys", Path: authServerPath + "/credentials/keys/{keyId}", Key: "kid", Class: "JsonWebKey",
-		Scope: "okta.authorizationServers", Area: AreaPolicies, Feature: apiAccess,
+		Scope: "okta.authorizationServers", Area: AreaAuthServers, Feature: apiAccess,
 		Verbs: Verbs{List: true, Get: true},
 		Page:  Page{Order: "created"},
 		Fields: []Field{
@@ -83,7 +83,7 @@ func rotateKeys(c *Change) error {
 func resourceKeys() Kind {
 	return Kind{
 		Name: "resource_server_keys", Path: authServerPath + "/resourceservercredentials/keys/{keyId}", Prefix: "apk", Class: "JsonWebKey",
-		Scope: "okta.authorizationServers", Area: AreaPolicies, Feature: apiAccess,
+		Scope: "okta.authorizationServers", Area: AreaAuthServers, Feature: apiAccess,
 		Verbs: Verbs{List: true, Get: true, Create: 201, Delete: 204}, Operations: switches(200, TheObject),
 		Page:   Page{Order: "created"},
 		Stamps: dated, Natural: []string{"kid"},

@@ -22,7 +22,7 @@ func lifecycle(area string) map[string]string {
 func authPolicies() Kind {
 	return Kind{
 		Name: "auth_server_policies", Path: authPolicyPath, Prefix: "00p", Class: "Policy", Target: "PolicyEntity",
-		Scope: "okta.authorizationServers", Area: AreaPolicies, Feature: apiAccess,
+		Scope: "okta.authorizationServers", Area: AreaAuthServers, Feature: apiAccess,
 		Verbs: crud(201), Operations: switches(204, Nothing),
 		Rank: "priority", Page: Page{Order: "priority"},
 		Stamps: dated, Alias: nil,
@@ -52,7 +52,7 @@ func authPolicies() Kind {
 func authRules() Kind {
 	return Kind{
 		Name: "auth_server_rules", Path: authPolicyPath + "/rules/{ruleId}", Prefix: "0pr", Class: "PolicyRule", Target: "PolicyRule",
-		Scope: "okta.authorizationServers", Area: AreaPolicies, Feature: apiAccess,
+		Scope: "okta.authorizationServers", Area: AreaAuthServers, Feature: apiAccess,
 		Verbs: crud(201), Operations: switches(204, Nothing),
 		Rank: "priority", Page: Page{Order: "priority"},
 		Stamps: dated,

@@ -23,7 +23,7 @@ func authServers() Kind {
 	below := func(name, path, allow string) Link { return Link{Name: name, To: path, Allow: allow} }
 	return Kind{
 		Name: "authorization_servers", Path: authServerPath, Prefix: "aus", Class: "AuthorizationServer",
-		Scope: "okta.authorizationServers", Area: AreaPolicies, Feature: apiAccess,
+		Scope: "okta.authorizationServers", Area: AreaAuthServers, Feature: apiAccess,
 		Verbs: crud(201), Operations: append(switches(204, Nothing), keyRotation()),
 		Page:   Page{Default: 200, Max: 200, Q: []string{"name", "audiences"}},
 		Stamps: dated, Quiet: true,
@@ -115,7 +115,7 @@ func (o *Org) PublishedScopes(server string) (slug string, scopes []any, err err
 func authScopes() Kind {
 	return Kind{
 		Name: "auth_server_scopes", Path: authServerPath + "/scopes/{scopeId}", Prefix: "scp", Class: "OAuth2Scope",
-		Scope: "okta.authorizationServers", Area: AreaPolicies, Feature: apiAccess,
+		Scope: "okta.authorizationServers", Area: AreaAuthServers, Feature: apiAccess,
 		Verbs: crud(201),
 		Page:  Page{Filter: []string{"*"}, Q: []string{"name"}, Order: "created"},
 		Fields: []Field{
@@ -163,7 +163,7 @@ func scopeSeeds() []Seed {
 func authClaims() Kind {
 	return Kind{
 		Name: "auth_server_claims", Path: authServerPath + "/claims/{claimId}", Prefix: "ocl", Class: "OAuth2Claim",
-		Scope: "okta.authorizationServers", Area: AreaPolicies, Feature: apiAccess,
+		Scope: "okta.authorizationServers", Area: AreaAuthServers, Feature: apiAccess,
 		Verbs:   crud(201),
 		Page:    Page{Order: "created"},
 		Natural: []string{"name", "claimType"}, Distinct: true,

@@ -21,7 +21,7 @@ func brandKinds() []Kind {
 func brands() Kind {
 	return Kind{
 		Name: "brands", Path: brandPath, Prefix: "bnd", Class: "Brand",
-		Scope: "okta.brands", Area: AreaOrg,
+		Scope: "okta.brands", Area: AreaCustomizations,
 		Verbs:   crud(201),
 		Page:    Page{Default: 20, Max: 200, Q: []string{"name"}},
 		SeedKey: []string{"isDefault"},
@@ -100,7 +100,7 @@ func themes() Kind {
 	}
 	return Kind{
 		Name: "themes", Path: brandPath + "/themes/{themeId}", Prefix: "the", Class: "Theme",
-		Scope: "okta.brands", Area: AreaOrg,
+		Scope: "okta.brands", Area: AreaCustomizations,
 		Verbs:   Verbs{List: true, Get: true, Replace: "PUT"},
 		SeedKey: []string{}, Natural: []string{"primaryColorHex"},
 		Operations: []Operation{clearImage("logo"), clearImage("favicon"), clearImage("background-image")},

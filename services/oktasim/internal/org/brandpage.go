@@ -17,7 +17,7 @@ func pageKinds() []Kind {
 func page(sort, what string, fields []Field) Kind {
 	k := Kind{
 		Name: what + "_" + sort + "_pages", Path: brandPath + "/pages/" + sort + "/" + what, Class: "CustomPage",
-		Scope: "okta.brands", Area: AreaOrg,
+		Scope: "okta.brands", Area: AreaCustomizations,
 		Verbs:  Verbs{Get: true, Replace: "PUT", Upsert: true, Delete: 204},
 		Fields: fields, Show: showPage,
 	}
@@ -87,7 +87,7 @@ func signInFields(what string) []Field {
 func signOutPage() Kind {
 	return Kind{
 		Name: "sign_out_pages", Path: brandPath + "/pages/sign-out/customized", Class: "HostedPage",
-		Scope: "okta.brands", Area: AreaOrg,
+		Scope: "okta.brands", Area: AreaCustomizations,
 		Verbs: Verbs{Get: true, Replace: "PUT"},
 		Fields: []Field{
 			{Path: "type", Required: true, Enum: []string{"OKTA_DEFAULT", "EXTERNALLY_HOSTED"}},
@@ -101,7 +101,7 @@ func signOutPage() Kind {
 func pageRoot(sort string) Kind {
 	k := Kind{
 		Name: sort + "_page_roots", Path: brandPath + "/pages/" + sort, Class: "PageRoot",
-		Scope: "okta.brands", Area: AreaOrg,
+		Scope: "okta.brands", Area: AreaCustomizations,
 		Verbs: Verbs{Get: true},
 		Links: []Link{
 			self("GET"), {Name: "default", To: "default", Allow: "GET"}, {Name: "customized", To: "customized", Allow: "GET PUT DELETE"},

@@ -79,19 +79,6 @@ func newPermission(label string, conditions any, now Stamp) doc.Doc {
 	return doc.Doc{"label": label, "conditions": conditions, "created": now.String(), "lastUpdated": now.String()}
 }
 
-// permissionsOf lists the labels of a role's permissions; that of a standard role is its type.
-func (o *Org) permissionsOf(role string) []string {
-	x := o.object(o.kinds.named("custom_roles"), role)
-	if x == nil {
-		return []string{role}
-	}
-	var labels []string
-	for _, v := range x.permissions() {
-		labels = append(labels, doc.String(v.(doc.Doc), "label"))
-	}
-	return labels
-}
-
 // permissions are objects, but for those of a role of which only the id was adopted: they are
 // as a request has them.
 func (x *Object) permissions() []any {

@@ -18,7 +18,7 @@ func devices() Kind {
 	deactivate.When, activate.When = is("status", Active, "SUSPENDED"), is("status", "DEACTIVATED", "CREATED")
 	return Kind{
 		Name: "devices", Path: "/api/v1/devices/{deviceId}", Prefix: "guo", Class: "Device", Target: "UDDevice",
-		Scope: "okta.devices", Area: AreaUsers,
+		Scope: "okta.devices", Area: AreaDevices,
 		Verbs: Verbs{List: true, Get: true, Delete: 204},
 		Page: Page{
 			Default: 200, Max: 200,

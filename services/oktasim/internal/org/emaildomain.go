@@ -19,7 +19,7 @@ func domainKinds() []Kind { return []Kind{domains(), emailDomains(), emailServer
 func domains() Kind {
 	return Kind{
 		Name: "domains", Path: "/api/v1/domains/{domainId}", Prefix: "OcD", Class: "Domain",
-		Scope: "okta.domains", Area: AreaOrg,
+		Scope: "okta.domains", Area: AreaCustomizations,
 		Verbs: crud(201),
 		Operations: []Operation{
 			// Nothing is looked up: no domain is ever found to be verified (recorded of example.com).
@@ -135,7 +135,7 @@ func showDomain(v *View) {
 func emailDomains() Kind {
 	return Kind{
 		Name: "email_domains", Path: "/api/v1/email-domains/{emailDomainId}", Prefix: "OeD", Class: "EmailDomain",
-		Scope: "okta.emailDomains", Area: AreaOrg,
+		Scope: "okta.emailDomains", Area: AreaCustomizations,
 		Verbs:      crud(201),
 		Operations: []Operation{{Name: "verify", Path: "verify", Status: 200, Link: "-", Set: doc.Doc{"validationStatus": "POLLING"}}},
 		Natural:    []string{"domain"},
@@ -224,7 +224,7 @@ func listed(values []string) []string {
 func emailServers() Kind {
 	return Kind{
 		Name: "email_servers", Path: "/api/v1/email-servers/{emailServerId}", Prefix: "ces", Class: "EmailServer",
-		Scope: "okta.emailServers", Area: AreaOrg,
+		Scope: "okta.emailServers", Area: AreaCustomizations,
 		Verbs: Verbs{List: true, Get: true, Create: 201, Merge: "PATCH", Delete: 204},
 		Operations: []Operation{{
 			Name: "send test", Path: "test", Status: 204, Read: true, Link: "-", Run: testMail,

@@ -34,7 +34,7 @@ func emailTemplates() Kind {
 	}
 	return Kind{
 		Name: "email_templates", Path: templatePath, Key: "name", Class: "EmailTemplate",
-		Scope: "okta.templates", Area: AreaOrg,
+		Scope: "okta.templates", Area: AreaCustomizations,
 		Verbs:      Verbs{List: true, Get: true},
 		Operations: []Operation{{Name: "send test", Path: "test", Status: 204, Read: true, Link: "-"}},
 		Page:       Page{Default: 20, Max: 200},
@@ -67,7 +67,7 @@ func showTemplate(v *View) {
 func emailSettings() Kind {
 	return Kind{
 		Name: "email_settings", Path: templatePath + "/settings", Class: "EmailTemplateSettings",
-		Scope: "okta.templates", Area: AreaOrg,
+		Scope: "okta.templates", Area: AreaCustomizations,
 		Verbs:  Verbs{Get: true, Replace: "PUT"},
 		Fields: []Field{{Path: "recipients", Required: true, Enum: []string{"ALL_USERS", "ADMINS_ONLY", "NO_USERS"}}},
 		Links:  []Link{self("GET PUT")},
@@ -88,7 +88,7 @@ func (v *View) linkParent(name string, allow ...string) {
 func emailContents() Kind {
 	return Kind{
 		Name: "email_contents", Path: templatePath + "/default-content", Class: "EmailTemplateContent",
-		Scope: "okta.templates", Area: AreaOrg,
+		Scope: "okta.templates", Area: AreaCustomizations,
 		Verbs:      Verbs{Get: true},
 		Operations: []Operation{previewOf()},
 		Fields: []Field{
@@ -128,7 +128,7 @@ func (v *View) linkTemplate(name string, allow ...string) {
 func emailCustomizations() Kind {
 	return Kind{
 		Name: "email_customizations", Path: templatePath + "/customizations/{customizationId}", Prefix: "oel", Class: "OrgCustomizedEmailTemplate",
-		Scope: "okta.templates", Area: AreaOrg,
+		Scope: "okta.templates", Area: AreaCustomizations,
 		Verbs:      Verbs{List: true, Get: true, Create: 201, Replace: "PUT", Delete: 204, Clear: 204, Forgiving: true},
 		Operations: []Operation{previewOf()},
 		Page:       Page{Default: 10, Max: 200, Order: "language"},

@@ -12,7 +12,7 @@ func eventHooks() Kind {
 	active := is("status", Active)
 	k := Kind{
 		Name: "event_hooks", Path: "/api/v1/eventHooks/{eventHookId}", Prefix: "who", Class: "Webhook", Target: "EventHook",
-		Scope: "okta.eventHooks", Area: AreaOrg,
+		Scope: "okta.eventHooks", Area: AreaEventHooks,
 		Verbs: crud(200), LateStamp: true, PromptSwitch: true,
 		// The challenge comes before; see package api.
 		Operations: append([]Operation{

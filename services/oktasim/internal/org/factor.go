@@ -13,7 +13,7 @@ func factorKinds() []Kind {
 	pending := is("status", PendingActivation)
 	return []Kind{{
 		Name: "user_factors", Path: "/api/v1/users/{userId}/factors/{factorId}", Prefix: "ufs", Class: "UserFactor",
-		Scope: "okta.users", Area: AreaUsers,
+		Scope: "okta.users", Area: AreaCredentials,
 		Verbs:   Verbs{List: true, Get: true, Create: 200, Replace: "PUT", Delete: 204},
 		Stamps:  dated,
 		Natural: []string{"factorType", "provider"},

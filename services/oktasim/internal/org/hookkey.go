@@ -17,7 +17,7 @@ import (
 func hookKeyKinds() []Kind {
 	return []Kind{{
 		Name: "hook_keys", Path: "/api/v1/hook-keys/{id}", Prefix: "HKY", Class: "HookKey",
-		Scope: "okta.inlineHooks", Area: AreaOrg,
+		Scope: "okta.inlineHooks", Area: AreaInlineHooks,
 		Verbs:  crud(200),
 		Stamps: dated, Once: []string{"_embedded"},
 		Fields: []Field{

@@ -59,7 +59,7 @@ func idps() Kind {
 	saml, oidc, claims := is("type", idpSAML), is("type", idpOIDC), is("type", idpSAML, idpOIDC)
 	return Kind{
 		Name: "idps", Path: idpPath, Prefix: "0oa", Class: "IdpTrust", Target: "IdentityProvider",
-		Scope: "okta.idps", Area: AreaPolicies,
+		Scope: "okta.idps", Area: AreaProviders,
 		Verbs: crud(200), Operations: switches(200, TheObject),
 		Page:   Page{Default: 200, Max: 200, Q: []string{"name"}, Anywhere: true, Equal: map[string]string{"type": "type"}},
 		Stamps: dated,
@@ -268,7 +268,7 @@ func samlLinks(v *View) doc.Doc {
 func idpUsers() Kind {
 	return Kind{
 		Name: "idp_users", Path: idpPath + "/users/{userId}", Of: "user", Class: "IdpUser",
-		Scope: "okta.idps", Area: AreaPolicies,
+		Scope: "okta.idps", Area: AreaProviders,
 		Verbs: Verbs{List: true, Get: true, Replace: "POST", Upsert: true, Delete: 204},
 		Operations: []Operation{{
 			Name: "tokens", Path: "credentials/tokens", Method: "GET", Status: 200, Read: true, Link: "-",

@@ -16,7 +16,7 @@ import (
 func idpTrustKeys() Kind {
 	return Kind{
 		Name: "idp_keys", Path: "/api/v1/idps/credentials/keys/{kid}", Key: "kid", Class: "IdpKeyCredential", Target: "IdentityProviderKey",
-		Scope: "okta.idps", Area: AreaPolicies,
+		Scope: "okta.idps", Area: AreaProviders,
 		Verbs:  crud(200),
 		Page:   Page{Default: 20, Max: 200},
 		Stamps: dated, Natural: []string{"kid"},
@@ -74,7 +74,7 @@ func readCertificate(c *Change) error {
 func idpSigningKeys() Kind {
 	return Kind{
 		Name: "idp_signing_keys", Path: idpPath + "/credentials/keys/{kid}", Key: "kid", Class: "IdpSigningKey",
-		Scope: "okta.idps", Area: AreaPolicies,
+		Scope: "okta.idps", Area: AreaProviders,
 		Verbs:  Verbs{List: true, Get: true},
 		Stamps: dated, Natural: []string{"kid"},
 		Operations: []Operation{{
@@ -149,7 +149,7 @@ func cloneIdpKey(c *Change) error {
 // idpCSRs are requests for certificates for keys that a provider does not have yet (documented).
 func idpCSRs() Kind {
 	k := csrKinds()[0]
-	k.Name, k.Path, k.Scope, k.Area = "idp_csrs", idpPath+"/credentials/csrs/{csrId}", "okta.idps", AreaPolicies
+	k.Name, k.Path, k.Scope, k.Area = "idp_csrs", idpPath+"/credentials/csrs/{csrId}", "okta.idps", AreaProviders
 	return k
 }
 

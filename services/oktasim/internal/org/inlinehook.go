@@ -10,7 +10,7 @@ func inlineHookKinds() []Kind {
 	oauth := is("channel.type", "OAUTH")
 	return []Kind{{
 		Name: "inline_hooks", Path: "/api/v1/inlineHooks/{inlineHookId}", Prefix: "cal", Class: "InlineHook",
-		Scope: "okta.inlineHooks", Area: AreaOrg,
+		Scope: "okta.inlineHooks", Area: AreaInlineHooks,
 		Verbs:      Verbs{List: true, Get: true, Create: 200, Replace: "PUT", Merge: "POST", Delete: 204},
 		Operations: switches(200, TheObject),
 		Page:       Page{Equal: map[string]string{"type": "type"}},

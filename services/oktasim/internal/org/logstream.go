@@ -11,7 +11,7 @@ func logStreamKinds() []Kind {
 	aws, splunk := is("type", "aws_eventbridge"), is("type", "splunk_cloud_logstreaming")
 	return []Kind{{
 		Name: "log_streams", Path: "/api/v1/logStreams/{logStreamId}", Prefix: "0oa", Class: "LogStream",
-		Scope: "okta.logStreams", Area: AreaOrg,
+		Scope: "okta.logStreams", Area: AreaLogStreams,
 		Verbs: crud(200), Operations: switches(200, Nothing),
 		Page:   Page{Default: 20, Max: 200, Filter: []string{"type", "status"}},
 		Stamps: dated,

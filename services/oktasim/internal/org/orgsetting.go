@@ -147,7 +147,7 @@ func communication() Kind {
 func supportCases() Kind {
 	return Kind{
 		Name: "support_cases", Path: "/api/v1/org/privacy/oktaSupport/cases/{caseNumber}", Key: "caseNumber", Class: "OktaSupportCase",
-		Scope: "okta.oktaSupport", Area: AreaOrg,
+		Scope: "okta.oktaSupport", Area: AreaSupport + ".cases",
 		Verbs:   Verbs{List: true, Merge: "PATCH"},
 		Page:    Page{Envelope: "supportCases"},
 		Natural: []string{"subject"},
@@ -189,7 +189,7 @@ func supportAccess() Kind {
 	}
 	return Kind{
 		Name: "org_support", Path: "/api/v1/org/privacy/oktaSupport", Class: "OrgOktaSupportSetting",
-		Scope: "okta.orgs", Area: AreaOrg,
+		Scope: "okta.orgs", Area: AreaSupport,
 		Verbs: Verbs{Get: true},
 		Operations: []Operation{
 			{Name: "grant", Path: "grant", When: disabled, Set: doc.Doc{"support": "ENABLED"}, Run: until(supportHours), Status: 200},

@@ -11,7 +11,7 @@ func realmKinds() []Kind { return []Kind{realms(), realmAssignments(), realmOper
 func realms() Kind {
 	return Kind{
 		Name: "realms", Path: "/api/v1/realms/{realmId}", Prefix: "guo", Class: "Realm",
-		Scope: "okta.realms", Area: AreaUsers, Feature: "realms",
+		Scope: "okta.realms", Area: AreaRealms, Feature: "realms",
 		Verbs:   crud(200),
 		Page:    Page{Default: 200, Max: 200, Search: []string{"*"}, Found: 10},
 		Natural: []string{"profile.name"},
@@ -91,7 +91,7 @@ func (o *Org) adoptRealm(id string) {
 func realmAssignments() Kind {
 	return Kind{
 		Name: "realm_assignments", Path: "/api/v1/realm-assignments/{assignmentId}", Prefix: "rul", Class: "RealmAssignment",
-		Scope: "okta.realmAssignments", Area: AreaUsers, Feature: "realms",
+		Scope: "okta.realmAssignments", Area: AreaRealms, Feature: "realms",
 		Verbs: crud(200), Operations: unlinked(switches(204, Nothing)),
 		Page:   Page{Default: 20, Max: 200, Order: "priority"},
 		Stamps: dated,

@@ -13,7 +13,7 @@ import (
 func realmOperations() Kind {
 	return Kind{
 		Name: "realm_assignment_operations", Path: "/api/v1/realm-assignments/operations/{operationId}", Prefix: "rre", Class: "RealmAssignmentOperation",
-		Scope: "okta.realmAssignments", Area: AreaUsers, Feature: "realms",
+		Scope: "okta.realmAssignments", Area: AreaRealms, Feature: "realms",
 		Verbs:   Verbs{List: true, Create: 201},
 		Page:    Page{Default: 20, Max: 200, Order: "-created"},
 		Natural: []string{"assignmentId"}, Stamps: Stamps{Created: "created"},

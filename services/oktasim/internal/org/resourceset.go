@@ -2,6 +2,7 @@ package org
 
 import (
 	"net/url"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -137,9 +138,15 @@ func (o *Org) resource(name string) (path, orn string, err error) {
 	}
 	kind := strings.ReplaceAll(parts[0], "authorizationServers", "authorization_servers")
 	orn = "orn:okta:" + realm + ":" + o.info.ID + ":" + kind
+	if name := appType.FindStringSubmatch(u.Query().Get("filter")); parts[0] == "apps" && len(parts) == 1 && name != nil {
+		return u.Path + "?" + u.RawQuery, orn + ":" + name[1], nil
+	}
 	tail, err := o.resourceTail(parts)
 	return u.Path, orn + tail, err
 }
+
+// appType is how a URL names all apps of a type (documented).
+var appType = regexp.MustCompile(`^name eq "([^"]+)"$`)
 
 // resourceTail names the one thing that is meant, if the path goes beyond the collection.
 func (o *Org) resourceTail(parts []string) (string, error) {

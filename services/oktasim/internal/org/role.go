@@ -196,24 +196,5 @@ func (o *Org) UsersWithRoles(cursor string) []string {
 	return out
 }
 
-// RoleTypesOf lists what a user or client may do, through groups too: the types of
-// standard roles and the permissions of custom ones.
-func (o *Org) RoleTypesOf(id string) []string {
-	holders := []string{id}
-	if u := o.users[id]; u != nil {
-		holders = append(holders, u.groups.list()...)
-	}
-	var out []string
-	for _, holder := range holders {
-		for _, r := range o.roles[holder] {
-			out = append(out, r.Type)
-		}
-		for _, r := range o.customRolesOf(holder) {
-			out = append(out, o.permissionsOf(r.binding.Role)...)
-		}
-	}
-	return out
-}
-
 // IsRole says whether there is a standard role of the type.
 func IsRole(name string) bool { return roleLabels[name] != "" }

@@ -9,7 +9,7 @@ import (
 func smsTemplateKinds() []Kind {
 	return []Kind{{
 		Name: "sms_templates", Path: "/api/v1/templates/sms/{templateId}", Prefix: "cst", Class: "SmsTemplate",
-		Scope: "okta.templates", Area: AreaOrg,
+		Scope: "okta.templates", Area: AreaCustomizations,
 		Verbs:  Verbs{List: true, Get: true, Create: 200, Replace: "PUT", Merge: "POST", Delete: 204},
 		Page:   Page{Equal: map[string]string{"templateType": "type"}},
 		Stamps: dated, Once: []string{"translations"},

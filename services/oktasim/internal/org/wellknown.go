@@ -17,7 +17,7 @@ func wellKnownKinds() []Kind {
 	for _, name := range wellKnownNames {
 		kinds = append(kinds, Kind{
 			Name: "well_known_" + name, Path: brandPath + "/well-known-uris/" + name, Class: "WellKnownURI",
-			Scope: "okta.brands", Area: AreaOrg,
+			Scope: "okta.brands", Area: AreaCustomizations,
 			Verbs: Verbs{Get: true},
 			Links: []Link{self("GET"), {Name: "customized", To: "customized", Allow: "GET PUT"}},
 			Seeds: []Seed{{}},
@@ -36,7 +36,7 @@ func customWellKnown(name string) Kind {
 	}
 	return Kind{
 		Name: "custom_well_known_" + name, Path: brandPath + "/well-known-uris/" + name + "/customized", Class: "WellKnownURI", Target: "WellKnownUri",
-		Scope: "okta.brands", Area: AreaOrg,
+		Scope: "okta.brands", Area: AreaCustomizations,
 		Verbs:  Verbs{Get: true, Replace: "PUT"},
 		Fields: []Field{content},
 		Links:  []Link{self("GET PUT")},
