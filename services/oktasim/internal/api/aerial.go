@@ -11,7 +11,7 @@ import (
 func aerialOperations() []operation {
 	at := func(method, path string, run func(*call) error) operation {
 		return operation{
-			method: method, path: org.AerialPath + path, scope: "okta.orgs.manage", area: org.AreaOrg, write: method != http.MethodGet, run: run,
+			method: method, path: org.AerialPath + path, scope: "okta.orgs.manage", area: org.AreaSupport, write: method != http.MethodGet, run: run,
 		}
 	}
 	return []operation{

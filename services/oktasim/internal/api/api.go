@@ -126,6 +126,11 @@ func (s *Server) run(c *call) error {
 	if err := c.understands(); err != nil {
 		return err
 	}
+	if c.op.prepare != nil {
+		if err := c.op.prepare(c); err != nil {
+			return err
+		}
+	}
 	switch {
 	case c.op.outward:
 		return c.op.run(c)

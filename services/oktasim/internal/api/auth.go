@@ -121,8 +121,8 @@ func (c *call) withAccess(scheme, value string) error {
 }
 
 // challenge refuses what an access token was presented for. Its answer has no body: all
-// is in the WWW-Authenticate header (seen on live orgs: okta-sdk-golang#145,
-// okta-sdk-nodejs#453).
+// is in the WWW-Authenticate header (seen on live orgs for a missing scope,
+// okta-sdk-golang#145; of other refusals okta-sdk-nodejs#453 shows the header alone).
 type challenge struct {
 	status                    int
 	scheme, code, description string

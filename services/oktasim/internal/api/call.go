@@ -34,6 +34,8 @@ type call struct {
 	body      []byte
 	principal *principal
 	requestID string
+	// keys are those that the client publishes at its jwks_uri.
+	keys []any
 
 	status   int
 	header   http.Header

@@ -140,7 +140,7 @@ func (c *call) proves(a *org.App, given credentials) error {
 }
 
 func (c *call) signedByKey(a *org.App, t *assertion) error {
-	key, err := keyOf(a, t.Head.KeyID)
+	key, err := c.keyOf(a, t.Head.KeyID)
 	if err != nil {
 		return badClient("The client_assertion JWT kid is invalid.")
 	}
@@ -166,17 +166,15 @@ func (c *call) signedBySecret(a *org.App, t *assertion) error {
 	return badClient("The client_assertion signature is invalid.")
 }
 
-// keyOf finds the app's active public signing key that a token names; without a name only
-// a single key will do (documented).
-func keyOf(a *org.App, kid string) (crypto.PublicKey, error) {
-	keys, ok := doc.Get(a.Body, "settings", "oauthClient", "jwks", "keys").([]any)
-	if !ok {
-		return nil, errors.New("the app has no keys")
-	}
+// keyOf finds the app's active public signing key that a token names, among those that the
+// org keeps and those that the app publishes; without a name only a single key will do
+// (documented).
+func (c *call) keyOf(a *org.App, kid string) (crypto.PublicKey, error) {
+	kept, _ := doc.Get(a.Body, "settings", "oauthClient", "jwks", "keys").([]any)
 	var active []doc.Doc
-	for _, k := range keys {
+	for _, k := range slices.Concat(kept, c.keys) {
 		key, ok := k.(doc.Doc)
-		if ok && doc.String(key, "status") == org.Active && doc.String(key, "use") != "enc" && (kid == "" || doc.String(key, "kid") == kid) {
+		if ok && doc.String(key, "status") != org.Inactive && doc.String(key, "use") != "enc" && (kid == "" || doc.String(key, "kid") == kid) {
 			active = append(active, key)
 		}
 	}

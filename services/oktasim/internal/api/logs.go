@@ -220,9 +220,16 @@ func clientBody(e *org.Event) doc.Doc {
 	return b
 }
 
+func ipVersion(address string) string {
+	if strings.Contains(address, ":") {
+		return "V6"
+	}
+	return "V4"
+}
+
 func ipChain(e *org.Event) []any {
 	if e.IP == "" {
 		return []any{}
 	}
-	return []any{doc.Doc{"ip": e.IP, "geographicalContext": nil, "version": "V4", "source": nil}}
+	return []any{doc.Doc{"ip": e.IP, "geographicalContext": nil, "version": ipVersion(e.IP), "source": nil}}
 }

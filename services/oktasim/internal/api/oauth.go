@@ -33,7 +33,7 @@ func badRequest(code, description string) error {
 
 func oauthOperations() []operation {
 	open := func(method, path string, run func(*call) error) operation {
-		return operation{method: method, path: "/oauth2/v1" + path, open: true, notes: true, run: run}
+		return operation{method: method, path: "/oauth2/v1" + path, open: true, notes: true, prepare: fetchKeys, run: run}
 	}
 	return []operation{
 		open("POST", "/token", grantToken),
@@ -81,6 +81,10 @@ func grantToken(c *call) error {
 	a, err := c.client(f)
 	if err != nil {
 		return err
+	}
+	if !c.org.ClientReaches(a, c.clientCause(a).IP) {
+		c.org.NoteClientOutside(c.clientCause(a), a)
+		return badRequest("access_denied", "The client is not allowed to request tokens from this network.")
 	}
 	if err := mayAsk(a, f.Get("grant_type")); err != nil {
 		return err

@@ -34,7 +34,11 @@ func (c *call) entitled() error {
 		return failure.Forbidden()
 	}
 	if name := c.op.subject(); name != "" {
-		id, found := c.org.Resource(area.Family(), c.params[name])
+		key := c.params[name]
+		if key == "me" && c.principal.user != nil {
+			key = c.principal.user.ID
+		}
+		id, found := c.org.Resource(area.Family(), key)
 		if found && !c.org.Allow(can, area, c.op.write, id) {
 			return failure.Forbidden()
 		}

@@ -28,7 +28,9 @@ type operation struct {
 	outward bool
 	// form has the JSON types of the request's body, nil for any.
 	form doc.Doc
-	run  func(*call) error
+	// prepare runs before the operation, outside of the org; it may call somebody else.
+	prepare func(*call) error
+	run     func(*call) error
 }
 
 // router finds operations by path.

@@ -13,7 +13,7 @@ const AerialPath = "/api/v1/org/privacy/aerial"
 func aerialConsent() Kind {
 	return Kind{
 		Name: "aerial_consent", Path: AerialPath, Class: "AerialConsent",
-		Scope: "okta.orgs", Area: AreaOrg,
+		Scope: "okta.orgs", Area: AreaSupport,
 		Stamps: Stamps{Created: "grantedDate", CreatedBy: "grantedBy"},
 		Fields: []Field{{Path: "accountId", Required: true, Mode: Fixed, Max: 255}},
 		Links:  []Link{self("GET"), {Name: "revoke", To: "revoke", Allow: "POST"}},

@@ -3,9 +3,7 @@ package org
 import (
 	"cmp"
 	"maps"
-	"net/netip"
 	"slices"
-	"strings"
 
 	"imago/services/oktasim/internal/doc"
 	"imago/services/oktasim/internal/failure"
@@ -55,7 +53,7 @@ func (o *Org) RestrictToken(by *Cause, t *Token, body doc.Doc) error {
 		return failure.Missing("name")
 	}
 	if network := doc.Object(body, "network"); network != nil {
-		checked, err := o.tokenNetwork(network)
+		checked, err := o.checkedNetwork("network", network)
 		if err != nil {
 			return err
 		}
@@ -64,71 +62,6 @@ func (o *Org) RestrictToken(by *Cause, t *Token, body doc.Doc) error {
 	t.Updated = o.stamp()
 	o.Note(by, "system.api_token.update", nil, t.party())
 	return nil
-}
-
-// tokenNetwork takes either all addresses or those in, or outside, zones.
-func (o *Org) tokenNetwork(given doc.Doc) (doc.Doc, error) {
-	network := doc.Doc{"connection": given["connection"]}
-	switch given["connection"] {
-	case "ANYWHERE":
-		return network, nil
-	case "ZONE":
-	default:
-		return nil, failure.Invalid("network.connection", "network.connection: It must be ANYWHERE or ZONE")
-	}
-	for _, side := range []string{"include", "exclude"} {
-		zones := doc.Strings(given, side)
-		for _, id := range zones {
-			if err := o.exists("zones", id); err != nil {
-				return nil, err
-			}
-		}
-		if len(zones) > 0 {
-			network[side] = doc.Array(zones...)
-		}
-	}
-	if len(network) != 2 {
-		return nil, failure.Invalid("network", "network: Either include or exclude must name zones")
-	}
-	return network, nil
-}
-
-// Reaches says whether the token may be used from the address. Zones of other types than IP
-// hold no address: where an address lies, the simulator does not know.
-func (o *Org) Reaches(t *Token, address string) bool {
-	if t.Network["connection"] != "ZONE" {
-		return true
-	}
-	inside := func(side string) bool {
-		return slices.ContainsFunc(doc.Strings(t.Network, side), func(id string) bool { return o.inZone(id, address) })
-	}
-	if t.Network["include"] != nil {
-		return inside("include")
-	}
-	return !inside("exclude")
-}
-
-func (o *Org) inZone(id, address string) bool {
-	zone := o.object(o.kinds.named("zones"), id)
-	ip, err := netip.ParseAddr(address)
-	if zone == nil || err != nil || zone.Status() != Active {
-		return false
-	}
-	return slices.ContainsFunc(parts(zone.Body, "gateways"), func(g doc.Doc) bool { return gatewayHas(doc.String(g, "value"), ip) })
-}
-
-// gatewayHas looks into a range or a prefix.
-func gatewayHas(value string, ip netip.Addr) bool {
-	if prefix, err := netip.ParsePrefix(value); err == nil {
-		return prefix.Contains(ip)
-	}
-	first, last, _ := strings.Cut(value, "-")
-	from, err := netip.ParseAddr(first)
-	if err != nil {
-		return false
-	}
-	to, err := netip.ParseAddr(last)
-	return err == nil && !ip.Less(from) && !to.Less(ip)
 }
 
 // RevokeToken ends an API token.

@@ -98,6 +98,11 @@ func (o *Org) checkClient(a *App, body doc.Doc) error {
 	if !slices.Contains(methods, method) {
 		return failure.Malformed()
 	}
+	if network := doc.Object(body, "settings", "oauthClient", "network"); network != nil {
+		if _, err := o.checkedNetwork("settings.oauthClient.network", network); err != nil {
+			return err
+		}
+	}
 	if method == "none" {
 		if err := checkPublic(kind, body); err != nil {
 			return err

@@ -36,10 +36,18 @@ var detailed = []string{
 	"workload_principal.resource_connection.update", "workload_principal.update",
 }
 
-// changeDetails is what from and to do not share.
+// secretFields hold what the log never tells, whatever an object's own reads show.
+var secretFields = []string{
+	"password", "client_secret", "clientSecret", "secret", "secretKey", "sharedSecret", "privateKey", "token",
+}
+
+// changeDetails is what from and to do not share, but for secrets.
 func changeDetails(from, to doc.Doc) doc.Doc {
 	a, b := doc.Doc{}, doc.Doc{}
 	for _, k := range changedFields(from, to) {
+		if slices.Contains(secretFields, k) && (textOf(from[k]) != "" || textOf(to[k]) != "") {
+			continue
+		}
 		x, isX := from[k].(doc.Doc)
 		y, isY := to[k].(doc.Doc)
 		if isX && isY {
