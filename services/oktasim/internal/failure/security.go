@@ -30,3 +30,8 @@ func PushProviderInUse() *Failure {
 func FeatureConflict() *Failure {
 	return plain(http.StatusBadRequest, "E0000141", "Feature cannot be enabled or disabled due to dependencies/dependents conflicts.")
 }
+
+// WrongPasscode answers a code or an answer that does not fit the factor.
+func WrongPasscode() *Failure {
+	return plain(http.StatusForbidden, "E0000068", "Invalid Passcode/Answer", "Your answer doesn't match our records. Please try again.")
+}

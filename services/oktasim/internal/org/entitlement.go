@@ -96,7 +96,7 @@ func entitlementBundles() Kind {
 			{Path: "entitlements[].id", Required: true},
 			{Path: "status", Mode: ReadOnly, Default: Active},
 		},
-		Show: showBundle,
+		After: endGrants, Show: showBundle,
 	}
 }
 

@@ -11,7 +11,7 @@ import (
 // factorKinds are the factors with which users prove who they are.
 func factorKinds() []Kind {
 	pending := is("status", PendingActivation)
-	return []Kind{{
+	return []Kind{factorTransactions(), tacEnrollments(), preregistrations(), {
 		Name: "user_factors", Path: "/api/v1/users/{userId}/factors/{factorId}", Prefix: "ufs", Class: "UserFactor",
 		Scope: "okta.users", Area: AreaCredentials,
 		Verbs:   Verbs{List: true, Get: true, Create: 200, Replace: "PUT", Delete: 204},
@@ -29,9 +29,6 @@ func factorKinds() []Kind {
 		Operations: []Operation{
 			{Name: "activate", Path: "lifecycle/activate", When: pending, Else: failure.WrongFactorStatus(), Set: doc.Doc{"status": Active}, Status: 200},
 			{Name: "resend", Path: "resend", Status: 200, Link: "-", Read: true},
-			{Name: "verify", Path: "verify", Status: 200, Link: "-", Read: true, Reply: func(*Change) (any, error) {
-				return doc.Doc{"factorResult": "SUCCESS"}, nil
-			}},
 		},
 		Links: []Link{
 			self("GET DELETE"),

@@ -14,7 +14,7 @@ func grants() Kind {
 		Verbs: Verbs{List: true, Get: true, Create: 201, Replace: "PUT", Merge: "PATCH"}, Page: governancePage(), Stamps: governanceStamps,
 		Fields: []Field{
 			{Path: "grantType", Required: true, Mode: Fixed, Enum: []string{"CUSTOM", "ENTITLEMENT-BUNDLE", "POLICY"}},
-			{Path: "entitlementBundleId", Mode: Fixed, Required: true, When: bundle, Ref: "entitlement_bundles", Gone: Follows},
+			{Path: "entitlementBundleId", Mode: Fixed, Required: true, When: bundle},
 			{Path: "targetPrincipal", Type: Map, Required: true, Mode: Fixed, Example: doc.Doc{"type": "OKTA_USER"}},
 			{Path: "targetPrincipal.type", Required: true, Enum: []string{"OKTA_USER"}},
 			{Path: "targetPrincipal.externalId", Required: true, Ref: "user", Gone: Follows},
@@ -31,7 +31,7 @@ func grants() Kind {
 			{Path: "scheduleSettings", Type: Map},
 			{Path: "status", Mode: ReadOnly, Default: Active},
 		},
-		Check: checkGrant, Show: showGrant,
+		Check: checkGrant, After: grantRoles, Show: showGrant,
 	}
 }
 
@@ -44,12 +44,43 @@ func appOfBundle(c *Change) any {
 	return x.text("target.externalId")
 }
 
-// checkGrant refuses grants of nothing.
+// checkGrant refuses grants of nothing and of what is not there.
 func checkGrant(c *Change) error {
-	if c.Verb == create && get(c.Body, "target.externalId") == nil {
+	if c.Verb != create {
+		return nil
+	}
+	if id := doc.String(c.Body, "entitlementBundleId"); id != "" && !c.Org.has("entitlement_bundles", id) {
+		return c.Org.exists("admin_bundles", id)
+	}
+	if get(c.Body, "target.externalId") == nil {
 		return failure.Missing("target.externalId")
 	}
 	return nil
+}
+
+// grantRoles gives the person the admin roles of a bundle (documented). They have them as if
+// they had been assigned by hand, and keep them when the bundle goes (an assumption).
+func grantRoles(c *Change) {
+	bundle := c.Org.object(c.Org.kinds.named("admin_bundles"), doc.String(c.Body, "entitlementBundleId"))
+	if c.Verb != create || c.Adopting || bundle == nil {
+		return
+	}
+	for _, e := range parts(bundle.Body, "entitlements") {
+		c.Org.grantRole(c.By, textOf(get(c.Body, "targetPrincipal.externalId")), e)
+	}
+}
+
+// endGrants ends the grants of a bundle that is deleted.
+func endGrants(c *Change) {
+	if c.Verb != remove {
+		return
+	}
+	k := c.Org.kinds.named("grants")
+	for _, x := range c.Org.objectsIn(k, "") {
+		if x.text("entitlementBundleId") == c.Object.ID {
+			c.Org.shelf(k).take(x)
+		}
+	}
 }
 
 func showGrant(v *View) {

@@ -21,7 +21,7 @@ func allKinds() []Kind {
 		authenticatorKinds(), threatKinds(), orgFactorKinds(), deviceKinds(), securityEventKinds(), pushProviderKinds(),
 		zoneKinds(), originKinds(), logStreamKinds(), inlineHookKinds(), realmKinds(), captchaKinds(), orgSettingKinds(),
 		authServerKinds(), userTypeKinds(), factorKinds(), linkedObjectKinds(),
-		customRoleKinds(), resourceSetKinds(), identitySourceKinds(), appChildKinds(), csrKinds(),
+		customRoleKinds(), resourceSetKinds(), bundleKinds(), identitySourceKinds(), appChildKinds(), csrKinds(),
 		brandKinds(), domainKinds(), idpKinds(), eventHookKinds(), hookKeyKinds(), authPolicyKinds(), authKeyKinds(), governanceKinds(), rateSettingKinds(), smsTemplateKinds(), apiServiceKinds(),
 		selfServiceKinds(), emailSenderKinds(), agentPoolKinds(),
 		uiSchemaKinds(), attackProtectionKinds(), personalKinds(), deviceIntegrationKinds(), telephonyKinds(), serviceAccountKinds(), yubikeyKinds(),
@@ -107,13 +107,7 @@ type anchor struct {
 
 func anchors() []anchor {
 	list := []anchor{
-		{name: "user", path: "/api/v1/users/{userId}", class: "User", find: func(o *Org, key string) (string, error) {
-			u, err := o.User(key)
-			if err != nil {
-				return "", err
-			}
-			return u.ID, nil
-		}},
+		{name: "user", path: "/api/v1/users/{userId}", class: "User", find: userID},
 		{name: "group", path: "/api/v1/groups/{groupId}", class: "UserGroup", find: func(o *Org, key string) (string, error) {
 			g, err := o.Group(key)
 			if err != nil {
@@ -135,6 +129,7 @@ func anchors() []anchor {
 			}
 			return p.ID, nil
 		}},
+		{name: "user", path: preregistrationPath, class: "User", find: userID},
 		{name: "app", path: governedPath, class: "AppInstance", find: governedApp},
 		{name: "identity_source", path: identitySourcePath, class: "IdentitySource", find: identitySourceID},
 	}
@@ -142,6 +137,14 @@ func anchors() []anchor {
 		list[i].parts = segments(list[i].path)
 	}
 	return list
+}
+
+func userID(o *Org, key string) (string, error) {
+	u, err := o.User(key)
+	if err != nil {
+		return "", err
+	}
+	return u.ID, nil
 }
 
 func anchorOf(path []string) *anchor {
