@@ -63,10 +63,12 @@ func (w *sweep) walk() {
 	}
 }
 
-// unread are operations that the SDK does not run without a parameter of the query.
+// unread are operations that the SDK does not run without a parameter of the query, or of
+// which it cannot read a list.
 var unread = map[string]string{
 	"listPolicies": "a type",
 	"getWellKnownAppAuthenticatorConfiguration": "a client",
+	"listAuthenticatorEnrollments":              "a list is described as one object",
 	"listPrincipalRateLimitEntities":            "a filter",
 	"getSsfStreamStatus":                        "a stream",
 	"previewSAMLmetadataForApplication":         "a key",

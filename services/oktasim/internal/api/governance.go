@@ -1,6 +1,8 @@
 package api
 
 import (
+	"net/url"
+
 	"imago/services/oktasim/internal/doc"
 	"imago/services/oktasim/internal/org"
 )
@@ -19,11 +21,18 @@ func governanceOperations() []operation {
 			area: org.AreaOrg, write: true, run: deleteSequence,
 		},
 		{
+			method: "POST", path: "/governance/api/v1/campaigns/{campaignId}/reviews/reassign", scope: "okta.governance.accessCertifications.manage",
+			area: org.AreaOrg, write: true, run: reassignReviews,
+		},
+		{
 			method: "PATCH", path: "/governance/api/v1/principal-settings/{userId}", scope: "okta.governance.principalSettings.manage",
 			area: org.AreaOrg, write: true, run: appoint,
 		},
 	}
 }
+
+// dataPage is how governance lists what is not of a kind.
+var dataPage = org.Page{Default: 20, Max: 200, Envelope: "data", Hinted: true}
 
 // governed fails unless the org has governance.
 func (c *call) governed() error { return c.org.Offers(org.KindNamed("delegates")) }
@@ -53,4 +62,26 @@ func appoint(c *call) error {
 	var answer doc.Doc
 	answer, err = c.org.Appoint(c.params["userId"], org.Request{By: c.cause(), Given: given})
 	return c.show(answer, err)
+}
+
+func reassignReviews(c *call) error {
+	if err := c.governed(); err != nil {
+		return err
+	}
+	campaign, err := c.org.FindObject(org.KindNamed("campaigns"), []string{c.params["campaignId"]})
+	if err != nil {
+		return err
+	}
+	r, err := c.required(org.KindNamed("campaigns"))
+	if err != nil {
+		return err
+	}
+	reviews, err := c.org.Reassign(campaign, r)
+	if err != nil {
+		return err
+	}
+	return c.show(doc.Doc{"data": reviews, "_links": doc.Doc{
+		"self":    doc.Doc{"href": c.org.Base() + c.r.URL.EscapedPath()},
+		"reviews": doc.Doc{"href": c.org.Base() + "/governance/api/v1/reviews?filter=" + url.PathEscape(`campaignId eq "`+campaign.ID+`"`)},
+	}}, nil)
 }

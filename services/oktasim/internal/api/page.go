@@ -14,6 +14,7 @@ import (
 	"imago/services/oktasim/internal/failure"
 	"imago/services/oktasim/internal/fault"
 	"imago/services/oktasim/internal/filter"
+	"imago/services/oktasim/internal/org"
 )
 
 // pages says how a list is cut: the limit when none is asked for, and the highest.
@@ -155,4 +156,30 @@ func (c *call) linkLine(q url.Values, rel string) {
 		target += "?" + q.Encode()
 	}
 	c.set("Link", "<"+target+`>; rel="`+rel+`"`)
+}
+
+// bodyPage answers a page of bodies with ids, the way from page to page being in the body.
+// Answer is what is said beside the list; its _links join those of the page.
+func (c *call) bodyPage(p org.Page, list []doc.Doc, answer doc.Doc) error {
+	n, err := c.limit(pages{standard: p.Default, highest: p.Max})
+	if err != nil {
+		return err
+	}
+	if cursor := c.query.Get("after"); cursor != "" {
+		i := slices.IndexFunc(list, func(x doc.Doc) bool { return x["id"] == any(cursor) })
+		if i < 0 {
+			return failure.BadPage("after: The cursor is not valid")
+		}
+		list = list[i+1:]
+	}
+	next := ""
+	if len(list) > n {
+		list = list[:n]
+		next = doc.String(list[n-1], "id")
+	}
+	items := []any{}
+	for _, x := range list {
+		items = append(items, x)
+	}
+	return c.show(doc.Merge(answer, doc.Doc{p.Envelope: items, "_links": c.bodyLinks(p, next)}), nil)
 }

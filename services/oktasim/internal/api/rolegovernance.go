@@ -55,7 +55,9 @@ func listBundleEntitlements(c *call) error {
 	if err != nil {
 		return err
 	}
-	return c.bodyPage("entitlements", c.org.BundleEntitlements(x), doc.Doc{"bundle": doc.Doc{"href": self}})
+	return c.bodyPage(org.Page{Default: 20, Max: 200, Envelope: "entitlements"}, c.org.BundleEntitlements(x), doc.Doc{
+		"_links": doc.Doc{"bundle": doc.Doc{"href": self}},
+	})
 }
 
 func listBundleValues(c *call) error {
@@ -67,32 +69,9 @@ func listBundleValues(c *call) error {
 	if err != nil {
 		return err
 	}
-	return c.bodyPage("entitlementValues", list, doc.Doc{"bundle": doc.Doc{"href": self}, "entitlements": doc.Doc{"href": self + "/entitlements"}})
-}
-
-// bodyPage answers a page of bodies with ids, the way from page to page being in the body.
-func (c *call) bodyPage(envelope string, list []doc.Doc, links doc.Doc) error {
-	n, err := c.limit(pages{standard: 20, highest: 200})
-	if err != nil {
-		return err
-	}
-	if cursor := c.query.Get("after"); cursor != "" {
-		i := slices.IndexFunc(list, func(x doc.Doc) bool { return x["id"] == any(cursor) })
-		if i < 0 {
-			return failure.BadPage("after: The cursor is not valid")
-		}
-		list = list[i+1:]
-	}
-	next := ""
-	if len(list) > n {
-		list = list[:n]
-		next = doc.String(list[n-1], "id")
-	}
-	items := []any{}
-	for _, x := range list {
-		items = append(items, x)
-	}
-	return c.show(doc.Doc{envelope: items, "_links": doc.Merge(links, c.bodyLinks(org.Page{}, next))}, nil)
+	return c.bodyPage(org.Page{Default: 20, Max: 200, Envelope: "entitlementValues"}, list, doc.Doc{
+		"_links": doc.Doc{"bundle": doc.Doc{"href": self}, "entitlements": doc.Doc{"href": self + "/entitlements"}},
+	})
 }
 
 // roleSources are those of the user's role in the path, and the role's URL.

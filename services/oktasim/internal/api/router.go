@@ -152,7 +152,7 @@ func operations() []operation {
 		policyOperations(), roleOperations(), logOperations(), metaOperations(), schemaOperations(), iamOperations(), subscriptionOperations(), identitySourceOperations(),
 		oauthOperations(),
 		brandOperations(), idpOperations(), hookOperations(), governanceOperations(),
-		featureOperations(), tokenOperations(), authServerOperations(), deviceOperations(), orgOperations(), aerialOperations(), enrollmentOperations(), preregistrationOperations(), roleGovernanceOperations(),
+		featureOperations(), tokenOperations(), authServerOperations(), deviceOperations(), orgOperations(), aerialOperations(), enrollmentOperations(), preregistrationOperations(), roleGovernanceOperations(), collectionOperations(), entitlementOperations(), accessRequestOperations(),
 		refreshTokenOperations(), wellKnownOperations(), sessionOperations(),
 	} {
 		all = append(all, subject...)

@@ -53,7 +53,7 @@ func (f *Filter) Attributes() []string {
 	return f.attributes
 }
 
-// Demands returns the text, in lower case, that an attribute must equal whatever else the
+// Demands returns the text, as it was given, that an attribute must equal whatever else the
 // filter asks for, so that an index can be used; false if there is none.
 func (f *Filter) Demands(attribute string) (string, bool) {
 	if f == nil {
@@ -70,7 +70,7 @@ func demands(n node, attribute string) (string, bool) {
 		}
 		return demands(n.right, attribute)
 	case comparison:
-		return n.want.text, n.attribute == attribute && n.operator == "eq" && !n.want.isNumber
+		return n.want.given, n.attribute == attribute && n.operator == "eq" && !n.want.isNumber
 	}
 	return "", false
 }
@@ -112,17 +112,17 @@ func (n comparison) any(values []any, operator string) bool {
 // wanted is the value of a comparison in every form in which it may be needed: filters
 // are applied to many objects.
 type wanted struct {
-	// text is in lower case.
-	text     string
-	moment   time.Time
-	isMoment bool
+	// given is the text as it came, text in lower case.
+	given, text string
+	moment      time.Time
+	isMoment    bool
 	// number is that of values without quotes alone.
 	number   float64
 	isNumber bool
 }
 
 func want(value any) wanted {
-	w := wanted{text: fold(value)}
+	w := wanted{text: fold(value), given: fmt.Sprint(value)}
 	moment, err := time.Parse(time.RFC3339, fmt.Sprint(value))
 	w.moment, w.isMoment = moment, err == nil
 	if _, quoted := value.(string); !quoted {

@@ -123,7 +123,7 @@ func FuzzParse(f *testing.F) {
 func TestDemands(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{
-		`a eq "X"`: "x", `b eq "y" and a eq "X"`: "x", `(a eq "X" and b pr) and c pr`: "x",
+		`a eq "X"`: "X", `b eq "y" and a eq "X"`: "X", `(a eq "X" and b pr) and c pr`: "X",
 		`a eq "X" or b pr`: "", `not a eq "X"`: "", `a ne "X"`: "", `a eq 5`: "", `b eq "X"`: "",
 	} {
 		f, err := Parse(text)

@@ -183,13 +183,65 @@ func (c *Change) review(resource, user string) {
 	o.install(made)
 }
 
+// accountOf is profileOf with the login, which reviews do not show (recorded).
+func (o *Org) accountOf(id string) doc.Doc {
+	body := o.profileOf(id)
+	if u, err := o.User(id); err == nil {
+		body["login"] = u.Login()
+	}
+	return body
+}
+
+// Reassign lets another person do reviews of a running campaign that nobody has done
+// (documented; the codes of refusals are assumptions). Two levels are not simulated.
+func (o *Org) Reassign(campaign *Object, r Request) ([]any, error) {
+	note, wanted := doc.String(r.Given, "note"), doc.Strings(r.Given, "reviewIds")
+	if note == "" {
+		return nil, failure.Missing("note")
+	}
+	if most := 50; len(wanted) == 0 || len(wanted) > most {
+		return nil, failure.Invalid("reviewIds", "reviewIds: The number of elements must be between 1 and 50")
+	}
+	if campaign.Status() != Active {
+		return nil, notIn(Active)
+	}
+	u, err := o.User(doc.String(r.Given, "reviewerId"))
+	if err != nil {
+		return nil, err
+	}
+	k, reviews := o.kinds.named("reviews"), []*Object{}
+	for _, id := range wanted {
+		x := o.object(k, id)
+		if x == nil || x.text("campaignId") != campaign.ID {
+			return nil, k.missing(id)
+		}
+		if x.text("decision") != "UNREVIEWED" {
+			return nil, failure.Invalid("reviewIds", "reviewIds: The review "+id+" is done")
+		}
+		reviews = append(reviews, x)
+	}
+	shown := []any{}
+	for _, x := range reviews {
+		x.Body["reviewerProfile"], x.Body["reviewerType"], x.Body["note"] = o.profileOf(u.ID), "USER", doc.Doc{"fullText": note}
+		o.change(k, x, merge, r).touch()
+		o.Note(r.By, "access.review.update", nil, k.party(x), u.Party())
+		shown = append(shown, o.Show(k, x, View{}, 0))
+	}
+	return shown, nil
+}
+
 // profileOf is a person as reviews show them.
 func (o *Org) profileOf(id string) doc.Doc {
 	u, err := o.User(id)
 	if err != nil {
 		return doc.Doc{"id": id}
 	}
+	activity := Inactive
+	if u.Status == Active {
+		activity = Active
+	}
 	return doc.Doc{
-		"id": u.ID, "email": u.Profile["email"], "firstName": u.Profile["firstName"], "lastName": u.Profile["lastName"], "status": u.Status,
+		"id": u.ID, "email": u.Profile["email"], "firstName": u.Profile["firstName"], "lastName": u.Profile["lastName"],
+		"status": activity,
 	}
 }

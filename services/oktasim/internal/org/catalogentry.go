@@ -124,6 +124,7 @@ func wanted(c *Change) any {
 }
 
 func showRequest(v *View) {
+	delete(v.Body, "messages")
 	if v.Verb == create {
 		v.Body["status"] = "SUBMITTED"
 		delete(v.Body, "riskAssessment")

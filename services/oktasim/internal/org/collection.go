@@ -5,12 +5,15 @@ import "imago/services/oktasim/internal/doc"
 // collections are sets of apps, with entitlements, that people are given together.
 func collections() Kind {
 	return Kind{
-		Name: "collections", Path: "/governance/api/v1/collections/{collectionId}", Prefix: "col", Class: "Collection",
+		Name: "collections", Path: collectionPath, Prefix: "col", Class: "Collection",
 		Scope: "okta.governance.collections", Area: AreaOrg, Feature: governance,
 		Verbs: crud(201), Page: governancePage(), Stamps: governanceStamps,
 		Fields: []Field{
 			{Path: "name", Required: true, Unique: InOrg, Max: 255},
 			{Path: "description", Max: 1000},
+		},
+		Events: map[string]string{
+			create: "resource.collection.create", replace: "resource.collection.update", remove: "resource.collection.delete",
 		},
 		Show: func(v *View) { v.Body["_links"] = doc.Doc{"resources": governed(v.Self + "/resources")} },
 	}

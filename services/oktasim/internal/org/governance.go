@@ -9,7 +9,7 @@ import (
 // governanceKinds are the types of identity governance.
 func governanceKinds() []Kind {
 	return []Kind{
-		entitlements(), entitlementBundles(), grants(), campaigns(), reviews(), collections(), riskRules(), delegates(),
+		entitlements(), entitlementBundles(), grants(), campaigns(), reviews(), collections(), collectionResources(), collectionAssignments(), riskRules(), delegates(),
 		requestConditions(), requestSequences(), requestSettings(), orgRequestSettings(),
 		catalogEntries("catalog_entries", catalogPath), catalogEntries("my_catalog_entries", myCatalogPath), myRequests(),
 	}

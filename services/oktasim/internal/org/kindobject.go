@@ -2,6 +2,7 @@ package org
 
 import (
 	"cmp"
+	"maps"
 	"net/url"
 	"slices"
 	"strings"
@@ -229,6 +230,13 @@ func compare(a, b any) int {
 		return cmp.Compare(m, n)
 	}
 	return cmp.Compare(strings.ToLower(textOf(a)), strings.ToLower(textOf(b)))
+}
+
+// AllObjects lists the objects of a kind, whichever parents they have, the last ones first.
+func (o *Org) AllObjects(kind string) []*Object {
+	list := slices.Collect(maps.Values(o.shelf(o.kinds.named(kind)).objects))
+	slices.SortFunc(list, func(a, b *Object) int { return cmp.Compare(b.Seq, a.Seq) })
+	return list
 }
 
 // text is the text at a path of the body.
