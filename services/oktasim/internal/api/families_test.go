@@ -139,3 +139,62 @@ func TestRealmSearch(t *testing.T) {
 	}
 	s.refused(400, "E0000001", "profile.domains", "POST", "/api/v1/realms", doc.Doc{"profile": doc.Doc{"name": "C", "domains": doc.Array("a b!")}})
 }
+
+// TestLinkedObjectNames: the names of both sides of all definitions are one set.
+func TestLinkedObjectNames(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	const path = "/api/v1/meta/schemas/user/linkedObjects"
+	relation := func(primary, associated string) doc.Doc {
+		side := func(name string) doc.Doc { return doc.Doc{"name": name, "title": name, "type": "USER"} }
+		return doc.Doc{"primary": side(primary), "associated": side(associated)}
+	}
+	s.want(201, "POST", path, relation("manager", "subordinate"))
+	s.refused(409, "E0000127", "for associated is already in use", "POST", path, relation("mentor", "manager"))
+	s.refused(409, "E0000127", "for primary is already in use", "POST", path, relation("subordinate", "pupil"))
+	s.refused(409, "E0000127", "already in use", "POST", path, relation("twin", "twin"))
+	s.want(201, "POST", path, relation("mentor", "pupil"))
+}
+
+// TestTranslationsMerge: a partial update touches the languages that it names.
+func TestTranslationsMerge(t *testing.T) {
+	t.Parallel()
+	s := start(t)
+	x := s.want(200, "POST", "/api/v1/templates/sms", doc.Doc{
+		"name": "T", "type": "SMS_VERIFY_CODE", "template": "${code}", "translations": doc.Doc{"de": "${code}", "fr": "${code}"},
+	}).object(t)
+	path := "/api/v1/templates/sms/" + doc.String(x, "id")
+	s.want(200, "POST", path, doc.Doc{"translations": doc.Doc{"de": nil, "fr": "code: ${code}", "es": "${code}"}})
+	got := s.get(path)
+	if want := "map[es:${code} fr:code: ${code}]"; fmt.Sprint(got["translations"]) != want || got["template"] != "${code}" {
+		t.Errorf("got %v, want %s", got, want)
+	}
+}
+
+// TestDeviceStatus: only what a device's status allows.
+func TestDeviceStatus(t *testing.T) {
+	t.Parallel()
+	s := startSmall(t, "oie")
+	path := "/api/v1/devices/guo4a5u7YAHhjXrMK0g4"
+	s.refused(403, "E0000152", "Illegal device status", "POST", path+"/lifecycle/unsuspend", nil)
+	s.refused(403, "E0000152", "", "DELETE", path, nil)
+	s.want(204, "POST", path+"/lifecycle/suspend", nil)
+	s.refused(403, "E0000152", "", "POST", path+"/lifecycle/suspend", nil)
+	s.want(204, "POST", path+"/lifecycle/deactivate", nil)
+	s.refused(403, "E0000152", "", "POST", path+"/lifecycle/suspend", nil)
+	s.want(204, "DELETE", path, nil)
+}
+
+// TestPushProviderInUse: an authenticator's provider stays.
+func TestPushProviderInUse(t *testing.T) {
+	t.Parallel()
+	s := startSmall(t, "oie")
+	provider := doc.Doc{"name": "P", "providerType": "FCM", "configuration": doc.Doc{"serviceAccountJson": doc.Doc{"project_id": "p"}}}
+	id := doc.String(s.create("/api/v1/push-providers", provider), "id")
+	s.refused(400, "E0000001", "name", "POST", "/api/v1/push-providers", provider)
+	s.create("/api/v1/authenticators", doc.Doc{
+		"key": "custom_app", "name": "Push", "agreeToTerms": true, "settings": doc.Doc{"appInstanceId": s.list("/api/v1/apps")[0]["id"]},
+		"provider": doc.Doc{"type": "PUSH", "configuration": doc.Doc{"fcm": doc.Doc{"id": id}}},
+	})
+	s.refused(409, "E0000187", "custom app authenticator", "DELETE", "/api/v1/push-providers/"+id, nil)
+}

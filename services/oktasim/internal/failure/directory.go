@@ -17,7 +17,7 @@ func WrongCredentials(why string) *Failure {
 
 // WrongFactorStatus says that a factor has been activated, or cannot be.
 func WrongFactorStatus() *Failure {
-	return plain(http.StatusForbidden, "E0000044", "This operation is not allowed in the current authentication state.")
+	return plain(http.StatusForbidden, "E0000079", "This operation is not allowed in the current authentication state.")
 }
 
 // WrongRoleType says that a role of this type cannot have such a target.
@@ -42,9 +42,19 @@ func ExpireInactive() *Failure {
 	return plain(http.StatusBadRequest, "E0000125", `Could not create user. To create a user and expire their password immediately, "activate" must be true`)
 }
 
-// BadLinkedObject refuses the definition of a linked object.
-func BadLinkedObject(why string) *Failure {
-	return plain(http.StatusConflict, "E0000127", "Invalid linked objection definition. "+why)
+// WrongDeviceStatus says that the device's status does not allow the operation.
+func WrongDeviceStatus() *Failure {
+	return plain(http.StatusForbidden, "E0000152", "Illegal device status, cannot perform action.")
+}
+
+// LinkedObjectTaken refuses the definition of a linked object by names that are in use;
+// sides are primary and associated.
+func LinkedObjectTaken(sides ...string) *Failure {
+	var causes []string
+	for _, side := range sides {
+		causes = append(causes, "Linked object identifier for "+side+" is already in use.")
+	}
+	return plain(http.StatusConflict, "E0000127", "Invalid linked objection definition. Linked object identifier is already in use.", causes...)
 }
 
 // BadLink says that a user cannot be linked so.

@@ -11,10 +11,13 @@ func deviceKinds() []Kind { return []Kind{devices(), deviceAssurances(), posture
 // devices come from enrollments: no request makes one (documented).
 func devices() Kind {
 	step := func(name, from, to string) Operation {
-		return Operation{Name: name, Path: "lifecycle/" + name, When: is("status", from), Set: doc.Doc{"status": to}, Status: 204}
+		return Operation{Name: name, Path: "lifecycle/" + name, When: is("status", from), Else: failure.WrongDeviceStatus(), Set: doc.Doc{"status": to}, Status: 204}
 	}
 	deactivate := step("deactivate", Active, "DEACTIVATED")
 	activate := step("activate", "DEACTIVATED", Active)
+	activate.Else = nil
+	// A deactivated device has no users any more (documented).
+	deactivate.Run = func(c *Change) error { delete(c.Body, "users"); return nil }
 	deactivate.When, activate.When = is("status", Active, "SUSPENDED"), is("status", "DEACTIVATED", "CREATED")
 	return Kind{
 		Name: "devices", Path: "/api/v1/devices/{deviceId}", Prefix: "guo", Class: "Device", Target: "UDDevice",
@@ -40,7 +43,7 @@ func devices() Kind {
 			"suspend": "device.lifecycle.suspend", "unsuspend": "device.lifecycle.unsuspend",
 		},
 		// Documented.
-		Refusals: []Refusal{{On: []string{remove}, When: isNot("status", "DEACTIVATED"), With: failure.WrongStatus()}},
+		Refusals: []Refusal{{On: []string{remove}, When: isNot("status", "DEACTIVATED"), With: failure.WrongDeviceStatus()}},
 		Show:     showDevice,
 	}
 }

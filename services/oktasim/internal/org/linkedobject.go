@@ -12,7 +12,7 @@ import (
 func linkedObjectKinds() []Kind {
 	side := func(name, title, example string) []Field {
 		return []Field{
-			{Path: name + ".name", Required: true, Unique: InOrg, Exact: true, Taken: failure.BadLinkedObject("The name is in use."), Pattern: "[A-Za-z][A-Za-z0-9_]*", Example: example},
+			{Path: name + ".name", Required: true, Pattern: "[A-Za-z][A-Za-z0-9_]*", Example: example},
 			{Path: name + ".title", Required: true, Example: title},
 			{Path: name + ".description"},
 			{Path: name + ".type", Required: true, Enum: []string{"USER"}, Example: "USER"},
@@ -26,6 +26,7 @@ func linkedObjectKinds() []Kind {
 		Fields:  append(side("primary", "Manager", "manager%d"), side("associated", "Subordinate", "subordinate%d")...),
 		Natural: []string{"primary.name"},
 		Links:   []Link{{Name: "self"}}, LinkStyle: Bare,
+		Check:  checkLinkedObject,
 		Events: map[string]string{create: "directory.linked_object.create", remove: "directory.linked_object.delete"},
 		After: func(c *Change) {
 			if c.Verb == remove {
@@ -33,6 +34,24 @@ func linkedObjectKinds() []Kind {
 			}
 		},
 	}}
+}
+
+// checkLinkedObject: no two sides of all definitions have one name (documented).
+func checkLinkedObject(c *Change) error {
+	if c.Verb != create {
+		return nil
+	}
+	sides := []string{"primary", "associated"}
+	taken := slices.DeleteFunc(slices.Clone(sides), func(side string) bool {
+		return c.Org.look(c.Kind, "", textOf(get(c.Body, side+".name"))) == nil
+	})
+	if same(get(c.Body, "primary.name"), get(c.Body, "associated.name")) {
+		taken = sides
+	}
+	if len(taken) > 0 {
+		return failure.LinkedObjectTaken(taken...)
+	}
+	return nil
 }
 
 // dropRelation ends all links of a definition.

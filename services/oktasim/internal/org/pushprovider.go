@@ -16,7 +16,7 @@ func pushProviderKinds() []Kind {
 		Stamps: Stamps{Updated: "lastUpdatedDate"},
 		Fields: []Field{
 			{Path: "providerType", Required: true, Enum: []string{"APNS", "FCM"}, Mode: Fixed, Keep: true, Example: "FCM"},
-			{Path: "name", Required: true, Max: 255},
+			{Path: "name", Required: true, Unique: InOrg, Max: 255},
 			{Path: "configuration", Type: Map, Required: true, Keep: true, Example: doc.Doc{"serviceAccountJson": doc.Doc{"project_id": "example"}}},
 			{Path: "configuration.projectId", Mode: ReadOnly, When: fcm},
 			{Path: "configuration.fileName", When: fcm},
@@ -28,13 +28,7 @@ func pushProviderKinds() []Kind {
 		},
 		Links:  []Link{self("GET PUT DELETE")},
 		Events: present("device.push.provider"),
-		// The text is an assumption.
-		Check: func(c *Change) error {
-			if c.Verb == create && fcm.Holds(c.Body) && get(c.Body, "configuration.serviceAccountJson") == nil {
-				return failure.Missing("configuration.serviceAccountJson")
-			}
-			return nil
-		},
+		Check:  checkPushProvider,
 		// The project is that of the service account (recorded).
 		Fill: func(c *Change) error {
 			if project := get(c.Body, "configuration.serviceAccountJson.project_id"); project != nil {
@@ -43,4 +37,22 @@ func pushProviderKinds() []Kind {
 			return nil
 		},
 	}}
+}
+
+// checkPushProvider asks for the account of a new provider (the words are an assumption),
+// and keeps those that an authenticator uses (documented).
+func checkPushProvider(c *Change) error {
+	switch c.Verb {
+	case create:
+		if c.Body["providerType"] == "FCM" && get(c.Body, "configuration.serviceAccountJson") == nil {
+			return failure.Missing("configuration.serviceAccountJson")
+		}
+	case remove:
+		for _, x := range c.Org.objectsIn(KindNamed("authenticators"), "") {
+			if doc.Mentions(x.Body, c.Object.ID) {
+				return failure.PushProviderInUse()
+			}
+		}
+	}
+	return nil
 }

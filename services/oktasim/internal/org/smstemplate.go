@@ -1,6 +1,8 @@
 package org
 
 import (
+	"maps"
+
 	"imago/services/oktasim/internal/doc"
 	"imago/services/oktasim/internal/failure"
 )
@@ -21,6 +23,7 @@ func smsTemplateKinds() []Kind {
 		},
 		// Okta names another class here (recorded).
 		Missing: func(id string) error { return failure.NotFound(id, "AppInstance") },
+		Fill:    mergeTranslations,
 		// The answer of an update says nothing of the translations (recorded).
 		Show: func(v *View) {
 			if v.Verb == replace {
@@ -28,4 +31,23 @@ func smsTemplateKinds() []Kind {
 			}
 		},
 	}}
+}
+
+// mergeTranslations: a partial update adds, changes and, where nothing is given, removes
+// translations one by one (documented).
+func mergeTranslations(c *Change) error {
+	given, ok := c.Given["translations"].(doc.Doc)
+	if c.Verb != merge || !ok {
+		return nil
+	}
+	all := doc.Doc{}
+	maps.Copy(all, doc.Object(c.Before, "translations"))
+	for language, text := range given {
+		all[language] = text
+		if isBlank(text) {
+			delete(all, language)
+		}
+	}
+	c.Body["translations"] = all
+	return nil
 }
