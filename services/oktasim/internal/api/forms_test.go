@@ -23,6 +23,10 @@ func TestBodiesOfAnotherForm(t *testing.T) {
 		{policy, `{"type":"OKTA_SIGN_ON","name":"P","conditions":[]}`},
 		{policy + "/rules", `{"type":"SIGN_ON","name":"R","actions":{"signon":{"access":true}}}`},
 		{"/api/v1/groups/rules", `{"type":"group_rule","name":"R","conditions":{"expression":{"value":"true"},"people":[]},"actions":{"assignUserToGroups":{"groupIds":["x"]}}}`},
+		{policy, `{"type":"OKTA_SIGN_ON","name":"P","status":"MOON"}`},
+		{policy + "/rules", `{"type":"SIGN_ON","name":"R","status":"MOON","actions":{"signon":{"access":"ALLOW"}}}`},
+		{"/api/v1/groups/rules", `{"type":"moon_rule","name":"R"}`},
+		{"/api/v1/groups/rules", `{"type":"group_rule","name":"R","status":"MOON"}`},
 		{"/api/v1/idps", `{"type":"GOOGLE","name":"G","protocol":{"type":"OIDC","scopes":"email"}}`},
 	} {
 		method := "POST"

@@ -176,12 +176,27 @@ func listOwners(c *call) error {
 	if err != nil {
 		return err
 	}
-	all := []any{}
-	for _, w := range g.Owners {
-		all = append(all, c.org.OwnerBody(w, false))
+	f, err := c.filter("search", func(attribute string) bool { return attribute == "type" })
+	if err != nil {
+		return err
 	}
-	return c.array(all)
+	owners := slices.DeleteFunc(slices.Clone(g.Owners), func(w org.GroupOwner) bool {
+		return !f.Match(func(string) []any { return []any{w.Type} })
+	})
+	part, n, next, err := portion(c, ownerPages, owners, func(w org.GroupOwner) string { return w.ID })
+	if err != nil {
+		return err
+	}
+	bodies := []any{}
+	for _, w := range part {
+		bodies = append(bodies, c.org.OwnerBody(w, false))
+	}
+	c.link(ownerPages, n, next)
+	return c.array(bodies)
 }
+
+// ownerPages are those of a group's owners (documented; no link is recorded).
+var ownerPages = pages{standard: 1000, highest: 1000, bare: true}
 
 func addOwner(c *call) error {
 	g, err := c.group()

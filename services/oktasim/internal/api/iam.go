@@ -95,7 +95,8 @@ func listResources(c *call) error {
 		return err
 	}
 	c.set("Link", "<"+c.org.Base()+c.r.URL.EscapedPath()+`>; rel="self"`)
-	return c.show(doc.Doc{"resources": c.org.Resources(set), "_links": c.org.ResourceListLinks(set)}, nil)
+	answer := doc.Doc{"resources": c.org.Resources(set), "_links": c.org.ResourceListLinks(set)}
+	return c.show(answer, c.cutEnvelope(answer, "resources"))
 }
 
 // givenSet is the set in the path and the body that is to change it.
@@ -157,7 +158,8 @@ func listBindings(c *call) error {
 	if err != nil {
 		return err
 	}
-	return c.show(c.org.BindingsBody(set), nil)
+	answer := c.org.BindingsBody(set)
+	return c.show(answer, c.cutEnvelope(answer, "roles"))
 }
 
 func createBinding(c *call) error {
@@ -203,7 +205,8 @@ func listBindingMembers(c *call) error {
 	if err != nil {
 		return err
 	}
-	return c.show(c.org.BindingMembersBody(b), nil)
+	answer := c.org.BindingMembersBody(b)
+	return c.show(answer, c.cutEnvelope(answer, "members"))
 }
 
 func addBindingMembers(c *call) error {

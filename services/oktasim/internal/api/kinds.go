@@ -247,19 +247,13 @@ func (c *call) pageOf(k *org.Kind, found []*org.Object) error {
 	if p.Max == 0 {
 		return c.envelope(k, c.bodies(k, found), "")
 	}
-	cut := pages{standard: p.Default, highest: p.Max, strict: p.Strict, silent: p.Silent}
+	cut := pages{standard: p.Default, highest: p.Max, strict: p.Strict, silent: p.Silent, bare: p.Bare}
 	if p.Found > 0 && c.query.Get("search") != "" {
 		cut.standard = p.Found
 	}
-	n, err := c.limit(cut)
+	found, n, next, err := portion(c, cut, found, objectID)
 	if err != nil {
 		return err
-	}
-	found = after(found, c.query.Get("after"))
-	next := ""
-	if len(found) > n {
-		found = found[:n]
-		next = found[n-1].ID
 	}
 	switch {
 	case !p.BodyLinks:
@@ -270,17 +264,7 @@ func (c *call) pageOf(k *org.Kind, found []*org.Object) error {
 	return c.envelope(k, c.bodies(k, found), next)
 }
 
-// after leaves out the objects up to the cursor. One that was deleted since leaves
-// those behind its id, as far as the list is in the order of ids.
-func after(list []*org.Object, cursor string) []*org.Object {
-	if cursor == "" {
-		return list
-	}
-	if i := slices.IndexFunc(list, func(x *org.Object) bool { return x.ID == cursor }); i >= 0 {
-		return list[i+1:]
-	}
-	return slices.DeleteFunc(list, func(x *org.Object) bool { return x.ID <= cursor })
-}
+func objectID(x *org.Object) string { return x.ID }
 
 func (c *call) bodies(k *org.Kind, list []*org.Object) []any {
 	out := []any{}

@@ -22,8 +22,9 @@ import (
 type pages struct {
 	standard, highest int
 	strict            bool
-	// silent lists show no limit that was not asked for in their self link.
-	silent bool
+	// silent lists show no limit that was not asked for in their self link; bare ones have
+	// no links at all unless a limit was asked for or more follows.
+	silent, bare bool
 }
 
 // limit reads the limit parameter.
@@ -112,6 +113,54 @@ func always[T any](f func(T) any) func(T) (any, error) {
 	return func(x T) (any, error) { return f(x), nil }
 }
 
+// portion is what the query's limit and cursor leave of a list that is at hand: the limit,
+// and the next cursor, "" at the end.
+func portion[T any](c *call, p pages, all []T, id func(T) string) (part []T, limit int, next string, err error) {
+	limit, err = c.limit(p)
+	if err != nil {
+		return nil, 0, "", err
+	}
+	part = after(all, c.query.Get("after"), id)
+	if len(part) > limit {
+		part, next = part[:limit], id(part[limit-1])
+	}
+	return part, limit, next, nil
+}
+
+// after leaves out what comes up to the cursor. A cursor that was deleted since leaves
+// those behind its id, as far as the list is in the order of ids.
+func after[T any](list []T, cursor string, id func(T) string) []T {
+	if cursor == "" {
+		return list
+	}
+	if i := slices.IndexFunc(list, func(x T) bool { return id(x) == cursor }); i >= 0 {
+		return list[i+1:]
+	}
+	return slices.DeleteFunc(slices.Clone(list), func(x T) bool { return id(x) <= cursor })
+}
+
+// envelopePages are those of lists in a field of an answer: 100 unless asked otherwise, and
+// no more than a resource set may have (documented).
+var envelopePages = pages{standard: 100, highest: 1000}
+
+// cutEnvelope leaves one page in the field of an answer, whose links then lead to the next.
+func (c *call) cutEnvelope(answer doc.Doc, field string) error {
+	all, _ := answer[field].([]any)
+	part, limit, next, err := portion(c, envelopePages, all, func(x any) string {
+		entry, _ := x.(doc.Doc)
+		return doc.String(entry, "id")
+	})
+	if err != nil {
+		return err
+	}
+	answer[field] = part
+	if next != "" {
+		q := c.pageAfter(limit, next)
+		doc.Object(answer, "_links")["next"] = doc.Doc{"href": c.org.Base() + c.r.URL.EscapedPath() + "?" + q.Encode()}
+	}
+	return nil
+}
+
 // array answers 200 with a JSON array, copying bodies that are JSON already.
 func (c *call) array(items []any) error {
 	var buf bytes.Buffer
@@ -137,17 +186,24 @@ func (c *call) array(items []any) error {
 // link adds the Link headers, one line each: self, and next unless next is empty.
 func (c *call) link(p pages, limit int, next string) {
 	q := maps.Clone(c.query)
-	if q.Get("limit") == "" && !p.silent {
+	if p.bare && q.Get("limit") == "" && next == "" {
+		return
+	}
+	if q.Get("limit") == "" && !p.silent && !p.bare {
 		q.Set("limit", strconv.Itoa(limit))
 	}
 	c.linkLine(q, "self")
-	if next == "" {
-		return
+	if next != "" {
+		c.linkLine(c.pageAfter(limit, next), "next")
 	}
-	q = maps.Clone(q)
-	q.Set("after", next)
+}
+
+// pageAfter is the query of the page behind the cursor.
+func (c *call) pageAfter(limit int, cursor string) url.Values {
+	q := maps.Clone(c.query)
+	q.Set("after", cursor)
 	q.Set("limit", strconv.Itoa(limit))
-	c.linkLine(q, "next")
+	return q
 }
 
 func (c *call) linkLine(q url.Values, rel string) {

@@ -241,12 +241,21 @@ func listRules(c *call) error {
 	if err != nil {
 		return err
 	}
+	rules, n, next, err := portion(c, rulePages, p.Rules, func(r *org.Rule) string { return r.ID })
+	if err != nil {
+		return err
+	}
 	items := []any{}
-	for _, r := range p.Rules {
+	for _, r := range rules {
 		items = append(items, c.org.RuleBody(p, r))
 	}
+	c.link(rulePages, n, next)
 	return c.array(items)
 }
+
+// rulePages are those of a policy's rules: all of them without a word of links (recorded),
+// unless a limit is given.
+var rulePages = pages{standard: 1000, highest: 1000, bare: true}
 
 // rule finds the policy and the rule in the path.
 func (c *call) rule() (*org.Policy, *org.Rule, error) {

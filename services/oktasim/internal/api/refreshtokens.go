@@ -20,7 +20,7 @@ func refreshTokenOperations() []operation {
 	}
 	return append(append(servers, people...),
 		grant("DELETE", "/grants", noGrants), grant("GET", "/grants/{grantId}", noGrant), grant("DELETE", "/grants/{grantId}", noGrant),
-		grant("GET", "/clients/{clientId}/grants", emptyListOfUser), grant("DELETE", "/clients/{clientId}/grants", noGrants))
+		grant("GET", "/grants", listUserGrants), grant("GET", "/clients/{clientId}/grants", listUserGrants), grant("DELETE", "/clients/{clientId}/grants", noGrants))
 }
 
 // endOf is what ends tokens: those of people end with their sessions.
@@ -77,13 +77,9 @@ func listTokenClients(c *call, h org.TokenHolder) error {
 var tokenPages = pages{standard: 20, highest: 200}
 
 func listRefreshTokens(c *call, h org.TokenHolder) error {
-	n, err := c.limit(tokenPages)
+	found, n, next, err := portion(c, tokenPages, c.org.RefreshTokens(h), objectID)
 	if err != nil {
 		return err
-	}
-	found, next := after(c.org.RefreshTokens(h), c.query.Get("after")), ""
-	if len(found) > n {
-		found, next = found[:n], found[n-1].ID
 	}
 	bodies := []any{}
 	for _, x := range found {
@@ -111,6 +107,19 @@ func revokeRefreshToken(c *call, h org.TokenHolder) error {
 		return err
 	}
 	return c.done(c.org.RevokeRefreshTokens(c.cause(), []*org.Object{x}))
+}
+
+// listUserGrants is a page of what people have let clients do: nothing.
+func listUserGrants(c *call) error {
+	if _, err := c.user(); err != nil {
+		return err
+	}
+	n, err := c.limit(tokenPages)
+	if err != nil {
+		return err
+	}
+	c.link(tokenPages, n, "")
+	return c.array(nil)
 }
 
 // noGrants takes back what nobody gave.

@@ -55,7 +55,6 @@ func userOperations() []operation {
 		at("DELETE", "/api/v1/users/{userId}/sessions", org.AreaSessions, endSessions),
 		users("GET", "/api/v1/users/{id}/blocks", emptyListOfUser),
 		users("GET", "/api/v1/users/{userId}/devices", emptyListOfUser),
-		users("GET", "/api/v1/users/{userId}/grants", emptyListOfUser),
 		users("GET", "/api/v1/users/{id}/idps", emptyListOfUser),
 		{method: "GET", path: "/api/v1/users/{userId}/risk", scope: "okta.userRisk.read", area: org.AreaUsers, run: showRisk},
 		{method: "PUT", path: "/api/v1/users/{userId}/risk", scope: "okta.userRisk.manage", area: org.AreaUsers, write: true, run: setRisk},

@@ -4,6 +4,7 @@ package form
 
 import (
 	"encoding/json"
+	"slices"
 
 	"imago/services/oktasim/internal/doc"
 )
@@ -15,6 +16,13 @@ const (
 	number = 0
 	flag   = false
 )
+
+// words are a text of a few: others cannot be read (assumption).
+type words []string
+
+// status is a state that is published as one that can be written, though what it says counts
+// for nothing (recorded): policies and rules are switched otherwise.
+var status = words{"ACTIVE", "INACTIVE"}
 
 // For is the form of bodies that operations on a path template take, nil if any will do.
 func For(template string) doc.Doc {
@@ -45,6 +53,9 @@ func Fits(form, v any) bool {
 		return fitsObject(form, v)
 	case []any:
 		return fitsList(form[0], v)
+	case words:
+		word, ok := v.(string)
+		return ok && slices.Contains(form, word)
 	case string:
 		_, ok := v.(string)
 		return ok

@@ -10,6 +10,6 @@ func groupRule() doc.Doc {
 			"expression": doc.Doc{"type": text, "value": text},
 			"people":     doc.Doc{"groups": doc.Doc{"exclude": []any{text}}, "users": doc.Doc{"exclude": []any{text}}},
 		},
-		"name": text, "status": text, "type": text,
+		"name": text, "status": words{"ACTIVE", "INACTIVE", "INVALID"}, "type": words{"group_rule"},
 	}
 }

@@ -21,7 +21,7 @@ func policy() doc.Doc {
 			"delegation": doc.Doc{"options": doc.Doc{"skipUnlock": flag}}, "password": passwordSettings(),
 			"recovery": recoverySettings(), "type": text,
 		},
-		"status": text, "system": flag, "type": text,
+		"status": status, "system": flag, "type": text,
 	}
 }
 

@@ -5,7 +5,7 @@ import "imago/services/oktasim/internal/doc"
 // policyRule is a rule of a policy of any type.
 func policyRule() doc.Doc {
 	return doc.Doc{
-		"actions": actions(), "conditions": conditions(), "name": text, "priority": number, "status": text,
+		"actions": actions(), "conditions": conditions(), "name": text, "priority": number, "status": status,
 		"system": flag, "type": text,
 	}
 }

@@ -117,7 +117,7 @@ func authScopes() Kind {
 		Name: "auth_server_scopes", Path: authServerPath + "/scopes/{scopeId}", Prefix: "scp", Class: "OAuth2Scope",
 		Scope: "okta.authorizationServers", Area: AreaAuthServers, Feature: apiAccess,
 		Verbs: crud(201),
-		Page:  Page{Filter: []string{"*"}, Q: []string{"name"}, Order: "created"},
+		Page:  Page{Default: 200, Max: 200, Bare: true, Filter: []string{"*"}, Q: []string{"name"}, Order: "created"},
 		Fields: []Field{
 			{Path: "name", Required: true, Unique: InParent, Exact: true},
 			{Path: "displayName"},

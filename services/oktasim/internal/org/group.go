@@ -133,8 +133,23 @@ func (o *Org) groupProfile(old *Group, given doc.Doc) (doc.Doc, error) {
 	return profile, nil
 }
 
+// checkGroupType refuses a type that the API cannot give: groups of apps and Okta's own are
+// not made by it, and none becomes another (E0000001 is an assumption).
+func checkGroupType(body doc.Doc) error {
+	switch t := body["type"]; t {
+	case nil, OktaGroup:
+		return nil
+	case BuiltIn, AppGroup:
+		return failure.Invalid("type", "type: A group of the type "+doc.String(body, "type")+" is not made by this operation")
+	}
+	return failure.Malformed()
+}
+
 // CreateGroup makes an OKTA_GROUP.
 func (o *Org) CreateGroup(by *Cause, body doc.Doc) (*Group, error) {
+	if err := checkGroupType(body); err != nil {
+		return nil, err
+	}
 	profile, err := o.groupProfile(nil, doc.Object(body, "profile"))
 	if err != nil {
 		return nil, err
@@ -152,6 +167,9 @@ func (o *Org) CreateGroup(by *Cause, body doc.Doc) (*Group, error) {
 func (o *Org) UpdateGroup(by *Cause, g *Group, body doc.Doc) error {
 	if g.Type != OktaGroup {
 		return failure.Unsupported()
+	}
+	if err := checkGroupType(body); err != nil {
+		return err
 	}
 	profile, err := o.groupProfile(g, doc.Object(body, "profile"))
 	if err != nil {

@@ -214,8 +214,9 @@ type Page struct {
 	Default, Max int
 	// Found is the limit of searches where it is another one.
 	Found int
-	// Strict lists refuse a higher limit; Silent ones show no limit that was not asked for.
-	Strict, Silent bool
+	// Strict lists refuse a higher limit; Silent ones show no limit that was not asked for;
+	// Bare ones have no links unless a limit was asked for or more follows.
+	Strict, Silent, Bare bool
 	// Envelope is the field that holds the list; "" is a bare array. BodyLinks puts the
 	// next page into _links of the envelope instead of the Link header; Hinted ones show the
 	// limit and have hints that say nothing, as those of governance.
