@@ -28,10 +28,14 @@ type Config struct {
 	AllowLoopbackOrgs bool `env:"ALLOW_LOOPBACK_ORGS" help:"true takes simulated orgs on this machine; never in production"`
 	// TrustedProxies are the networks whose X-Forwarded-For counts.
 	TrustedProxies []netip.Prefix `env:"TRUSTED_PROXIES" help:"networks whose X-Forwarded-For counts, as 10.0.0.0/8,fd00::/8"`
-	// SessionIdle ends a session that is not used; zero: 7 days.
-	SessionIdle time.Duration `env:"SESSION_IDLE" help:"ends a session that is not used; absent: 168h"`
-	// SessionLife ends a session whatever its use; zero: 30 days.
-	SessionLife time.Duration `env:"SESSION_LIFE" help:"ends a session whatever its use; absent: 720h"`
+	// SessionIdle ends a command line's session that is not used; zero: 7 days.
+	SessionIdle time.Duration `env:"SESSION_IDLE" help:"ends a command line's session that is not used; absent: 168h"`
+	// SessionLife ends a command line's session whatever its use; zero: 30 days.
+	SessionLife time.Duration `env:"SESSION_LIFE" help:"ends a command line's session whatever its use; absent: 720h"`
+	// WebIdle ends a browser's session that is not used; zero: 12 hours.
+	WebIdle time.Duration `env:"WEB_SESSION_IDLE" help:"ends a browser's session that is not used; absent: 12h"`
+	// WebLife ends a browser's session whatever its use; zero: 7 days.
+	WebLife time.Duration `env:"WEB_SESSION_LIFE" help:"ends a browser's session whatever its use; absent: 168h"`
 	// Timeout is the longest that a request may take, streams apart; zero: 30 s.
 	Timeout time.Duration `env:"TIMEOUT" help:"the longest that a request may take, streams apart; absent: 30s"`
 	// Poll is how often watched rows are looked at; zero: half a second.
@@ -51,6 +55,8 @@ func (c Config) withDefaults() (Config, error) {
 	c.SignUp = orDefault(c.SignUp, SignUpFirst)
 	c.SessionIdle = orDefault(c.SessionIdle, 7*24*time.Hour)
 	c.SessionLife = orDefault(c.SessionLife, 30*24*time.Hour)
+	c.WebIdle = orDefault(c.WebIdle, 12*time.Hour)
+	c.WebLife = orDefault(c.WebLife, 7*24*time.Hour)
 	c.Timeout = orDefault(c.Timeout, 30*time.Second)
 	c.Poll = orDefault(c.Poll, 500*time.Millisecond)
 	c.Watch = orDefault(c.Watch, time.Hour)
@@ -60,7 +66,8 @@ func (c Config) withDefaults() (Config, error) {
 		return c, problem.InField("sign_up", "%q is no way of signing up", c.SignUp).WithHint("write open, first or closed")
 	}
 	for name, d := range map[string]time.Duration{
-		"session_idle": c.SessionIdle, "session_life": c.SessionLife, "timeout": c.Timeout, "poll": c.Poll, "watch": c.Watch,
+		"session_idle": c.SessionIdle, "session_life": c.SessionLife, "web_session_idle": c.WebIdle, "web_session_life": c.WebLife,
+		"timeout": c.Timeout, "poll": c.Poll, "watch": c.Watch,
 	} {
 		if d < 0 {
 			return c, problem.InField(name, "%v is less than nothing", d).WithHint("leave it out for the default")

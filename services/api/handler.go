@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"runtime/debug"
@@ -13,6 +14,7 @@ import (
 	"imago/proto"
 	rpc "imago/proto/imago/v1/imagov1connect"
 	"imago/services/api/internal/wire"
+	"imago/services/console"
 )
 
 // maxBody bounds every request: none of ours is large.
@@ -49,8 +51,31 @@ func (s *Service) routes() (http.Handler, error) {
 	}
 	mux.Handle("/v1/", wire.Unfolded(wire.Problems(http.MaxBytesHandler(rest, maxBody), requestID), requestID))
 	mux.HandleFunc("GET /openapi.yaml", openAPI)
-	mux.HandleFunc("/", nothing)
-	return s.observe(secure(mux)), nil
+	pages, err := s.pages()
+	if err != nil {
+		return nil, err
+	}
+	mux.Handle("/", pages)
+	ours := http.NewCrossOriginProtection()
+	ours.SetDenyHandler(http.HandlerFunc(foreign))
+	return s.observe(secure(ours.Handler(mux))), nil
+}
+
+// pages serves the console, where it was built into this program.
+func (s *Service) pages() (http.Handler, error) {
+	nowhere := http.HandlerFunc(nothing)
+	pages, err := console.Handler(nowhere)
+	if errors.Is(err, console.ErrNotBuilt) {
+		s.log.Warn("no console", "error", err)
+		return nowhere, nil
+	}
+	return pages, err
+}
+
+// foreign refuses what a page of another origin sends: a browser would add the session.
+func foreign(w http.ResponseWriter, r *http.Request) {
+	p := problem.New(problem.Denied, "a page of another site sent this").WithHint("open the console at its own address")
+	wire.WriteProblem(w, http.StatusForbidden, p, requestID(r))
 }
 
 func requestID(r *http.Request) string { return requestOf(r.Context()).id }

@@ -106,7 +106,7 @@ func (p permission) admits(r account.Role) error {
 
 // authenticate presents the session to the database, which alone knows whose it is.
 func (s *Service) authenticate(ctx context.Context, h http.Header) (caller, error) {
-	token, ok := bearer(h)
+	token, ok := presented(h)
 	if !ok {
 		return caller{}, wire.NoSession()
 	}
@@ -121,14 +121,18 @@ func (s *Service) authenticate(ctx context.Context, h http.Header) (caller, erro
 	return c, err
 }
 
-// bearer reads the Authorization header. What does not look like one of our tokens
-// is not looked up.
-func bearer(h http.Header) (string, bool) {
-	scheme, token, ok := strings.Cut(h.Get("Authorization"), " ")
-	if !ok || !strings.EqualFold(scheme, "Bearer") || !strings.HasPrefix(token, tokenPrefix) || len(token) > 200 {
-		return "", false
+// presented reads the token of a request: of the Authorization header, or of a browser's
+// cookie. What does not look like one of our tokens is not looked up.
+func presented(h http.Header) (string, bool) {
+	token := cookie(h)
+	if authorization := h.Get("Authorization"); authorization != "" {
+		scheme, rest, _ := strings.Cut(authorization, " ")
+		if !strings.EqualFold(scheme, "Bearer") {
+			return "", false
+		}
+		token = rest
 	}
-	return token, true
+	return token, strings.HasPrefix(token, tokenPrefix) && len(token) <= 200
 }
 
 // words spells an action for a sentence.

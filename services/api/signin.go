@@ -107,13 +107,20 @@ func (s signIn) ExchangeCode(ctx context.Context, r *connect.Request[imagov1.Exc
 		return nil, err
 	}
 	s.metrics.signIns.WithLabelValues("let_in").Inc()
-	return connect.NewResponse(&imagov1.ExchangeCodeResponse{
-		Token: token, ExpiresAt: stamp(session.ExpiresAt), Session: sessionShape(session),
-	}), nil
+	res := connect.NewResponse(&imagov1.ExchangeCodeResponse{ExpiresAt: stamp(session.ExpiresAt), Session: sessionShape(session)})
+	if a.cookie {
+		setCookie(res.Header(), token, session.ExpiresAt)
+	} else {
+		res.Msg.Token = token
+	}
+	return res, nil
 }
 
 // attempt is a sign-in that a person completes.
-type attempt struct{ id, client, code string }
+type attempt struct {
+	id, client, code string
+	cookie           bool // for a browser
+}
 
 func exchange(m *imagov1.ExchangeCodeRequest) (a attempt, err error) {
 	if a.id, err = valid.ID("attempt_id", m.GetAttemptId()); err != nil {
@@ -122,6 +129,7 @@ func exchange(m *imagov1.ExchangeCodeRequest) (a attempt, err error) {
 	if a.client, err = valid.Text("client_secret", m.GetClientSecret(), 200); err != nil {
 		return a, err
 	}
+	a.cookie = m.GetCookie()
 	a.code, err = valid.Code("code", m.GetCode())
 	return a, err
 }
@@ -181,6 +189,9 @@ func (s signIn) open(ctx context.Context, a attempt, of []signin.Membership, tok
 	o := signin.Opening{
 		AttemptID: a.id, Client: hash(a.client), Token: hash(token),
 		Kind: "cli", Idle: s.config.SessionIdle, Life: s.config.SessionLife,
+	}
+	if a.cookie {
+		o.Kind, o.Idle, o.Life = "web", s.config.WebIdle, s.config.WebLife
 	}
 	if err := s.enter(ctx, &o, of); err != nil {
 		return signin.Session{}, err
@@ -293,17 +304,31 @@ func (s signIn) SignOut(ctx context.Context, r *connect.Request[imagov1.SignOutR
 	if err != nil {
 		return nil, err
 	}
-	return connect.NewResponse(&imagov1.SignOutResponse{}), nil
+	res := connect.NewResponse(&imagov1.SignOutResponse{})
+	dropCookie(res.Header())
+	return res, nil
 }
 
 func sessionShape(s signin.Session) *imagov1.Session {
 	return &imagov1.Session{
 		Email: s.Email, UserId: string(s.UserID), AccountId: string(s.AccountID), AccountName: s.AccountName,
 		Role: strings.ToLower(string(s.Role)), ExpiresAt: stamp(s.ExpiresAt), IdleExpiresAt: stamp(s.IdleExpiresAt),
+		Actions: actions(s.Role),
 	}
+}
+
+// actions lists what a role allows.
+func actions(r account.Role) []string {
+	var out []string
+	for _, a := range account.Actions() {
+		if r.May(a) {
+			out = append(out, string(a))
+		}
+	}
+	return out
 }
 
 // touch keeps a session that is used from ending for idleness.
 func (s *Service) touch(ctx context.Context, tx *postgres.Tx) error {
-	return signin.Touch(ctx, tx, s.config.SessionIdle)
+	return signin.Touch(ctx, tx, signin.Idle{CLI: s.config.SessionIdle, Web: s.config.WebIdle})
 }

@@ -190,12 +190,16 @@ func Current(ctx context.Context, tx *postgres.Tx) (Session, error) {
 }
 
 // Touch keeps the session from ending for idleness. It writes at most once a minute.
-func Touch(ctx context.Context, tx *postgres.Tx, idle time.Duration) error {
+func Touch(ctx context.Context, tx *postgres.Tx, idle Idle) error {
 	_, err := rows.Exec(ctx, tx, `
-		update sessions set seen_at = now(), idle_expires_at = least(now() + $1::interval, expires_at)
-		where id = current_session_id() and seen_at < now() - interval '1 minute'`, idle)
+		update sessions set seen_at = now(),
+			idle_expires_at = least(now() + case kind when 'web' then $2::interval else $1::interval end, expires_at)
+		where id = current_session_id() and seen_at < now() - interval '1 minute'`, idle.CLI, idle.Web)
 	return err
 }
+
+// Idle is how long a session of each kind lives on without being used.
+type Idle struct{ CLI, Web time.Duration }
 
 // SignOut ends the session that was presented, at once and for good.
 func SignOut(ctx context.Context, tx *postgres.Tx) error {

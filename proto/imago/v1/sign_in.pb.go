@@ -130,10 +130,13 @@ func (x *RequestCodeResponse) GetExpiresAt() *timestamppb.Timestamp {
 }
 
 type ExchangeCodeRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	AttemptId     string                 `protobuf:"bytes,1,opt,name=attempt_id,json=attemptId,proto3" json:"attempt_id,omitempty"`
-	ClientSecret  string                 `protobuf:"bytes,2,opt,name=client_secret,json=clientSecret,proto3" json:"client_secret,omitempty"`
-	Code          string                 `protobuf:"bytes,3,opt,name=code,proto3" json:"code,omitempty"`
+	state        protoimpl.MessageState `protogen:"open.v1"`
+	AttemptId    string                 `protobuf:"bytes,1,opt,name=attempt_id,json=attemptId,proto3" json:"attempt_id,omitempty"`
+	ClientSecret string                 `protobuf:"bytes,2,opt,name=client_secret,json=clientSecret,proto3" json:"client_secret,omitempty"`
+	Code         string                 `protobuf:"bytes,3,opt,name=code,proto3" json:"code,omitempty"`
+	// Set the session as a cookie and answer no token: for a browser, whose scripts need not
+	// know it. The session ends sooner than a command line's.
+	Cookie        bool `protobuf:"varint,4,opt,name=cookie,proto3" json:"cookie,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -189,9 +192,16 @@ func (x *ExchangeCodeRequest) GetCode() string {
 	return ""
 }
 
+func (x *ExchangeCodeRequest) GetCookie() bool {
+	if x != nil {
+		return x.Cookie
+	}
+	return false
+}
+
 type ExchangeCodeResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// The session's token, for the Authorization header as "Bearer".
+	// The session's token, for the Authorization header as "Bearer"; empty: it is a cookie.
 	Token         string                 `protobuf:"bytes,1,opt,name=token,proto3" json:"token,omitempty"`
 	ExpiresAt     *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
 	Session       *Session               `protobuf:"bytes,3,opt,name=session,proto3" json:"session,omitempty"`
@@ -413,6 +423,8 @@ type Session struct {
 	Role          string                 `protobuf:"bytes,5,opt,name=role,proto3" json:"role,omitempty"`
 	ExpiresAt     *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
 	IdleExpiresAt *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=idle_expires_at,json=idleExpiresAt,proto3" json:"idle_expires_at,omitempty"`
+	// What the role allows, such as "approve_restore", sorted.
+	Actions       []string `protobuf:"bytes,8,rep,name=actions,proto3" json:"actions,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -496,6 +508,13 @@ func (x *Session) GetIdleExpiresAt() *timestamppb.Timestamp {
 	return nil
 }
 
+func (x *Session) GetActions() []string {
+	if x != nil {
+		return x.Actions
+	}
+	return nil
+}
+
 var File_imago_v1_sign_in_proto protoreflect.FileDescriptor
 
 const file_imago_v1_sign_in_proto_rawDesc = "" +
@@ -508,12 +527,13 @@ const file_imago_v1_sign_in_proto_rawDesc = "" +
 	"attempt_id\x18\x01 \x01(\tR\tattemptId\x12#\n" +
 	"\rclient_secret\x18\x02 \x01(\tR\fclientSecret\x129\n" +
 	"\n" +
-	"expires_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\"m\n" +
+	"expires_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\"\x85\x01\n" +
 	"\x13ExchangeCodeRequest\x12\x1d\n" +
 	"\n" +
 	"attempt_id\x18\x01 \x01(\tR\tattemptId\x12#\n" +
 	"\rclient_secret\x18\x02 \x01(\tR\fclientSecret\x12\x12\n" +
-	"\x04code\x18\x03 \x01(\tR\x04code\"\x94\x01\n" +
+	"\x04code\x18\x03 \x01(\tR\x04code\x12\x16\n" +
+	"\x06cookie\x18\x04 \x01(\bR\x06cookie\"\x94\x01\n" +
 	"\x14ExchangeCodeResponse\x12\x14\n" +
 	"\x05token\x18\x01 \x01(\tR\x05token\x129\n" +
 	"\n" +
@@ -523,7 +543,7 @@ const file_imago_v1_sign_in_proto_rawDesc = "" +
 	"\x0eWhoAmIResponse\x12+\n" +
 	"\asession\x18\x01 \x01(\v2\x11.imago.v1.SessionR\asession\"\x10\n" +
 	"\x0eSignOutRequest\"\x11\n" +
-	"\x0fSignOutResponse\"\x8d\x02\n" +
+	"\x0fSignOutResponse\"\xa7\x02\n" +
 	"\aSession\x12\x14\n" +
 	"\x05email\x18\x01 \x01(\tR\x05email\x12\x17\n" +
 	"\auser_id\x18\x02 \x01(\tR\x06userId\x12\x1d\n" +
@@ -533,7 +553,8 @@ const file_imago_v1_sign_in_proto_rawDesc = "" +
 	"\x04role\x18\x05 \x01(\tR\x04role\x129\n" +
 	"\n" +
 	"expires_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\x12B\n" +
-	"\x0fidle_expires_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\ridleExpiresAt2\x93\x03\n" +
+	"\x0fidle_expires_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\ridleExpiresAt\x12\x18\n" +
+	"\aactions\x18\b \x03(\tR\aactions2\x93\x03\n" +
 	"\rSignInService\x12h\n" +
 	"\vRequestCode\x12\x1c.imago.v1.RequestCodeRequest\x1a\x1d.imago.v1.RequestCodeResponse\"\x1c\x82\xd3\xe4\x93\x02\x16:\x01*\"\x11/v1/sign-in/codes\x12n\n" +
 	"\fExchangeCode\x12\x1d.imago.v1.ExchangeCodeRequest\x1a\x1e.imago.v1.ExchangeCodeResponse\"\x1f\x82\xd3\xe4\x93\x02\x19:\x01*\"\x14/v1/sign-in/sessions\x12K\n" +

@@ -170,13 +170,13 @@ Everything stays up until you press ^C. In another terminal:
   export IMAGO_SERVER=%s
   imago status
 
-  Imago         %s  (API description: %s/openapi.yaml)
+  Imago         %s  (the console; sign in as %s: the code is in the mails)
   its data      %s
   its log       %s
   Okta          %s  (simulated; control port %s)
   mails         %s
   start anew    scripts/demo --reset
-`, s.bin, filepath.Join(s.data, "config"), s.server, s.server, s.server, filepath.Join(s.data, "imago"),
+`, s.bin, filepath.Join(s.data, "config"), s.server, s.server, s.ada.name, filepath.Join(s.data, "imago"),
 		s.imagod.log.Name(), s.org, s.control, s.outbox.dir)
 	select {
 	case <-ctx.Done():

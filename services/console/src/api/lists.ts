@@ -1,0 +1,45 @@
+import { useInfiniteQuery } from "@connectrpc/connect-query";
+import { ActivityService } from "../gen/imago/v1/activity_pb";
+import { DriftService } from "../gen/imago/v1/drift_pb";
+import { RestoreService } from "../gen/imago/v1/restore_pb";
+import { SnapshotService } from "../gen/imago/v1/snapshot_pb";
+
+const pageSize = 50;
+const next = {
+  pageParamKey: "pageToken" as const,
+  getNextPageParam: (last: { nextPageToken: string }) => last.nextPageToken || undefined,
+};
+
+// The account's long lists, page by page.
+
+export function useSnapshots(connectionId: string) {
+  return useInfiniteQuery(
+    SnapshotService.method.listSnapshots,
+    { connectionId, pageSize, pageToken: "" },
+    next,
+  );
+}
+
+export function useFindings(connectionId: string) {
+  return useInfiniteQuery(DriftService.method.listFindings, { connectionId, pageSize, pageToken: "" }, next);
+}
+
+export function useRestores(connectionId: string) {
+  return useInfiniteQuery(
+    RestoreService.method.listRestores,
+    { connectionId, pageSize, pageToken: "" },
+    next,
+  );
+}
+
+export function useActivity() {
+  return useInfiniteQuery(ActivityService.method.listActivity, { pageSize, pageToken: "" }, next);
+}
+
+export function useResources(snapshotId: string, of: { type: string; parent: string; search: string }) {
+  return useInfiniteQuery(
+    SnapshotService.method.listResources,
+    { snapshotId, ...of, pageSize: 200, pageToken: "" },
+    { ...next, pageParamKey: "pageToken" },
+  );
+}

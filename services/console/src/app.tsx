@@ -1,0 +1,37 @@
+import { TransportProvider } from "@connectrpc/connect-query";
+import { MantineProvider } from "@mantine/core";
+import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { RouterProvider } from "@tanstack/react-router";
+import { isProblem } from "./api/problem";
+import { transport } from "./api/transport";
+import { makeRouter } from "./router";
+import { SignInAgain } from "./shell/SignInAgain";
+import { theme } from "./theme";
+
+// An outage is worth another try; what a person can act on is told at once.
+const queries = new QueryClient({
+  defaultOptions: {
+    queries: {
+      staleTime: 5_000,
+      retry: (failures, error) => failures < 2 && isProblem(error, "unavailable"),
+    },
+  },
+});
+
+const router = makeRouter(queries);
+
+const nonce = () => document.querySelector<HTMLMetaElement>('meta[name="csp-nonce"]')?.content ?? "";
+
+// App is everything that every page stands on.
+export function App() {
+  return (
+    <MantineProvider theme={theme} defaultColorScheme="auto" getStyleNonce={nonce}>
+      <TransportProvider transport={transport}>
+        <QueryClientProvider client={queries}>
+          <RouterProvider router={router} />
+          <SignInAgain />
+        </QueryClientProvider>
+      </TransportProvider>
+    </MantineProvider>
+  );
+}

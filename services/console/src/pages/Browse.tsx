@@ -1,0 +1,306 @@
+import { useQuery } from "@connectrpc/connect-query";
+import {
+  Anchor,
+  Box,
+  Button,
+  Checkbox,
+  Grid,
+  Group,
+  NavLink,
+  ScrollArea,
+  Select,
+  Stack,
+  Text,
+  TextInput,
+  Title,
+} from "@mantine/core";
+import { useDebouncedCallback } from "@mantine/hooks";
+import { IconArrowBackUp, IconListSearch, IconSearch } from "@tabler/icons-react";
+import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
+import { useVirtualizer } from "@tanstack/react-virtual";
+import { useEffect, useMemo, useRef, useState } from "react";
+import { useResources } from "../api/lists";
+import { useMay } from "../api/session";
+import {
+  type ResourceSummary,
+  type Snapshot,
+  SnapshotService,
+  type SnapshotType,
+} from "../gen/imago/v1/snapshot_pb";
+import { count, date, moment } from "../parts/format";
+import { Page } from "../parts/Page";
+import { Query } from "../parts/Query";
+import { Empty, Failed, Loading } from "../parts/States";
+
+const from = "/signed-in/snapshots/$snapshotId/browse";
+
+// Browse walks through a snapshot: families and types at the left, their objects at the right.
+export function Browse() {
+  const { snapshotId } = useParams({ from });
+  const snapshot = useQuery(
+    SnapshotService.method.getSnapshot,
+    { snapshotId },
+    { select: (r) => r.snapshot },
+  );
+  return (
+    <Query of={snapshot}>
+      {(s) => {
+        const taken = date(s.createdAt);
+        return (
+          <Page
+            title="Browse"
+            about={taken && `The org as it was on ${moment(taken)}`}
+            crumbs={[
+              {
+                label: "Snapshots",
+                link: { to: "/orgs/$connectionId/snapshots", params: { connectionId: s.connectionId } },
+              },
+              {
+                label: taken ? moment(taken) : s.id,
+                link: { to: "/snapshots/$snapshotId", params: { snapshotId } },
+              },
+            ]}
+          >
+            <Tree of={s} />
+          </Page>
+        );
+      }}
+    </Query>
+  );
+}
+
+function Tree({ of: s }: { of: Snapshot }) {
+  const { type } = useSearch({ from });
+  const filled = useMemo(() => s.types.filter((t) => t.objects > 0n), [s]);
+  const shown = filled.find((t) => t.type === type) ?? filled[0];
+  if (!shown) {
+    return (
+      <Empty icon={IconListSearch} title="This snapshot holds nothing">
+        Look at its gaps: they say what could not be read, and why.
+      </Empty>
+    );
+  }
+  return (
+    <Grid gap="xl">
+      <Grid.Col span={{ base: 12, md: 3 }}>
+        <Families of={filled} shown={shown.type} />
+      </Grid.Col>
+      <Grid.Col span={{ base: 12, md: 9 }}>
+        <Objects key={shown.type} snapshot={s} of={shown} />
+      </Grid.Col>
+    </Grid>
+  );
+}
+
+function families(types: SnapshotType[]): [string, SnapshotType[]][] {
+  return [...Map.groupBy(types, (t) => t.family)].sort(([a], [b]) => a.localeCompare(b));
+}
+
+function Families({ of, shown }: { of: SnapshotType[]; shown: string }) {
+  const navigate = useNavigate({ from: "/snapshots/$snapshotId/browse" });
+  const groups = families(of);
+  return (
+    <>
+      <Select
+        hiddenFrom="md"
+        label="Type"
+        searchable
+        allowDeselect={false}
+        value={shown}
+        data={groups.map(([group, ts]) => ({
+          group,
+          items: ts.map((t) => ({ value: t.type, label: `${t.title} (${count(t.objects)})` })),
+        }))}
+        onChange={(type) => type && navigate({ search: { type } })}
+      />
+      <ScrollArea.Autosize mah="75vh" visibleFrom="md" component="nav" aria-label="Types">
+        {groups.map(([family, types]) => (
+          <Stack key={family} gap={0} mb="sm">
+            <Text size="xs" fw={600} c="dimmed" px="sm" py={4} tt="capitalize">
+              {family}
+            </Text>
+            {types.map((t) => (
+              <NavLink
+                key={t.type}
+                label={t.title}
+                active={t.type === shown}
+                aria-current={t.type === shown ? "page" : undefined}
+                rightSection={
+                  <Text size="xs" className="numeric">
+                    {count(t.objects)}
+                  </Text>
+                }
+                py={4}
+                renderRoot={(p) => (
+                  <Link from="/snapshots/$snapshotId/browse" to="." search={{ type: t.type }} {...p} />
+                )}
+              />
+            ))}
+          </Stack>
+        ))}
+      </ScrollArea.Autosize>
+    </>
+  );
+}
+
+function Objects({ snapshot: s, of: t }: { snapshot: Snapshot; of: SnapshotType }) {
+  const { search = "", parent = "" } = useSearch({ from });
+  const navigate = useNavigate({ from: "/snapshots/$snapshotId/browse" });
+  const [typed, setTyped] = useState(search);
+  const [chosen, setChosen] = useState<ReadonlySet<string>>(new Set());
+  const look = useDebouncedCallback(
+    (value: string) =>
+      navigate({
+        search: { type: t.type, search: value || undefined, parent: parent || undefined },
+        replace: true,
+      }),
+    150,
+  );
+  const list = useResources(s.id, { type: t.type, parent, search });
+  return (
+    <Stack gap="sm">
+      <Group justify="space-between" align="flex-end">
+        <Title order={2}>{t.title}</Title>
+        <Choice chosen={chosen} snapshotId={s.id} />
+      </Group>
+      <TextInput
+        aria-label={`Search ${t.title}`}
+        placeholder="Search by name or ID"
+        type="search"
+        leftSection={<IconSearch size={16} />}
+        value={typed}
+        onChange={(e) => {
+          setTyped(e.currentTarget.value);
+          look(e.currentTarget.value);
+        }}
+      />
+      {list.error && <Failed error={list.error} again={() => void list.refetch()} />}
+      {list.isPending && <Loading lines={8} />}
+      {list.data && (
+        <Rows
+          list={list}
+          all={list.data.pages.flatMap((p) => p.resources)}
+          snapshotId={s.id}
+          chosen={chosen}
+          choose={setChosen}
+        />
+      )}
+    </Stack>
+  );
+}
+
+// Choice is what was ticked, and the way to its restore.
+function Choice({ chosen, snapshotId }: { chosen: ReadonlySet<string>; snapshotId: string }) {
+  const may = useMay("plan_restore");
+  if (!may || chosen.size === 0) return null;
+  return (
+    <Button
+      size="sm"
+      leftSection={<IconArrowBackUp size={16} />}
+      renderRoot={(p) => (
+        <Link
+          to="/snapshots/$snapshotId/restore"
+          params={{ snapshotId }}
+          search={{ keys: [...chosen] }}
+          {...p}
+        />
+      )}
+    >
+      Restore {count(chosen.size)}
+    </Button>
+  );
+}
+
+const rowHeight = 44;
+
+interface RowsProps {
+  list: { hasNextPage: boolean; isFetchingNextPage: boolean; fetchNextPage: () => unknown };
+  all: ResourceSummary[];
+  snapshotId: string;
+  chosen: ReadonlySet<string>;
+  choose: (chosen: ReadonlySet<string>) => void;
+}
+
+// Rows draws only the rows in sight: a type may have a hundred thousand objects.
+function Rows({ list, all, snapshotId, chosen, choose }: RowsProps) {
+  const box = useRef<HTMLDivElement>(null);
+  const rows = useVirtualizer({
+    count: all.length,
+    getScrollElement: () => box.current,
+    estimateSize: () => rowHeight,
+    overscan: 12,
+  });
+  const items = rows.getVirtualItems();
+  const last = items.at(-1)?.index ?? 0;
+  const { hasNextPage, isFetchingNextPage, fetchNextPage } = list;
+  useEffect(() => {
+    if (last >= all.length - 40 && hasNextPage && !isFetchingNextPage) fetchNextPage();
+  }, [last, all.length, hasNextPage, isFetchingNextPage, fetchNextPage]);
+  if (all.length === 0)
+    return (
+      <Empty icon={IconListSearch} title="Nothing matches">
+        Search looks at names and IDs.
+      </Empty>
+    );
+  const toggle = (key: string) => {
+    const after = new Set(chosen);
+    if (!after.delete(key)) after.add(key);
+    choose(after);
+  };
+  return (
+    <Box ref={box} mah="70vh" style={{ overflow: "auto" }} tabIndex={0} role="region" aria-label="Objects">
+      <ul
+        style={{
+          height: rows.getTotalSize(),
+          position: "relative",
+          margin: 0,
+          padding: 0,
+          listStyle: "none",
+        }}
+      >
+        {items.map((i) => {
+          const r = all[i.index];
+          return (
+            r && (
+              <li
+                key={r.key}
+                aria-setsize={hasNextPage ? -1 : all.length}
+                aria-posinset={i.index + 1}
+                style={{ position: "absolute", top: i.start, height: rowHeight, left: 0, right: 0 }}
+              >
+                <Row of={r} snapshotId={snapshotId} chosen={chosen.has(r.key)} toggle={() => toggle(r.key)} />
+              </li>
+            )
+          );
+        })}
+      </ul>
+    </Box>
+  );
+}
+
+function Row(p: { of: ResourceSummary; snapshotId: string; chosen: boolean; toggle: () => void }) {
+  const r = p.of;
+  return (
+    <Group wrap="nowrap" h="100%" gap="sm" px="xs" className="row">
+      <Checkbox aria-label={`Choose ${r.label}`} checked={p.chosen} onChange={p.toggle} />
+      <Anchor
+        truncate
+        renderRoot={(q) => (
+          <Link
+            to="/snapshots/$snapshotId/object"
+            params={{ snapshotId: p.snapshotId }}
+            search={{ key: r.key }}
+            {...q}
+          />
+        )}
+      >
+        {r.label}
+      </Anchor>
+      {r.parentLabel && (
+        <Text size="sm" c="dimmed" truncate>
+          {r.parentLabel}
+        </Text>
+      )}
+    </Group>
+  );
+}

@@ -1,0 +1,287 @@
+import { createClient } from "@connectrpc/connect";
+import {
+  Accordion,
+  Alert,
+  Anchor,
+  Button,
+  Checkbox,
+  Group,
+  Loader,
+  Select,
+  SimpleGrid,
+  Stack,
+  Text,
+  TextInput,
+} from "@mantine/core";
+import { IconArrowBackUp, IconArrowsDiff, IconEqual, IconHelp, IconSearch } from "@tabler/icons-react";
+import { useQuery } from "@tanstack/react-query";
+import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
+import { useState } from "react";
+import { useSnapshots } from "../api/lists";
+import { useMay } from "../api/session";
+import { transport } from "../api/transport";
+import { type Change, type CompareSummary, type Gap, SnapshotService } from "../gen/imago/v1/snapshot_pb";
+import { Op } from "../parts/Badges";
+import { Fields } from "../parts/Fields";
+import { count, counted, date, moment } from "../parts/format";
+import { Page } from "../parts/Page";
+import { Query } from "../parts/Query";
+import { Empty, Failed } from "../parts/States";
+import { ended } from "./Snapshot";
+
+const from = "/signed-in/orgs/$connectionId/compare";
+const snapshots = createClient(SnapshotService, transport);
+
+// Differences is all that a comparison told.
+interface Differences {
+  changes: Change[];
+  unknown: Gap[];
+  summary?: CompareSummary;
+}
+
+async function compare(
+  before: string,
+  after: string,
+  restoreId: string,
+  signal: AbortSignal,
+): Promise<Differences> {
+  const all: Differences = { changes: [], unknown: [] };
+  const parts = snapshots.compare(
+    { beforeSnapshotId: before, afterSnapshotId: after, restoreId },
+    { signal },
+  );
+  for await (const { part } of parts) {
+    if (part.case === "change") all.changes.push(part.value);
+    if (part.case === "unknown") all.unknown.push(part.value);
+    if (part.case === "summary") all.summary = part.value;
+  }
+  return all;
+}
+
+// Compare tells what differs between two snapshots of an org.
+export function Compare() {
+  const { connectionId } = useParams({ from });
+  const search = useSearch({ from });
+  const navigate = useNavigate({ from: "/orgs/$connectionId/compare" });
+  const list = useSnapshots(connectionId);
+  return (
+    <Page title="Compare" about="What differs between two moments, object by object and field by field.">
+      <Query of={list}>
+        {(data) => {
+          const all = data.pages.flatMap((p) => p.snapshots).filter(ended);
+          if (all.length < 2) {
+            return (
+              <Empty icon={IconArrowsDiff} title="There is nothing to compare yet">
+                A comparison takes two snapshots. This org has {counted(all.length, "snapshot")}.
+              </Empty>
+            );
+          }
+          const options = all.map((s) => ({ value: s.id, label: moment(date(s.createdAt) ?? new Date(0)) }));
+          const after = search.after ?? all[0]?.id ?? "";
+          const older = all[all.findIndex((s) => s.id === after) + 1] ?? all[0];
+          const before = search.before ?? older?.id ?? "";
+          return (
+            <Stack gap="lg">
+              <SimpleGrid cols={{ base: 1, sm: 2 }}>
+                <Select
+                  label="Before"
+                  data={options}
+                  value={before}
+                  allowDeselect={false}
+                  searchable
+                  onChange={(id) => id && navigate({ search: { ...search, before: id, after } })}
+                />
+                <Select
+                  label="After"
+                  data={options}
+                  value={after}
+                  allowDeselect={false}
+                  searchable
+                  onChange={(id) => id && navigate({ search: { ...search, after: id, before } })}
+                />
+              </SimpleGrid>
+              <Result before={before} after={after} restore={search.restore ?? ""} />
+            </Stack>
+          );
+        }}
+      </Query>
+    </Page>
+  );
+}
+
+function Result({ before, after, restore }: { before: string; after: string; restore: string }) {
+  const found = useQuery({
+    queryKey: ["compare", before, after, restore],
+    queryFn: ({ signal }) => compare(before, after, restore, signal),
+    staleTime: Number.POSITIVE_INFINITY, // snapshots never change
+  });
+  if (found.error) return <Failed error={found.error} again={() => void found.refetch()} />;
+  if (!found.data) {
+    return (
+      <Group role="status">
+        <Loader size="sm" />
+        <Text>Comparing…</Text>
+      </Group>
+    );
+  }
+  return <Found of={found.data} before={before} />;
+}
+
+function Found({ of, before }: { of: Differences; before: string }) {
+  const [search, setSearch] = useState("");
+  const [ops, setOps] = useState<string[]>([]);
+  const [chosen, setChosen] = useState<string[]>([]);
+  const shown = of.changes.filter(
+    (c) =>
+      (ops.length === 0 || ops.includes(c.op)) &&
+      `${c.label} ${c.parentLabel} ${c.typeTitle} ${c.key}`.toLowerCase().includes(search.toLowerCase()),
+  );
+  if (of.changes.length === 0) {
+    return (
+      <>
+        <Unknown of={of.unknown} />
+        <Empty icon={IconEqual} title="No difference">
+          {of.summary && `${counted(of.summary.compared, "object")} compared.`}
+        </Empty>
+      </>
+    );
+  }
+  return (
+    <Stack gap="md">
+      <Unknown of={of.unknown} />
+      <Group justify="space-between" align="flex-end">
+        <Group>
+          <TextInput
+            aria-label="Filter the changes"
+            placeholder="Filter by name, type or ID"
+            leftSection={<IconSearch size={16} />}
+            value={search}
+            onChange={(e) => setSearch(e.currentTarget.value)}
+          />
+          <Checkbox.Group value={ops} onChange={setOps} aria-label="Which changes">
+            <Group gap="md">
+              <Checkbox value="create" label={`Created ${count(of.summary?.created ?? 0n)}`} />
+              <Checkbox value="update" label={`Changed ${count(of.summary?.updated ?? 0n)}`} />
+              <Checkbox value="delete" label={`Deleted ${count(of.summary?.deleted ?? 0n)}`} />
+            </Group>
+          </Checkbox.Group>
+        </Group>
+        <Revert keys={chosen} snapshotId={before} />
+      </Group>
+      <Groups of={shown} chosen={chosen} choose={setChosen} />
+    </Stack>
+  );
+}
+
+function Revert({ keys, snapshotId }: { keys: string[]; snapshotId: string }) {
+  const may = useMay("plan_restore");
+  if (!may || keys.length === 0) return null;
+  return (
+    <Button
+      leftSection={<IconArrowBackUp size={16} />}
+      renderRoot={(p) => (
+        <Link to="/snapshots/$snapshotId/restore" params={{ snapshotId }} search={{ keys }} {...p} />
+      )}
+    >
+      Revert {counted(keys.length, "change")}
+    </Button>
+  );
+}
+
+// Unknown is what cannot be told, because one of the snapshots has a gap there.
+function Unknown({ of }: { of: Gap[] }) {
+  if (of.length === 0) return null;
+  return (
+    <Alert color="orange" icon={<IconHelp />} title={`${counted(of.length, "part")} cannot be compared`}>
+      <Text size="sm">
+        A gap is never a deletion:{" "}
+        {of
+          .slice(0, 5)
+          .map((g) => g.type)
+          .join(", ")}
+        {of.length > 5 && " and others"}.
+      </Text>
+    </Alert>
+  );
+}
+
+function Groups({
+  of,
+  chosen,
+  choose,
+}: {
+  of: Change[];
+  chosen: string[];
+  choose: (keys: string[]) => void;
+}) {
+  const groups = [...Map.groupBy(of, (c) => c.typeTitle)].sort(([a], [b]) => a.localeCompare(b));
+  if (groups.length === 0) return <Text c="dimmed">No change matches the filter.</Text>;
+  return (
+    <Checkbox.Group value={chosen} onChange={choose} aria-label="Changes to revert">
+      <Stack gap="lg">
+        {groups.map(([title, changes]) => (
+          <section key={title} aria-label={title}>
+            <Text fw={600} component="h2" mb={4}>
+              {title}{" "}
+              <Text span c="dimmed" fw={400}>
+                {count(changes.length)}
+              </Text>
+            </Text>
+            <Lines of={changes} />
+          </section>
+        ))}
+      </Stack>
+    </Checkbox.Group>
+  );
+}
+
+const step = 100;
+
+function Lines({ of }: { of: Change[] }) {
+  const [most, setMost] = useState(step);
+  return (
+    <>
+      <Accordion variant="separated" chevronPosition="left" multiple>
+        {of.slice(0, most).map((c) => (
+          <Line key={c.key} of={c} />
+        ))}
+      </Accordion>
+      {of.length > most && (
+        <Anchor component="button" mt="xs" size="sm" onClick={() => setMost(most + step)}>
+          Show {count(Math.min(step, of.length - most))} more of {count(of.length)}
+        </Anchor>
+      )}
+    </>
+  );
+}
+
+function Line({ of: c }: { of: Change }) {
+  const may = useMay("plan_restore");
+  return (
+    <Accordion.Item value={c.key}>
+      <Group wrap="nowrap" gap={0}>
+        {may && <Checkbox value={c.key} aria-label={`Revert ${c.label}`} ml="md" />}
+        <Accordion.Control>
+          <Group gap="sm">
+            <Op of={c.op} />
+            <Text>{c.label}</Text>
+            {c.parentLabel && (
+              <Text size="sm" c="dimmed">
+                {c.parentLabel}
+              </Text>
+            )}
+          </Group>
+        </Accordion.Control>
+      </Group>
+      <Accordion.Panel>
+        {c.fields.length ? (
+          <Fields of={c.fields} />
+        ) : (
+          <Text size="sm" c="dimmed">
+            {c.key}
+          </Text>
+        )}
+      </Accordion.Panel>
+    </Accordion.Item>
+  );
+}

@@ -1,0 +1,166 @@
+import type { QueryClient } from "@tanstack/react-query";
+import {
+  createRootRouteWithContext,
+  createRoute,
+  createRouter,
+  lazyRouteComponent,
+  redirect,
+} from "@tanstack/react-router";
+import { currentSession } from "./api/session";
+import { Failed, Loading, NotFound } from "./parts/States";
+import { Shell } from "./shell/Shell";
+
+// text reads a search parameter that is text; anything else counts as absent.
+const text = (value: unknown) => (typeof value === "string" && value !== "" ? value : undefined);
+
+const root = createRootRouteWithContext<{ queries: QueryClient }>()({ notFoundComponent: NotFound });
+
+const signIn = createRoute({
+  getParentRoute: () => root,
+  path: "/sign-in",
+  validateSearch: (s: Record<string, unknown>): { to?: string } => ({ to: text(s.to) }),
+  component: lazyRouteComponent(() => import("./pages/SignIn"), "SignIn"),
+});
+
+// signedIn is above every page that shows an account.
+const signedIn = createRoute({
+  getParentRoute: () => root,
+  id: "signed-in",
+  beforeLoad: async ({ context, location }) => {
+    if (!(await currentSession(context.queries)))
+      throw redirect({ to: "/sign-in", search: { to: location.href } });
+  },
+  component: Shell,
+});
+
+const overview = createRoute({
+  getParentRoute: () => signedIn,
+  path: "/",
+  component: lazyRouteComponent(() => import("./pages/Overview"), "Overview"),
+});
+
+const connect = createRoute({
+  getParentRoute: () => signedIn,
+  path: "/connect",
+  component: lazyRouteComponent(() => import("./pages/Connect"), "Connect"),
+});
+
+// connection is above the pages of one org.
+const connection = createRoute({ getParentRoute: () => signedIn, path: "/orgs/$connectionId" });
+
+const connectionHome = createRoute({
+  getParentRoute: () => connection,
+  path: "/",
+  component: lazyRouteComponent(() => import("./pages/Connection"), "ConnectionPage"),
+});
+
+const snapshots = createRoute({
+  getParentRoute: () => connection,
+  path: "/snapshots",
+  component: lazyRouteComponent(() => import("./pages/Snapshots"), "Snapshots"),
+});
+
+const findings = createRoute({
+  getParentRoute: () => connection,
+  path: "/changes",
+  component: lazyRouteComponent(() => import("./pages/Findings"), "Findings"),
+});
+
+const compare = createRoute({
+  getParentRoute: () => connection,
+  path: "/compare",
+  validateSearch: (s: Record<string, unknown>): { before?: string; after?: string; restore?: string } => ({
+    before: text(s.before),
+    after: text(s.after),
+    restore: text(s.restore),
+  }),
+  component: lazyRouteComponent(() => import("./pages/Compare"), "Compare"),
+});
+
+const restores = createRoute({
+  getParentRoute: () => connection,
+  path: "/restores",
+  component: lazyRouteComponent(() => import("./pages/Restores"), "Restores"),
+});
+
+const snapshot = createRoute({
+  getParentRoute: () => signedIn,
+  path: "/snapshots/$snapshotId",
+  component: lazyRouteComponent(() => import("./pages/Snapshot"), "SnapshotPage"),
+});
+
+const browse = createRoute({
+  getParentRoute: () => signedIn,
+  path: "/snapshots/$snapshotId/browse",
+  validateSearch: (s: Record<string, unknown>): { type?: string; search?: string; parent?: string } => ({
+    type: text(s.type),
+    search: text(s.search),
+    parent: text(s.parent),
+  }),
+  component: lazyRouteComponent(() => import("./pages/Browse"), "Browse"),
+});
+
+const object = createRoute({
+  getParentRoute: () => signedIn,
+  path: "/snapshots/$snapshotId/object",
+  validateSearch: (s: Record<string, unknown>): { key: string } => ({ key: text(s.key) ?? "" }),
+  component: lazyRouteComponent(() => import("./pages/Object"), "ObjectPage"),
+});
+
+const planRestore = createRoute({
+  getParentRoute: () => signedIn,
+  path: "/snapshots/$snapshotId/restore",
+  validateSearch: (s: Record<string, unknown>): { keys?: string[] } => ({
+    keys: Array.isArray(s.keys) ? s.keys.filter((k) => typeof k === "string") : undefined,
+  }),
+  component: lazyRouteComponent(() => import("./pages/PlanRestore"), "PlanRestore"),
+});
+
+const finding = createRoute({
+  getParentRoute: () => signedIn,
+  path: "/changes/$findingId",
+  component: lazyRouteComponent(() => import("./pages/Finding"), "FindingPage"),
+});
+
+const restore = createRoute({
+  getParentRoute: () => signedIn,
+  path: "/restores/$restoreId",
+  component: lazyRouteComponent(() => import("./pages/Restore"), "RestorePage"),
+});
+
+const activity = createRoute({
+  getParentRoute: () => signedIn,
+  path: "/activity",
+  component: lazyRouteComponent(() => import("./pages/Activity"), "ActivityPage"),
+});
+
+const pages = [
+  overview,
+  connect,
+  connection.addChildren([connectionHome, snapshots, findings, compare, restores]),
+  snapshot,
+  browse,
+  object,
+  planRestore,
+  finding,
+  restore,
+  activity,
+];
+
+// makeRouter makes the console's addresses; each page's code comes when it is first opened.
+export function makeRouter(queries: QueryClient) {
+  return createRouter({
+    routeTree: root.addChildren([signIn, signedIn.addChildren(pages)]),
+    context: { queries },
+    defaultPreload: "intent",
+    defaultPendingComponent: Loading,
+    defaultErrorComponent: ({ error, reset }) => <Failed error={error} again={reset} />,
+    scrollRestoration: true,
+  });
+}
+
+declare module "@tanstack/react-router" {
+  interface Register {
+    router: ReturnType<typeof makeRouter>;
+  }
+}

@@ -1,0 +1,81 @@
+import { Divider, NavLink, Select, Stack } from "@mantine/core";
+import {
+  IconActivity,
+  IconArrowBackUp,
+  IconArrowsDiff,
+  IconBell,
+  IconCamera,
+  IconLayoutDashboard,
+  IconPlugConnected,
+  type IconProps,
+} from "@tabler/icons-react";
+import { Link, type LinkProps, useMatchRoute, useNavigate } from "@tanstack/react-router";
+import type { ComponentType } from "react";
+import { useConnections } from "../api/connections";
+import { useMay } from "../api/session";
+import { useHere } from "./here";
+
+// Nav is what there is: of one org, which is chosen at the top, and of the account.
+export function Nav() {
+  const here = useHere();
+  const mayViewActivity = useMay("view_activity");
+  const mayConnect = useMay("edit_connection");
+  return (
+    <Stack gap={2} component="nav" aria-label="Main">
+      <Item label="Overview" icon={IconLayoutDashboard} link={{ to: "/" }} exact />
+      {here && <OfOrg connectionId={here} />}
+      <Divider my="xs" />
+      {mayConnect && <Item label="Connect an org" icon={IconPlugConnected} link={{ to: "/connect" }} />}
+      {mayViewActivity && <Item label="Activity" icon={IconActivity} link={{ to: "/activity" }} />}
+    </Stack>
+  );
+}
+
+// OfOrg is the pages of the org that is looked at.
+function OfOrg({ connectionId }: { connectionId: string }) {
+  const params = { connectionId };
+  return (
+    <>
+      <Divider my="xs" />
+      <OrgSelect connectionId={connectionId} />
+      <Item label="This org" icon={IconPlugConnected} link={{ to: "/orgs/$connectionId", params }} exact />
+      <Item label="Changes" icon={IconBell} link={{ to: "/orgs/$connectionId/changes", params }} />
+      <Item label="Snapshots" icon={IconCamera} link={{ to: "/orgs/$connectionId/snapshots", params }} />
+      <Item label="Compare" icon={IconArrowsDiff} link={{ to: "/orgs/$connectionId/compare", params }} />
+      <Item label="Restores" icon={IconArrowBackUp} link={{ to: "/orgs/$connectionId/restores", params }} />
+    </>
+  );
+}
+
+function OrgSelect({ connectionId }: { connectionId: string }) {
+  const navigate = useNavigate();
+  const connections = useConnections();
+  const all = connections.data ?? [];
+  if (all.length < 2) return null;
+  return (
+    <Select
+      aria-label="Org"
+      size="sm"
+      mb={4}
+      allowDeselect={false}
+      searchable={all.length > 8}
+      data={all.map((c) => ({ value: c.id, label: c.name }))}
+      value={connectionId}
+      onChange={(id) => id && navigate({ to: "/orgs/$connectionId", params: { connectionId: id } })}
+    />
+  );
+}
+
+function Item(p: { label: string; icon: ComponentType<IconProps>; link: LinkProps; exact?: boolean }) {
+  const active = useMatchRoute()({ ...p.link, fuzzy: !p.exact }) !== false;
+  return (
+    <NavLink
+      label={p.label}
+      leftSection={<p.icon size={18} stroke={1.6} aria-hidden />}
+      active={active}
+      aria-current={active ? "page" : undefined}
+      renderRoot={(props) => <Link {...p.link} {...props} />}
+      style={{ borderRadius: "var(--mantine-radius-md)" }}
+    />
+  );
+}

@@ -1,0 +1,72 @@
+import { useMutation } from "@connectrpc/connect-query";
+import { Avatar, Group, Menu, Stack, Text, UnstyledButton, useMantineColorScheme } from "@mantine/core";
+import { IconDeviceDesktop, IconLogout, IconMoon, IconSun } from "@tabler/icons-react";
+import { useSession } from "../api/session";
+import { SignInService } from "../gen/imago/v1/sign_in_pb";
+
+// UserMenu is who is signed in, to which account, as what; how it looks; and the way out.
+export function UserMenu() {
+  const session = useSession();
+  const signOut = useMutation(SignInService.method.signOut, {
+    onSuccess: () => window.location.assign("/sign-in"),
+  });
+  return (
+    <Menu position="bottom-end" width={260} shadow="md">
+      <Menu.Target>
+        <UnstyledButton aria-label={`${session.email}: account menu`}>
+          <Group gap="xs" wrap="nowrap">
+            <Stack gap={0} align="flex-end" visibleFrom="sm">
+              <Text size="sm" lh={1.2}>
+                {session.email}
+              </Text>
+              <Text size="xs" c="dimmed" lh={1.2}>
+                {session.accountName} · {session.role}
+              </Text>
+            </Stack>
+            <Avatar size={32} color="teal" name={session.email} />
+          </Group>
+        </UnstyledButton>
+      </Menu.Target>
+      <Menu.Dropdown>
+        <Menu.Label>{session.email}</Menu.Label>
+        <Appearance />
+        <Menu.Divider />
+        <Menu.Item
+          leftSection={<IconLogout size={16} />}
+          onClick={() => signOut.mutate({})}
+          disabled={signOut.isPending}
+        >
+          Sign out
+        </Menu.Item>
+      </Menu.Dropdown>
+    </Menu>
+  );
+}
+
+const schemes = [
+  { value: "light", label: "Light", icon: IconSun },
+  { value: "dark", label: "Dark", icon: IconMoon },
+  { value: "auto", label: "As this device", icon: IconDeviceDesktop },
+] as const;
+
+function Appearance() {
+  const { colorScheme, setColorScheme } = useMantineColorScheme();
+  return (
+    <>
+      <Menu.Label>Appearance</Menu.Label>
+      {schemes.map((s) => (
+        <Menu.Item
+          key={s.value}
+          role="menuitemradio"
+          aria-checked={colorScheme === s.value}
+          leftSection={<s.icon size={16} />}
+          onClick={() => setColorScheme(s.value)}
+          closeMenuOnClick={false}
+          fw={colorScheme === s.value ? 600 : undefined}
+        >
+          {s.label}
+        </Menu.Item>
+      ))}
+    </>
+  );
+}
