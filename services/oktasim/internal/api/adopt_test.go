@@ -3,6 +3,7 @@ package api_test
 import (
 	"errors"
 	"reflect"
+	"slices"
 	"testing"
 
 	"imago/services/oktasim/internal/doc"
@@ -224,4 +225,52 @@ func TestAdoptedPermissions(t *testing.T) {
 		t.Errorf("the role shows %d permissions", n)
 	}
 	s.get(role + "/permissions")
+}
+
+// TestAdoptedBindings puts in what a custom role is bound to, from the leaves: the set and
+// the role, of which nothing else is known, come into being.
+func TestAdoptedBindings(t *testing.T) {
+	t.Parallel()
+	s := empty(t)
+	const (
+		stamp  = "2021-02-06T16:20:57.000Z"
+		set    = "/api/v1/iam/resource-sets/iamHarbour0000000a1z"
+		role   = "cr0Harbour0000000a1z"
+		group  = "/api/v1/groups/00gHarbour0000000a1z"
+		client = "/oauth2/v1/clients/0oaHarbour0000000a1z"
+	)
+	href := func(path string) doc.Doc { return doc.Doc{"self": doc.Doc{"href": "https://elsewhere.example" + path}} }
+	adopt := func(path string, body doc.Doc) error {
+		return s.org.Update(func() error { return s.org.Adopt(path, body) })
+	}
+	err := errors.Join(
+		adopt(group, doc.Doc{"id": "00gHarbour0000000a1z"}),
+		adopt(set+"/resources/ireHarbour0000000a1z", doc.Doc{"created": stamp, "lastUpdated": stamp, "_links": href(group + "/users")}),
+		adopt(set+"/bindings/"+role+"/members/irbHarbour0000000a1z", doc.Doc{"created": stamp, "lastUpdated": stamp, "_links": href(group)}),
+		adopt(client, doc.Doc{"client_name": "Harbour"}),
+		adopt(client+"/roles/irbHarbour0000000b2z", doc.Doc{"type": "CUSTOM", "resource-set": "iamHarbour0000000a1z", "role": role, "created": stamp, "lastUpdated": stamp}),
+		adopt(client+"/roles/JBCUYUC7IRCVGS27IFCE2SKO", doc.Doc{"type": "HELP_DESK_ADMIN", "created": stamp, "lastUpdated": stamp}),
+	)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resource := s.get(set + "/resources/ireHarbour0000000a1z")
+	if got := doc.String(resource, "_links", "self", "href"); got != s.url+group+"/users" || doc.Get(resource, "_links", "users") != nil {
+		t.Errorf("the resource is %v", resource)
+	}
+	if got := len(entries(s.get(set+"/bindings/"+role+"/members"), "members")); got != 2 {
+		t.Errorf("the binding has %d members, want 2", got)
+	}
+	if got := doc.String(s.get(set+"/bindings/"+role+"/members/irbHarbour0000000a1z"), "_links", "self", "href"); got != s.url+group {
+		t.Errorf("the member is %s", got)
+	}
+	if got := names(s.list(client+"/roles"), "type"); !slices.Equal(got, []string{"HELP_DESK_ADMIN", "CUSTOM"}) {
+		t.Errorf("the client's roles are %v", got)
+	}
+	if got := s.get(client)["client_name"]; got != "Harbour" {
+		t.Errorf("the client is called %v", got)
+	}
+	if err := adopt(set+"/bindings/"+role+"/members/irbNobody0000000a1z", doc.Doc{}); !errors.Is(err, org.ErrUnadoptable) {
+		t.Errorf("a member that links to nobody: %v", err)
+	}
 }

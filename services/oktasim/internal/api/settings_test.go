@@ -238,8 +238,8 @@ func TestLogStreamSchemas(t *testing.T) {
 	t.Parallel()
 	s := startSmall(t, "oie")
 	for _, x := range s.list("/api/v1/meta/schemas/logStream") {
-		self := doc.String(x, "_links", "self", "href")
-		if got := s.get(self[len(s.url):]); got["id"] != self || len(doc.Object(got, "properties", "settings", "properties")) != 3 {
+		self := doc.String(x, "$id")
+		if got := s.get(self[len(s.url):]); got["$id"] != self || len(doc.Object(got, "properties", "settings", "properties")) != 3 {
 			t.Errorf("got %v", got)
 		}
 	}

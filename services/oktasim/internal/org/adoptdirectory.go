@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"slices"
 	"strings"
 
 	"imago/services/oktasim/internal/doc"
@@ -236,19 +235,5 @@ func adoptGroupRule(o *Org, ids []string, body doc.Doc) error {
 		condition: condition,
 	}
 	o.ruleOrder.add(ids[0])
-	return nil
-}
-
-func adoptRole(o *Org, ids []string, body doc.Doc) error {
-	if _, err := o.assignee(ids[0]); err != nil {
-		return err
-	}
-	r := &RoleAssignment{
-		ID: ids[1], Type: doc.String(body, "type"), Created: stampIn(body, "created", 0), LastUpdated: stampIn(body, "lastUpdated", 0),
-	}
-	if roleLabels[r.Type] == "" {
-		return ErrUnadoptable
-	}
-	o.roles[ids[0]] = append(slices.DeleteFunc(o.roles[ids[0]], func(x *RoleAssignment) bool { return x.ID == r.ID }), r)
 	return nil
 }

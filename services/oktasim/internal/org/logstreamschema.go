@@ -5,24 +5,41 @@ import (
 	"imago/services/oktasim/internal/failure"
 )
 
-// logStreamSchemas say what the settings of each type of log stream are (documented; the
-// texts are shortened).
+// logStreamSchemas say what the settings of each type of log stream are, in the words of
+// Okta's published answers. Those are older than the edition.
 func logStreamSchemas() []logStreamSchema {
 	return []logStreamSchema{
 		{
 			"aws_eventbridge", "AWS EventBridge",
 			[]streamSetting{
-				{"accountId", "AWS Account ID", `^\d{12}$`, "Account number must be 12 digits.", true, nil},
-				{"eventSourceName", "AWS Event Source Name", `^[\.\-_A-Za-z0-9]{1,75}$`, "Event source name can't contain more than 75 characters.", true, nil},
-				{"region", "AWS Region", "", "", true, awsRegions()},
+				{
+					name: "accountId", title: "AWS Account ID", description: "Your Amazon AWS Account ID.",
+					pattern: `^\d{12}$`, refusal: "Account number must be 12 digits.", once: true,
+				},
+				{
+					name: "eventSourceName", title: "AWS Event Source Name", once: true,
+					description: "An alphanumeric name (no spaces) to identify this event source in AWS EventBridge.", pattern: `^[\.\-_A-Za-z0-9]{1,75}$`,
+					refusal: `Event source name can use numbers, letters, the symbols ".", "-" or "_". It must use fewer than 76 characters.`,
+				},
+				{
+					name: "region", title: "AWS Region", description: "The destination AWS region for your system log events.",
+					once: true, values: awsRegions(),
+				},
 			},
 		},
 		{
 			"splunk_cloud_logstreaming", "Splunk Cloud",
 			[]streamSetting{
-				{"host", "Host", `^([a-z0-9]+(-[a-z0-9]+)*){1,100}\.splunkcloud(gc|fed)?\.com$`, "Host should be a domain without http or https.", false, nil},
-				{"edition", "Splunk edition", "", "", false, [][2]string{{"aws", "AWS"}, {"gcp", "GCP"}, {"aws_govcloud", "AWS GovCloud"}}},
-				{"token", "HEC Token", `(?i)^[0-9A-F]{8}-[0-9A-F]{4}-[0-9A-F]{4}-[0-9A-F]{4}-[0-9A-F]{12}$`, "", false, nil},
+				{
+					name: "host", title: "Host", pattern: `^([a-z0-9]+(-[a-z0-9]+)*){1,100}\.splunkcloud(gc|fed)?\.com$`,
+					description: "The domain for your Splunk Cloud instance without http or https. For example: acme.splunkcloud.com",
+					refusal:     "Host should be a domain without http or https. For example: acme.splunkcloud.com",
+				},
+				{name: "edition", title: "Splunk edition", values: [][2]string{{"aws", "AWS"}, {"gcp", "GCP"}, {"aws_govcloud", "AWS GovCloud"}}},
+				{
+					name: "token", title: "HEC Token", description: "The token from your Splunk Cloud HTTP Event Collector (HEC).",
+					pattern: `[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}`,
+				},
 			},
 		},
 	}
@@ -36,9 +53,10 @@ type logStreamSchema struct {
 }
 
 type streamSetting struct {
-	name, title, pattern, refusal string
-	once                          bool
-	values                        [][2]string
+	name, title, description, pattern, refusal string
+
+	once   bool
+	values [][2]string
 }
 
 // awsRegions are those to which Okta sends events.
@@ -80,7 +98,7 @@ func (s logStreamSchema) body(base string) doc.Doc {
 	}
 	self := base + "/api/v1/meta/schemas/logStream/" + s.name
 	return doc.Doc{
-		"$schema": "http://json-schema.org/draft-07/schema#", "id": self, "title": s.title, "type": "object",
+		"$schema": "https://json-schema.org/draft/2020-12/schema", "$id": self, "title": s.title, "type": "object",
 		"properties": doc.Doc{
 			"name": doc.Doc{"title": "Name", "description": "A name for this log stream in Okta", "type": "string", "writeOnce": false, "pattern": "^.{1,100}$"},
 			"settings": doc.Doc{
@@ -89,14 +107,15 @@ func (s logStreamSchema) body(base string) doc.Doc {
 			},
 		},
 		"required": doc.Array("name", "settings"), "errorMessage": doc.Doc{"properties": doc.Doc{"name": "Name can't exceed 100 characters."}},
-		"_links": doc.Doc{"self": doc.Doc{"href": self, "method": "GET"}},
 	}
 }
 
 func (p streamSetting) body() doc.Doc {
 	body := doc.Doc{"title": p.title, "type": "string", "writeOnce": p.once}
-	if p.pattern != "" {
-		body["pattern"] = p.pattern
+	for field, text := range map[string]string{"description": p.description, "pattern": p.pattern} {
+		if text != "" {
+			body[field] = text
+		}
 	}
 	var choices []any
 	for _, v := range p.values {

@@ -203,9 +203,10 @@ func (o *Org) resourceBody(set *Object, r doc.Doc) doc.Doc {
 	if o.Licensed(resourceLinks) {
 		links["resource"] = doc.Doc{"href": o.base + "/api/v1/iam/resource-sets/" + set.ID + "/resources/" + doc.String(r, "id")}
 	}
-	// Whole collections of people link to themselves by name, too (recorded).
-	if name := lastPart(path); name == "users" || name == "groups" {
-		links[name] = doc.Doc{"href": o.base + path}
+	// Whole collections of people link to themselves by name, too (recorded); who is in a
+	// group does not (published example).
+	if path == "/api/v1/users" || path == "/api/v1/groups" {
+		links[lastPart(path)] = doc.Doc{"href": o.base + path}
 	}
 	body := doc.Clone(r)
 	delete(body, "path")

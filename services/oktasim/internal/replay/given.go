@@ -430,6 +430,7 @@ func (v *survey) selfPath(body doc.Doc) string {
 // families tell by an id's prefix where an object of which only the id is known lives.
 var families = map[string]string{
 	"00g": "/api/v1/groups/", "00u": "/api/v1/users/", "nzo": "/api/v1/zones/", "00p": policyFamily, "rst": policyFamily,
+	"cr0": "/api/v1/iam/roles/", "iam": "/api/v1/iam/resource-sets/",
 }
 
 const policyFamily = "/api/v1/policies/"
