@@ -327,7 +327,7 @@ func TestTouchKeepsASessionFromIdling(t *testing.T) {
 	}
 	touch := func() (s signin.Session) {
 		err := d.api.As(t.Context(), acme.Proof, func(tx *postgres.Tx) (err error) {
-			if err := signin.Touch(t.Context(), tx, 48*time.Hour); err != nil {
+			if err := signin.Touch(t.Context(), tx, signin.Idle{CLI: 48 * time.Hour, Web: 48 * time.Hour}); err != nil {
 				return err
 			}
 			s, err = signin.Current(t.Context(), tx)
