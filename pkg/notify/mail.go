@@ -15,16 +15,23 @@ type Mail interface {
 	subject() string
 }
 
-// SignInCode lets a person in. The code itself must be kept nowhere.
+// SignInCode lets a person in, or has one who is in prove again who they are. The code
+// itself must be kept nowhere.
 type SignInCode struct {
-	Code  string
-	Valid time.Duration
+	Code    string
+	Valid   time.Duration
+	StepsUp bool
 }
 
 func (SignInCode) template() string { return "sign_in_code" }
 
 // subject leaves the code out: subjects show on locked screens.
-func (SignInCode) subject() string { return "Your Imago sign-in code" }
+func (c SignInCode) subject() string {
+	if c.StepsUp {
+		return "Your Imago confirmation code"
+	}
+	return "Your Imago sign-in code"
+}
 
 // Minutes is how long the code is valid, to the nearest minute: a mail is made a moment
 // after its code.

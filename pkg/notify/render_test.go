@@ -90,6 +90,7 @@ func mails() map[string]Mail {
 	differs.Differences = []Text{"Group Finance: profile.description"}
 	return map[string]Mail{
 		"sign_in_code":             SignInCode{Code: "042137", Valid: 10 * time.Minute},
+		"step_up_code":             SignInCode{Code: "042137", Valid: 10 * time.Minute, StepsUp: true},
 		"drift_alert":              DriftAlert{Place: place, Findings: []Finding{deletedGroup()}},
 		"drift_alert_several":      DriftAlert{Place: place, Findings: []Finding{weakenedRule(), deletedGroup()}, More: 5},
 		"drift_alert_folded":       DriftAlert{Place: place, Findings: []Finding{deletedWithConsequences()}},

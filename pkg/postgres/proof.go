@@ -42,13 +42,15 @@ type who struct {
 	User    account.UserID
 	Role    account.Role
 	JobKind string
+	Fresh   bool // who the person is was proven in the last ten minutes
 }
 
 const askWho = `select coalesce(current_account()::text, '') as account,
     coalesce(current_session_id()::text, '') as session,
     coalesce(current_user_id()::text, '') as user,
     coalesce(current_member_role(), '') as role,
-    coalesce(current_job_kind(), '') as job_kind`
+    coalesce(current_job_kind(), '') as job_kind,
+    current_stepped_up() as fresh`
 
 // present hands the proof to the database, and learns whom it lets in.
 func (t *Tx) present(ctx context.Context, p Proof) error {

@@ -29,6 +29,10 @@ func (t *Tx) User() account.UserID { return t.who.User }
 // Role is what the session's user may do in the account; "" for a job.
 func (t *Tx) Role() account.Role { return t.who.Role }
 
+// SteppedUp reports whether the session's person proved in the last ten minutes who they
+// are; false for a job.
+func (t *Tx) SteppedUp() bool { return t.who.Fresh }
+
 // SessionID is the session that was presented; "" for a job.
 func (t *Tx) SessionID() string { return t.who.Session }
 

@@ -22,6 +22,7 @@ const (
 	OverLimit   Kind = "over_limit"  // wait, or raise the limit
 	Unavailable Kind = "unavailable" // try again: a neighbour does not answer
 	Stale       Kind = "stale"       // look again: the state has moved since it was read
+	StepUp      Kind = "step_up"     // prove again who you are, then ask once more
 )
 
 // Problem is an error for a person: what is wrong, with which field, and the way out.

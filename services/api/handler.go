@@ -40,6 +40,7 @@ func (s *Service) routes() (http.Handler, error) {
 			vanguard.WithTargetCodecs(vanguard.CodecProto), vanguard.WithMaxMessageBufferBytes(maxAnswer)))
 	}
 	add(rpc.NewSignInServiceHandler(s.signIn(), options...))
+	add(rpc.NewSessionServiceHandler(s.sessions(), options...))
 	add(rpc.NewConnectionServiceHandler(s.connections(), options...))
 	add(rpc.NewSnapshotServiceHandler(s.snapshots(), options...))
 	add(rpc.NewDriftServiceHandler(s.drift(), options...))

@@ -92,16 +92,20 @@ func (s *Service) admit(ctx context.Context, procedure string, h http.Header) er
 		return err
 	}
 	q.caller = c
-	return p.admits(c.role)
+	return p.admits(c.role, c.steppedUp)
 }
 
-// admits refuses a role that may not.
-func (p permission) admits(r account.Role) error {
-	if p.action == "" || r.May(p.action) {
-		return nil
+// admits refuses a role that may not, and then who has not stepped up where that is needed.
+func (p permission) admits(r account.Role, steppedUp bool) error {
+	if p.action != "" && !r.May(p.action) {
+		return problem.New(problem.Denied, "your role (%s) does not allow to %s", r, words(p.action)).
+			WithHint("ask an owner or an admin of the account")
 	}
-	return problem.New(problem.Denied, "your role (%s) does not allow to %s", r, words(p.action)).
-		WithHint("ask an owner or an admin of the account")
+	if p.stepUp && !steppedUp {
+		return problem.New(problem.StepUp, "this needs proof of the last ten minutes that it is you").
+			WithHint("step up with a code that is mailed to you, then ask again")
+	}
+	return nil
 }
 
 // authenticate presents the session to the database, which alone knows whose it is.
@@ -112,7 +116,7 @@ func (s *Service) authenticate(ctx context.Context, h http.Header) (caller, erro
 	}
 	c := caller{proof: postgres.Session(sha256.Sum256([]byte(token)))}
 	err := s.DB.As(ctx, c.proof, func(tx *postgres.Tx) error {
-		c.account, c.user, c.role = tx.Account(), tx.User(), tx.Role()
+		c.account, c.user, c.role, c.steppedUp = tx.Account(), tx.User(), tx.Role(), tx.SteppedUp()
 		return s.touch(ctx, tx)
 	})
 	if problem.Is(err, problem.Denied) {

@@ -18,6 +18,7 @@ import (
 type permission struct {
 	public bool           // before sign-in
 	action account.Action // what the member's role must allow; "" with a session: every member
+	stepUp bool           // only for who proved in the last ten minutes who they are
 }
 
 // public is for the two RPCs by which people sign in.
@@ -28,6 +29,13 @@ var member = permission{}
 
 func may(a account.Action) permission { return permission{action: a} }
 
+// proven is for what cannot be taken back, or opens a door: whoever comes upon a session
+// that was left open must not be able to do it.
+func (p permission) proven() permission {
+	p.stepUp = true
+	return p
+}
+
 // permissions is the one table of RPCs and who may call them. An RPC without a row
 // keeps the api from starting.
 var permissions = map[string]permission{
@@ -36,12 +44,18 @@ var permissions = map[string]permission{
 	rpc.SignInServiceWhoAmIProcedure:       member,
 	rpc.SignInServiceSignOutProcedure:      member,
 
+	rpc.SessionServiceListSessionsProcedure:        member,
+	rpc.SessionServiceRevokeSessionProcedure:       member,
+	rpc.SessionServiceRevokeOtherSessionsProcedure: member,
+	rpc.SessionServiceRequestStepUpProcedure:       member,
+	rpc.SessionServiceStepUpProcedure:              member,
+
 	rpc.ConnectionServiceCreateConnectionProcedure: may(account.EditConnection),
-	rpc.ConnectionServiceSetCredentialProcedure:    may(account.EditConnection),
-	rpc.ConnectionServiceReplaceKeyProcedure:       may(account.EditConnection),
+	rpc.ConnectionServiceSetCredentialProcedure:    may(account.EditConnection).proven(),
+	rpc.ConnectionServiceReplaceKeyProcedure:       may(account.EditConnection).proven(),
 	rpc.ConnectionServiceUpdateConnectionProcedure: may(account.EditConnection),
 	rpc.ConnectionServiceCheckConnectionProcedure:  may(account.EditConnection),
-	rpc.ConnectionServiceDeleteConnectionProcedure: may(account.DeleteConnection),
+	rpc.ConnectionServiceDeleteConnectionProcedure: may(account.DeleteConnection).proven(),
 	rpc.ConnectionServiceSetScheduleProcedure:      may(account.EditConnection),
 	rpc.ConnectionServiceGetConnectionProcedure:    may(account.ViewAccount),
 	rpc.ConnectionServiceListConnectionsProcedure:  may(account.ViewAccount),
@@ -64,10 +78,10 @@ var permissions = map[string]permission{
 	rpc.RestoreServiceGetRestoreProcedure:     may(account.OpenSnapshot),
 	rpc.RestoreServiceListRestoresProcedure:   may(account.ViewAccount),
 	rpc.RestoreServiceWatchRestoreProcedure:   may(account.OpenSnapshot),
-	rpc.RestoreServiceApproveRestoreProcedure: may(account.ApproveRestore),
-	rpc.RestoreServiceApplyRestoreProcedure:   may(account.ApproveRestore),
+	rpc.RestoreServiceApproveRestoreProcedure: may(account.ApproveRestore).proven(),
+	rpc.RestoreServiceApplyRestoreProcedure:   may(account.ApproveRestore).proven(),
 	rpc.RestoreServiceCancelRestoreProcedure:  may(account.PlanRestore),
-	rpc.RestoreServiceCloseRestoreProcedure:   may(account.ApproveRestore),
+	rpc.RestoreServiceCloseRestoreProcedure:   may(account.ApproveRestore).proven(),
 
 	rpc.ActivityServiceListActivityProcedure: may(account.ViewActivity),
 }

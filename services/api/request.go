@@ -11,6 +11,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/google/uuid"
 
@@ -26,6 +28,7 @@ import (
 type request struct {
 	id        string
 	ip        string
+	agent     string // what the client calls itself, cut short
 	procedure string // "" until the RPC is known
 	caller    caller
 	code      string // the Connect code of what the RPC answered; "" until it refuses
@@ -35,10 +38,11 @@ type request struct {
 
 // caller is a signed-in member, as the database knows them by their session.
 type caller struct {
-	account account.ID
-	user    account.UserID
-	role    account.Role
-	proof   postgres.Proof // the session that let them in
+	account   account.ID
+	user      account.UserID
+	role      account.Role
+	steppedUp bool
+	proof     postgres.Proof // the session that let them in
 }
 
 type requestKey struct{}
@@ -62,7 +66,7 @@ func (s *Service) observe(next http.Handler) http.Handler {
 			http.Error(w, "no randomness", http.StatusInternalServerError)
 			return
 		}
-		q := &request{id: id.String(), ip: s.clientIP(r)}
+		q := &request{id: id.String(), ip: s.clientIP(r), agent: agent(r.UserAgent())}
 		w.Header().Set("X-Request-Id", q.id)
 		seen := &statusWriter{ResponseWriter: w, status: http.StatusOK}
 		defer func() { s.report(r, q, seen.status, s.now().Sub(began)) }()
@@ -90,6 +94,20 @@ func survive(w *statusWriter, r *http.Request, next http.Handler) {
 		wire.WriteProblem(w, http.StatusInternalServerError, p, q.id)
 	}()
 	next.ServeHTTP(w, r)
+}
+
+// agent keeps of a User-Agent what fits beside a session and can be shown.
+func agent(s string) string {
+	s = strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) || r == utf8.RuneError {
+			return ' '
+		}
+		return r
+	}, s)
+	if r := []rune(s); len(r) > 200 {
+		s = string(r[:200])
+	}
+	return strings.TrimSpace(s)
 }
 
 func (s *Service) report(r *http.Request, q *request, status int, took time.Duration) {

@@ -256,9 +256,16 @@ func (s signIn) welcome(ctx context.Context, o signin.Opening) (signin.Session, 
 	if err != nil {
 		return signin.Session{}, err
 	}
+	own, err := s.keyrings.SignIn(ctx)
+	if err != nil {
+		return signin.Session{}, err
+	}
 	var session signin.Session
 	err = s.read(ctx, func(tx *postgres.Tx) (err error) {
 		if session, err = signin.Current(ctx, tx); err != nil {
+			return err
+		}
+		if err := signedInFrom(ctx, tx, own, q); err != nil {
 			return err
 		}
 		w := &work{tx, s.Service, ring, q}

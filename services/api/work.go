@@ -32,7 +32,7 @@ func (s *Service) read(ctx context.Context, fn func(*postgres.Tx) error) error {
 	q, in := requestOf(ctx), false
 	err := s.DB.As(ctx, q.caller.proof, func(tx *postgres.Tx) error {
 		in = true
-		if err := permissions[q.procedure].admits(tx.Role()); err != nil {
+		if err := permissions[q.procedure].admits(tx.Role(), tx.SteppedUp()); err != nil {
 			return err
 		}
 		return fn(tx)

@@ -156,6 +156,7 @@ type person struct {
 	ring    *envelope.Keyring
 
 	signIn      rpc.SignInServiceClient
+	sessions    rpc.SessionServiceClient
 	connections rpc.ConnectionServiceClient
 	snapshots   rpc.SnapshotServiceClient
 	drift       rpc.DriftServiceClient
@@ -207,6 +208,7 @@ func (w *world) clients(p *person) *person {
 	o := connect.WithInterceptors(from{p.token, w.ip})
 	c := http.DefaultClient
 	p.signIn = rpc.NewSignInServiceClient(c, w.url, o)
+	p.sessions = rpc.NewSessionServiceClient(c, w.url, o)
 	p.connections = rpc.NewConnectionServiceClient(c, w.url, o)
 	p.snapshots = rpc.NewSnapshotServiceClient(c, w.url, o)
 	p.drift = rpc.NewDriftServiceClient(c, w.url, o)

@@ -34,6 +34,7 @@ func newHTTPClient() httpClient {
 // api is the server's services, as the person who is signed in sees them.
 type api struct {
 	signIn      imagov1connect.SignInServiceClient
+	sessions    imagov1connect.SessionServiceClient
 	connections imagov1connect.ConnectionServiceClient
 	snapshots   imagov1connect.SnapshotServiceClient
 	drift       imagov1connect.DriftServiceClient
@@ -51,14 +52,20 @@ func (p *program) api() (*api, error) {
 	if err != nil {
 		return nil, err
 	}
-	return p.apiAs(server, login.Token), nil
+	rise := func(ctx context.Context, cause error) (string, error) { return p.rise(ctx, server, cause) }
+	return p.apiWith(server, &caller{token: login.Token, rise: rise}), nil
 }
 
 // apiAs connects with a token; "" for none.
 func (p *program) apiAs(server, token string) *api {
-	with := connect.WithInterceptors(&caller{token: token})
+	return p.apiWith(server, &caller{token: token})
+}
+
+func (p *program) apiWith(server string, who *caller) *api {
+	with := connect.WithInterceptors(who)
 	return &api{
 		signIn:      imagov1connect.NewSignInServiceClient(p.http, server, with),
+		sessions:    imagov1connect.NewSessionServiceClient(p.http, server, with),
 		connections: imagov1connect.NewConnectionServiceClient(p.http, server, with),
 		snapshots:   imagov1connect.NewSnapshotServiceClient(p.http, server, with),
 		drift:       imagov1connect.NewDriftServiceClient(p.http, server, with),
@@ -68,18 +75,33 @@ func (p *program) apiAs(server, token string) *api {
 }
 
 // caller adds to each call who calls, and to each change a key by which the server
-// knows a repetition.
-type caller struct{ token string }
+// knows a repetition. A call that needs a step-up is made again after it.
+type caller struct {
+	token string
+	rise  func(ctx context.Context, cause error) (token string, err error) // nil: no step-up
+}
 
 func (c *caller) WrapUnary(next connect.UnaryFunc) connect.UnaryFunc {
-	return func(ctx context.Context, req connect.AnyRequest) (connect.AnyResponse, error) {
+	call := func(ctx context.Context, req connect.AnyRequest) (connect.AnyResponse, error) {
 		ctx, cancel := context.WithTimeout(ctx, callTimeout)
 		defer cancel()
 		c.sign(req.Header())
+		return next(ctx, req)
+	}
+	return func(ctx context.Context, req connect.AnyRequest) (connect.AnyResponse, error) {
 		if changes(req.Spec().Procedure) {
 			req.Header().Set("Idempotency-Key", rand.Text())
 		}
-		return next(ctx, req)
+		res, err := call(ctx, req)
+		if c.rise == nil || !needsStepUp(err) {
+			return res, err
+		}
+		token, err := c.rise(ctx, err)
+		if err != nil {
+			return nil, err
+		}
+		c.token = token
+		return call(ctx, req)
 	}
 }
 
@@ -106,7 +128,7 @@ func (c *caller) sign(h http.Header) {
 // by its verb. Signing in and out is no account's, and takes no key.
 func changes(procedure string) bool {
 	verb := procedure[strings.LastIndex(procedure, "/")+1:]
-	for _, other := range []string{"Get", "List", "Watch", "Compare", "WhoAmI", "RequestCode", "ExchangeCode", "SignOut"} {
+	for _, other := range []string{"Get", "List", "Watch", "Compare", "WhoAmI", "RequestCode", "ExchangeCode", "SignOut", "RequestStepUp", "StepUp"} {
 		if strings.HasPrefix(verb, other) {
 			return false
 		}

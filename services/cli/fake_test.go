@@ -33,6 +33,7 @@ const token = "imago_token-1"
 // a client must send: a token, and an idempotency key with every change.
 type fake struct {
 	imagov1connect.UnimplementedSignInServiceHandler
+	imagov1connect.UnimplementedSessionServiceHandler
 	imagov1connect.UnimplementedConnectionServiceHandler
 	imagov1connect.UnimplementedSnapshotServiceHandler
 	imagov1connect.UnimplementedDriftServiceHandler
@@ -60,6 +61,7 @@ func (f *fake) serve() *httptest.Server {
 	mux := http.NewServeMux()
 	with := connect.WithInterceptors(connect.UnaryInterceptorFunc(f.check))
 	mux.Handle(imagov1connect.NewSignInServiceHandler(f, with))
+	mux.Handle(imagov1connect.NewSessionServiceHandler(f, with))
 	mux.Handle(imagov1connect.NewConnectionServiceHandler(f, with))
 	mux.Handle(imagov1connect.NewSnapshotServiceHandler(f, with))
 	mux.Handle(imagov1connect.NewDriftServiceHandler(f, with))
@@ -108,19 +110,61 @@ func (f *fake) check(next connect.UnaryFunc) connect.UnaryFunc {
 		verb := req.Spec().Procedure[strings.LastIndex(req.Spec().Procedure, "/")+1:]
 		key := req.Header().Get("Idempotency-Key")
 		open := verb == "RequestCode" || verb == "ExchangeCode"
-		reads := strings.HasPrefix(verb, "Get") || strings.HasPrefix(verb, "List") || verb == "WhoAmI" || verb == "SignOut"
+		reads := strings.HasPrefix(verb, "Get") || strings.HasPrefix(verb, "List") || verb == "WhoAmI" || verb == "SignOut" ||
+			verb == "RequestStepUp" || verb == "StepUp"
 		if (reads || open) != (key == "") || key != "" && f.changes[key] {
 			return nil, fmt.Errorf("%s has the idempotency key %q", verb, key)
 		}
-		f.changes[key] = true
-		if !open && req.Header().Get("Authorization") != "Bearer "+token {
+		if !open && req.Header().Get("Authorization") != "Bearer "+f.token() {
 			return nil, problem(connect.CodeUnauthenticated, "denied", "", "nobody is signed in", "send a token")
 		}
 		if !open && f.set["viewer"] && !reads {
 			return nil, problem(connect.CodePermissionDenied, "denied", "", "the role viewer does not allow this", "ask an owner or admin of the account")
 		}
+		if f.set["stale"] && !f.set["stepped-up"] && (verb == "ApproveRestore" || verb == "DeleteConnection") {
+			return nil, problem(connect.CodePermissionDenied, "step_up", "", "this needs proof of the last ten minutes that it is you", "step up")
+		}
+		f.changes[key] = true
 		return next(ctx, req)
 	}
+}
+
+// token is what the session's calls must send: another one after a step-up.
+func (f *fake) token() string {
+	if f.set["stepped-up"] {
+		return token + "-risen"
+	}
+	return token
+}
+
+func (f *fake) RequestStepUp(context.Context, *connect.Request[imagov1.RequestStepUpRequest]) (*connect.Response[imagov1.RequestStepUpResponse], error) {
+	return connect.NewResponse(&imagov1.RequestStepUpResponse{AttemptId: id(9), ExpiresAt: at(10 * time.Minute)}), nil
+}
+
+func (f *fake) StepUp(_ context.Context, r *connect.Request[imagov1.StepUpRequest]) (*connect.Response[imagov1.StepUpResponse], error) {
+	if r.Msg.GetAttemptId() != id(9) || r.Msg.GetCode() != "123456" {
+		return nil, problem(connect.CodeInvalidArgument, "invalid", "code", "it is not the code that was mailed", "4 tries are left")
+	}
+	f.set["stepped-up"] = true
+	return connect.NewResponse(&imagov1.StepUpResponse{Token: f.token(), Until: at(10 * time.Minute)}), nil
+}
+
+func (f *fake) ListSessions(context.Context, *connect.Request[imagov1.ListSessionsRequest]) (*connect.Response[imagov1.ListSessionsResponse], error) {
+	return connect.NewResponse(&imagov1.ListSessionsResponse{Sessions: []*imagov1.SignedIn{
+		{Id: id(1), Kind: "cli", AccountName: "Acme", CreatedAt: at(-time.Hour), SeenAt: at(0), SourceIp: "192.0.2.1", UserAgent: "imago-cli/dev", Current: true},
+		{Id: id(2), Kind: "web", AccountName: "Acme", CreatedAt: at(-2 * time.Hour), SeenAt: at(-time.Hour), SourceIp: "192.0.2.2", UserAgent: "Mozilla/5.0"},
+	}}), nil
+}
+
+func (f *fake) RevokeSession(_ context.Context, r *connect.Request[imagov1.RevokeSessionRequest]) (*connect.Response[imagov1.RevokeSessionResponse], error) {
+	if r.Msg.GetSessionId() != id(2) {
+		return nil, problem(connect.CodeInvalidArgument, "invalid", "session_id", "it is the session that asks", "sign out instead")
+	}
+	return connect.NewResponse(&imagov1.RevokeSessionResponse{}), nil
+}
+
+func (f *fake) RevokeOtherSessions(context.Context, *connect.Request[imagov1.RevokeOtherSessionsRequest]) (*connect.Response[imagov1.RevokeOtherSessionsResponse], error) {
+	return connect.NewResponse(&imagov1.RevokeOtherSessionsResponse{Revoked: 1}), nil
 }
 
 func (f *fake) RequestCode(_ context.Context, r *connect.Request[imagov1.RequestCodeRequest]) (*connect.Response[imagov1.RequestCodeResponse], error) {

@@ -24,12 +24,14 @@ type login struct {
 	Expires time.Time `json:"expires,omitzero"`
 	// Attempt is a sign-in that waits for its code.
 	Attempt *attempt `json:"attempt,omitempty"`
+	// StepUp is a step-up that waits for its code.
+	StepUp *attempt `json:"step_up,omitempty"`
 }
 
 // attempt binds a code that was mailed to this client.
 type attempt struct {
 	ID      string    `json:"id"`
-	Secret  string    `json:"secret"`
+	Secret  string    `json:"secret,omitempty"`
 	Email   string    `json:"email"`
 	Expires time.Time `json:"expires"`
 }

@@ -40,7 +40,7 @@ func (s *Service) sendCode(ctx context.Context, u work.Unit, a job.SendCode) (wo
 	// The Message-ID differs with each code, so that no mail program takes a new code
 	// for a copy of the old one.
 	m, err := s.templates.Render(fmt.Sprintf("%s.%d", a.CodeID, u.Attempt), to.Email,
-		notify.SignInCode{Code: code, Valid: to.ExpiresAt.Sub(s.Now())})
+		notify.SignInCode{Code: code, Valid: to.ExpiresAt.Sub(s.Now()), StepsUp: to.StepsUp})
 	if err != nil {
 		return work.End{}, err
 	}

@@ -53,6 +53,10 @@ func Response(u account.UserID, key string) Place {
 	return Place{"idempotency_keys", "response", string(u) + "/" + key}
 }
 
+// Session is the place of a signin.Place, in the keyring for signing in: a person sees
+// their sessions in all of their accounts.
+func Session(id string) Place { return Place{"sessions", "origin", id} }
+
 // Seal seals a value, as JSON, for its place.
 func (p Place) Seal(k *envelope.Keyring, value any) ([]byte, error) {
 	plain, err := json.Marshal(value)

@@ -50,6 +50,7 @@ func Begin(ctx context.Context, tx *postgres.Tx, email string, client, place Has
 type Recipient struct {
 	Email     string
 	ExpiresAt time.Time
+	StepsUp   bool // a session that is there; else the code signs in
 }
 
 // SetCodeHash stores the hash of the code that the running send_code job is about to
@@ -57,7 +58,7 @@ type Recipient struct {
 // attempt has expired or was used, and there is nothing to send.
 func SetCodeHash(ctx context.Context, tx *postgres.Tx, code Hash) (Recipient, error) {
 	return rows.One[Recipient](ctx, tx, "sign-in to send a code for",
-		`select email, expires_at from set_code_hash($1)`, code[:])
+		`select email, expires_at, steps_up from set_code_hash($1)`, code[:])
 }
 
 // Membership is an account that a person may enter, and as what.

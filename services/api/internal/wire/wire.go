@@ -55,6 +55,7 @@ var kinds = map[problem.Kind]struct {
 	problem.OverLimit:   {connect.CodeResourceExhausted, http.StatusTooManyRequests, "Over the limit"},
 	problem.Unavailable: {connect.CodeUnavailable, http.StatusServiceUnavailable, "Unavailable"},
 	problem.Stale:       {connect.CodeFailedPrecondition, http.StatusPreconditionFailed, "Out of date"},
+	problem.StepUp:      {connect.CodePermissionDenied, http.StatusForbidden, "Prove who you are"},
 }
 
 // Error turns any error into the one that goes out. One that carries no problem is

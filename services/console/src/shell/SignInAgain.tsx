@@ -32,11 +32,11 @@ export function SignInAgain() {
     <Modal
       opened={open}
       onClose={() => window.location.assign("/sign-in")}
-      title="Your session has ended"
+      title="Sign in again to go on"
       centered
     >
       <Stack gap="sm">
-        <Text size="sm">Sign in again to go on. Nothing that you typed is lost.</Text>
+        <Text size="sm">Your session has ended, or this needs proof of the last ten minutes that it is you. Nothing that you typed is lost.</Text>
         {open && <CodeForm email={before?.email} onDone={back} />}
       </Stack>
     </Modal>
