@@ -31,6 +31,7 @@ const (
 	PlanRestore      Action = "plan_restore"      // make a plan
 	ApproveRestore   Action = "approve_restore"   // approve a plan's digest; start and close it
 	EditMembers      Action = "edit_members"      // invite, change roles, remove
+	EditBilling      Action = "edit_billing"      // subscribe, change plan and card, cancel
 	DeleteConnection Action = "delete_connection" // with its snapshots
 	DeleteAccount    Action = "delete_account"
 )
@@ -46,6 +47,7 @@ var allowed = map[Action][]Role{
 	PlanRestore:      {Owner, Admin, Operator},
 	ApproveRestore:   {Owner, Admin},
 	EditMembers:      {Owner, Admin},
+	EditBilling:      {Owner, Admin},
 	DeleteConnection: {Owner, Admin},
 	DeleteAccount:    {Owner},
 }

@@ -7,9 +7,9 @@ package job
 const (
 	QueueBackup  = "backup"  // reads orgs, writes repositories
 	QueueRestore = "restore" // the only queue that may use a write credential
-	QueueMail    = "mail"
-	QueueDrift   = "drift" // the drift monitor's
-	QueueTick    = "tick"  // the worker's own clockwork
+	QueueMail    = "mail"    // and what else waits for a server of somebody else's
+	QueueDrift   = "drift"   // the drift monitor's
+	QueueTick    = "tick"    // the worker's own clockwork
 )
 
 // CheckConnection tests a connection's read credential and stores what it can read.
@@ -85,6 +85,15 @@ type SendMessage struct {
 
 // Kind names the job.
 func (SendMessage) Kind() string { return "send_message" }
+
+// ApplyBilling asks the payment processor how the account's subscription stands, and
+// stores that. A notification of the processor enqueues it.
+type ApplyBilling struct {
+	AccountID string `json:"account_id"`
+}
+
+// Kind names the job.
+func (ApplyBilling) Kind() string { return "apply_billing" }
 
 // RunSchedules is the worker's tick: it queues the snapshots whose time has come,
 // and clears away what has expired. It is no account's.

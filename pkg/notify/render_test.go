@@ -89,6 +89,9 @@ func mails() map[string]Mail {
 	differs := receipt()
 	differs.Differences = []Text{"Group Finance: profile.description"}
 	return map[string]Mail{
+		"payment_failed":           PaymentFailed{Account: "Acme", Plan: "Standard", Until: day},
+		"subscription_ended":       SubscriptionEnded{Account: "Acme", Plan: "Standard", Ended: day, Kept: day, Days: 7},
+		"subscription_ended_bare":  SubscriptionEnded{Account: "Acme", Plan: "Standard"},
 		"sign_in_code":             SignInCode{Code: "042137", Valid: 10 * time.Minute},
 		"step_up_code":             SignInCode{Code: "042137", Valid: 10 * time.Minute, StepsUp: true},
 		"drift_alert":              DriftAlert{Place: place, Findings: []Finding{deletedGroup()}},
@@ -179,9 +182,9 @@ func TestStringsOfOthersAreText(t *testing.T) {
 		"SignInCode.Code": true, "Place.Org": true, "Finding.Severity": true, "Followed.Severity": true, "Finding.Event": true,
 		"Finding.Key": true, "Finding.Snapshot": true, "RestoreReceipt.Restore": true,
 		"RestoreReceipt.Outcome": true, "RestoreReceipt.Digest": true, "Written.Op": true,
-		"WindowOpen.Restore": true, "SnapshotFailed.Snapshot": true, "SnapshotOverdue.Cron": true, "SnapshotOverdue.TimeZone": true,
+		"WindowOpen.Restore": true, "SnapshotFailed.Snapshot": true, "SnapshotOverdue.Cron": true, "PaymentFailed.Plan": true, "SubscriptionEnded.Plan": true, "SnapshotOverdue.TimeZone": true,
 	}
-	for _, v := range []any{SignInCode{}, DriftAlert{}, Place{}, Finding{}, Followed{}, Field{}, RestoreReceipt{}, Written{}, WindowOpen{}, SnapshotFailed{}, SnapshotOverdue{}} {
+	for _, v := range []any{SignInCode{}, DriftAlert{}, Place{}, Finding{}, Followed{}, Field{}, RestoreReceipt{}, Written{}, WindowOpen{}, SnapshotFailed{}, SnapshotOverdue{}, PaymentFailed{}, SubscriptionEnded{}} {
 		typ := reflect.TypeOf(v)
 		for f := range typ.Fields() {
 			name := typ.Name() + "." + f.Name

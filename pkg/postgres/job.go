@@ -35,6 +35,7 @@ var kinds = byName(
 	kind{job.SendCode{}, job.QueueMail, 1, false},
 	kind{job.SendMessage{}, job.QueueMail, 2, false},
 	kind{job.ReportFailure{}, job.QueueMail, 2, false},
+	kind{job.ApplyBilling{}, job.QueueMail, 2, false},
 	kind{job.FollowLog{}, job.QueueDrift, 2, false},
 	kind{job.StartFollows{}, job.QueueDrift, 1, false},
 	kind{job.RunSchedules{}, job.QueueTick, 1, false},
@@ -56,8 +57,9 @@ var unfinished = []rivertype.JobState{
 
 // repeatable are the kinds that may be there more than once. A job keeps another one
 // like it out until River has written down that it is done, which is a moment after its
-// own last transaction: a check that is asked for in that moment must not be lost.
-var repeatable = map[string]bool{job.CheckConnection{}.Kind(): true}
+// own last transaction: a check that is asked for in that moment must not be lost, nor
+// may news of a subscription be that comes while the processor is being asked.
+var repeatable = map[string]bool{job.CheckConnection{}.Kind(): true, job.ApplyBilling{}.Kind(): true}
 
 // insertOpts gives a job what its kind says. Other kinds than the repeatable are unique
 // by their IDs for as long as they are not finished.

@@ -181,6 +181,7 @@ var special = map[string]string{
 	"restores.state":      "'planned'",
 	"restore_steps.state": "'done'", "restore_steps.op": "'create'",
 	"messages.kind": "'finding'", "messages.state": "'queued'",
+	"subscriptions.plan": "'standard'", "subscriptions.better": "''", "subscriptions.state": "'past_due'",
 	"river_job.state": "'completed'", "river_job.finalized_at": "now()", "river_job.max_attempts": "25",
 	"river_job.priority": "1", "river_job.id": "1000000 + %d", "river_job.metadata": "'{}'",
 	"river_job.unique_key": "null", "river_job.unique_states": "null", "river_job.errors": "null",

@@ -45,6 +45,12 @@ func (t *Tx) ForCode(ctx context.Context, _ rows.Key, codeID string) error {
 	return t.set(ctx, Proof{"code", codeID})
 }
 
+// ForEvent lets a transaction of Nobody enqueue the job of a notification that it has just
+// noted. Only subscriptions needs it.
+func (t *Tx) ForEvent(ctx context.Context, _ rows.Key, noteID string) error {
+	return t.set(ctx, Proof{"event", noteID})
+}
+
 // Apart runs fn in a part of the transaction that is undone alone when it fails.
 func (t *Tx) Apart(ctx context.Context, fn func(*Tx) error) error {
 	return pgx.BeginFunc(ctx, t.raw, func(raw pgx.Tx) error {

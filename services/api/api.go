@@ -13,6 +13,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"imago/pkg/billing"
 	"imago/pkg/blob"
 	"imago/pkg/envelope"
 	"imago/pkg/postgres"
@@ -20,13 +21,14 @@ import (
 	"imago/pkg/provider"
 )
 
-// Deps is what the api works with; all of it is needed but Now.
+// Deps is what the api works with; all of it is needed but Billing and Now.
 type Deps struct {
 	DB       *postgres.DB
 	Store    blob.Store          // of snapshots; only read
 	Keys     envelope.KeyService // wraps accounts' keyrings
 	Box      *envelope.PublicKey // the workers'; seals credentials
 	Provider provider.Provider   // for its name and catalog, and to ask an address which org it is
+	Billing  billing.Processor   // nil: nothing is sold, and nothing is limited
 	Log      *slog.Logger
 	Metrics  prometheus.Registerer
 	Now      func() time.Time // nil: time.Now

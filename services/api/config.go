@@ -3,6 +3,7 @@ package api
 import (
 	"fmt"
 	"net/netip"
+	"net/url"
 	"time"
 
 	"imago/pkg/problem"
@@ -26,6 +27,9 @@ type Config struct {
 	// AllowLoopbackOrgs takes orgs on this machine's own addresses, also by plain
 	// HTTP: for trying things with a simulated org, never in production.
 	AllowLoopbackOrgs bool `env:"ALLOW_LOOPBACK_ORGS" help:"true takes simulated orgs on this machine; never in production"`
+	// PublicURL is where people reach the api and its console, such as
+	// https://imago.example.com: pages elsewhere lead back there.
+	PublicURL string `env:"PUBLIC_URL" help:"where people reach the console, as https://imago.example.com; needed where plans are sold"`
 	// TrustedProxies are the networks whose X-Forwarded-For counts.
 	TrustedProxies []netip.Prefix `env:"TRUSTED_PROXIES" help:"networks whose X-Forwarded-For counts, as 10.0.0.0/8,fd00::/8"`
 	// SessionIdle ends a command line's session that is not used; zero: 7 days.
@@ -64,6 +68,9 @@ func (c Config) withDefaults() (Config, error) {
 	case SignUpFirst, SignUpOpen, SignUpClosed:
 	default:
 		return c, problem.InField("sign_up", "%q is no way of signing up", c.SignUp).WithHint("write open, first or closed")
+	}
+	if u, err := url.Parse(c.PublicURL); err != nil || c.PublicURL != "" && (u.Host == "" || u.Scheme+"://"+u.Host != c.PublicURL) {
+		return c, problem.InField("public_url", "%q is not the address of a console", c.PublicURL).WithHint("write https://imago.example.com, with nothing behind it")
 	}
 	for name, d := range map[string]time.Duration{
 		"session_idle": c.SessionIdle, "session_life": c.SessionLife, "web_session_idle": c.WebIdle, "web_session_life": c.WebLife,

@@ -60,6 +60,9 @@ func (s connectionService) CreateConnection(ctx context.Context, r *connect.Requ
 		return nil, err
 	}
 	return change(ctx, s.Service, r, func(w *work) (*imagov1.CreateConnectionResponse, error) {
+		if err := w.mayConnect(ctx); err != nil {
+			return nil, err
+		}
 		made, err := connections.Create(ctx, w.Tx, c)
 		if err != nil {
 			return nil, err
@@ -75,6 +78,29 @@ func (s connectionService) CreateConnection(ctx context.Context, r *connect.Requ
 		}
 		return &imagov1.CreateConnectionResponse{Connection: out}, w.record(ctx, "create_connection", "connection", string(made.ID), made.OrgURL)
 	})
+}
+
+// mayConnect refuses one more connection than the account's plan has.
+func (w *work) mayConnect(ctx context.Context) error {
+	e, has, err := w.entitled(ctx)
+	if err != nil {
+		return err
+	}
+	return e.AllowConnection(has.Connections)
+}
+
+// maySchedule refuses snapshots that follow one another sooner than the account's plan
+// has them.
+func (w *work) maySchedule(ctx context.Context, wanted schedules.Schedule) error {
+	e, _, err := w.entitled(ctx)
+	if err != nil || !wanted.Enabled {
+		return err
+	}
+	gap, err := schedules.Gap(wanted.Cron, w.s.now())
+	if err != nil {
+		return err
+	}
+	return e.AllowEvery(gap)
 }
 
 // ask finds out which org answers at a new connection's address, so that a wrong one is
@@ -335,6 +361,9 @@ func (s connectionService) SetSchedule(ctx context.Context, r *connect.Request[i
 	return change(ctx, s.Service, r, func(w *work) (*imagov1.SetScheduleResponse, error) {
 		if _, err := connections.Get(ctx, w.Tx, wanted.ConnectionID); err != nil {
 			return nil, in("connection_id", connectionsHint, err)
+		}
+		if err := w.maySchedule(ctx, wanted); err != nil {
+			return nil, err
 		}
 		put, err := put(ctx, w.Tx, wanted)
 		if err != nil {

@@ -46,12 +46,16 @@ func (s *Service) routes() (http.Handler, error) {
 	add(rpc.NewDriftServiceHandler(s.drift(), options...))
 	add(rpc.NewRestoreServiceHandler(s.restores(), options...))
 	add(rpc.NewActivityServiceHandler(s.activity(), options...))
+	add(rpc.NewBillingServiceHandler(s.billing(), options...))
 	rest, err := vanguard.NewTranscoder(services, vanguard.WithCodec(wire.NewREST))
 	if err != nil {
 		return nil, fmt.Errorf("rest: %w", err)
 	}
 	mux.Handle("/v1/", wire.Unfolded(wire.Problems(http.MaxBytesHandler(rest, maxBody), requestID), requestID))
 	mux.HandleFunc("GET /openapi.yaml", openAPI)
+	if s.Billing != nil {
+		mux.HandleFunc("POST /webhooks/stripe", s.stripeHook)
+	}
 	pages, err := s.pages()
 	if err != nil {
 		return nil, err

@@ -21,7 +21,7 @@ type permission struct {
 	stepUp bool           // only for who proved in the last ten minutes who they are
 }
 
-// public is for the two RPCs by which people sign in.
+// public is for the RPCs by which people sign in, and for what everybody may know.
 var public = permission{public: true}
 
 // member is for what concerns only one's own session.
@@ -84,6 +84,11 @@ var permissions = map[string]permission{
 	rpc.RestoreServiceCloseRestoreProcedure:   may(account.ApproveRestore).proven(),
 
 	rpc.ActivityServiceListActivityProcedure: may(account.ViewActivity),
+
+	rpc.BillingServiceListPlansProcedure:      public,
+	rpc.BillingServiceGetBillingProcedure:     may(account.ViewAccount),
+	rpc.BillingServiceCreateCheckoutProcedure: may(account.EditBilling),
+	rpc.BillingServiceCreatePortalProcedure:   may(account.EditBilling),
 }
 
 // procedures lists every RPC of the contract as its path, sorted.

@@ -23,6 +23,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"imago/pkg/account"
+	"imago/pkg/billing"
 	"imago/pkg/blob/mem"
 	"imago/pkg/envelope"
 	"imago/pkg/envelope/local"
@@ -108,6 +109,12 @@ func newWorld(t testing.TB, c Config) *world {
 
 func worldOn(t testing.TB, db *postgrestest.Database, c Config) *world {
 	t.Helper()
+	return worldThatSells(t, db, c, nil)
+}
+
+// worldThatSells is a world in which plans are sold; nil: in which none are.
+func worldThatSells(t testing.TB, db *postgrestest.Database, c Config, by billing.Processor) *world {
+	t.Helper()
 	w := &world{t: t, db: db, worker: db.Open(t, "imago_worker"), store: mem.New(mem.Options{}), log: new(logBook), clock: &clock{at: time.Now()}}
 	var err error
 	if w.keys, err = master(); err != nil {
@@ -125,7 +132,7 @@ func worldOn(t testing.TB, db *postgrestest.Database, c Config) *world {
 	w.ip = fmt.Sprintf("10.%d.%d.%d", b[0], b[1], b[2])
 	w.api, err = New(c, Deps{
 		DB: db.Open(t, "imago_api"), Store: w.store, Keys: w.keys, Box: w.box.PublicKey(), Provider: orgs{okta.New(okta.Options{})},
-		Log: slog.New(slog.NewJSONHandler(w.log, nil)), Metrics: prometheus.NewRegistry(), Now: w.clock.now,
+		Log: slog.New(slog.NewJSONHandler(w.log, nil)), Metrics: prometheus.NewRegistry(), Now: w.clock.now, Billing: by,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -162,6 +169,7 @@ type person struct {
 	drift       rpc.DriftServiceClient
 	restores    rpc.RestoreServiceClient
 	activity    rpc.ActivityServiceClient
+	billing     rpc.BillingServiceClient
 }
 
 // owner makes an account and its owner.
@@ -214,6 +222,7 @@ func (w *world) clients(p *person) *person {
 	p.drift = rpc.NewDriftServiceClient(c, w.url, o)
 	p.restores = rpc.NewRestoreServiceClient(c, w.url, o)
 	p.activity = rpc.NewActivityServiceClient(c, w.url, o)
+	p.billing = rpc.NewBillingServiceClient(c, w.url, o)
 	return p
 }
 

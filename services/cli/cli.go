@@ -97,7 +97,7 @@ func (p *program) root() *cobra.Command {
 		p.loginCommand(), p.logoutCommand(), p.whoamiCommand(), p.sessionsCommand(), p.stepUpCommand(),
 		p.connectCommand(), p.connectionsCommand(), p.disconnectCommand(), p.scheduleCommand(), p.statusCommand(),
 		p.snapshotCommand(), p.snapshotsCommand(), p.browseCommand(), p.diffCommand(),
-		p.driftCommand(), p.restoreCommand(), p.activityCommand(), p.versionCommand())
+		p.driftCommand(), p.restoreCommand(), p.activityCommand(), p.billingCommand(), p.versionCommand())
 	return root
 }
 

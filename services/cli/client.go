@@ -40,6 +40,7 @@ type api struct {
 	drift       imagov1connect.DriftServiceClient
 	restores    imagov1connect.RestoreServiceClient
 	activity    imagov1connect.ActivityServiceClient
+	billing     imagov1connect.BillingServiceClient
 }
 
 // api connects as whoever is signed in; nobody is refused here, the server decides.
@@ -71,6 +72,7 @@ func (p *program) apiWith(server string, who *caller) *api {
 		drift:       imagov1connect.NewDriftServiceClient(p.http, server, with),
 		restores:    imagov1connect.NewRestoreServiceClient(p.http, server, with),
 		activity:    imagov1connect.NewActivityServiceClient(p.http, server, with),
+		billing:     imagov1connect.NewBillingServiceClient(p.http, server, with),
 	}
 }
 

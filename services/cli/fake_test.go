@@ -39,6 +39,7 @@ type fake struct {
 	imagov1connect.UnimplementedDriftServiceHandler
 	imagov1connect.UnimplementedRestoreServiceHandler
 	imagov1connect.UnimplementedActivityServiceHandler
+	imagov1connect.UnimplementedBillingServiceHandler
 
 	mu          sync.Mutex
 	connections []*imagov1.Connection
@@ -67,6 +68,7 @@ func (f *fake) serve() *httptest.Server {
 	mux.Handle(imagov1connect.NewDriftServiceHandler(f, with))
 	mux.Handle(imagov1connect.NewRestoreServiceHandler(f, with))
 	mux.Handle(imagov1connect.NewActivityServiceHandler(f, with))
+	mux.Handle(imagov1connect.NewBillingServiceHandler(f, with))
 	return httptest.NewServer(f.elsewhere(mux))
 }
 
@@ -819,4 +821,16 @@ func (f *fake) ListActivity(_ context.Context, r *connect.Request[imagov1.ListAc
 	}
 	page, next := onePage(rows, r.Msg.GetPageToken())
 	return connect.NewResponse(&imagov1.ListActivityResponse{Activity: page, NextPageToken: next}), nil
+}
+
+func (f *fake) GetBilling(context.Context, *connect.Request[imagov1.GetBillingRequest]) (*connect.Response[imagov1.GetBillingResponse], error) {
+	out := &imagov1.GetBillingResponse{Plan: "self_hosted", Title: "self-hosted", Limits: &imagov1.BillingLimits{}, Connections: 2, Members: 1}
+	if f.set["failing"] {
+		out = &imagov1.GetBillingResponse{
+			Plan: "standard", Title: "Standard", Limits: &imagov1.BillingLimits{RetentionDays: 90, ScheduleMinutes: 60, Connections: 3, Members: 10},
+			RetentionDays: 90, Connections: 2, Members: 1, Warning: "payment_failed", Until: at(14 * 24 * time.Hour),
+			SubscriptionState: "past_due", SubscriptionPlan: "standard", CanPortal: true,
+		}
+	}
+	return connect.NewResponse(out), nil
 }

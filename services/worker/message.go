@@ -119,6 +119,7 @@ type letter struct {
 	approver   string    // of it, then
 	snapshot   snapshots.Snapshot
 	schedule   schedules.Schedule
+	payer      payer
 }
 
 // read collects the rows.
@@ -144,6 +145,9 @@ func (l *letter) read(ctx context.Context, tx *postgres.Tx, id string) (err erro
 		of = l.snapshot.ConnectionID
 	case messages.SnapshotOverdue:
 		of, err = l.readOverdue(ctx, tx)
+	case messages.PaymentFailed, messages.SubscriptionEnded:
+		l.payer, err = readPayer(ctx, tx)
+		return err // it is about no connection
 	default:
 		err = fmt.Errorf("message of kind %q", l.Kind)
 	}
@@ -155,7 +159,15 @@ func (l *letter) read(ctx context.Context, tx *postgres.Tx, id string) (err erro
 }
 
 // outdated reports whether what the message would ask for was done meanwhile.
-func (l *letter) outdated() bool { return l.Kind == messages.WindowOpen && l.restore.State.Ended() }
+func (l *letter) outdated() bool {
+	switch l.Kind {
+	case messages.WindowOpen:
+		return l.restore.State.Ended()
+	case messages.PaymentFailed, messages.SubscriptionEnded:
+		return l.payer.WarningID != l.SubjectID || l.Kind == messages.PaymentFailed && l.payer.FailedSince.IsZero()
+	}
+	return false
+}
 
 // readRestore reads the restore, and of one without a receipt what else there is to tell.
 func (l *letter) readRestore(ctx context.Context, tx *postgres.Tx) (of account.ConnectionID, err error) {
@@ -210,6 +222,8 @@ func (l *letter) mail() (notify.Mail, error) {
 		}, nil
 	case messages.LogSilent:
 		return notify.LogSilent{Place: place}, nil
+	case messages.PaymentFailed, messages.SubscriptionEnded:
+		return l.payer.mail(l.Kind), nil
 	}
 	return notify.SnapshotOverdue{Place: place, Cron: l.schedule.Cron, TimeZone: l.schedule.TimeZone, Last: at(l.snapshot.EndedAt)}, nil
 }

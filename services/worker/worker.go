@@ -12,6 +12,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"imago/pkg/billing"
 	"imago/pkg/blob"
 	"imago/pkg/envelope"
 	"imago/pkg/job"
@@ -58,7 +59,7 @@ func DefaultQueues() map[string]int {
 	return map[string]int{job.QueueBackup: 4, job.QueueRestore: 2, job.QueueMail: 4, job.QueueTick: 1}
 }
 
-// Deps is what the worker works with; all of it is needed but Now.
+// Deps is what the worker works with; all of it is needed but Billing and Now.
 type Deps struct {
 	DB        *postgres.DB // as imago_worker
 	Store     blob.Store   // of snapshots
@@ -66,7 +67,8 @@ type Deps struct {
 	Box       *envelope.PrivateKey // opens credentials
 	Providers []provider.Provider
 	Mail      notify.Sender
-	Software  string // name and version, for manifests
+	Billing   billing.Processor // nil: nothing is sold
+	Software  string            // name and version, for manifests
 	Log       *slog.Logger
 	Metrics   prometheus.Registerer
 	Now       func() time.Time // nil: time.Now
@@ -132,6 +134,7 @@ func (s *Service) prepare() error {
 		work.Register(kinds, desk, s.sendMessage),
 		work.Register(kinds, desk, s.runSchedules),
 		work.Register(kinds, desk, s.reportFailure),
+		work.Register(kinds, desk, s.applyBilling),
 	} {
 		if err != nil {
 			return err

@@ -26,6 +26,12 @@ func Members(ctx context.Context, tx *postgres.Tx) ([]Member, error) {
 		order by m.created_at, m.user_id`)
 }
 
+// Name is what the account is called.
+func Name(ctx context.Context, tx *postgres.Tx) (string, error) {
+	a, err := rows.One[struct{ Name string }](ctx, tx, "account", `select name from accounts`)
+	return a.Name, err
+}
+
 // Keyring gives the account's keyring as the key service wrapped it
 // (envelope.Keyring.Wrapped).
 func Keyring(ctx context.Context, tx *postgres.Tx) ([]byte, error) {

@@ -5,6 +5,7 @@ package messages
 import (
 	"context"
 
+	"imago/pkg/account"
 	"imago/pkg/job"
 	"imago/pkg/postgres"
 	"imago/pkg/postgres/internal/rows"
@@ -14,7 +15,7 @@ import (
 // Kind is what a message is about.
 type Kind string
 
-// The kinds. Its subject is the ID of a finding, restore, snapshot or alarm.
+// The kinds. Its subject is the ID of a finding, restore, snapshot, alarm or warning.
 const (
 	Finding         Kind = "finding" // the first of those that one look at the org found
 	Receipt         Kind = "receipt"
@@ -22,16 +23,28 @@ const (
 	SnapshotFailed  Kind = "snapshot_failed"
 	LogSilent       Kind = "log_silent"       // of an alarm: see cursors.Alarm
 	SnapshotOverdue Kind = "snapshot_overdue" // of the last snapshot that was taken, or of the connection if none was
+
+	PaymentFailed     Kind = "payment_failed"     // of a warning: see subscriptions.Subscription
+	SubscriptionEnded Kind = "subscription_ended" // of a warning, too
 )
 
-// Queue queues a message about a subject to every member who gets alerts (owners,
-// admins, operators), once each, and enqueues the jobs. It answers how many are new.
+// roles are those whose members get a message: who may do something about it.
+func (k Kind) roles() []account.Role {
+	if k == PaymentFailed || k == SubscriptionEnded {
+		return []account.Role{account.Owner, account.Admin}
+	}
+	return []account.Role{account.Owner, account.Admin, account.Operator}
+}
+
+// Queue queues a message about a subject to every member who gets such (owners and
+// admins; alerts also operators), once each, and enqueues the jobs. It answers how many
+// are new.
 func Queue(ctx context.Context, tx *postgres.Tx, kind Kind, subjectID string) (int, error) {
 	made, err := rows.All[struct{ ID string }](ctx, tx, `
 		insert into messages (account_id, kind, subject_id, user_id)
-		select m.account_id, $1, $2, m.user_id from members m where m.role in ('owner', 'admin', 'operator')
+		select m.account_id, $1, $2, m.user_id from members m where m.role = any ($3)
 		on conflict (account_id, kind, subject_id, user_id) do nothing
-		returning id`, kind, subjectID)
+		returning id`, kind, subjectID, kind.roles())
 	if err != nil {
 		return 0, err
 	}

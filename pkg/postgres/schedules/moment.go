@@ -1,6 +1,7 @@
 package schedules
 
 import (
+	"math"
 	"strings"
 	"time"
 
@@ -60,4 +61,26 @@ func leftOut(moments cron.Schedule, after time.Time) (time.Time, bool) {
 	y, m, d := stubborn.Date()
 	shown := time.Date(y, m, d, stubborn.Hour(), stubborn.Minute(), 0, 0, after.Location())
 	return stubborn.In(after.Location()), shown.Hour() != stubborn.Hour() || shown.Minute() != stubborn.Minute()
+}
+
+// runs is enough of a schedule to have seen its least gap: the minutes of an hour come
+// again every hour, and the hours of a day every day.
+const runs = 100
+
+// Gap is the least time between two snapshots of a schedule, if no clock is changed. Of
+// those that are more than a day apart it may give a longer one.
+func Gap(expression string, from time.Time) (time.Duration, error) {
+	first, err := Next(expression, "UTC", from)
+	if err != nil {
+		return 0, err
+	}
+	least, at := time.Duration(math.MaxInt64), first
+	for n := 0; n < runs && at.Sub(first) < 48*time.Hour; n++ {
+		next, err := Next(expression, "UTC", at)
+		if err != nil {
+			break // it does not come again in years
+		}
+		least, at = min(least, next.Sub(at)), next
+	}
+	return least, nil
 }

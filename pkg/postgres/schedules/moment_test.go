@@ -61,3 +61,20 @@ func TestScheduleNextRefuses(t *testing.T) {
 		}
 	}
 }
+
+func TestGap(t *testing.T) {
+	t.Parallel()
+	from := time.Date(2026, 3, 28, 23, 30, 0, 0, time.UTC)
+	for cron, want := range map[string]time.Duration{
+		"* * * * *": time.Minute, "*/15 * * * *": 15 * time.Minute, "0,50 * * * *": 10 * time.Minute, "5 * * * *": time.Hour,
+		"0 2 * * *": 24 * time.Hour, "0 0,23 * * *": time.Hour, "0,59 0,23 * * *": time.Minute, "0 3 * * 1": 7 * 24 * time.Hour,
+		"0,1 2 29 2 *": time.Minute,
+	} {
+		if got, err := Gap(cron, from); err != nil || got != want {
+			t.Errorf("%s: %v and %v, want %v", cron, got, err, want)
+		}
+	}
+	if _, err := Gap("0 0 30 2 *", from); !problem.Is(err, problem.Invalid) {
+		t.Errorf("a schedule that never comes: %v", err)
+	}
+}

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	_ "time/tzdata" // schedules name time zones, and a bare machine has none
 
+	"imago/pkg/billing"
+	"imago/pkg/billing/stripe"
 	"imago/pkg/blob"
 	"imago/pkg/blob/s3"
 	"imago/pkg/boot"
@@ -25,6 +27,7 @@ type config struct {
 	MasterKeys string        `env:"MASTER_KEYS,required" help:"file of the master keys that wrap accounts' keyrings"`
 	Box        string        `env:"CREDENTIALS_PUB,required" help:"file of the workers' public key, to which credentials are sealed"`
 	Store      store         `envPrefix:"STORE_"`
+	Stripe     payment       `envPrefix:"STRIPE_"`
 }
 
 // store is where snapshots lie. The api only reads there: a key that can do no more is enough.
@@ -37,10 +40,43 @@ type store struct {
 	Key       string `env:"SECRET_ACCESS_KEY_FILE" help:"file with the access key"`
 }
 
+// payment is where plans are sold; without a key nothing is, and nothing is limited.
+type payment struct {
+	Key      boot.File `env:"KEY_FILE" help:"file with Stripe's key; absent: nothing is sold, and nothing is limited"`
+	Webhook  boot.File `env:"WEBHOOK_SECRET_FILE" help:"file with the secret of the endpoint /webhooks/stripe at Stripe"`
+	Standard string    `env:"PRICE_STANDARD" help:"ID of Stripe's price of the Standard plan"`
+	Business string    `env:"PRICE_BUSINESS" help:"ID of Stripe's price of the Business plan"`
+}
+
+// Validate tells what is missing to sell.
+func (p payment) Validate() error {
+	if !p.Key.Set() {
+		return nil
+	}
+	if !p.Webhook.Set() {
+		return errors.New("WEBHOOK_SECRET_FILE: it is missing, and notifications would be refused")
+	}
+	_, err := p.processor()
+	return err
+}
+
+// processor is nil where nothing is sold.
+func (p payment) processor() (billing.Processor, error) {
+	if !p.Key.Set() {
+		return nil, nil
+	}
+	return stripe.New(p.Key.Secret(), stripe.Options{
+		Prices: map[billing.Plan]string{billing.Standard: p.Standard, billing.Business: p.Business}, WebhookSecret: p.Webhook.Secret(),
+	})
+}
+
 // Validate tells what is wrong beyond single variables.
 func (c config) Validate() error {
 	if c.Listen.Addr == "" {
 		return errors.New("IMAGO_LISTEN_ADDR: it is missing")
+	}
+	if c.Stripe.Key.Set() && c.PublicURL == "" {
+		return errors.New("IMAGO_PUBLIC_URL: it is missing, and Stripe's pages lead back there")
 	}
 	return errors.Join(c.Listen.Validate(), c.Config.Validate())
 }
@@ -56,6 +92,9 @@ func setup(ctx context.Context, c config, p *boot.Process) error {
 		return err
 	}
 	if deps.Box, err = local.ReadPublicKey(c.Box); err != nil {
+		return err
+	}
+	if deps.Billing, err = c.Stripe.processor(); err != nil {
 		return err
 	}
 	if deps.Store, err = c.Store.open(ctx); err != nil {

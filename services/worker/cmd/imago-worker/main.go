@@ -6,6 +6,8 @@ import (
 	"errors"
 	_ "time/tzdata" // schedules name time zones, and a bare machine has none
 
+	"imago/pkg/billing"
+	"imago/pkg/billing/stripe"
 	"imago/pkg/blob"
 	"imago/pkg/blob/s3"
 	"imago/pkg/boot"
@@ -27,10 +29,11 @@ type config struct {
 	MasterKeys string    `env:"MASTER_KEYS,required" help:"file of the master keys that wrap accounts' keyrings"`
 	// AllowLoopbackOrgs is for trying things with a simulated org, as the api's is: else
 	// a customer's address must not lead into the service's own network.
-	AllowLoopbackOrgs bool   `env:"ALLOW_LOOPBACK_ORGS" help:"true reaches orgs in private networks, and simulated ones; never in production"`
-	Box               string `env:"CREDENTIALS_KEY,required" help:"file of the private key that opens credentials"`
-	Store             store  `envPrefix:"STORE_"`
-	Mail              mail   `envPrefix:"MAIL_"`
+	AllowLoopbackOrgs bool    `env:"ALLOW_LOOPBACK_ORGS" help:"true reaches orgs in private networks, and simulated ones; never in production"`
+	Box               string  `env:"CREDENTIALS_KEY,required" help:"file of the private key that opens credentials"`
+	Store             store   `envPrefix:"STORE_"`
+	Mail              mail    `envPrefix:"MAIL_"`
+	Stripe            payment `envPrefix:"STRIPE_"`
 }
 
 // store is where snapshots are written.
@@ -41,6 +44,29 @@ type store struct {
 	PathStyle bool   `env:"PATH_STYLE" help:"true for stores that want the bucket in the path"`
 	KeyID     string `env:"ACCESS_KEY_ID_FILE" help:"file with the ID of the access key; absent: the SDK's chain"`
 	Key       string `env:"SECRET_ACCESS_KEY_FILE" help:"file with the access key"`
+}
+
+// payment is where plans are sold; without a key nothing is.
+type payment struct {
+	Key      boot.File `env:"KEY_FILE" help:"file with Stripe's key, which reads subscriptions and need not do more; absent: nothing is sold"`
+	Standard string    `env:"PRICE_STANDARD" help:"ID of Stripe's price of the Standard plan"`
+	Business string    `env:"PRICE_BUSINESS" help:"ID of Stripe's price of the Business plan"`
+}
+
+// Validate tells what is missing.
+func (p payment) Validate() error {
+	_, err := p.processor()
+	return err
+}
+
+// processor is nil where nothing is sold.
+func (p payment) processor() (billing.Processor, error) {
+	if !p.Key.Set() {
+		return nil, nil
+	}
+	return stripe.New(p.Key.Secret(), stripe.Options{
+		Prices: map[billing.Plan]string{billing.Standard: p.Standard, billing.Business: p.Business},
+	})
 }
 
 // mail is by whom mail is sent: SendGrid if there is a key for it, else an SMTP server.
@@ -82,6 +108,9 @@ func setup(ctx context.Context, c config, p *boot.Process) error {
 		return err
 	}
 	if deps.Box, err = local.ReadBoxKey(c.Box); err != nil {
+		return err
+	}
+	if deps.Billing, err = c.Stripe.processor(); err != nil {
 		return err
 	}
 	if deps.Mail, err = c.Mail.sender(); err != nil {

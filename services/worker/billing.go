@@ -1,0 +1,138 @@
+package worker
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/google/uuid"
+
+	"imago/pkg/account"
+	"imago/pkg/billing"
+	"imago/pkg/envelope"
+	"imago/pkg/job"
+	"imago/pkg/notify"
+	"imago/pkg/postgres"
+	"imago/pkg/postgres/accounts"
+	"imago/pkg/postgres/messages"
+	"imago/pkg/postgres/subscriptions"
+	"imago/pkg/postgres/work"
+	"imago/pkg/problem"
+)
+
+// applyBilling asks how the account's subscription stands and stores that. What order the
+// notifications came in is all the same: each has it asked anew, and of two who ask at the
+// same time the one who stores last asks again.
+func (s *Service) applyBilling(ctx context.Context, u work.Unit, a job.ApplyBilling) (work.End, error) {
+	if s.Billing == nil {
+		return work.Done(outcome("nothing is sold here")), nil
+	}
+	ring, err := s.keyrings.Of(ctx, u.Proof, account.ID(a.AccountID))
+	if err != nil {
+		return s.notBegun(ctx, u, err)
+	}
+	was, err := s.subscription(ctx, u)
+	if err != nil || was.Customer == "" {
+		return work.Done(outcome("no customer")), err
+	}
+	fetched, err := s.Billing.Subscription(ctx, was.Customer)
+	if err != nil {
+		return work.End{}, fmt.Errorf("ask for the subscription of account %s: %w", a.AccountID, err)
+	}
+	next := was
+	next.Subscription = was.Becomes(fetched, s.Now())
+	err = s.DB.As(ctx, u.Proof, func(tx *postgres.Tx) error { return s.storeBilling(ctx, tx, u, ring, was, next) })
+	if problem.Is(err, problem.Stale) {
+		return work.Again(0, outcome("asked too early")), nil
+	}
+	if err != nil {
+		return work.End{}, fmt.Errorf("store the subscription of account %s: %w", a.AccountID, err)
+	}
+	return work.Done(outcome(string(next.State))), nil
+}
+
+// subscription reads the account's subscription.
+func (s *Service) subscription(ctx context.Context, u work.Unit) (out subscriptions.Subscription, err error) {
+	err = s.DB.As(ctx, u.Proof, func(tx *postgres.Tx) error {
+		out, err = subscriptions.Get(ctx, tx)
+		return err
+	})
+	return out, err
+}
+
+// storeBilling stores a subscription, and tells of what has changed.
+func (s *Service) storeBilling(ctx context.Context, tx *postgres.Tx, u work.Unit, ring *envelope.Keyring, was, next subscriptions.Subscription) error {
+	mail := news(was.Subscription, next.Subscription)
+	if mail != "" {
+		id, err := uuid.NewV7()
+		if err != nil {
+			return err
+		}
+		next.WarningID = id.String()
+	}
+	if err := subscriptions.Put(ctx, tx, next); err != nil {
+		return err
+	}
+	if mail != "" {
+		if _, err := messages.Queue(ctx, tx, mail, next.WarningID); err != nil {
+			return err
+		}
+	}
+	before, now := standing(was.Subscription), standing(next.Subscription)
+	if before == now {
+		return nil
+	}
+	return u.Record(ctx, tx, ring, work.Event{At: s.Now(), Action: "change_subscription", TargetType: "account",
+		TargetID: string(tx.Account()), Detail: "from " + before + " to " + now})
+}
+
+// news is what a change is worth a mail for; "" if it is not.
+func news(was, next billing.Subscription) messages.Kind {
+	switch {
+	case !next.FailedSince.IsZero() && !next.FailedSince.Equal(was.FailedSince):
+		return messages.PaymentFailed
+	case next.State == billing.Cancelled && was.State != billing.None && (was.State != next.State || was.ID != next.ID):
+		return messages.SubscriptionEnded
+	}
+	return ""
+}
+
+// standing is a subscription for a sentence.
+func standing(s billing.Subscription) string {
+	if s.State == billing.None {
+		return "no subscription"
+	}
+	out := s.Plan.Title() + ", " + strings.ReplaceAll(string(s.State), "_", " ")
+	if !s.EndsAt.IsZero() {
+		out += ", ends " + s.EndsAt.UTC().Format("2006-01-02")
+	}
+	return out
+}
+
+// payer is an account, for mail about what it pays for.
+type payer struct {
+	subscriptions.Subscription
+	name notify.Text
+}
+
+func readPayer(ctx context.Context, tx *postgres.Tx) (p payer, err error) {
+	if p.Subscription, err = subscriptions.Get(ctx, tx); err != nil {
+		return p, err
+	}
+	name, err := accounts.Name(ctx, tx)
+	p.name = notify.Text(name)
+	return p, err
+}
+
+// mail is what the payer is told.
+func (p payer) mail(kind messages.Kind) notify.Mail {
+	if kind == messages.PaymentFailed {
+		return notify.PaymentFailed{Account: p.name, Plan: p.Plan.Title(), Until: p.FailedSince.Add(billing.Grace)}
+	}
+	out := notify.SubscriptionEnded{Account: p.name, Plan: p.Plan.Title(), Ended: p.Ended}
+	if e := billing.Entitlements(p.Subscription.Subscription, p.Ended); e.Warning == billing.DataExpires {
+		out.Kept, out.Days = e.Until, int(e.Limits.Retention/(24*time.Hour))
+	}
+	return out
+}

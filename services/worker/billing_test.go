@@ -1,0 +1,206 @@
+package worker_test
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"imago/pkg/billing"
+	"imago/pkg/billing/stripe"
+	"imago/pkg/billing/stripetest"
+	"imago/pkg/job"
+	"imago/pkg/notify/notifytest"
+	"imago/pkg/postgres"
+	"imago/pkg/postgres/subscriptions"
+	"imago/pkg/postgres/worldtest"
+	"imago/services/worker"
+)
+
+// shop is a world whose account is a customer of a stand-in of Stripe.
+type shop struct {
+	*worldtest.World
+	stripe    *stripetest.Stripe
+	processor *stripe.Processor
+	customer  string
+}
+
+func newShop(t *testing.T) shop {
+	t.Helper()
+	s := shop{World: worldtest.New(t, worldtest.Options{}), stripe: stripetest.New(t)}
+	var err error
+	s.processor, err = stripe.New(stripetest.Key, stripe.Options{Host: s.stripe.URL, WebhookSecret: stripetest.Secret,
+		Prices: map[billing.Plan]string{billing.Standard: stripetest.Price("standard"), billing.Business: stripetest.Price("business")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.customer, err = s.processor.Customer(t.Context(), s.Account.ID); err != nil {
+		t.Fatal(err)
+	}
+	s.Ask(t, func(ctx context.Context, tx *postgres.Tx) error {
+		_, err := subscriptions.SetCustomer(ctx, tx, s.customer)
+		return err
+	})
+	return s
+}
+
+// buy pays for a plan.
+func (s shop) buy(t *testing.T, plan billing.Plan) string {
+	t.Helper()
+	url, err := s.processor.Checkout(t.Context(), billing.Checkout{
+		Account: s.Account.ID, Customer: s.customer, Plan: plan, Done: "https://imago.example/", Cancelled: "https://imago.example/"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, err := s.stripe.Pay(url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return id
+}
+
+// hear notes events as the api does, and answers how many were news.
+func (s shop) hear(t *testing.T, events []stripetest.Event) (news int) {
+	t.Helper()
+	for _, e := range events {
+		err := s.API.As(t.Context(), postgres.Nobody, func(tx *postgres.Tx) error {
+			isNew, err := subscriptions.Note(t.Context(), tx, billing.Event{ID: e.ID, Type: e.Type, Customer: e.Customer})
+			if isNew {
+				news++
+			}
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return news
+}
+
+// becomes waits until the account's subscription is as told.
+func (s shop) becomes(t *testing.T, plan billing.Plan, state billing.State) (out subscriptions.Subscription) {
+	t.Helper()
+	worldtest.Until(t, string(plan)+" "+string(state), func() bool {
+		s.Ask(t, func(ctx context.Context, tx *postgres.Tx) (err error) {
+			out, err = subscriptions.Get(ctx, tx)
+			return err
+		})
+		return out.Plan == plan && out.State == state
+	})
+	return out
+}
+
+// TestSubscriptionLives plays checkout, failure, recovery, another failure and the end,
+// with every event sent twice and in the wrong order.
+func TestSubscriptionLives(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	d := deps(t, s.World)
+	d.Billing = s.processor
+	work(t, s.World, worker.Config{}, d)
+	var all []stripetest.Event
+	told := func() { // newest first, then what was told before once more
+		fresh := s.stripe.Events()
+		for i := range fresh {
+			all = append([]stripetest.Event{fresh[i]}, all...)
+		}
+		if news := s.hear(t, all); news != len(fresh) {
+			t.Errorf("%d of %d events were news, want %d", news, len(all), len(fresh))
+		}
+		if s.hear(t, all) != 0 {
+			t.Error("an event was news twice")
+		}
+	}
+	id := s.buy(t, billing.Standard)
+	told()
+	s.becomes(t, billing.Standard, billing.Active)
+	for _, step := range []struct {
+		do    func(string) error
+		state billing.State
+	}{{s.stripe.Fail, billing.PastDue}, {s.stripe.Recover, billing.Active}, {s.stripe.Fail, billing.PastDue}, {s.stripe.Cancel, billing.Cancelled}} {
+		if err := step.do(id); err != nil {
+			t.Fatal(err)
+		}
+		told()
+		got := s.becomes(t, billing.Standard, step.state)
+		if (step.state == billing.PastDue) == got.FailedSince.IsZero() {
+			t.Errorf("%s: it failed at %v", step.state, got.FailedSince)
+		}
+		if step.state == billing.PastDue {
+			s.mail(t, "A payment failed", "the Standard plan goes on until")
+		}
+	}
+	s.mail(t, "Your subscription has ended", "The Standard subscription of Acme has ended")
+	var actions []string
+	for range 5 {
+		actions = append(actions, "change_subscription")
+	}
+	if diff := cmp.Diff(actions, s.Actions(t)); diff != "" {
+		t.Errorf("activity (-want +got):\n%s", diff)
+	}
+	if got := s.Detail(t, "change_subscription"); !strings.Contains(got, "Standard") {
+		t.Errorf("the activity log says: %s", got)
+	}
+}
+
+// mail waits for a mail, and takes it for told.
+func (s shop) mail(t *testing.T, subject, text string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), worldtest.Patience)
+	defer cancel()
+	m := s.Mails.Wait(ctx, t, func(m notifytest.Mail) bool { return strings.Contains(m.Subject, subject) })
+	if m.To != s.Account.Email || !strings.Contains(strings.Join(strings.Fields(m.Text), " "), text) {
+		t.Errorf("mail: %s", m.Text)
+	}
+}
+
+// TestWhoAskedEarlierDoesNotWin has two jobs ask, and the one that asked first store last.
+func TestWhoAskedEarlierDoesNotWin(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	db := s.Base.Open(t, "imago_worker")
+	var early, late subscriptions.Subscription
+	proof := s.Base.Job(t, job.ApplyBilling{AccountID: string(s.Account.ID)})
+	put := func(of *subscriptions.Subscription, plan billing.Plan) error {
+		return db.As(t.Context(), proof, func(tx *postgres.Tx) (err error) {
+			if plan == "" {
+				*of, err = subscriptions.Get(t.Context(), tx)
+				return err
+			}
+			of.Plan, of.State = plan, billing.Active
+			return subscriptions.Put(t.Context(), tx, *of)
+		})
+	}
+	for _, err := range []error{put(&early, ""), put(&late, ""), put(&late, billing.Business)} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := put(&early, billing.Standard); err == nil {
+		t.Error("what was asked earlier has overwritten what was asked later")
+	}
+	s.becomes(t, billing.Business, billing.Active)
+}
+
+// TestProcessorIsAway has the job wait until Stripe is back.
+func TestProcessorIsAway(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	d := deps(t, s.World)
+	d.Billing = s.processor
+	s.buy(t, billing.Business)
+	events := s.stripe.Events()
+	s.stripe.Down(true)
+	work(t, s.World, worker.Config{}, d)
+	s.hear(t, events)
+	worldtest.Until(t, "a job has failed", func() bool {
+		var n int
+		if err := s.Base.Owner().QueryRow(t.Context(), `select count(*) from river.river_job where kind = 'apply_billing' and errors is not null`).Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		return n > 0
+	})
+	s.stripe.Down(false)
+	s.becomes(t, billing.Business, billing.Active)
+}
