@@ -32,6 +32,7 @@ const (
 	ApproveRestore   Action = "approve_restore"   // approve a plan's digest; start and close it
 	EditMembers      Action = "edit_members"      // invite, change roles, remove
 	EditBilling      Action = "edit_billing"      // subscribe, change plan and card, cancel
+	EditSecurity     Action = "edit_security"     // what the account wants of who signs in
 	DeleteConnection Action = "delete_connection" // with its snapshots
 	DeleteAccount    Action = "delete_account"
 )
@@ -48,6 +49,7 @@ var allowed = map[Action][]Role{
 	ApproveRestore:   {Owner, Admin},
 	EditMembers:      {Owner, Admin},
 	EditBilling:      {Owner, Admin},
+	EditSecurity:     {Owner, Admin},
 	DeleteConnection: {Owner, Admin},
 	DeleteAccount:    {Owner},
 }

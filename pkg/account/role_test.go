@@ -15,6 +15,7 @@ delete_connection  yes   yes   no       no      no
 edit_billing       yes   yes   no       no      no
 edit_connection    yes   yes   no       no      no
 edit_members       yes   yes   no       no      no
+edit_security      yes   yes   no       no      no
 open_snapshot      yes   yes   yes      yes     no
 plan_restore       yes   yes   yes      no      no
 resolve_finding    yes   yes   yes      no      no

@@ -24,6 +24,12 @@ func Session(tokenHash [sha256.Size]byte) Proof {
 	return Proof{"session", hex.EncodeToString(tokenHash[:])}
 }
 
+// Pending presents the SHA-256 hash of the token of a session that waits for its second
+// factor: for imago_api. It opens no account.
+func Pending(tokenHash [sha256.Size]byte) Proof {
+	return Proof{"pending", hex.EncodeToString(tokenHash[:])}
+}
+
 // Job presents the ID of a River job that is running: for imago_worker and imago_drift.
 func Job(id int64) Proof { return Proof{"job", strconv.FormatInt(id, 10)} }
 
@@ -42,6 +48,8 @@ type who struct {
 	User    account.UserID
 	Role    account.Role
 	JobKind string
+	Pending string
+	Person  account.UserID
 	Fresh   bool // who the person is was proven in the last ten minutes
 }
 
@@ -50,6 +58,8 @@ const askWho = `select coalesce(current_account()::text, '') as account,
     coalesce(current_user_id()::text, '') as user,
     coalesce(current_member_role(), '') as role,
     coalesce(current_job_kind(), '') as job_kind,
+    coalesce(current_pending_id()::text, '') as pending,
+    coalesce(current_person()::text, '') as person,
     current_stepped_up() as fresh`
 
 // present hands the proof to the database, and learns whom it lets in.
@@ -67,6 +77,8 @@ func (t *Tx) present(ctx context.Context, p Proof) error {
 	switch {
 	case p.kind == "session" && t.who.Account == "":
 		return problem.New(problem.Denied, "the session has ended").WithHint("sign in again")
+	case p.kind == "pending" && t.who.Pending == "":
+		return problem.New(problem.Denied, "no sign-in waits for its second factor").WithHint("sign in again")
 	case p.kind == "job" && t.who.JobKind == "":
 		return problem.New(problem.Denied, "job %s is not running, or not for this program", p.value)
 	}

@@ -26,6 +26,12 @@ func (t *Tx) Account() account.ID { return t.who.Account }
 // User is whose session was presented; "" for a job.
 func (t *Tx) User() account.UserID { return t.who.User }
 
+// Person is whose session was presented, also if it waits for its second factor.
+func (t *Tx) Person() account.UserID { return t.who.Person }
+
+// Waits reports whether the session that was presented waits for its second factor.
+func (t *Tx) Waits() bool { return t.who.Pending != "" }
+
 // Role is what the session's user may do in the account; "" for a job.
 func (t *Tx) Role() account.Role { return t.who.Role }
 

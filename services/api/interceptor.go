@@ -88,6 +88,9 @@ func (s *Service) admit(ctx context.Context, procedure string, h http.Header) er
 		return nil
 	}
 	c, err := s.authenticate(ctx, h)
+	if p.pending && problem.Is(err, problem.Denied) {
+		c, err = s.waiting(ctx, h)
+	}
 	if err != nil {
 		return err
 	}
@@ -102,10 +105,14 @@ func (p permission) admits(r account.Role, steppedUp bool) error {
 			WithHint("ask an owner or an admin of the account")
 	}
 	if p.stepUp && !steppedUp {
-		return problem.New(problem.StepUp, "this needs proof of the last ten minutes that it is you").
-			WithHint("step up with a code that is mailed to you, then ask again")
+		return stepUpFirst()
 	}
 	return nil
+}
+
+func stepUpFirst() error {
+	return problem.New(problem.StepUp, "this needs proof of the last ten minutes that it is you").
+		WithHint("step up with your authenticator, or if you have none with a code that is mailed to you, then ask again")
 }
 
 // authenticate presents the session to the database, which alone knows whose it is.
@@ -114,11 +121,25 @@ func (s *Service) authenticate(ctx context.Context, h http.Header) (caller, erro
 	if !ok {
 		return caller{}, wire.NoSession()
 	}
-	c := caller{proof: postgres.Session(sha256.Sum256([]byte(token)))}
+	c := caller{proof: postgres.Session(sha256.Sum256([]byte(token))), cookie: h.Get("Authorization") == ""}
 	err := s.DB.As(ctx, c.proof, func(tx *postgres.Tx) error {
 		c.account, c.user, c.role, c.steppedUp = tx.Account(), tx.User(), tx.Role(), tx.SteppedUp()
 		return s.touch(ctx, tx)
 	})
+	if problem.Is(err, problem.Denied) {
+		return caller{}, wire.NoSession()
+	}
+	return c, err
+}
+
+// waiting presents the session as one that waits for its second factor.
+func (s *Service) waiting(ctx context.Context, h http.Header) (caller, error) {
+	token, ok := presented(h)
+	if !ok {
+		return caller{}, wire.NoSession()
+	}
+	c := caller{proof: postgres.Pending(sha256.Sum256([]byte(token))), waits: true, cookie: h.Get("Authorization") == ""}
+	err := s.DB.As(ctx, c.proof, func(*postgres.Tx) error { return nil })
 	if problem.Is(err, problem.Denied) {
 		return caller{}, wire.NoSession()
 	}

@@ -16,9 +16,10 @@ import (
 
 // permission says who may call an RPC.
 type permission struct {
-	public bool           // before sign-in
-	action account.Action // what the member's role must allow; "" with a session: every member
-	stepUp bool           // only for who proved in the last ten minutes who they are
+	public  bool           // before sign-in
+	action  account.Action // what the member's role must allow; "" with a session: every member
+	pending bool           // also for a session that waits for its second factor
+	stepUp  bool           // only for who proved in the last ten minutes who they are
 }
 
 // public is for the RPCs by which people sign in, and for what everybody may know.
@@ -26,6 +27,9 @@ var public = permission{public: true}
 
 // member is for what concerns only one's own session.
 var member = permission{}
+
+// waiting is for what completes a sign-in, or concerns only one's own session.
+var waiting = permission{pending: true}
 
 func may(a account.Action) permission { return permission{action: a} }
 
@@ -49,6 +53,14 @@ var permissions = map[string]permission{
 	rpc.SessionServiceRevokeOtherSessionsProcedure: member,
 	rpc.SessionServiceRequestStepUpProcedure:       member,
 	rpc.SessionServiceStepUpProcedure:              member,
+
+	// EnrollTotp asks for a step-up itself, of who is in: a session that waits has none to give.
+	rpc.FactorServiceGetFactorsProcedure:          waiting,
+	rpc.FactorServiceEnrollTotpProcedure:          waiting,
+	rpc.FactorServiceConfirmTotpProcedure:         waiting,
+	rpc.FactorServiceVerifyTotpProcedure:          waiting,
+	rpc.FactorServiceRemoveTotpProcedure:          member.proven(),
+	rpc.FactorServiceRequireSecondFactorProcedure: may(account.EditSecurity).proven(),
 
 	rpc.ConnectionServiceCreateConnectionProcedure: may(account.EditConnection),
 	rpc.ConnectionServiceSetCredentialProcedure:    may(account.EditConnection).proven(),

@@ -42,6 +42,8 @@ type caller struct {
 	user      account.UserID
 	role      account.Role
 	steppedUp bool
+	waits     bool           // for the second factor: the session lets into nothing
+	cookie    bool           // the session came as a browser's cookie
 	proof     postgres.Proof // the session that let them in
 }
 

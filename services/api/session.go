@@ -153,7 +153,7 @@ func (s sessionService) StepUp(ctx context.Context, r *connect.Request[imagov1.S
 	if err != nil {
 		return nil, err
 	}
-	return s.risen(r.Header().Get("Authorization") == "", token, ends), nil
+	return s.risen(requestOf(ctx).caller.cookie, token, ends), nil
 }
 
 // risen gives the session's new token out: as a cookie to who presented one.

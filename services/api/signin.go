@@ -102,12 +102,15 @@ func (s signIn) ExchangeCode(ctx context.Context, r *connect.Request[imagov1.Exc
 		return nil, err
 	}
 	token := tokenPrefix + secret()
-	session, err := s.open(ctx, a, memberships, token)
+	session, waits, err := s.open(ctx, a, memberships, token)
 	if err != nil {
 		return nil, err
 	}
-	s.metrics.signIns.WithLabelValues("let_in").Inc()
-	res := connect.NewResponse(&imagov1.ExchangeCodeResponse{ExpiresAt: stamp(session.ExpiresAt), Session: sessionShape(session)})
+	res := connect.NewResponse(&imagov1.ExchangeCodeResponse{ExpiresAt: stamp(session.ExpiresAt), SecondFactor: waits})
+	if waits == "" {
+		s.metrics.signIns.WithLabelValues("let_in").Inc()
+		res.Msg.Session = sessionShape(session)
+	}
 	if a.cookie {
 		setCookie(res.Header(), token, session.ExpiresAt)
 	} else {
@@ -184,8 +187,9 @@ func (s signIn) refusal(ctx context.Context) (signin.Refusal, error) {
 }
 
 // open opens the session, making the account at a first sign-in. The token is given
-// out only after the sign-in stands in the activity log: until then nobody holds it.
-func (s signIn) open(ctx context.Context, a attempt, of []signin.Membership, token string) (signin.Session, error) {
+// out only after the sign-in stands in the activity log: until then nobody holds it. A
+// session that waits for its second factor lets in nobody, and is written down when it does.
+func (s signIn) open(ctx context.Context, a attempt, of []signin.Membership, token string) (session signin.Session, waits string, err error) {
 	o := signin.Opening{
 		AttemptID: a.id, Client: hash(a.client), Token: hash(token),
 		Kind: "cli", Idle: s.config.SessionIdle, Life: s.config.SessionLife,
@@ -194,19 +198,24 @@ func (s signIn) open(ctx context.Context, a attempt, of []signin.Membership, tok
 		o.Kind, o.Idle, o.Life = "web", s.config.WebIdle, s.config.WebLife
 	}
 	if err := s.enter(ctx, &o, of); err != nil {
-		return signin.Session{}, err
+		return session, "", err
 	}
-	err := s.DB.As(ctx, postgres.Nobody, func(tx *postgres.Tx) error {
-		if err := s.mayMake(ctx, tx, o); err != nil {
+	var opened signin.Opened
+	err = s.DB.As(ctx, postgres.Nobody, func(tx *postgres.Tx) (err error) {
+		if err = s.mayMake(ctx, tx, o); err != nil {
 			return err
 		}
-		_, err := signin.OpenSession(ctx, tx, o)
+		if opened, err = signin.OpenSession(ctx, tx, o); err != nil {
+			return err
+		}
+		waits, err = signin.WaitsFor(ctx, tx, o.Token)
 		return err
 	})
-	if err != nil {
-		return signin.Session{}, err
+	if err != nil || waits != "" {
+		return signin.Session{ExpiresAt: opened.ExpiresAt}, waits, err
 	}
-	return s.welcome(ctx, o)
+	session, err = s.welcome(ctx, o.Account, o.Token)
+	return session, "", err
 }
 
 // enter decides which account is entered: the person's oldest, or a new one.
@@ -249,9 +258,9 @@ func uninvited() error {
 }
 
 // welcome writes the sign-in down and tells who is signed in.
-func (s signIn) welcome(ctx context.Context, o signin.Opening) (signin.Session, error) {
+func (s *Service) welcome(ctx context.Context, of account.ID, token signin.Hash) (signin.Session, error) {
 	q := requestOf(ctx)
-	q.caller = caller{account: o.Account, proof: postgres.Session(o.Token)}
+	q.caller = caller{account: of, proof: postgres.Session(token)}
 	ring, err := s.keyring(ctx)
 	if err != nil {
 		return signin.Session{}, err
@@ -268,13 +277,13 @@ func (s signIn) welcome(ctx context.Context, o signin.Opening) (signin.Session, 
 		if err := signedInFrom(ctx, tx, own, q); err != nil {
 			return err
 		}
-		w := &work{tx, s.Service, ring, q}
+		w := &work{tx, s, ring, q}
 		head, err := activity.Head(ctx, tx)
 		if err != nil {
 			return err
 		}
 		if head.Seq == 0 {
-			if err := w.record(ctx, "create_account", "account", string(o.Account), ""); err != nil {
+			if err := w.record(ctx, "create_account", "account", string(of), ""); err != nil {
 				return err
 			}
 		}

@@ -164,6 +164,7 @@ type person struct {
 
 	signIn      rpc.SignInServiceClient
 	sessions    rpc.SessionServiceClient
+	factors     rpc.FactorServiceClient
 	connections rpc.ConnectionServiceClient
 	snapshots   rpc.SnapshotServiceClient
 	drift       rpc.DriftServiceClient
@@ -217,6 +218,7 @@ func (w *world) clients(p *person) *person {
 	c := http.DefaultClient
 	p.signIn = rpc.NewSignInServiceClient(c, w.url, o)
 	p.sessions = rpc.NewSessionServiceClient(c, w.url, o)
+	p.factors = rpc.NewFactorServiceClient(c, w.url, o)
 	p.connections = rpc.NewConnectionServiceClient(c, w.url, o)
 	p.snapshots = rpc.NewSnapshotServiceClient(c, w.url, o)
 	p.drift = rpc.NewDriftServiceClient(c, w.url, o)

@@ -94,7 +94,7 @@ func (p *program) root() *cobra.Command {
 	root.SetUsageTemplate(root.UsageTemplate() + exitCodesHelp)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage("%v", err) })
 	root.AddCommand(
-		p.loginCommand(), p.logoutCommand(), p.whoamiCommand(), p.sessionsCommand(), p.stepUpCommand(),
+		p.loginCommand(), p.logoutCommand(), p.whoamiCommand(), p.sessionsCommand(), p.stepUpCommand(), p.totpCommand(),
 		p.connectCommand(), p.connectionsCommand(), p.disconnectCommand(), p.scheduleCommand(), p.statusCommand(),
 		p.snapshotCommand(), p.snapshotsCommand(), p.browseCommand(), p.diffCommand(),
 		p.driftCommand(), p.restoreCommand(), p.activityCommand(), p.billingCommand(), p.versionCommand())

@@ -35,6 +35,7 @@ func newHTTPClient() httpClient {
 type api struct {
 	signIn      imagov1connect.SignInServiceClient
 	sessions    imagov1connect.SessionServiceClient
+	factors     imagov1connect.FactorServiceClient
 	connections imagov1connect.ConnectionServiceClient
 	snapshots   imagov1connect.SnapshotServiceClient
 	drift       imagov1connect.DriftServiceClient
@@ -67,6 +68,7 @@ func (p *program) apiWith(server string, who *caller) *api {
 	return &api{
 		signIn:      imagov1connect.NewSignInServiceClient(p.http, server, with),
 		sessions:    imagov1connect.NewSessionServiceClient(p.http, server, with),
+		factors:     imagov1connect.NewFactorServiceClient(p.http, server, with),
 		connections: imagov1connect.NewConnectionServiceClient(p.http, server, with),
 		snapshots:   imagov1connect.NewSnapshotServiceClient(p.http, server, with),
 		drift:       imagov1connect.NewDriftServiceClient(p.http, server, with),
@@ -130,7 +132,7 @@ func (c *caller) sign(h http.Header) {
 // by its verb. Signing in and out is no account's, and takes no key.
 func changes(procedure string) bool {
 	verb := procedure[strings.LastIndex(procedure, "/")+1:]
-	for _, other := range []string{"Get", "List", "Watch", "Compare", "WhoAmI", "RequestCode", "ExchangeCode", "SignOut", "RequestStepUp", "StepUp"} {
+	for _, other := range []string{"Get", "List", "Watch", "Compare", "WhoAmI", "RequestCode", "ExchangeCode", "SignOut", "RequestStepUp", "StepUp", "EnrollTotp", "ConfirmTotp", "VerifyTotp"} {
 		if strings.HasPrefix(verb, other) {
 			return false
 		}

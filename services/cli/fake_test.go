@@ -34,6 +34,7 @@ const token = "imago_token-1"
 type fake struct {
 	imagov1connect.UnimplementedSignInServiceHandler
 	imagov1connect.UnimplementedSessionServiceHandler
+	imagov1connect.UnimplementedFactorServiceHandler
 	imagov1connect.UnimplementedConnectionServiceHandler
 	imagov1connect.UnimplementedSnapshotServiceHandler
 	imagov1connect.UnimplementedDriftServiceHandler
@@ -63,6 +64,7 @@ func (f *fake) serve() *httptest.Server {
 	with := connect.WithInterceptors(connect.UnaryInterceptorFunc(f.check))
 	mux.Handle(imagov1connect.NewSignInServiceHandler(f, with))
 	mux.Handle(imagov1connect.NewSessionServiceHandler(f, with))
+	mux.Handle(imagov1connect.NewFactorServiceHandler(f, with))
 	mux.Handle(imagov1connect.NewConnectionServiceHandler(f, with))
 	mux.Handle(imagov1connect.NewSnapshotServiceHandler(f, with))
 	mux.Handle(imagov1connect.NewDriftServiceHandler(f, with))
@@ -113,11 +115,11 @@ func (f *fake) check(next connect.UnaryFunc) connect.UnaryFunc {
 		key := req.Header().Get("Idempotency-Key")
 		open := verb == "RequestCode" || verb == "ExchangeCode"
 		reads := strings.HasPrefix(verb, "Get") || strings.HasPrefix(verb, "List") || verb == "WhoAmI" || verb == "SignOut" ||
-			verb == "RequestStepUp" || verb == "StepUp"
+			verb == "RequestStepUp" || verb == "StepUp" || strings.HasSuffix(verb, "Totp")
 		if (reads || open) != (key == "") || key != "" && f.changes[key] {
 			return nil, fmt.Errorf("%s has the idempotency key %q", verb, key)
 		}
-		if !open && req.Header().Get("Authorization") != "Bearer "+f.token() {
+		if !open && req.Header().Get("Authorization") != "Bearer "+f.token() && !strings.HasSuffix(verb, "Totp") {
 			return nil, problem(connect.CodeUnauthenticated, "denied", "", "nobody is signed in", "send a token")
 		}
 		if !open && f.set["viewer"] && !reads {
@@ -149,6 +151,33 @@ func (f *fake) StepUp(_ context.Context, r *connect.Request[imagov1.StepUpReques
 	}
 	f.set["stepped-up"] = true
 	return connect.NewResponse(&imagov1.StepUpResponse{Token: f.token(), Until: at(10 * time.Minute)}), nil
+}
+
+func (f *fake) GetFactors(context.Context, *connect.Request[imagov1.GetFactorsRequest]) (*connect.Response[imagov1.GetFactorsResponse], error) {
+	out := &imagov1.GetFactorsResponse{}
+	if f.set["totp"] {
+		out.TotpConfirmedAt = at(0)
+	}
+	return connect.NewResponse(out), nil
+}
+
+func (f *fake) EnrollTotp(context.Context, *connect.Request[imagov1.EnrollTotpRequest]) (*connect.Response[imagov1.EnrollTotpResponse], error) {
+	return connect.NewResponse(&imagov1.EnrollTotpResponse{Secret: "JBSWY3DPEHPK3PXP"}), nil
+}
+
+func (f *fake) ConfirmTotp(_ context.Context, r *connect.Request[imagov1.ConfirmTotpRequest]) (*connect.Response[imagov1.ConfirmTotpResponse], error) {
+	if r.Msg.GetCode() != "654321" {
+		return nil, problem(connect.CodeInvalidArgument, "invalid", "code", "it is not your authenticator's code", "wait")
+	}
+	return connect.NewResponse(&imagov1.ConfirmTotpResponse{RecoveryCodes: []string{"aaaa-bbbb-cccc-dddd"}, Token: f.token(), Session: f.session()}), nil
+}
+
+func (f *fake) VerifyTotp(_ context.Context, r *connect.Request[imagov1.VerifyTotpRequest]) (*connect.Response[imagov1.VerifyTotpResponse], error) {
+	if r.Msg.GetCode() != "654321" && r.Msg.GetRecoveryCode() != "aaaa-bbbb-cccc-dddd" {
+		return nil, problem(connect.CodeInvalidArgument, "invalid", "code", "it is not your authenticator's code", "wait")
+	}
+	f.set["stepped-up"] = f.set["stale"]
+	return connect.NewResponse(&imagov1.VerifyTotpResponse{Token: f.token(), Session: f.session()}), nil
 }
 
 func (f *fake) ListSessions(context.Context, *connect.Request[imagov1.ListSessionsRequest]) (*connect.Response[imagov1.ListSessionsResponse], error) {

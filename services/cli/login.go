@@ -159,8 +159,13 @@ func (p *program) exchange(ctx context.Context, server string, kept login, code 
 	if err != nil {
 		return p.notLetIn(server, kept, err)
 	}
-	session := res.GetSession()
-	err = p.writeLogin(server, login{Email: session.GetEmail(), Token: res.GetToken(), Expires: res.GetExpiresAt().AsTime()})
+	session, token := res.GetSession(), res.GetToken()
+	if session == nil {
+		if token, session, err = p.secondFactor(ctx, server, res); err != nil {
+			return err
+		}
+	}
+	err = p.writeLogin(server, login{Email: session.GetEmail(), Token: token, Expires: res.GetExpiresAt().AsTime()})
 	if err != nil {
 		return err
 	}

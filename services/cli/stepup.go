@@ -59,6 +59,12 @@ func (p *program) stepUp(ctx context.Context, server, code string) (token string
 	if err != nil {
 		return "", err
 	}
+	if has, err := p.hasAuthenticator(ctx, server, kept.Token); err != nil || has {
+		if err == nil {
+			kept.Token, _, err = p.verify(ctx, server, kept.Token, code)
+		}
+		return kept.Token, errors.Join(err, p.writeLogin(server, kept))
+	}
 	if code != "" && kept.StepUp == nil {
 		return "", withHint(usage("no code was asked for, or the last was used"), "begin with imago step-up")
 	}

@@ -57,6 +57,10 @@ func Response(u account.UserID, key string) Place {
 // their sessions in all of their accounts.
 func Session(id string) Place { return Place{"sessions", "origin", id} }
 
+// TOTP is the place of the secret of a person's authenticator, in the keyring for signing
+// in: a person is of no one account.
+func TOTP(u account.UserID) Place { return Place{"totp_factors", "secret", string(u)} }
+
 // Seal seals a value, as JSON, for its place.
 func (p Place) Seal(k *envelope.Keyring, value any) ([]byte, error) {
 	plain, err := json.Marshal(value)

@@ -202,9 +202,13 @@ func (x *ExchangeCodeRequest) GetCookie() bool {
 type ExchangeCodeResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The session's token, for the Authorization header as "Bearer"; empty: it is a cookie.
-	Token         string                 `protobuf:"bytes,1,opt,name=token,proto3" json:"token,omitempty"`
-	ExpiresAt     *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
-	Session       *Session               `protobuf:"bytes,3,opt,name=session,proto3" json:"session,omitempty"`
+	Token     string                 `protobuf:"bytes,1,opt,name=token,proto3" json:"token,omitempty"`
+	ExpiresAt *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
+	// Absent while a second factor is wanted.
+	Session *Session `protobuf:"bytes,3,opt,name=session,proto3" json:"session,omitempty"`
+	// What is wanted before the session lets in: "totp" (VerifyTotp), or "enroll" (EnrollTotp,
+	// then ConfirmTotp); empty: nothing. It waits for a quarter of an hour.
+	SecondFactor  string `protobuf:"bytes,4,opt,name=second_factor,json=secondFactor,proto3" json:"second_factor,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -258,6 +262,13 @@ func (x *ExchangeCodeResponse) GetSession() *Session {
 		return x.Session
 	}
 	return nil
+}
+
+func (x *ExchangeCodeResponse) GetSecondFactor() string {
+	if x != nil {
+		return x.SecondFactor
+	}
+	return ""
 }
 
 type WhoAmIRequest struct {
@@ -533,12 +544,13 @@ const file_imago_v1_sign_in_proto_rawDesc = "" +
 	"attempt_id\x18\x01 \x01(\tR\tattemptId\x12#\n" +
 	"\rclient_secret\x18\x02 \x01(\tR\fclientSecret\x12\x12\n" +
 	"\x04code\x18\x03 \x01(\tR\x04code\x12\x16\n" +
-	"\x06cookie\x18\x04 \x01(\bR\x06cookie\"\x94\x01\n" +
+	"\x06cookie\x18\x04 \x01(\bR\x06cookie\"\xb9\x01\n" +
 	"\x14ExchangeCodeResponse\x12\x14\n" +
 	"\x05token\x18\x01 \x01(\tR\x05token\x129\n" +
 	"\n" +
 	"expires_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\x12+\n" +
-	"\asession\x18\x03 \x01(\v2\x11.imago.v1.SessionR\asession\"\x0f\n" +
+	"\asession\x18\x03 \x01(\v2\x11.imago.v1.SessionR\asession\x12#\n" +
+	"\rsecond_factor\x18\x04 \x01(\tR\fsecondFactor\"\x0f\n" +
 	"\rWhoAmIRequest\"=\n" +
 	"\x0eWhoAmIResponse\x12+\n" +
 	"\asession\x18\x01 \x01(\v2\x11.imago.v1.SessionR\asession\"\x10\n" +

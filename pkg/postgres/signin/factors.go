@@ -1,0 +1,90 @@
+package signin
+
+import (
+	"context"
+	"time"
+
+	"imago/pkg/postgres"
+	"imago/pkg/postgres/internal/rows"
+	"imago/pkg/problem"
+)
+
+// WaitsFor tells what a session that OpenSession has just opened needs before it lets in:
+// "totp", "enroll", or "" for nothing.
+func WaitsFor(ctx context.Context, tx *postgres.Tx, token Hash) (string, error) {
+	answer, err := rows.One[struct{ Factor string }](ctx, tx, "session", `select session_waits_for($1) as factor`, token[:])
+	return answer.Factor, err
+}
+
+// Factors is what a person has for a second factor.
+type Factors struct {
+	TotpAt        *time.Time // when their authenticator was confirmed; nil: they have none
+	RecoveryCodes int64      // that are left
+	Required      bool       // one of their accounts wants a second factor
+}
+
+// FactorsOf reads the factors of the presented session's person; like all functions of
+// this file it takes a session that waits for its factor, too.
+func FactorsOf(ctx context.Context, tx *postgres.Tx) (Factors, error) {
+	return rows.One[Factors](ctx, tx, "person", `select totp_at, recovery_codes, required from my_factors()`)
+}
+
+// EnrollTOTP keeps the sealed secret of an authenticator, which counts from its first code
+// on. Conflict: there is one already.
+func EnrollTOTP(ctx context.Context, tx *postgres.Tx, secret []byte) error {
+	answer, err := rows.One[struct{ Begun bool }](ctx, tx, "answer", `select enroll_totp($1) as begun`, secret)
+	if err == nil && !answer.Begun {
+		return problem.New(problem.Conflict, "you have an authenticator already").WithHint("remove it first")
+	}
+	return err
+}
+
+// Authenticator is what a code is compared with.
+type Authenticator struct {
+	Allowed   bool // false: too many tries, which end ten minutes after the first
+	Secret    []byte
+	Confirmed bool
+}
+
+// TryFactor counts a try at the person's authenticator: commit it before telling whether
+// the code was right. NotFound: they have none.
+func TryFactor(ctx context.Context, tx *postgres.Tx) (Authenticator, error) {
+	return rows.One[Authenticator](ctx, tx, "authenticator", `select allowed, secret, confirmed from try_factor()`)
+}
+
+// The functions below give the session the new token: the presented proof is worth nothing
+// from then on. They answer when the session ends whatever its use; nil: what was given
+// does not count.
+type risen struct{ Ends *time.Time }
+
+// ConfirmTOTP makes the authenticator that is being enrolled count, with the hashes of its
+// recovery codes.
+func ConfirmTOTP(ctx context.Context, tx *postgres.Tx, step int64, recovery [][]byte, token Hash) (*time.Time, error) {
+	r, err := rows.One[risen](ctx, tx, "session", `select confirm_totp($1, $2, $3) as ends`, step, recovery, token[:])
+	return r.Ends, err
+}
+
+// RiseByTOTP takes the right code of a time step, each step once and none before the last.
+func RiseByTOTP(ctx context.Context, tx *postgres.Tx, step int64, token Hash) (*time.Time, error) {
+	r, err := rows.One[risen](ctx, tx, "session", `select rise_by_totp($1, $2) as ends`, step, token[:])
+	return r.Ends, err
+}
+
+// RiseByRecovery uses a recovery code up.
+func RiseByRecovery(ctx context.Context, tx *postgres.Tx, code, token Hash) (*time.Time, error) {
+	r, err := rows.One[risen](ctx, tx, "session", `select rise_by_recovery($1, $2) as ends`, code[:], token[:])
+	return r.Ends, err
+}
+
+// RemoveTOTP removes the person's authenticator and recovery codes. Denied: an account of
+// theirs wants a second factor.
+func RemoveTOTP(ctx context.Context, tx *postgres.Tx) error {
+	_, err := rows.Exec(ctx, tx, `select remove_totp()`)
+	return err
+}
+
+// RequireSecondFactor says whether the account wants a second factor of everybody.
+func RequireSecondFactor(ctx context.Context, tx *postgres.Tx, required bool) error {
+	_, err := rows.Exec(ctx, tx, `update accounts set require_second_factor = $1 where id = current_account()`, required)
+	return err
+}

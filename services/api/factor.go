@@ -1,0 +1,289 @@
+package api
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"strings"
+	"time"
+
+	"connectrpc.com/connect"
+	"github.com/pquerna/otp"
+	"github.com/pquerna/otp/hotp"
+	"github.com/pquerna/otp/totp"
+
+	"imago/pkg/envelope"
+	"imago/pkg/postgres"
+	"imago/pkg/postgres/sealed"
+	"imago/pkg/postgres/signin"
+	"imago/pkg/problem"
+	imagov1 "imago/proto/imago/v1"
+	rpc "imago/proto/imago/v1/imagov1connect"
+	"imago/services/api/internal/valid"
+)
+
+// period is TOTP's time step (RFC 6238, section 5.2).
+const period = 30 * time.Second
+
+// factorService keeps people's second factors.
+type factorService struct{ *Service }
+
+var _ rpc.FactorServiceHandler = factorService{}
+
+func (s *Service) factors() factorService { return factorService{s} }
+
+func (s factorService) GetFactors(ctx context.Context, _ *connect.Request[imagov1.GetFactorsRequest]) (*connect.Response[imagov1.GetFactorsResponse], error) {
+	var f signin.Factors
+	err := s.read(ctx, func(tx *postgres.Tx) (err error) {
+		f, err = signin.FactorsOf(ctx, tx)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	out := &imagov1.GetFactorsResponse{RecoveryCodesLeft: int32(f.RecoveryCodes), Required: f.Required}
+	if f.TotpAt != nil {
+		out.TotpConfirmedAt = stamp(*f.TotpAt)
+	}
+	return connect.NewResponse(out), nil
+}
+
+// EnrollTotp takes no idempotency key: asked again, it begins anew.
+func (s factorService) EnrollTotp(ctx context.Context, _ *connect.Request[imagov1.EnrollTotpRequest]) (*connect.Response[imagov1.EnrollTotpResponse], error) {
+	if c := requestOf(ctx).caller; !c.waits && !c.steppedUp {
+		return nil, stepUpFirst()
+	}
+	own, err := s.keyrings.SignIn(ctx)
+	if err != nil {
+		return nil, err
+	}
+	key, err := totp.Generate(totp.GenerateOpts{Issuer: "Imago", AccountName: "imago", Rand: rand.Reader})
+	if err != nil {
+		return nil, err
+	}
+	err = s.read(ctx, func(tx *postgres.Tx) error {
+		box, err := sealed.TOTP(tx.Person()).SealBytes(own, []byte(key.Secret()))
+		if err != nil {
+			return err
+		}
+		return signin.EnrollTOTP(ctx, tx, box)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return connect.NewResponse(&imagov1.EnrollTotpResponse{Secret: key.Secret(), Uri: key.URL()}), nil
+}
+
+// try counts a try at the person's authenticator, and opens its secret.
+func (s factorService) try(ctx context.Context) (a signin.Authenticator, err error) {
+	own, err := s.keyrings.SignIn(ctx)
+	if err != nil {
+		return a, err
+	}
+	err = s.read(ctx, func(tx *postgres.Tx) (err error) {
+		if a, err = signin.TryFactor(ctx, tx); err != nil {
+			return err
+		}
+		a.Secret, err = sealed.TOTP(tx.Person()).OpenBytes(own, a.Secret)
+		return err
+	})
+	if err == nil && !a.Allowed {
+		err = problem.New(problem.OverLimit, "the second factor was tried too often").WithHint("try again in ten minutes")
+	}
+	return a, err
+}
+
+// step finds the time step whose code it is: the present one, or one beside it, since
+// clocks differ (RFC 6238, section 6).
+func step(secret, code string, now time.Time) (int64, bool, error) {
+	at := now.Unix() / int64(period/time.Second)
+	for n := at - 1; n <= at+1; n++ {
+		want, err := hotp.GenerateCodeCustom(secret, uint64(n), hotp.ValidateOpts{Digits: otp.DigitsSix, Algorithm: otp.AlgorithmSHA1})
+		if err != nil {
+			return 0, false, err
+		}
+		if subtle.ConstantTimeCompare([]byte(want), []byte(code)) == 1 {
+			return n, true, nil
+		}
+	}
+	return 0, false, nil
+}
+
+func wrongCode() *problem.Problem {
+	return problem.InField("code", "it is not your authenticator's code").WithHint("wait for its next one, and see that its clock is right")
+}
+
+// rightStep counts a try, and finds the step of a right code.
+func (s factorService) rightStep(ctx context.Context, code string, confirmed bool) (int64, error) {
+	a, err := s.try(ctx)
+	if err != nil {
+		return 0, err
+	}
+	if a.Confirmed != confirmed {
+		return 0, problem.New(problem.Conflict, "no authenticator waits for that").WithHint("see which factors you have")
+	}
+	n, ok, err := step(string(a.Secret), code, s.now())
+	if err == nil && !ok {
+		err = wrongCode()
+	}
+	return n, err
+}
+
+// ConfirmTotp takes no idempotency key: the token that would ask again is worth nothing.
+func (s factorService) ConfirmTotp(ctx context.Context, r *connect.Request[imagov1.ConfirmTotpRequest]) (*connect.Response[imagov1.ConfirmTotpResponse], error) {
+	code, err := valid.Code("code", r.Msg.GetCode())
+	if err != nil {
+		return nil, err
+	}
+	n, err := s.rightStep(ctx, code, false)
+	if err != nil {
+		return nil, err
+	}
+	codes, hashes := recoveryCodes()
+	token, session, err := s.rise(ctx, "enroll_totp", func(tx *postgres.Tx, token signin.Hash) (*time.Time, error) {
+		return signin.ConfirmTOTP(ctx, tx, n, hashes, token)
+	})
+	if err != nil {
+		return nil, err
+	}
+	res := connect.NewResponse(&imagov1.ConfirmTotpResponse{RecoveryCodes: codes, Session: sessionShape(session)})
+	res.Msg.Token = handOver(ctx, res, token, session)
+	return res, nil
+}
+
+// VerifyTotp takes no idempotency key, as ConfirmTotp.
+func (s factorService) VerifyTotp(ctx context.Context, r *connect.Request[imagov1.VerifyTotpRequest]) (*connect.Response[imagov1.VerifyTotpResponse], error) {
+	by, err := s.given(ctx, r.Msg)
+	if err != nil {
+		return nil, err
+	}
+	token, session, err := s.rise(ctx, "step_up", by)
+	if err != nil {
+		return nil, err
+	}
+	res := connect.NewResponse(&imagov1.VerifyTotpResponse{Session: sessionShape(session)})
+	res.Msg.Token = handOver(ctx, res, token, session)
+	return res, nil
+}
+
+// proof is what a session rises by; nil for its end: what was given does not count.
+type proof func(tx *postgres.Tx, token signin.Hash) (*time.Time, error)
+
+// given reads which factor was given. A try is counted for either.
+func (s factorService) given(ctx context.Context, m *imagov1.VerifyTotpRequest) (proof, error) {
+	if m.GetRecoveryCode() != "" && m.GetCode() == "" {
+		text, err := valid.Text("recovery_code", m.GetRecoveryCode(), 40)
+		if err != nil {
+			return nil, err
+		}
+		if _, err := s.try(ctx); err != nil {
+			return nil, err
+		}
+		return func(tx *postgres.Tx, token signin.Hash) (*time.Time, error) {
+			return signin.RiseByRecovery(ctx, tx, recoveryHash(text), token)
+		}, nil
+	}
+	code, err := valid.Code("code", m.GetCode())
+	if err != nil {
+		return nil, err
+	}
+	n, err := s.rightStep(ctx, code, true)
+	return func(tx *postgres.Tx, token signin.Hash) (*time.Time, error) {
+		return signin.RiseByTOTP(ctx, tx, n, token)
+	}, err
+}
+
+// rise lets the session go on under a new token, and writes it down: as a sign-in if it
+// waited, else as what it is.
+func (s factorService) rise(ctx context.Context, action string, by proof) (string, signin.Session, error) {
+	q, token := requestOf(ctx), tokenPrefix+secret()
+	var ring *envelope.Keyring
+	var err error
+	if !q.caller.waits {
+		if ring, err = s.keyring(ctx); err != nil {
+			return "", signin.Session{}, err
+		}
+	}
+	err = s.read(ctx, func(tx *postgres.Tx) error {
+		if ring != nil {
+			w := &work{tx, s.Service, ring, q}
+			if err := w.record(ctx, action, "session", tx.SessionID(), ""); err != nil {
+				return err
+			}
+		}
+		ends, err := by(tx, hash(token))
+		if err == nil && ends == nil {
+			err = problem.InField("code", "it was used already, or is not yours").WithHint("wait for the next one")
+		}
+		return err
+	})
+	if err != nil {
+		return "", signin.Session{}, err
+	}
+	session, err := s.letIn(ctx, hash(token))
+	return token, session, err
+}
+
+// letIn reads the session under its new token; if it waited, the sign-in is written down.
+func (s factorService) letIn(ctx context.Context, token signin.Hash) (session signin.Session, err error) {
+	waited := requestOf(ctx).caller.waits
+	err = s.DB.As(ctx, postgres.Session(token), func(tx *postgres.Tx) (err error) {
+		session, err = signin.Current(ctx, tx)
+		return err
+	})
+	if err != nil || !waited {
+		return session, err
+	}
+	cookie := requestOf(ctx).caller.cookie
+	session, err = s.welcome(ctx, session.AccountID, token)
+	requestOf(ctx).caller.cookie = cookie
+	s.metrics.signIns.WithLabelValues("let_in").Inc()
+	return session, err
+}
+
+// handOver sets the new token as a cookie for who came with one, else answers it.
+func handOver(ctx context.Context, res connect.AnyResponse, token string, session signin.Session) string {
+	if requestOf(ctx).caller.cookie {
+		setCookie(res.Header(), token, session.ExpiresAt)
+		return ""
+	}
+	return token
+}
+
+// recoveryCodes makes ten codes of 80 bits each, and their hashes.
+func recoveryCodes() (codes []string, hashes [][]byte) {
+	for range 10 {
+		t := strings.ToLower(rand.Text()[:16]) // base32: without 0, 1, 8 and 9
+		h := recoveryHash(t)
+		codes, hashes = append(codes, t[:4]+"-"+t[4:8]+"-"+t[8:12]+"-"+t[12:]), append(hashes, h[:])
+	}
+	return codes, hashes
+}
+
+// recoveryHash takes a code as people write it. It is of too many bits to be guessed, so a
+// plain hash will do.
+func recoveryHash(text string) signin.Hash {
+	return hash("imago recovery code/" + strings.ToLower(strings.NewReplacer("-", "", " ", "").Replace(text)))
+}
+
+func (s factorService) RemoveTotp(ctx context.Context, r *connect.Request[imagov1.RemoveTotpRequest]) (*connect.Response[imagov1.RemoveTotpResponse], error) {
+	return change(ctx, s.Service, r, func(w *work) (*imagov1.RemoveTotpResponse, error) {
+		if err := signin.RemoveTOTP(ctx, w.Tx); err != nil {
+			return nil, err
+		}
+		return &imagov1.RemoveTotpResponse{}, w.record(ctx, "remove_totp", "user", string(w.User()), "")
+	})
+}
+
+func (s factorService) RequireSecondFactor(ctx context.Context, r *connect.Request[imagov1.RequireSecondFactorRequest]) (*connect.Response[imagov1.RequireSecondFactorResponse], error) {
+	return change(ctx, s.Service, r, func(w *work) (*imagov1.RequireSecondFactorResponse, error) {
+		if err := signin.RequireSecondFactor(ctx, w.Tx, r.Msg.GetRequired()); err != nil {
+			return nil, err
+		}
+		action := "stop_requiring_second_factor"
+		if r.Msg.GetRequired() {
+			action = "require_second_factor"
+		}
+		return &imagov1.RequireSecondFactorResponse{}, w.record(ctx, action, "account", string(w.Account()), "")
+	})
+}

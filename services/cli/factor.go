@@ -1,0 +1,105 @@
+package cli
+
+import (
+	"context"
+	"strings"
+
+	"connectrpc.com/connect"
+	"github.com/spf13/cobra"
+
+	imagov1 "imago/proto/imago/v1"
+)
+
+func (p *program) totpCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "totp",
+		Short: "Make an authenticator app your second factor",
+		Long: "totp shows a secret to type into an authenticator app, takes the app's first code, and\n" +
+			"shows recovery codes: keep them where you find them without the app.",
+		Example: example("imago totp", "enrol an authenticator"),
+		Args:    noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			server, err := p.serverURL()
+			if err != nil {
+				return err
+			}
+			api, err := p.api()
+			if err != nil {
+				return err
+			}
+			token, _, err := p.enroll(cmd.Context(), api)
+			if err != nil {
+				return err
+			}
+			kept, err := p.readLogin(server)
+			if err != nil {
+				return err
+			}
+			kept.Token = token
+			return p.writeLogin(server, kept)
+		},
+	}
+}
+
+// enroll shows a secret, takes its first code, and shows the recovery codes.
+func (p *program) enroll(ctx context.Context, api *api) (token string, s *imagov1.Session, err error) {
+	begun, err := api.factors.EnrollTotp(ctx, connect.NewRequest(&imagov1.EnrollTotpRequest{}))
+	if err != nil {
+		return "", nil, err
+	}
+	p.print("Secret for your authenticator app: %s\n", begun.Msg.GetSecret())
+	code, err := p.ask(p.question("Code that it shows: "))
+	if err != nil {
+		return "", nil, err
+	}
+	done, err := api.factors.ConfirmTotp(ctx, connect.NewRequest(&imagov1.ConfirmTotpRequest{Code: strings.ReplaceAll(code, " ", "")}))
+	if err != nil {
+		return "", nil, err
+	}
+	p.print("Recovery codes, each for once when the app is lost; they are not shown again:\n")
+	for _, c := range done.Msg.GetRecoveryCodes() {
+		p.print("  %s\n", c)
+	}
+	return done.Msg.GetToken(), done.Msg.GetSession(), nil
+}
+
+// question is put only where somebody can see it.
+func (p *program) question(text string) string {
+	if p.Prompt {
+		return text
+	}
+	return ""
+}
+
+// secondFactor completes a sign-in that waits for it.
+func (p *program) secondFactor(ctx context.Context, server string, r *imagov1.ExchangeCodeResponse) (string, *imagov1.Session, error) {
+	if r.GetSecondFactor() == "enroll" {
+		p.notice("your account wants a second factor of everybody")
+		return p.enroll(ctx, p.apiAs(server, r.GetToken()))
+	}
+	return p.verify(ctx, server, r.GetToken(), "")
+}
+
+// verify gives the authenticator's code, or a recovery code; "" asks for it.
+func (p *program) verify(ctx context.Context, server, token, code string) (string, *imagov1.Session, error) {
+	if code == "" {
+		var err error
+		if code, err = p.ask(p.question("Code of your authenticator, or a recovery code: ")); err != nil {
+			return token, nil, err
+		}
+	}
+	m := &imagov1.VerifyTotpRequest{Code: strings.ReplaceAll(code, " ", "")}
+	if len(m.Code) > 6 {
+		m = &imagov1.VerifyTotpRequest{RecoveryCode: code}
+	}
+	res, err := p.apiAs(server, token).factors.VerifyTotp(ctx, connect.NewRequest(m))
+	if err != nil {
+		return token, nil, &refused{err}
+	}
+	return res.Msg.GetToken(), res.Msg.GetSession(), nil
+}
+
+func (p *program) hasAuthenticator(ctx context.Context, server, token string) (bool, error) {
+	res, err := p.apiAs(server, token).factors.GetFactors(ctx, connect.NewRequest(&imagov1.GetFactorsRequest{}))
+	return err == nil && res.Msg.GetTotpConfirmedAt() != nil, err
+}
