@@ -36,7 +36,10 @@ export function SignInAgain() {
       centered
     >
       <Stack gap="sm">
-        <Text size="sm">Your session has ended, or this needs proof of the last ten minutes that it is you. Nothing that you typed is lost.</Text>
+        <Text size="sm">
+          Your session has ended, or this needs proof of the last ten minutes that it is you. Nothing that you
+          typed is lost.
+        </Text>
         {open && <CodeForm email={before?.email} onDone={back} />}
       </Stack>
     </Modal>
