@@ -112,11 +112,7 @@ func (s *Stripe) answer(r *http.Request) (object, error) {
 	if s.down {
 		return nil, failure{http.StatusServiceUnavailable, "api_error", "", "down", ""}
 	}
-	key, _, _ := r.BasicAuth()
-	if bearer, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); ok {
-		key = bearer
-	}
-	if key != Key {
+	if key, ok := strings.CutPrefix(r.Header.Get("Authorization"), "Bearer "); !ok || key != Key {
 		return nil, failure{http.StatusUnauthorized, "invalid_request_error", "", "Invalid API Key provided", ""}
 	}
 	if r.Header.Get("Stripe-Version") == "" {
