@@ -59,11 +59,12 @@ func (p *program) stepUp(ctx context.Context, server, code string) (token string
 	if err != nil {
 		return "", err
 	}
-	if has, err := p.hasAuthenticator(ctx, server, kept.Token); err != nil || has {
-		if err == nil {
-			kept.Token, _, err = p.verify(ctx, server, kept.Token, code)
-		}
-		return kept.Token, errors.Join(err, p.writeLogin(server, kept))
+	has, err := p.hasAuthenticator(ctx, server, kept.Token)
+	if err != nil {
+		return "", err
+	}
+	if has {
+		return p.riseByAuthenticator(ctx, server, kept, code)
 	}
 	if code != "" && kept.StepUp == nil {
 		return "", withHint(usage("no code was asked for, or the last was used"), "begin with imago step-up")
@@ -78,6 +79,14 @@ func (p *program) stepUp(ctx context.Context, server, code string) (token string
 		return "", err
 	}
 	kept.StepUp = nil
+	return kept.Token, p.writeLogin(server, kept)
+}
+
+// riseByAuthenticator steps up by the second factor; a login whose code was wrong stays as it is.
+func (p *program) riseByAuthenticator(ctx context.Context, server string, kept login, code string) (token string, err error) {
+	if kept.Token, _, err = p.verify(ctx, server, kept.Token, code); err != nil {
+		return "", err
+	}
 	return kept.Token, p.writeLogin(server, kept)
 }
 
