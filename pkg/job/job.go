@@ -117,6 +117,16 @@ type ReportFailure struct {
 // Kind names the job.
 func (ReportFailure) Kind() string { return "report_failure" }
 
+// EndSnooze opens a finding again whose snooze is over, if nothing else was said of it.
+type EndSnooze struct {
+	AccountID string `json:"account_id" river:"unique"`
+	FindingID string `json:"finding_id" river:"unique"`
+	WordID    string `json:"word_id" river:"unique"` // the row of finding_states that put it to sleep
+}
+
+// Kind names the job.
+func (EndSnooze) Kind() string { return "end_snooze" }
+
 // StartFollows is the drift monitor's tick: it enqueues FollowLog for ready
 // connections whose log nobody follows. It is no account's.
 type StartFollows struct{}

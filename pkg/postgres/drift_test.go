@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
 
 	"imago/pkg/account"
 	"imago/pkg/job"
@@ -121,11 +122,11 @@ func TestFindingIsStoredAndMailedOnce(t *testing.T) {
 		})
 	}
 	in(t, b.api, b.acme.Proof, func(tx *postgres.Tx) error {
-		list, err := findings.List(t.Context(), tx, b.connection, postgres.Page{})
+		list, err := findings.List(t.Context(), tx, findings.Filter{Connection: b.connection}, postgres.Page{})
 		if err != nil || len(list) != 1 || string(list[0].Sealed) != "sealed" || list[0].State != "open" {
 			t.Errorf("listed %+v", list)
 		}
-		if err := findings.Resolve(t.Context(), tx, id, "accepted"); err != nil {
+		if err := findings.Say(t.Context(), tx, id, findings.Word{ID: uuid.NewString(), State: findings.Accepted}); err != nil {
 			return err
 		}
 		got, err := findings.Get(t.Context(), tx, id)

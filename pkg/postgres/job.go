@@ -36,6 +36,7 @@ var kinds = byName(
 	kind{job.SendMessage{}, job.QueueMail, 2, false},
 	kind{job.ReportFailure{}, job.QueueMail, 2, false},
 	kind{job.ApplyBilling{}, job.QueueMail, 2, false},
+	kind{job.EndSnooze{}, job.QueueTick, 2, false},
 	kind{job.FollowLog{}, job.QueueDrift, 2, false},
 	kind{job.StartFollows{}, job.QueueDrift, 1, false},
 	kind{job.RunSchedules{}, job.QueueTick, 1, false},

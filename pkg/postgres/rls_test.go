@@ -178,6 +178,7 @@ var special = map[string]string{
 	"credentials.purpose": "'read'", "credentials.state": "'set'",
 	"snapshots.trigger": "'manual'", "snapshots.state": "'queued'", "snapshots.ended_at": "null",
 	"findings.severity": "'high'", "findings.state": "'open'",
+	"finding_states.state": "'resolved'", "finding_states.until": "null",
 	"restores.state":      "'planned'",
 	"restore_steps.state": "'done'", "restore_steps.op": "'create'",
 	"messages.kind": "'finding'", "messages.state": "'queued'",
@@ -190,7 +191,7 @@ var special = map[string]string{
 
 var byType = map[string]string{
 	"uuid": "md5('%d')::uuid", "text": "'text %d'", "bytea": "sha256('%d')", "timestamp with time zone": "now()",
-	"integer": "%d", "bigint": "%d", "smallint": "%d", "real": "%d", "jsonb": "'[]'", "boolean": "false",
+	"integer": "%d", "bigint": "%d", "smallint": "%d", "real": "%d", "jsonb": "'[]'", "boolean": "false", "date": "current_date",
 	"uuid[]": "array[md5('%d')]::uuid[]", "text[]": "array['%d']", "character varying[]": "array['%d']",
 }
 

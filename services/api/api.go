@@ -43,6 +43,7 @@ type Service struct {
 	metrics  *metrics
 	keyrings *keyrings.Keyrings
 	streams  streams
+	indexes  *indexes
 	handler  http.Handler
 }
 
@@ -59,6 +60,7 @@ func New(c Config, d Deps) (*Service, error) {
 	if s.now == nil {
 		s.now = time.Now
 	}
+	s.indexes = newIndexes(indexBytes, indexIdle, s.now)
 	s.keyrings = keyrings.New(d.DB, d.Keys, keyrings.Options{Now: s.now})
 	if s.metrics, err = newMetrics(d.Metrics); err != nil {
 		return nil, err

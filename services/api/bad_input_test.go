@@ -155,6 +155,7 @@ func (w *world) askWith(p *person, procedure string, in protoreflect.MessageDesc
 	m := dynamicpb.NewMessage(in)
 	good := map[string]string{
 		"purpose": "read", "client_id": "0oanew", "cron": "0 2 * * *", "time_zone": "UTC", "type": "group", "key": "group/00g1", "digest": "sha256:" + strings.Repeat("a", 64),
+		"state": "acknowledged", "search": "Finance",
 	}
 	for i := range in.Fields().Len() {
 		f := in.Fields().Get(i)
@@ -209,7 +210,7 @@ func TestBadInput(t *testing.T) {
 	p := w.owner()
 	c, other := w.db.Connection(t, p.account), w.db.Connection(t, p.account)
 	snap, foreign := w.take(p, c, acme), w.take(p, other, acme)
-	cursor := w.cursor(p, c)
+	cursor, found := w.cursor(p, c), w.finding(p, c)
 	before := w.state(p)
 	long := strings.Repeat("x", 300)
 	for _, bad := range []struct {
@@ -248,6 +249,17 @@ func TestBadInput(t *testing.T) {
 		{"GET", "/v1/activity?page_token=nonsense", "", 400, "invalid", "page_token", "does not belong"},
 		{"GET", "/v1/snapshots/" + snap + "/resource?key=group", "", 400, "invalid", "key", "not a key"},
 		{"GET", "/v1/snapshots/" + snap + "/resource?key=robot/1", "", 400, "invalid", "key", "no type"},
+		{"GET", "/v1/connections/" + string(c) + "/findings?states=gone", "", 400, "invalid", "states", "not known"},
+		{"GET", "/v1/connections/" + string(c) + "/findings?severities=bad", "", 400, "invalid", "severities", "not known"},
+		{"GET", "/v1/connections/" + string(c) + "/findings?types=robot", "", 400, "invalid", "types", "no type"},
+		{"GET", "/v1/connections/" + string(c) + "/findings?actor=" + long + "x", "", 400, "invalid", "actor", "longer"},
+		{"PUT", "/v1/findings/" + found + "/state", `{"state":"gone"}`, 400, "invalid", "state", "not known"},
+		{"PUT", "/v1/findings/" + found + "/state", `{"state":"accepted"}`, 400, "invalid", "reason", "missing"},
+		{"PUT", "/v1/findings/" + found + "/state", `{"state":"accepted","reason":"` + long + long + `"}`, 400, "invalid", "reason", "longer"},
+		{"PUT", "/v1/findings/" + found + "/state", `{"state":"snoozed","reason":"later"}`, 400, "invalid", "until", "missing"},
+		{"PUT", "/v1/findings/" + found + "/state", `{"state":"snoozed","reason":"later","until":"2020-01-01T00:00:00Z"}`, 400, "invalid", "until", "not within"},
+		{"PUT", "/v1/findings/" + found + "/state", `{"state":"snoozed","reason":"later","until":"2999-01-01T00:00:00Z"}`, 400, "invalid", "until", "not within"},
+		{"PUT", "/v1/findings/" + found + "/state", `{"state":"resolved","until":"2999-01-01T00:00:00Z"}`, 400, "invalid", "until", "only a snooze"},
 		{"POST", "/v1/snapshots/" + snap + "/restores", `{"selection":{}}`, 400, "invalid", "selection.keys", "nothing"},
 		{"POST", "/v1/restores/" + nobodys + ":approve", `{"digest":"sha256:abc"}`, 400, "invalid", "digest", "not a plan's digest"},
 		{"POST", "/v1/restores/" + nobodys + ":approve", `{}`, 400, "invalid", "digest", "missing"},

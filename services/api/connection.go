@@ -425,7 +425,7 @@ func (s connectionService) shape(ctx context.Context, tx *postgres.Tx, c connect
 	if err != nil {
 		return nil, err
 	}
-	open, err := findings.Open(ctx, tx, c.ID)
+	open, err := findings.CountOpen(ctx, tx, c.ID)
 	if err != nil {
 		return nil, err
 	}

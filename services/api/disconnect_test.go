@@ -30,13 +30,15 @@ func TestAConnectionGoesWithAllThatHangsOnIt(t *testing.T) {
 		}
 		w.exec(`insert into log_cursors (account_id, connection_id, cursor) values ($1, $2, 'c')`, p.account, id)
 		w.exec(`insert into sightings (account_id, connection_id, resource, sealed, seen_at) values ($1, $2, 'r', 's', now())`, p.account, id)
+		w.exec(`insert into change_days (account_id, connection_id, day, changes) values ($1, $2, now(), 1)`, p.account, id)
+		w.say(p, &imagov1.SetFindingStateRequest{FindingId: w.finding(p, account.ConnectionID(id)), State: "acknowledged"})
 	}
 	for range 2 { // the second time it is the first one's answer
 		if err := w.disconnect(p, c, "k"); err != nil {
 			t.Fatal(err)
 		}
 	}
-	for _, table := range []string{"credentials", "schedules", "log_cursors", "sightings", "findings", "snapshots"} {
+	for _, table := range []string{"credentials", "schedules", "log_cursors", "sightings", "findings", "snapshots", "change_days"} {
 		if n := w.count(`select count(*) from `+table+` where connection_id = $1`, c); n != 0 {
 			t.Errorf("%d %s are left of it", n, table)
 		}

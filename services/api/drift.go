@@ -27,24 +27,23 @@ var _ rpc.DriftServiceHandler = driftService{}
 func (s *Service) drift() driftService { return driftService{s} }
 
 func (s driftService) ListFindings(ctx context.Context, r *connect.Request[imagov1.ListFindingsRequest]) (*connect.Response[imagov1.ListFindingsResponse], error) {
-	id, err := valid.ID("connection_id", r.Msg.GetConnectionId())
+	ring, err := s.keyring(ctx)
+	if err != nil {
+		return nil, err
+	}
+	wanted, err := s.wanted(ctx, ring, r.Msg)
 	if err != nil {
 		return nil, err
 	}
 	var found []findings.Finding
-	var next string
-	next, err = list(ctx, s.Service, r.Msg, func(tx *postgres.Tx, p postgres.Page) ([]string, error) {
-		if _, err := connections.Get(ctx, tx, account.ConnectionID(id)); err != nil {
+	next, err := list(ctx, s.Service, r.Msg, func(tx *postgres.Tx, p postgres.Page) ([]string, error) {
+		if _, err := connections.Get(ctx, tx, wanted.Connection); err != nil {
 			return nil, in("connection_id", connectionsHint, err)
 		}
-		all, err := findings.List(ctx, tx, account.ConnectionID(id), p)
+		all, err := findings.List(ctx, tx, wanted, p)
 		found = cut(all, p)
 		return each(all, func(f findings.Finding) string { return f.ID }), err
 	})
-	if err != nil {
-		return nil, err
-	}
-	ring, err := s.keyring(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -69,9 +68,13 @@ func (s driftService) GetFinding(ctx context.Context, r *connect.Request[imagov1
 		return nil, err
 	}
 	var row findings.Finding
+	var words []findings.Word
 	err = s.read(ctx, func(tx *postgres.Tx) (err error) {
 		if row, err = findings.Get(ctx, tx, id); err != nil {
 			return in("finding_id", findingsHint, err)
+		}
+		if words, err = findings.History(ctx, tx, id); err != nil {
+			return err
 		}
 		s.metrics.opened.WithLabelValues("finding").Inc()
 		w := &work{tx, s.Service, ring, requestOf(ctx)}
@@ -80,32 +83,11 @@ func (s driftService) GetFinding(ctx context.Context, r *connect.Request[imagov1
 	if err != nil {
 		return nil, err
 	}
-	shape, err := s.finding(ctx, ring, row)
+	shape, err := s.told(ctx, ring, row, words)
 	if err != nil {
 		return nil, err
 	}
 	return connect.NewResponse(&imagov1.GetFindingResponse{Finding: shape}), nil
-}
-
-func (s driftService) ResolveFinding(ctx context.Context, r *connect.Request[imagov1.ResolveFindingRequest]) (*connect.Response[imagov1.ResolveFindingResponse], error) {
-	id, err := valid.ID("finding_id", r.Msg.GetFindingId())
-	if err != nil {
-		return nil, err
-	}
-	return change(ctx, s.Service, r, func(w *work) (*imagov1.ResolveFindingResponse, error) {
-		if err := findings.Resolve(ctx, w.Tx, id, findings.Resolved); err != nil {
-			return nil, in("finding_id", findingsHint, err)
-		}
-		row, err := findings.Get(ctx, w.Tx, id)
-		if err != nil {
-			return nil, err
-		}
-		out, err := s.finding(ctx, w.ring, row)
-		if err != nil {
-			return nil, err
-		}
-		return &imagov1.ResolveFindingResponse{Finding: out}, w.record(ctx, "resolve_finding", "finding", id, "")
-	})
 }
 
 // finding shapes a row. What of it is directory data is for those who may open
@@ -114,11 +96,28 @@ func (s driftService) finding(ctx context.Context, ring *envelope.Keyring, row f
 	out := &imagov1.Finding{
 		Id: row.ID, ConnectionId: string(row.ConnectionID), Rule: row.Rule, Severity: row.Severity,
 		Title: strings.ReplaceAll(row.Rule, "_", " "), FoundAt: stamp(row.FoundAt), State: row.State,
+		SnoozedUntil: stampAt(row.SnoozedUntil),
 	}
 	if !requestOf(ctx).caller.role.May(account.OpenSnapshot) {
 		return out, nil
 	}
 	return out, s.reveal(ring, row, out)
+}
+
+// told shapes a finding with what was said of it.
+func (s driftService) told(ctx context.Context, ring *envelope.Keyring, row findings.Finding, words []findings.Word) (*imagov1.Finding, error) {
+	out, err := s.finding(ctx, ring, row)
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range words {
+		shape, err := wordShape(ring, row.ID, w)
+		if err != nil {
+			return nil, err
+		}
+		out.History = append(out.History, shape)
+	}
+	return out, nil
 }
 
 func (s driftService) reveal(ring *envelope.Keyring, row findings.Finding, out *imagov1.Finding) error {

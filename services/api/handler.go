@@ -45,6 +45,7 @@ func (s *Service) routes() (http.Handler, error) {
 	add(rpc.NewConnectionServiceHandler(s.connections(), options...))
 	add(rpc.NewSnapshotServiceHandler(s.snapshots(), options...))
 	add(rpc.NewDriftServiceHandler(s.drift(), options...))
+	add(rpc.NewOverviewServiceHandler(s.overview(), options...))
 	add(rpc.NewRestoreServiceHandler(s.restores(), options...))
 	add(rpc.NewActivityServiceHandler(s.activity(), options...))
 	add(rpc.NewBillingServiceHandler(s.billing(), options...))

@@ -72,19 +72,24 @@ var permissions = map[string]permission{
 	rpc.ConnectionServiceGetConnectionProcedure:    may(account.ViewAccount),
 	rpc.ConnectionServiceListConnectionsProcedure:  may(account.ViewAccount),
 
-	rpc.SnapshotServiceTakeSnapshotProcedure:  may(account.TakeSnapshot),
-	rpc.SnapshotServiceGetSnapshotProcedure:   may(account.ViewAccount),
-	rpc.SnapshotServiceListSnapshotsProcedure: may(account.ViewAccount),
-	rpc.SnapshotServiceWatchSnapshotProcedure: may(account.ViewAccount),
-	rpc.SnapshotServiceListResourcesProcedure: may(account.OpenSnapshot),
-	rpc.SnapshotServiceGetResourceProcedure:   may(account.OpenSnapshot),
-	rpc.SnapshotServiceCompareProcedure:       may(account.OpenSnapshot),
+	rpc.SnapshotServiceTakeSnapshotProcedure:   may(account.TakeSnapshot),
+	rpc.SnapshotServiceGetSnapshotProcedure:    may(account.ViewAccount),
+	rpc.SnapshotServiceListSnapshotsProcedure:  may(account.ViewAccount),
+	rpc.SnapshotServiceWatchSnapshotProcedure:  may(account.ViewAccount),
+	rpc.SnapshotServiceListResourcesProcedure:  may(account.OpenSnapshot),
+	rpc.SnapshotServiceGetResourceProcedure:    may(account.OpenSnapshot),
+	rpc.SnapshotServiceSearchSnapshotProcedure: may(account.OpenSnapshot),
+	rpc.SnapshotServiceListVersionsProcedure:   may(account.OpenSnapshot),
+	rpc.SnapshotServiceCompareProcedure:        may(account.OpenSnapshot),
 
 	// A list of findings leaves the directory's data out for those who may not open
 	// snapshots; one finding, and a plan, are nothing but that.
-	rpc.DriftServiceListFindingsProcedure:   may(account.ViewAccount),
-	rpc.DriftServiceGetFindingProcedure:     may(account.OpenSnapshot),
-	rpc.DriftServiceResolveFindingProcedure: may(account.ResolveFinding),
+	rpc.DriftServiceListFindingsProcedure:    may(account.ViewAccount),
+	rpc.DriftServiceGetFindingProcedure:      may(account.OpenSnapshot),
+	rpc.DriftServiceResolveFindingProcedure:  may(account.ResolveFinding),
+	rpc.DriftServiceSetFindingStateProcedure: may(account.ResolveFinding),
+
+	rpc.OverviewServiceGetOverviewProcedure: may(account.ViewAccount),
 
 	rpc.RestoreServicePlanRestoreProcedure:    may(account.PlanRestore),
 	rpc.RestoreServiceGetRestoreProcedure:     may(account.OpenSnapshot),

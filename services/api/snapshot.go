@@ -90,11 +90,35 @@ func ready(ctx context.Context, tx *postgres.Tx, id account.ConnectionID) error 
 }
 
 func (s snapshotService) GetSnapshot(ctx context.Context, r *connect.Request[imagov1.GetSnapshotRequest]) (*connect.Response[imagov1.GetSnapshotResponse], error) {
-	snap, err := s.find(ctx, r.Msg.GetSnapshotId(), r.Msg.GetConnectionId())
+	snap, err := s.current(ctx, r.Msg)
 	if err != nil {
 		return nil, err
 	}
 	return connect.NewResponse(&imagov1.GetSnapshotResponse{Snapshot: s.shape(snap)}), nil
+}
+
+// current finds the snapshot that is asked for: by ID, the newest, or that of a moment.
+func (s *Service) current(ctx context.Context, m *imagov1.GetSnapshotRequest) (snap snapshots.Snapshot, err error) {
+	switch {
+	case m.GetAt() == nil:
+		return s.find(ctx, m.GetSnapshotId(), m.GetConnectionId())
+	case m.GetSnapshotId() != valid.Latest:
+		return snap, problem.InField("at", "an ID names one snapshot, whatever the time").WithHint("write latest for the ID, or leave at out")
+	case m.GetAt().CheckValid() != nil:
+		return snap, problem.InField("at", "it is not a time").WithHint("write it as 2026-11-03T12:00:00Z")
+	}
+	id, err := valid.ID("connection_id", m.GetConnectionId())
+	if err != nil {
+		return snap, err
+	}
+	err = s.read(ctx, func(tx *postgres.Tx) (err error) {
+		if _, err = connections.Get(ctx, tx, account.ConnectionID(id)); err != nil {
+			return in("connection_id", connectionsHint, err)
+		}
+		snap, err = snapshots.At(ctx, tx, account.ConnectionID(id), m.GetAt().AsTime())
+		return in("at", "choose a moment after the first snapshot", err)
+	})
+	return snap, err
 }
 
 // find reads a snapshot by its ID, or the newest that was taken of a connection.
@@ -217,7 +241,7 @@ func (s snapshotService) ListResources(ctx context.Context, r *connect.Request[i
 	if err != nil {
 		return nil, err
 	}
-	found, more, err := newNames(s.Provider.Catalog(), snap).list(ctx, q)
+	found, more, err := s.listed(ctx, newNames(s.Provider.Catalog(), snap), spot{row.AccountID, row.ID, q.t}, q)
 	if err != nil {
 		return nil, err
 	}
@@ -264,9 +288,15 @@ func (s snapshotService) GetResource(ctx context.Context, r *connect.Request[ima
 	if err != nil {
 		return nil, err
 	}
-	out, err := s.resource(ctx, newNames(s.Provider.Catalog(), snap), key)
+	n := newNames(s.Provider.Catalog(), snap)
+	out, err := s.resource(ctx, n, key)
 	if err != nil {
 		return nil, err
+	}
+	if r.Msg.GetReferencedBy() {
+		if out.ReferencedBy, out.ReferencedByMore, err = s.referring(ctx, n, key); err != nil {
+			return nil, err
+		}
 	}
 	return connect.NewResponse(out), nil
 }

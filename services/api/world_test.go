@@ -168,6 +168,7 @@ type person struct {
 	connections rpc.ConnectionServiceClient
 	snapshots   rpc.SnapshotServiceClient
 	drift       rpc.DriftServiceClient
+	overview    rpc.OverviewServiceClient
 	restores    rpc.RestoreServiceClient
 	activity    rpc.ActivityServiceClient
 	billing     rpc.BillingServiceClient
@@ -222,6 +223,7 @@ func (w *world) clients(p *person) *person {
 	p.connections = rpc.NewConnectionServiceClient(c, w.url, o)
 	p.snapshots = rpc.NewSnapshotServiceClient(c, w.url, o)
 	p.drift = rpc.NewDriftServiceClient(c, w.url, o)
+	p.overview = rpc.NewOverviewServiceClient(c, w.url, o)
 	p.restores = rpc.NewRestoreServiceClient(c, w.url, o)
 	p.activity = rpc.NewActivityServiceClient(c, w.url, o)
 	p.billing = rpc.NewBillingServiceClient(c, w.url, o)

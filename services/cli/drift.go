@@ -26,7 +26,7 @@ func (p *program) driftCommand() *cobra.Command {
 		Short: "Show what changed in the org: what, who, when, from where",
 		Long: "drift lists the open findings of the drift monitor, newest first, or shows some in\n" +
 			"full. The exit code is 3 when there are any. A finding is open until somebody has\n" +
-			"seen to it and says so (--resolve).",
+			"seen to it and says so (imago drift resolve, ack, accept or snooze).",
 		Example: example(
 			"imago drift", "list the findings",
 			"imago drift 8f0e2b71", "one finding, with every field",
@@ -38,6 +38,9 @@ func (p *program) driftCommand() *cobra.Command {
 	cmd.Flags().BoolVar(&d.watch, "watch", false, "go on, and print each new finding as it is found")
 	cmd.Flags().BoolVar(&d.resolve, "resolve", false, "say that the findings are seen to")
 	limitFlag(cmd, &d.limit, 50)
+	for _, s := range sayings() {
+		cmd.AddCommand(p.sayCommand(s))
+	}
 	return cmd
 }
 

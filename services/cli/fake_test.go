@@ -665,6 +665,19 @@ func (f *fake) ResolveFinding(_ context.Context, r *connect.Request[imagov1.Reso
 	return nil, problem(connect.CodeNotFound, "not_found", "finding_id", "there is no such finding", "imago drift lists them")
 }
 
+func (f *fake) SetFindingState(_ context.Context, r *connect.Request[imagov1.SetFindingStateRequest]) (*connect.Response[imagov1.SetFindingStateResponse], error) {
+	if r.Msg.GetState() == "accepted" && r.Msg.GetReason() == "" {
+		return nil, problem(connect.CodeInvalidArgument, "invalid", "reason", "it is missing", "say it")
+	}
+	for _, finding := range f.findings {
+		if finding.GetId() == r.Msg.GetFindingId() {
+			finding.State, finding.SnoozedUntil = r.Msg.GetState(), r.Msg.GetUntil()
+			return connect.NewResponse(&imagov1.SetFindingStateResponse{Finding: finding}), nil
+		}
+	}
+	return nil, problem(connect.CodeNotFound, "not_found", "finding_id", "there is no such finding", "imago drift lists them")
+}
+
 const planDigest = "sha256:2c26b46b68ffc68ff99b453c1d30413413422d706483bfa0f98a5e886266e7ae"
 
 func (f *fake) PlanRestore(_ context.Context, r *connect.Request[imagov1.PlanRestoreRequest]) (*connect.Response[imagov1.PlanRestoreResponse], error) {

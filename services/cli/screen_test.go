@@ -113,7 +113,7 @@ func TestEmit(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := `{"type":"resource","summary":{"key":"group/1","label":"a\nb\u003c\u009b","parent_label":""},"body":{"id":1},"references":[]}` + "\n"
+	want := `{"type":"resource","summary":{"key":"group/1","label":"a\nb\u003c\u009b","parent_label":""},"body":{"id":1},"references":[],"referenced_by":[],"referenced_by_more":false}` + "\n"
 	if got := out.String(); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

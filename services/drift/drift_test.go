@@ -48,7 +48,7 @@ func found(t *testing.T, w *worldtest.World) (out []judge.Finding) {
 	t.Helper()
 	var rows []findings.Finding
 	w.Ask(t, func(ctx context.Context, tx *postgres.Tx) (err error) {
-		rows, err = findings.List(ctx, tx, w.Connection, postgres.Page{})
+		rows, err = findings.List(ctx, tx, findings.Filter{Connection: w.Connection}, postgres.Page{})
 		return err
 	})
 	for _, row := range rows {

@@ -12,6 +12,7 @@ import (
 
 	"imago/pkg/drift"
 	"imago/pkg/postgres"
+	"imago/pkg/postgres/changes"
 	"imago/pkg/postgres/cursors"
 	"imago/pkg/postgres/findings"
 	"imago/pkg/postgres/messages"
@@ -19,6 +20,7 @@ import (
 	"imago/pkg/postgres/sightings"
 	"imago/pkg/postgres/work"
 	"imago/pkg/problem"
+	"imago/pkg/provider"
 	"imago/pkg/resource"
 	"imago/pkg/snapshot"
 )
@@ -36,6 +38,9 @@ func (f *following) store(ctx context.Context, o found) (work.End, error) {
 	err = f.advance(ctx, next, func(tx *postgres.Tx) error {
 		clear(added)
 		if err := shut.put(ctx, tx, f, o, added); err != nil {
+			return err
+		}
+		if err := changes.Count(ctx, tx, f.id, f.Now(), len(o.observed.Changes)); err != nil {
 			return err
 		}
 		return f.tellAll(ctx, tx, o, next, total(added))
@@ -162,6 +167,7 @@ func (f *following) seal(o found) (out shut, err error) {
 		}
 		if d.Attribution.Event != nil {
 			row.EventTime = d.Attribution.Event.Time
+			row.Actors = f.actors(d.Attribution.Event.Actor)
 		}
 		if row.Sealed, err = sealed.Finding(f.id, row.DedupKey).Seal(f.ring, d); err != nil {
 			return out, err
@@ -176,6 +182,17 @@ func (f *following) seal(o found) (out shut, err error) {
 		out.sightings = append(out.sightings, row)
 	}
 	return out, nil
+}
+
+// actors are the names by which findings are looked for: a digest of each name that the
+// log gives to who did it.
+func (f *following) actors(a provider.Actor) (out []string) {
+	for _, name := range []string{a.Login, a.Name, a.ID} {
+		if name != "" {
+			out = append(out, sealed.Actor(f.ring, f.id, name))
+		}
+	}
+	return out
 }
 
 // name is how a resource is known in the sightings' table: it tells nothing.

@@ -327,8 +327,10 @@ func (r *restoring) storeReceipt(ctx context.Context, plan restore.Plan, entries
 		if err := restores.Move(ctx, tx, r.lease, to); err != nil {
 			return err
 		}
-		_, err := messages.Queue(ctx, tx, messages.Receipt, r.row.ID)
-		return err
+		if _, err := messages.Queue(ctx, tx, messages.Receipt, r.row.ID); err != nil {
+			return err
+		}
+		return r.settle(ctx, tx, putBack(plan, entries, report))
 	})
 	return work.Again(0, outcome(string(to)), slog.Int("made", receipt.Made), slog.Int("differences", len(report.Differences))), err
 }

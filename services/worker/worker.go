@@ -135,6 +135,7 @@ func (s *Service) prepare() error {
 		work.Register(kinds, desk, s.runSchedules),
 		work.Register(kinds, desk, s.reportFailure),
 		work.Register(kinds, desk, s.applyBilling),
+		work.Register(kinds, desk, s.endSnooze),
 	} {
 		if err != nil {
 			return err

@@ -3,9 +3,11 @@
 package sealed
 
 import (
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"strconv"
+	"strings"
 
 	"imago/pkg/account"
 	"imago/pkg/audit"
@@ -24,6 +26,17 @@ func Activity(e audit.Entry) Place {
 // Finding is the place of a drift.Finding, named by what keeps it from being stored twice.
 func Finding(c account.ConnectionID, dedupKey string) Place {
 	return Place{"findings", "sealed", string(c) + "/" + dedupKey}
+}
+
+// Word is the place of a findings.Said, of one row of finding_states.
+func Word(findingID, wordID string) Place {
+	return Place{"finding_states", "sealed", findingID + "/" + wordID}
+}
+
+// Actor is the digest by which an actor's findings are looked for: of a login, a name or
+// an ID, whatever the case.
+func Actor(k *envelope.Keyring, c account.ConnectionID, name string) string {
+	return hex.EncodeToString(k.Digest("actor", []byte(c), []byte(strings.ToLower(name))))
 }
 
 // Sighting is the place of a drift.Sighting, named by the keyed digest of its resource.

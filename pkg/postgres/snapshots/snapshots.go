@@ -117,6 +117,22 @@ func Taken(ctx context.Context, tx *postgres.Tx, id account.ConnectionID, most i
 		where connection_id = as_uuid($1) and state in ('complete', 'partial') order by id desc limit $2`, id, most)
 }
 
+// TakenBefore lists the snapshots of a connection that were taken and come before one,
+// newest first; "": from the newest.
+func TakenBefore(ctx context.Context, tx *postgres.Tx, id account.ConnectionID, before string, most int) ([]Snapshot, error) {
+	return rows.All[Snapshot](ctx, tx, `select `+columns+` from snapshots
+		where connection_id = as_uuid($1) and state in ('complete', 'partial') and ($3::uuid is null or id < $3)
+		order by id desc limit $2`, id, most, rows.Null(before))
+}
+
+// At reads the snapshot of a connection that was current at a moment: the newest that was
+// taken and had been begun by then.
+func At(ctx context.Context, tx *postgres.Tx, id account.ConnectionID, at time.Time) (Snapshot, error) {
+	return rows.One[Snapshot](ctx, tx, "snapshot of that time", `select `+columns+` from snapshots
+		where connection_id = as_uuid($1) and state in ('complete', 'partial') and started_at <= $2
+		order by started_at desc, id desc limit 1`, id, at)
+}
+
 // Unfinished lists the snapshots of a connection that are still being taken: one, or none.
 func Unfinished(ctx context.Context, tx *postgres.Tx, id account.ConnectionID) ([]Snapshot, error) {
 	return rows.All[Snapshot](ctx, tx, `select `+columns+` from snapshots

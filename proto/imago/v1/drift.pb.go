@@ -36,12 +36,16 @@ type Finding struct {
 	Change      *Change                `protobuf:"bytes,7,opt,name=change,proto3" json:"change,omitempty"`
 	Attribution *Attribution           `protobuf:"bytes,8,opt,name=attribution,proto3" json:"attribution,omitempty"`
 	FoundAt     *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=found_at,json=foundAt,proto3" json:"found_at,omitempty"`
-	// "open" or "resolved".
+	// One of: open, acknowledged, accepted, snoozed, resolved.
 	State string `protobuf:"bytes,10,opt,name=state,proto3" json:"state,omitempty"`
 	// Other things that happened with it.
 	Consequences []string `protobuf:"bytes,11,rep,name=consequences,proto3" json:"consequences,omitempty"`
 	// The snapshot that holds the resource as it was.
-	SnapshotId    string `protobuf:"bytes,12,opt,name=snapshot_id,json=snapshotId,proto3" json:"snapshot_id,omitempty"`
+	SnapshotId string `protobuf:"bytes,12,opt,name=snapshot_id,json=snapshotId,proto3" json:"snapshot_id,omitempty"`
+	// When a snoozed finding opens again.
+	SnoozedUntil *timestamppb.Timestamp `protobuf:"bytes,13,opt,name=snoozed_until,json=snoozedUntil,proto3" json:"snoozed_until,omitempty"`
+	// Who said what of it, oldest first; of GetFinding and the RPCs that change it.
+	History       []*FindingState `protobuf:"bytes,14,rep,name=history,proto3" json:"history,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -160,6 +164,108 @@ func (x *Finding) GetSnapshotId() string {
 	return ""
 }
 
+func (x *Finding) GetSnoozedUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.SnoozedUntil
+	}
+	return nil
+}
+
+func (x *Finding) GetHistory() []*FindingState {
+	if x != nil {
+		return x.History
+	}
+	return nil
+}
+
+// FindingState is one word that was said of a finding.
+type FindingState struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	State     string                 `protobuf:"bytes,1,opt,name=state,proto3" json:"state,omitempty"`
+	ChangedAt *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=changed_at,json=changedAt,proto3" json:"changed_at,omitempty"`
+	// The address of who said it; "imago" if nobody did.
+	ChangedBy string `protobuf:"bytes,3,opt,name=changed_by,json=changedBy,proto3" json:"changed_by,omitempty"`
+	Reason    string `protobuf:"bytes,4,opt,name=reason,proto3" json:"reason,omitempty"`
+	// When a snooze ends.
+	Until *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=until,proto3" json:"until,omitempty"`
+	// The restore that resolved it.
+	RestoreId     string `protobuf:"bytes,6,opt,name=restore_id,json=restoreId,proto3" json:"restore_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *FindingState) Reset() {
+	*x = FindingState{}
+	mi := &file_imago_v1_drift_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *FindingState) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*FindingState) ProtoMessage() {}
+
+func (x *FindingState) ProtoReflect() protoreflect.Message {
+	mi := &file_imago_v1_drift_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use FindingState.ProtoReflect.Descriptor instead.
+func (*FindingState) Descriptor() ([]byte, []int) {
+	return file_imago_v1_drift_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *FindingState) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *FindingState) GetChangedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ChangedAt
+	}
+	return nil
+}
+
+func (x *FindingState) GetChangedBy() string {
+	if x != nil {
+		return x.ChangedBy
+	}
+	return ""
+}
+
+func (x *FindingState) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *FindingState) GetUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Until
+	}
+	return nil
+}
+
+func (x *FindingState) GetRestoreId() string {
+	if x != nil {
+		return x.RestoreId
+	}
+	return ""
+}
+
 // Attribution is who did it, when, from where, as the org's log says.
 type Attribution struct {
 	state       protoimpl.MessageState `protogen:"open.v1"`
@@ -181,7 +287,7 @@ type Attribution struct {
 
 func (x *Attribution) Reset() {
 	*x = Attribution{}
-	mi := &file_imago_v1_drift_proto_msgTypes[1]
+	mi := &file_imago_v1_drift_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -193,7 +299,7 @@ func (x *Attribution) String() string {
 func (*Attribution) ProtoMessage() {}
 
 func (x *Attribution) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_drift_proto_msgTypes[1]
+	mi := &file_imago_v1_drift_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -206,7 +312,7 @@ func (x *Attribution) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Attribution.ProtoReflect.Descriptor instead.
 func (*Attribution) Descriptor() ([]byte, []int) {
-	return file_imago_v1_drift_proto_rawDescGZIP(), []int{1}
+	return file_imago_v1_drift_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Attribution) GetActor() string {
@@ -287,17 +393,28 @@ func (x *Attribution) GetCertain() bool {
 }
 
 type ListFindingsRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	ConnectionId  string                 `protobuf:"bytes,1,opt,name=connection_id,json=connectionId,proto3" json:"connection_id,omitempty"`
-	PageSize      int32                  `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	PageToken     string                 `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	state        protoimpl.MessageState `protogen:"open.v1"`
+	ConnectionId string                 `protobuf:"bytes,1,opt,name=connection_id,json=connectionId,proto3" json:"connection_id,omitempty"`
+	PageSize     int32                  `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	PageToken    string                 `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Only in these states; in all if empty.
+	States []string `protobuf:"bytes,4,rep,name=states,proto3" json:"states,omitempty"`
+	// Only as severe as one of these; all if empty.
+	Severities []string `protobuf:"bytes,5,rep,name=severities,proto3" json:"severities,omitempty"`
+	// Only about these resource types; all if empty.
+	Types []string `protobuf:"bytes,6,rep,name=types,proto3" json:"types,omitempty"`
+	// Only what the log says that this actor did: a login, a name or an ID, in full,
+	// whatever the case. For those who may open snapshots.
+	Actor string `protobuf:"bytes,7,opt,name=actor,proto3" json:"actor,omitempty"`
+	// Only what was found at this moment or later.
+	Since         *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=since,proto3" json:"since,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ListFindingsRequest) Reset() {
 	*x = ListFindingsRequest{}
-	mi := &file_imago_v1_drift_proto_msgTypes[2]
+	mi := &file_imago_v1_drift_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -309,7 +426,7 @@ func (x *ListFindingsRequest) String() string {
 func (*ListFindingsRequest) ProtoMessage() {}
 
 func (x *ListFindingsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_drift_proto_msgTypes[2]
+	mi := &file_imago_v1_drift_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -322,7 +439,7 @@ func (x *ListFindingsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListFindingsRequest.ProtoReflect.Descriptor instead.
 func (*ListFindingsRequest) Descriptor() ([]byte, []int) {
-	return file_imago_v1_drift_proto_rawDescGZIP(), []int{2}
+	return file_imago_v1_drift_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *ListFindingsRequest) GetConnectionId() string {
@@ -346,6 +463,41 @@ func (x *ListFindingsRequest) GetPageToken() string {
 	return ""
 }
 
+func (x *ListFindingsRequest) GetStates() []string {
+	if x != nil {
+		return x.States
+	}
+	return nil
+}
+
+func (x *ListFindingsRequest) GetSeverities() []string {
+	if x != nil {
+		return x.Severities
+	}
+	return nil
+}
+
+func (x *ListFindingsRequest) GetTypes() []string {
+	if x != nil {
+		return x.Types
+	}
+	return nil
+}
+
+func (x *ListFindingsRequest) GetActor() string {
+	if x != nil {
+		return x.Actor
+	}
+	return ""
+}
+
+func (x *ListFindingsRequest) GetSince() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Since
+	}
+	return nil
+}
+
 type ListFindingsResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Findings      []*Finding             `protobuf:"bytes,1,rep,name=findings,proto3" json:"findings,omitempty"`
@@ -356,7 +508,7 @@ type ListFindingsResponse struct {
 
 func (x *ListFindingsResponse) Reset() {
 	*x = ListFindingsResponse{}
-	mi := &file_imago_v1_drift_proto_msgTypes[3]
+	mi := &file_imago_v1_drift_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -368,7 +520,7 @@ func (x *ListFindingsResponse) String() string {
 func (*ListFindingsResponse) ProtoMessage() {}
 
 func (x *ListFindingsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_drift_proto_msgTypes[3]
+	mi := &file_imago_v1_drift_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -381,7 +533,7 @@ func (x *ListFindingsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListFindingsResponse.ProtoReflect.Descriptor instead.
 func (*ListFindingsResponse) Descriptor() ([]byte, []int) {
-	return file_imago_v1_drift_proto_rawDescGZIP(), []int{3}
+	return file_imago_v1_drift_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *ListFindingsResponse) GetFindings() []*Finding {
@@ -407,7 +559,7 @@ type GetFindingRequest struct {
 
 func (x *GetFindingRequest) Reset() {
 	*x = GetFindingRequest{}
-	mi := &file_imago_v1_drift_proto_msgTypes[4]
+	mi := &file_imago_v1_drift_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -419,7 +571,7 @@ func (x *GetFindingRequest) String() string {
 func (*GetFindingRequest) ProtoMessage() {}
 
 func (x *GetFindingRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_drift_proto_msgTypes[4]
+	mi := &file_imago_v1_drift_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -432,7 +584,7 @@ func (x *GetFindingRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetFindingRequest.ProtoReflect.Descriptor instead.
 func (*GetFindingRequest) Descriptor() ([]byte, []int) {
-	return file_imago_v1_drift_proto_rawDescGZIP(), []int{4}
+	return file_imago_v1_drift_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *GetFindingRequest) GetFindingId() string {
@@ -451,7 +603,7 @@ type GetFindingResponse struct {
 
 func (x *GetFindingResponse) Reset() {
 	*x = GetFindingResponse{}
-	mi := &file_imago_v1_drift_proto_msgTypes[5]
+	mi := &file_imago_v1_drift_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -463,7 +615,7 @@ func (x *GetFindingResponse) String() string {
 func (*GetFindingResponse) ProtoMessage() {}
 
 func (x *GetFindingResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_drift_proto_msgTypes[5]
+	mi := &file_imago_v1_drift_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -476,7 +628,7 @@ func (x *GetFindingResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetFindingResponse.ProtoReflect.Descriptor instead.
 func (*GetFindingResponse) Descriptor() ([]byte, []int) {
-	return file_imago_v1_drift_proto_rawDescGZIP(), []int{5}
+	return file_imago_v1_drift_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *GetFindingResponse) GetFinding() *Finding {
@@ -487,15 +639,17 @@ func (x *GetFindingResponse) GetFinding() *Finding {
 }
 
 type ResolveFindingRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	FindingId     string                 `protobuf:"bytes,1,opt,name=finding_id,json=findingId,proto3" json:"finding_id,omitempty"`
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	FindingId string                 `protobuf:"bytes,1,opt,name=finding_id,json=findingId,proto3" json:"finding_id,omitempty"`
+	// Why; it may be absent.
+	Reason        string `protobuf:"bytes,2,opt,name=reason,proto3" json:"reason,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ResolveFindingRequest) Reset() {
 	*x = ResolveFindingRequest{}
-	mi := &file_imago_v1_drift_proto_msgTypes[6]
+	mi := &file_imago_v1_drift_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -507,7 +661,7 @@ func (x *ResolveFindingRequest) String() string {
 func (*ResolveFindingRequest) ProtoMessage() {}
 
 func (x *ResolveFindingRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_drift_proto_msgTypes[6]
+	mi := &file_imago_v1_drift_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -520,12 +674,19 @@ func (x *ResolveFindingRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolveFindingRequest.ProtoReflect.Descriptor instead.
 func (*ResolveFindingRequest) Descriptor() ([]byte, []int) {
-	return file_imago_v1_drift_proto_rawDescGZIP(), []int{6}
+	return file_imago_v1_drift_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *ResolveFindingRequest) GetFindingId() string {
 	if x != nil {
 		return x.FindingId
+	}
+	return ""
+}
+
+func (x *ResolveFindingRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
 	}
 	return ""
 }
@@ -539,7 +700,7 @@ type ResolveFindingResponse struct {
 
 func (x *ResolveFindingResponse) Reset() {
 	*x = ResolveFindingResponse{}
-	mi := &file_imago_v1_drift_proto_msgTypes[7]
+	mi := &file_imago_v1_drift_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -551,7 +712,7 @@ func (x *ResolveFindingResponse) String() string {
 func (*ResolveFindingResponse) ProtoMessage() {}
 
 func (x *ResolveFindingResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_drift_proto_msgTypes[7]
+	mi := &file_imago_v1_drift_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -564,10 +725,125 @@ func (x *ResolveFindingResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResolveFindingResponse.ProtoReflect.Descriptor instead.
 func (*ResolveFindingResponse) Descriptor() ([]byte, []int) {
-	return file_imago_v1_drift_proto_rawDescGZIP(), []int{7}
+	return file_imago_v1_drift_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *ResolveFindingResponse) GetFinding() *Finding {
+	if x != nil {
+		return x.Finding
+	}
+	return nil
+}
+
+type SetFindingStateRequest struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	FindingId string                 `protobuf:"bytes,1,opt,name=finding_id,json=findingId,proto3" json:"finding_id,omitempty"`
+	// One of: open, acknowledged, accepted, snoozed, resolved.
+	State string `protobuf:"bytes,2,opt,name=state,proto3" json:"state,omitempty"`
+	// Why: accepted and snoozed need one.
+	Reason string `protobuf:"bytes,3,opt,name=reason,proto3" json:"reason,omitempty"`
+	// When a snooze ends: in the future, within a year.
+	Until         *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=until,proto3" json:"until,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetFindingStateRequest) Reset() {
+	*x = SetFindingStateRequest{}
+	mi := &file_imago_v1_drift_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetFindingStateRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetFindingStateRequest) ProtoMessage() {}
+
+func (x *SetFindingStateRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_imago_v1_drift_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetFindingStateRequest.ProtoReflect.Descriptor instead.
+func (*SetFindingStateRequest) Descriptor() ([]byte, []int) {
+	return file_imago_v1_drift_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *SetFindingStateRequest) GetFindingId() string {
+	if x != nil {
+		return x.FindingId
+	}
+	return ""
+}
+
+func (x *SetFindingStateRequest) GetState() string {
+	if x != nil {
+		return x.State
+	}
+	return ""
+}
+
+func (x *SetFindingStateRequest) GetReason() string {
+	if x != nil {
+		return x.Reason
+	}
+	return ""
+}
+
+func (x *SetFindingStateRequest) GetUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Until
+	}
+	return nil
+}
+
+type SetFindingStateResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Finding       *Finding               `protobuf:"bytes,1,opt,name=finding,proto3" json:"finding,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetFindingStateResponse) Reset() {
+	*x = SetFindingStateResponse{}
+	mi := &file_imago_v1_drift_proto_msgTypes[10]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetFindingStateResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetFindingStateResponse) ProtoMessage() {}
+
+func (x *SetFindingStateResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_imago_v1_drift_proto_msgTypes[10]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetFindingStateResponse.ProtoReflect.Descriptor instead.
+func (*SetFindingStateResponse) Descriptor() ([]byte, []int) {
+	return file_imago_v1_drift_proto_rawDescGZIP(), []int{10}
+}
+
+func (x *SetFindingStateResponse) GetFinding() *Finding {
 	if x != nil {
 		return x.Finding
 	}
@@ -578,7 +854,7 @@ var File_imago_v1_drift_proto protoreflect.FileDescriptor
 
 const file_imago_v1_drift_proto_rawDesc = "" +
 	"\n" +
-	"\x14imago/v1/drift.proto\x12\bimago.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17imago/v1/snapshot.proto\"\x95\x03\n" +
+	"\x14imago/v1/drift.proto\x12\bimago.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17imago/v1/snapshot.proto\"\x88\x04\n" +
 	"\aFinding\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12#\n" +
 	"\rconnection_id\x18\x02 \x01(\tR\fconnectionId\x12\x12\n" +
@@ -593,7 +869,19 @@ const file_imago_v1_drift_proto_rawDesc = "" +
 	" \x01(\tR\x05state\x12\"\n" +
 	"\fconsequences\x18\v \x03(\tR\fconsequences\x12\x1f\n" +
 	"\vsnapshot_id\x18\f \x01(\tR\n" +
-	"snapshotId\"\xbf\x02\n" +
+	"snapshotId\x12?\n" +
+	"\rsnoozed_until\x18\r \x01(\v2\x1a.google.protobuf.TimestampR\fsnoozedUntil\x120\n" +
+	"\ahistory\x18\x0e \x03(\v2\x16.imago.v1.FindingStateR\ahistory\"\xe7\x01\n" +
+	"\fFindingState\x12\x14\n" +
+	"\x05state\x18\x01 \x01(\tR\x05state\x129\n" +
+	"\n" +
+	"changed_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\tchangedAt\x12\x1d\n" +
+	"\n" +
+	"changed_by\x18\x03 \x01(\tR\tchangedBy\x12\x16\n" +
+	"\x06reason\x18\x04 \x01(\tR\x06reason\x120\n" +
+	"\x05until\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\x12\x1d\n" +
+	"\n" +
+	"restore_id\x18\x06 \x01(\tR\trestoreId\"\xbf\x02\n" +
 	"\vAttribution\x12\x14\n" +
 	"\x05actor\x18\x01 \x01(\tR\x05actor\x12\x1d\n" +
 	"\n" +
@@ -608,12 +896,19 @@ const file_imago_v1_drift_proto_rawDesc = "" +
 	"\vtransaction\x18\t \x01(\tR\vtransaction\x12.\n" +
 	"\x04time\x18\n" +
 	" \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x18\n" +
-	"\acertain\x18\v \x01(\bR\acertain\"v\n" +
+	"\acertain\x18\v \x01(\bR\acertain\"\x8c\x02\n" +
 	"\x13ListFindingsRequest\x12#\n" +
 	"\rconnection_id\x18\x01 \x01(\tR\fconnectionId\x12\x1b\n" +
 	"\tpage_size\x18\x02 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
-	"page_token\x18\x03 \x01(\tR\tpageToken\"m\n" +
+	"page_token\x18\x03 \x01(\tR\tpageToken\x12\x16\n" +
+	"\x06states\x18\x04 \x03(\tR\x06states\x12\x1e\n" +
+	"\n" +
+	"severities\x18\x05 \x03(\tR\n" +
+	"severities\x12\x14\n" +
+	"\x05types\x18\x06 \x03(\tR\x05types\x12\x14\n" +
+	"\x05actor\x18\a \x01(\tR\x05actor\x120\n" +
+	"\x05since\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\x05since\"m\n" +
 	"\x14ListFindingsResponse\x12-\n" +
 	"\bfindings\x18\x01 \x03(\v2\x11.imago.v1.FindingR\bfindings\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"2\n" +
@@ -621,17 +916,27 @@ const file_imago_v1_drift_proto_rawDesc = "" +
 	"\n" +
 	"finding_id\x18\x01 \x01(\tR\tfindingId\"A\n" +
 	"\x12GetFindingResponse\x12+\n" +
-	"\afinding\x18\x01 \x01(\v2\x11.imago.v1.FindingR\afinding\"6\n" +
+	"\afinding\x18\x01 \x01(\v2\x11.imago.v1.FindingR\afinding\"N\n" +
 	"\x15ResolveFindingRequest\x12\x1d\n" +
 	"\n" +
-	"finding_id\x18\x01 \x01(\tR\tfindingId\"E\n" +
+	"finding_id\x18\x01 \x01(\tR\tfindingId\x12\x16\n" +
+	"\x06reason\x18\x02 \x01(\tR\x06reason\"E\n" +
 	"\x16ResolveFindingResponse\x12+\n" +
-	"\afinding\x18\x01 \x01(\v2\x11.imago.v1.FindingR\afinding2\xff\x02\n" +
+	"\afinding\x18\x01 \x01(\v2\x11.imago.v1.FindingR\afinding\"\x97\x01\n" +
+	"\x16SetFindingStateRequest\x12\x1d\n" +
+	"\n" +
+	"finding_id\x18\x01 \x01(\tR\tfindingId\x12\x14\n" +
+	"\x05state\x18\x02 \x01(\tR\x05state\x12\x16\n" +
+	"\x06reason\x18\x03 \x01(\tR\x06reason\x120\n" +
+	"\x05until\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\"F\n" +
+	"\x17SetFindingStateResponse\x12+\n" +
+	"\afinding\x18\x01 \x01(\v2\x11.imago.v1.FindingR\afinding2\x84\x04\n" +
 	"\fDriftService\x12\x7f\n" +
 	"\fListFindings\x12\x1d.imago.v1.ListFindingsRequest\x1a\x1e.imago.v1.ListFindingsResponse\"0\x82\xd3\xe4\x93\x02*\x12(/v1/connections/{connection_id}/findings\x12j\n" +
 	"\n" +
 	"GetFinding\x12\x1b.imago.v1.GetFindingRequest\x1a\x1c.imago.v1.GetFindingResponse\"!\x82\xd3\xe4\x93\x02\x1b\x12\x19/v1/findings/{finding_id}\x12\x81\x01\n" +
-	"\x0eResolveFinding\x12\x1f.imago.v1.ResolveFindingRequest\x1a .imago.v1.ResolveFindingResponse\",\x82\xd3\xe4\x93\x02&:\x01*\"!/v1/findings/{finding_id}:resolveB\x1eZ\x1cimago/proto/imago/v1;imagov1b\x06proto3"
+	"\x0eResolveFinding\x12\x1f.imago.v1.ResolveFindingRequest\x1a .imago.v1.ResolveFindingResponse\",\x82\xd3\xe4\x93\x02&:\x01*\"!/v1/findings/{finding_id}:resolve\x12\x82\x01\n" +
+	"\x0fSetFindingState\x12 .imago.v1.SetFindingStateRequest\x1a!.imago.v1.SetFindingStateResponse\"*\x82\xd3\xe4\x93\x02$:\x01*\x1a\x1f/v1/findings/{finding_id}/stateB\x1eZ\x1cimago/proto/imago/v1;imagov1b\x06proto3"
 
 var (
 	file_imago_v1_drift_proto_rawDescOnce sync.Once
@@ -645,38 +950,50 @@ func file_imago_v1_drift_proto_rawDescGZIP() []byte {
 	return file_imago_v1_drift_proto_rawDescData
 }
 
-var file_imago_v1_drift_proto_msgTypes = make([]protoimpl.MessageInfo, 8)
+var file_imago_v1_drift_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_imago_v1_drift_proto_goTypes = []any{
-	(*Finding)(nil),                // 0: imago.v1.Finding
-	(*Attribution)(nil),            // 1: imago.v1.Attribution
-	(*ListFindingsRequest)(nil),    // 2: imago.v1.ListFindingsRequest
-	(*ListFindingsResponse)(nil),   // 3: imago.v1.ListFindingsResponse
-	(*GetFindingRequest)(nil),      // 4: imago.v1.GetFindingRequest
-	(*GetFindingResponse)(nil),     // 5: imago.v1.GetFindingResponse
-	(*ResolveFindingRequest)(nil),  // 6: imago.v1.ResolveFindingRequest
-	(*ResolveFindingResponse)(nil), // 7: imago.v1.ResolveFindingResponse
-	(*Change)(nil),                 // 8: imago.v1.Change
-	(*timestamppb.Timestamp)(nil),  // 9: google.protobuf.Timestamp
+	(*Finding)(nil),                 // 0: imago.v1.Finding
+	(*FindingState)(nil),            // 1: imago.v1.FindingState
+	(*Attribution)(nil),             // 2: imago.v1.Attribution
+	(*ListFindingsRequest)(nil),     // 3: imago.v1.ListFindingsRequest
+	(*ListFindingsResponse)(nil),    // 4: imago.v1.ListFindingsResponse
+	(*GetFindingRequest)(nil),       // 5: imago.v1.GetFindingRequest
+	(*GetFindingResponse)(nil),      // 6: imago.v1.GetFindingResponse
+	(*ResolveFindingRequest)(nil),   // 7: imago.v1.ResolveFindingRequest
+	(*ResolveFindingResponse)(nil),  // 8: imago.v1.ResolveFindingResponse
+	(*SetFindingStateRequest)(nil),  // 9: imago.v1.SetFindingStateRequest
+	(*SetFindingStateResponse)(nil), // 10: imago.v1.SetFindingStateResponse
+	(*Change)(nil),                  // 11: imago.v1.Change
+	(*timestamppb.Timestamp)(nil),   // 12: google.protobuf.Timestamp
 }
 var file_imago_v1_drift_proto_depIdxs = []int32{
-	8,  // 0: imago.v1.Finding.change:type_name -> imago.v1.Change
-	1,  // 1: imago.v1.Finding.attribution:type_name -> imago.v1.Attribution
-	9,  // 2: imago.v1.Finding.found_at:type_name -> google.protobuf.Timestamp
-	9,  // 3: imago.v1.Attribution.time:type_name -> google.protobuf.Timestamp
-	0,  // 4: imago.v1.ListFindingsResponse.findings:type_name -> imago.v1.Finding
-	0,  // 5: imago.v1.GetFindingResponse.finding:type_name -> imago.v1.Finding
-	0,  // 6: imago.v1.ResolveFindingResponse.finding:type_name -> imago.v1.Finding
-	2,  // 7: imago.v1.DriftService.ListFindings:input_type -> imago.v1.ListFindingsRequest
-	4,  // 8: imago.v1.DriftService.GetFinding:input_type -> imago.v1.GetFindingRequest
-	6,  // 9: imago.v1.DriftService.ResolveFinding:input_type -> imago.v1.ResolveFindingRequest
-	3,  // 10: imago.v1.DriftService.ListFindings:output_type -> imago.v1.ListFindingsResponse
-	5,  // 11: imago.v1.DriftService.GetFinding:output_type -> imago.v1.GetFindingResponse
-	7,  // 12: imago.v1.DriftService.ResolveFinding:output_type -> imago.v1.ResolveFindingResponse
-	10, // [10:13] is the sub-list for method output_type
-	7,  // [7:10] is the sub-list for method input_type
-	7,  // [7:7] is the sub-list for extension type_name
-	7,  // [7:7] is the sub-list for extension extendee
-	0,  // [0:7] is the sub-list for field type_name
+	11, // 0: imago.v1.Finding.change:type_name -> imago.v1.Change
+	2,  // 1: imago.v1.Finding.attribution:type_name -> imago.v1.Attribution
+	12, // 2: imago.v1.Finding.found_at:type_name -> google.protobuf.Timestamp
+	12, // 3: imago.v1.Finding.snoozed_until:type_name -> google.protobuf.Timestamp
+	1,  // 4: imago.v1.Finding.history:type_name -> imago.v1.FindingState
+	12, // 5: imago.v1.FindingState.changed_at:type_name -> google.protobuf.Timestamp
+	12, // 6: imago.v1.FindingState.until:type_name -> google.protobuf.Timestamp
+	12, // 7: imago.v1.Attribution.time:type_name -> google.protobuf.Timestamp
+	12, // 8: imago.v1.ListFindingsRequest.since:type_name -> google.protobuf.Timestamp
+	0,  // 9: imago.v1.ListFindingsResponse.findings:type_name -> imago.v1.Finding
+	0,  // 10: imago.v1.GetFindingResponse.finding:type_name -> imago.v1.Finding
+	0,  // 11: imago.v1.ResolveFindingResponse.finding:type_name -> imago.v1.Finding
+	12, // 12: imago.v1.SetFindingStateRequest.until:type_name -> google.protobuf.Timestamp
+	0,  // 13: imago.v1.SetFindingStateResponse.finding:type_name -> imago.v1.Finding
+	3,  // 14: imago.v1.DriftService.ListFindings:input_type -> imago.v1.ListFindingsRequest
+	5,  // 15: imago.v1.DriftService.GetFinding:input_type -> imago.v1.GetFindingRequest
+	7,  // 16: imago.v1.DriftService.ResolveFinding:input_type -> imago.v1.ResolveFindingRequest
+	9,  // 17: imago.v1.DriftService.SetFindingState:input_type -> imago.v1.SetFindingStateRequest
+	4,  // 18: imago.v1.DriftService.ListFindings:output_type -> imago.v1.ListFindingsResponse
+	6,  // 19: imago.v1.DriftService.GetFinding:output_type -> imago.v1.GetFindingResponse
+	8,  // 20: imago.v1.DriftService.ResolveFinding:output_type -> imago.v1.ResolveFindingResponse
+	10, // 21: imago.v1.DriftService.SetFindingState:output_type -> imago.v1.SetFindingStateResponse
+	18, // [18:22] is the sub-list for method output_type
+	14, // [14:18] is the sub-list for method input_type
+	14, // [14:14] is the sub-list for extension type_name
+	14, // [14:14] is the sub-list for extension extendee
+	0,  // [0:14] is the sub-list for field type_name
 }
 
 func init() { file_imago_v1_drift_proto_init() }
@@ -691,7 +1008,7 @@ func file_imago_v1_drift_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_imago_v1_drift_proto_rawDesc), len(file_imago_v1_drift_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   8,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

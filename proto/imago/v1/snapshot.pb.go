@@ -468,8 +468,11 @@ func (x *TakeSnapshotResponse) GetSnapshot() *Snapshot {
 type GetSnapshotRequest struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// An ID, or "latest" with a connection.
-	SnapshotId    string `protobuf:"bytes,1,opt,name=snapshot_id,json=snapshotId,proto3" json:"snapshot_id,omitempty"`
-	ConnectionId  string `protobuf:"bytes,2,opt,name=connection_id,json=connectionId,proto3" json:"connection_id,omitempty"`
+	SnapshotId   string `protobuf:"bytes,1,opt,name=snapshot_id,json=snapshotId,proto3" json:"snapshot_id,omitempty"`
+	ConnectionId string `protobuf:"bytes,2,opt,name=connection_id,json=connectionId,proto3" json:"connection_id,omitempty"`
+	// With "latest": the newest that was begun at this moment or before, and so the one that
+	// was current then.
+	At            *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=at,proto3" json:"at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -516,6 +519,13 @@ func (x *GetSnapshotRequest) GetConnectionId() string {
 		return x.ConnectionId
 	}
 	return ""
+}
+
+func (x *GetSnapshotRequest) GetAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.At
+	}
+	return nil
 }
 
 type GetSnapshotResponse struct {
@@ -964,9 +974,12 @@ func (x *ResourceSummary) GetParentLabel() string {
 }
 
 type GetResourceRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	SnapshotId    string                 `protobuf:"bytes,1,opt,name=snapshot_id,json=snapshotId,proto3" json:"snapshot_id,omitempty"`
-	Key           string                 `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	SnapshotId string                 `protobuf:"bytes,1,opt,name=snapshot_id,json=snapshotId,proto3" json:"snapshot_id,omitempty"`
+	Key        string                 `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
+	// Tell also what refers to it. That is looked for in the whole snapshot, so leave it out
+	// where nobody looks at it.
+	ReferencedBy  bool `protobuf:"varint,3,opt,name=referenced_by,json=referencedBy,proto3" json:"referenced_by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -1015,15 +1028,26 @@ func (x *GetResourceRequest) GetKey() string {
 	return ""
 }
 
+func (x *GetResourceRequest) GetReferencedBy() bool {
+	if x != nil {
+		return x.ReferencedBy
+	}
+	return false
+}
+
 type GetResourceResponse struct {
 	state   protoimpl.MessageState `protogen:"open.v1"`
 	Summary *ResourceSummary       `protobuf:"bytes,1,opt,name=summary,proto3" json:"summary,omitempty"`
 	// The object as the provider sent it, in canonical JSON.
 	Body string `protobuf:"bytes,2,opt,name=body,proto3" json:"body,omitempty"`
 	// What it refers to.
-	References    []*ResourceSummary `protobuf:"bytes,3,rep,name=references,proto3" json:"references,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	References []*ResourceSummary `protobuf:"bytes,3,rep,name=references,proto3" json:"references,omitempty"`
+	// What refers to it, if asked for: the first 200.
+	ReferencedBy []*ResourceSummary `protobuf:"bytes,4,rep,name=referenced_by,json=referencedBy,proto3" json:"referenced_by,omitempty"`
+	// There are more than those, or the time was over before all was looked at.
+	ReferencedByMore bool `protobuf:"varint,5,opt,name=referenced_by_more,json=referencedByMore,proto3" json:"referenced_by_more,omitempty"`
+	unknownFields    protoimpl.UnknownFields
+	sizeCache        protoimpl.SizeCache
 }
 
 func (x *GetResourceResponse) Reset() {
@@ -1077,6 +1101,450 @@ func (x *GetResourceResponse) GetReferences() []*ResourceSummary {
 	return nil
 }
 
+func (x *GetResourceResponse) GetReferencedBy() []*ResourceSummary {
+	if x != nil {
+		return x.ReferencedBy
+	}
+	return nil
+}
+
+func (x *GetResourceResponse) GetReferencedByMore() bool {
+	if x != nil {
+		return x.ReferencedByMore
+	}
+	return false
+}
+
+type SearchSnapshotRequest struct {
+	state      protoimpl.MessageState `protogen:"open.v1"`
+	SnapshotId string                 `protobuf:"bytes,1,opt,name=snapshot_id,json=snapshotId,proto3" json:"snapshot_id,omitempty"`
+	// What to look for, whatever the case.
+	Search string `protobuf:"bytes,2,opt,name=search,proto3" json:"search,omitempty"`
+	// Only in these types; in all that are no mere links between others if empty.
+	Types []string `protobuf:"bytes,3,rep,name=types,proto3" json:"types,omitempty"`
+	// Look into the values of fields, too.
+	Fields        bool   `protobuf:"varint,4,opt,name=fields,proto3" json:"fields,omitempty"`
+	PageSize      int32  `protobuf:"varint,5,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	PageToken     string `protobuf:"bytes,6,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SearchSnapshotRequest) Reset() {
+	*x = SearchSnapshotRequest{}
+	mi := &file_imago_v1_snapshot_proto_msgTypes[16]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SearchSnapshotRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SearchSnapshotRequest) ProtoMessage() {}
+
+func (x *SearchSnapshotRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_imago_v1_snapshot_proto_msgTypes[16]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SearchSnapshotRequest.ProtoReflect.Descriptor instead.
+func (*SearchSnapshotRequest) Descriptor() ([]byte, []int) {
+	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{16}
+}
+
+func (x *SearchSnapshotRequest) GetSnapshotId() string {
+	if x != nil {
+		return x.SnapshotId
+	}
+	return ""
+}
+
+func (x *SearchSnapshotRequest) GetSearch() string {
+	if x != nil {
+		return x.Search
+	}
+	return ""
+}
+
+func (x *SearchSnapshotRequest) GetTypes() []string {
+	if x != nil {
+		return x.Types
+	}
+	return nil
+}
+
+func (x *SearchSnapshotRequest) GetFields() bool {
+	if x != nil {
+		return x.Fields
+	}
+	return false
+}
+
+func (x *SearchSnapshotRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *SearchSnapshotRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+type SearchSnapshotResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// In the order of types, and of keys below them. A page may hold few, or none, and have
+	// another one after it: the time for one look was over.
+	Hits          []*SearchHit `protobuf:"bytes,1,rep,name=hits,proto3" json:"hits,omitempty"`
+	NextPageToken string       `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SearchSnapshotResponse) Reset() {
+	*x = SearchSnapshotResponse{}
+	mi := &file_imago_v1_snapshot_proto_msgTypes[17]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SearchSnapshotResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SearchSnapshotResponse) ProtoMessage() {}
+
+func (x *SearchSnapshotResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_imago_v1_snapshot_proto_msgTypes[17]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SearchSnapshotResponse.ProtoReflect.Descriptor instead.
+func (*SearchSnapshotResponse) Descriptor() ([]byte, []int) {
+	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{17}
+}
+
+func (x *SearchSnapshotResponse) GetHits() []*SearchHit {
+	if x != nil {
+		return x.Hits
+	}
+	return nil
+}
+
+func (x *SearchSnapshotResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// SearchHit is one object that holds what was looked for.
+type SearchHit struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	Resource  *ResourceSummary       `protobuf:"bytes,1,opt,name=resource,proto3" json:"resource,omitempty"`
+	TypeTitle string                 `protobuf:"bytes,2,opt,name=type_title,json=typeTitle,proto3" json:"type_title,omitempty"`
+	// The field that holds it, and its value; empty: the name or the ID does.
+	Path          string `protobuf:"bytes,3,opt,name=path,proto3" json:"path,omitempty"`
+	Value         string `protobuf:"bytes,4,opt,name=value,proto3" json:"value,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SearchHit) Reset() {
+	*x = SearchHit{}
+	mi := &file_imago_v1_snapshot_proto_msgTypes[18]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SearchHit) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SearchHit) ProtoMessage() {}
+
+func (x *SearchHit) ProtoReflect() protoreflect.Message {
+	mi := &file_imago_v1_snapshot_proto_msgTypes[18]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SearchHit.ProtoReflect.Descriptor instead.
+func (*SearchHit) Descriptor() ([]byte, []int) {
+	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{18}
+}
+
+func (x *SearchHit) GetResource() *ResourceSummary {
+	if x != nil {
+		return x.Resource
+	}
+	return nil
+}
+
+func (x *SearchHit) GetTypeTitle() string {
+	if x != nil {
+		return x.TypeTitle
+	}
+	return ""
+}
+
+func (x *SearchHit) GetPath() string {
+	if x != nil {
+		return x.Path
+	}
+	return ""
+}
+
+func (x *SearchHit) GetValue() string {
+	if x != nil {
+		return x.Value
+	}
+	return ""
+}
+
+type ListVersionsRequest struct {
+	state        protoimpl.MessageState `protogen:"open.v1"`
+	ConnectionId string                 `protobuf:"bytes,1,opt,name=connection_id,json=connectionId,proto3" json:"connection_id,omitempty"`
+	// type/id, or type/parent/id.
+	Key string `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
+	// How many snapshots are looked into for a page.
+	PageSize      int32  `protobuf:"varint,3,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	PageToken     string `protobuf:"bytes,4,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListVersionsRequest) Reset() {
+	*x = ListVersionsRequest{}
+	mi := &file_imago_v1_snapshot_proto_msgTypes[19]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListVersionsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListVersionsRequest) ProtoMessage() {}
+
+func (x *ListVersionsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_imago_v1_snapshot_proto_msgTypes[19]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListVersionsRequest.ProtoReflect.Descriptor instead.
+func (*ListVersionsRequest) Descriptor() ([]byte, []int) {
+	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{19}
+}
+
+func (x *ListVersionsRequest) GetConnectionId() string {
+	if x != nil {
+		return x.ConnectionId
+	}
+	return ""
+}
+
+func (x *ListVersionsRequest) GetKey() string {
+	if x != nil {
+		return x.Key
+	}
+	return ""
+}
+
+func (x *ListVersionsRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *ListVersionsRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+type ListVersionsResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Versions      []*Version             `protobuf:"bytes,1,rep,name=versions,proto3" json:"versions,omitempty"`
+	NextPageToken string                 `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *ListVersionsResponse) Reset() {
+	*x = ListVersionsResponse{}
+	mi := &file_imago_v1_snapshot_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *ListVersionsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*ListVersionsResponse) ProtoMessage() {}
+
+func (x *ListVersionsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_imago_v1_snapshot_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use ListVersionsResponse.ProtoReflect.Descriptor instead.
+func (*ListVersionsResponse) Descriptor() ([]byte, []int) {
+	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *ListVersionsResponse) GetVersions() []*Version {
+	if x != nil {
+		return x.Versions
+	}
+	return nil
+}
+
+func (x *ListVersionsResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+// Version is a change of one object, from one snapshot to the next.
+type Version struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// The snapshot that shows it first, and when that was taken.
+	SnapshotId string                 `protobuf:"bytes,1,opt,name=snapshot_id,json=snapshotId,proto3" json:"snapshot_id,omitempty"`
+	TakenAt    *timestamppb.Timestamp `protobuf:"bytes,2,opt,name=taken_at,json=takenAt,proto3" json:"taken_at,omitempty"`
+	// "create", "update" or "delete"; "" for the oldest snapshot, where it is there already.
+	Op     string   `protobuf:"bytes,3,opt,name=op,proto3" json:"op,omitempty"`
+	Fields []*Field `protobuf:"bytes,4,rep,name=fields,proto3" json:"fields,omitempty"`
+	// The drift monitor's findings about it from that time, newest first, and who made the
+	// newest of the changes, if the log says so.
+	FindingIds    []string               `protobuf:"bytes,5,rep,name=finding_ids,json=findingIds,proto3" json:"finding_ids,omitempty"`
+	Actor         string                 `protobuf:"bytes,6,opt,name=actor,proto3" json:"actor,omitempty"`
+	ChangedAt     *timestamppb.Timestamp `protobuf:"bytes,7,opt,name=changed_at,json=changedAt,proto3" json:"changed_at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *Version) Reset() {
+	*x = Version{}
+	mi := &file_imago_v1_snapshot_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *Version) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*Version) ProtoMessage() {}
+
+func (x *Version) ProtoReflect() protoreflect.Message {
+	mi := &file_imago_v1_snapshot_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use Version.ProtoReflect.Descriptor instead.
+func (*Version) Descriptor() ([]byte, []int) {
+	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *Version) GetSnapshotId() string {
+	if x != nil {
+		return x.SnapshotId
+	}
+	return ""
+}
+
+func (x *Version) GetTakenAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.TakenAt
+	}
+	return nil
+}
+
+func (x *Version) GetOp() string {
+	if x != nil {
+		return x.Op
+	}
+	return ""
+}
+
+func (x *Version) GetFields() []*Field {
+	if x != nil {
+		return x.Fields
+	}
+	return nil
+}
+
+func (x *Version) GetFindingIds() []string {
+	if x != nil {
+		return x.FindingIds
+	}
+	return nil
+}
+
+func (x *Version) GetActor() string {
+	if x != nil {
+		return x.Actor
+	}
+	return ""
+}
+
+func (x *Version) GetChangedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ChangedAt
+	}
+	return nil
+}
+
 type CompareRequest struct {
 	state            protoimpl.MessageState `protogen:"open.v1"`
 	BeforeSnapshotId string                 `protobuf:"bytes,1,opt,name=before_snapshot_id,json=beforeSnapshotId,proto3" json:"before_snapshot_id,omitempty"`
@@ -1092,7 +1560,7 @@ type CompareRequest struct {
 
 func (x *CompareRequest) Reset() {
 	*x = CompareRequest{}
-	mi := &file_imago_v1_snapshot_proto_msgTypes[16]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1104,7 +1572,7 @@ func (x *CompareRequest) String() string {
 func (*CompareRequest) ProtoMessage() {}
 
 func (x *CompareRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_snapshot_proto_msgTypes[16]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1117,7 +1585,7 @@ func (x *CompareRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CompareRequest.ProtoReflect.Descriptor instead.
 func (*CompareRequest) Descriptor() ([]byte, []int) {
-	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{16}
+	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *CompareRequest) GetBeforeSnapshotId() string {
@@ -1162,7 +1630,7 @@ type CompareResponse struct {
 
 func (x *CompareResponse) Reset() {
 	*x = CompareResponse{}
-	mi := &file_imago_v1_snapshot_proto_msgTypes[17]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1174,7 +1642,7 @@ func (x *CompareResponse) String() string {
 func (*CompareResponse) ProtoMessage() {}
 
 func (x *CompareResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_snapshot_proto_msgTypes[17]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1187,7 +1655,7 @@ func (x *CompareResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CompareResponse.ProtoReflect.Descriptor instead.
 func (*CompareResponse) Descriptor() ([]byte, []int) {
-	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{17}
+	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *CompareResponse) GetPart() isCompareResponse_Part {
@@ -1262,7 +1730,7 @@ type Change struct {
 
 func (x *Change) Reset() {
 	*x = Change{}
-	mi := &file_imago_v1_snapshot_proto_msgTypes[18]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1274,7 +1742,7 @@ func (x *Change) String() string {
 func (*Change) ProtoMessage() {}
 
 func (x *Change) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_snapshot_proto_msgTypes[18]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1287,7 +1755,7 @@ func (x *Change) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Change.ProtoReflect.Descriptor instead.
 func (*Change) Descriptor() ([]byte, []int) {
-	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{18}
+	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *Change) GetKey() string {
@@ -1344,7 +1812,7 @@ type Field struct {
 
 func (x *Field) Reset() {
 	*x = Field{}
-	mi := &file_imago_v1_snapshot_proto_msgTypes[19]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1356,7 +1824,7 @@ func (x *Field) String() string {
 func (*Field) ProtoMessage() {}
 
 func (x *Field) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_snapshot_proto_msgTypes[19]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1369,7 +1837,7 @@ func (x *Field) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Field.ProtoReflect.Descriptor instead.
 func (*Field) Descriptor() ([]byte, []int) {
-	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{19}
+	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *Field) GetPath() string {
@@ -1406,7 +1874,7 @@ type CompareSummary struct {
 
 func (x *CompareSummary) Reset() {
 	*x = CompareSummary{}
-	mi := &file_imago_v1_snapshot_proto_msgTypes[20]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1418,7 +1886,7 @@ func (x *CompareSummary) String() string {
 func (*CompareSummary) ProtoMessage() {}
 
 func (x *CompareSummary) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_snapshot_proto_msgTypes[20]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1431,7 +1899,7 @@ func (x *CompareSummary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CompareSummary.ProtoReflect.Descriptor instead.
 func (*CompareSummary) Descriptor() ([]byte, []int) {
-	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{20}
+	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *CompareSummary) GetCreated() int64 {
@@ -1514,11 +1982,12 @@ const file_imago_v1_snapshot_proto_rawDesc = "" +
 	"\rconnection_id\x18\x01 \x01(\tR\fconnectionId\x12\x18\n" +
 	"\atrigger\x18\x02 \x01(\tR\atrigger\"F\n" +
 	"\x14TakeSnapshotResponse\x12.\n" +
-	"\bsnapshot\x18\x01 \x01(\v2\x12.imago.v1.SnapshotR\bsnapshot\"Z\n" +
+	"\bsnapshot\x18\x01 \x01(\v2\x12.imago.v1.SnapshotR\bsnapshot\"\x86\x01\n" +
 	"\x12GetSnapshotRequest\x12\x1f\n" +
 	"\vsnapshot_id\x18\x01 \x01(\tR\n" +
 	"snapshotId\x12#\n" +
-	"\rconnection_id\x18\x02 \x01(\tR\fconnectionId\"E\n" +
+	"\rconnection_id\x18\x02 \x01(\tR\fconnectionId\x12*\n" +
+	"\x02at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\"E\n" +
 	"\x13GetSnapshotResponse\x12.\n" +
 	"\bsnapshot\x18\x01 \x01(\v2\x12.imago.v1.SnapshotR\bsnapshot\"w\n" +
 	"\x14ListSnapshotsRequest\x12#\n" +
@@ -1549,17 +2018,58 @@ const file_imago_v1_snapshot_proto_rawDesc = "" +
 	"\x0fResourceSummary\x12\x10\n" +
 	"\x03key\x18\x01 \x01(\tR\x03key\x12\x14\n" +
 	"\x05label\x18\x02 \x01(\tR\x05label\x12!\n" +
-	"\fparent_label\x18\x03 \x01(\tR\vparentLabel\"G\n" +
+	"\fparent_label\x18\x03 \x01(\tR\vparentLabel\"l\n" +
 	"\x12GetResourceRequest\x12\x1f\n" +
 	"\vsnapshot_id\x18\x01 \x01(\tR\n" +
 	"snapshotId\x12\x10\n" +
-	"\x03key\x18\x02 \x01(\tR\x03key\"\x99\x01\n" +
+	"\x03key\x18\x02 \x01(\tR\x03key\x12#\n" +
+	"\rreferenced_by\x18\x03 \x01(\bR\freferencedBy\"\x87\x02\n" +
 	"\x13GetResourceResponse\x123\n" +
 	"\asummary\x18\x01 \x01(\v2\x19.imago.v1.ResourceSummaryR\asummary\x12\x12\n" +
 	"\x04body\x18\x02 \x01(\tR\x04body\x129\n" +
 	"\n" +
 	"references\x18\x03 \x03(\v2\x19.imago.v1.ResourceSummaryR\n" +
-	"references\"\x9f\x01\n" +
+	"references\x12>\n" +
+	"\rreferenced_by\x18\x04 \x03(\v2\x19.imago.v1.ResourceSummaryR\freferencedBy\x12,\n" +
+	"\x12referenced_by_more\x18\x05 \x01(\bR\x10referencedByMore\"\xba\x01\n" +
+	"\x15SearchSnapshotRequest\x12\x1f\n" +
+	"\vsnapshot_id\x18\x01 \x01(\tR\n" +
+	"snapshotId\x12\x16\n" +
+	"\x06search\x18\x02 \x01(\tR\x06search\x12\x14\n" +
+	"\x05types\x18\x03 \x03(\tR\x05types\x12\x16\n" +
+	"\x06fields\x18\x04 \x01(\bR\x06fields\x12\x1b\n" +
+	"\tpage_size\x18\x05 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x06 \x01(\tR\tpageToken\"i\n" +
+	"\x16SearchSnapshotResponse\x12'\n" +
+	"\x04hits\x18\x01 \x03(\v2\x13.imago.v1.SearchHitR\x04hits\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x8b\x01\n" +
+	"\tSearchHit\x125\n" +
+	"\bresource\x18\x01 \x01(\v2\x19.imago.v1.ResourceSummaryR\bresource\x12\x1d\n" +
+	"\n" +
+	"type_title\x18\x02 \x01(\tR\ttypeTitle\x12\x12\n" +
+	"\x04path\x18\x03 \x01(\tR\x04path\x12\x14\n" +
+	"\x05value\x18\x04 \x01(\tR\x05value\"\x88\x01\n" +
+	"\x13ListVersionsRequest\x12#\n" +
+	"\rconnection_id\x18\x01 \x01(\tR\fconnectionId\x12\x10\n" +
+	"\x03key\x18\x02 \x01(\tR\x03key\x12\x1b\n" +
+	"\tpage_size\x18\x03 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x04 \x01(\tR\tpageToken\"m\n" +
+	"\x14ListVersionsResponse\x12-\n" +
+	"\bversions\x18\x01 \x03(\v2\x11.imago.v1.VersionR\bversions\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"\x8c\x02\n" +
+	"\aVersion\x12\x1f\n" +
+	"\vsnapshot_id\x18\x01 \x01(\tR\n" +
+	"snapshotId\x125\n" +
+	"\btaken_at\x18\x02 \x01(\v2\x1a.google.protobuf.TimestampR\atakenAt\x12\x0e\n" +
+	"\x02op\x18\x03 \x01(\tR\x02op\x12'\n" +
+	"\x06fields\x18\x04 \x03(\v2\x0f.imago.v1.FieldR\x06fields\x12\x1f\n" +
+	"\vfinding_ids\x18\x05 \x03(\tR\n" +
+	"findingIds\x12\x14\n" +
+	"\x05actor\x18\x06 \x01(\tR\x05actor\x129\n" +
+	"\n" +
+	"changed_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\tchangedAt\"\x9f\x01\n" +
 	"\x0eCompareRequest\x12,\n" +
 	"\x12before_snapshot_id\x18\x01 \x01(\tR\x10beforeSnapshotId\x12*\n" +
 	"\x11after_snapshot_id\x18\x02 \x01(\tR\x0fafterSnapshotId\x12\x14\n" +
@@ -1588,14 +2098,16 @@ const file_imago_v1_snapshot_proto_rawDesc = "" +
 	"\aupdated\x18\x02 \x01(\x03R\aupdated\x12\x18\n" +
 	"\adeleted\x18\x03 \x01(\x03R\adeleted\x12\x18\n" +
 	"\aunknown\x18\x04 \x01(\x03R\aunknown\x12\x1a\n" +
-	"\bcompared\x18\x05 \x01(\x03R\bcompared2\xa3\x06\n" +
+	"\bcompared\x18\x05 \x01(\x03R\bcompared2\xa5\b\n" +
 	"\x0fSnapshotService\x12\x83\x01\n" +
 	"\fTakeSnapshot\x12\x1d.imago.v1.TakeSnapshotRequest\x1a\x1e.imago.v1.TakeSnapshotResponse\"4\x82\xd3\xe4\x93\x02.:\x01*\")/v1/connections/{connection_id}/snapshots\x12o\n" +
 	"\vGetSnapshot\x12\x1c.imago.v1.GetSnapshotRequest\x1a\x1d.imago.v1.GetSnapshotResponse\"#\x82\xd3\xe4\x93\x02\x1d\x12\x1b/v1/snapshots/{snapshot_id}\x12\x83\x01\n" +
 	"\rListSnapshots\x12\x1e.imago.v1.ListSnapshotsRequest\x1a\x1f.imago.v1.ListSnapshotsResponse\"1\x82\xd3\xe4\x93\x02+\x12)/v1/connections/{connection_id}/snapshots\x12T\n" +
 	"\rWatchSnapshot\x12\x1e.imago.v1.WatchSnapshotRequest\x1a\x1f.imago.v1.WatchSnapshotResponse\"\x000\x01\x12\x7f\n" +
 	"\rListResources\x12\x1e.imago.v1.ListResourcesRequest\x1a\x1f.imago.v1.ListResourcesResponse\"-\x82\xd3\xe4\x93\x02'\x12%/v1/snapshots/{snapshot_id}/resources\x12x\n" +
-	"\vGetResource\x12\x1c.imago.v1.GetResourceRequest\x1a\x1d.imago.v1.GetResourceResponse\",\x82\xd3\xe4\x93\x02&\x12$/v1/snapshots/{snapshot_id}/resource\x12B\n" +
+	"\vGetResource\x12\x1c.imago.v1.GetResourceRequest\x1a\x1d.imago.v1.GetResourceResponse\",\x82\xd3\xe4\x93\x02&\x12$/v1/snapshots/{snapshot_id}/resource\x12\x7f\n" +
+	"\x0eSearchSnapshot\x12\x1f.imago.v1.SearchSnapshotRequest\x1a .imago.v1.SearchSnapshotResponse\"*\x82\xd3\xe4\x93\x02$\x12\"/v1/snapshots/{snapshot_id}/search\x12\x7f\n" +
+	"\fListVersions\x12\x1d.imago.v1.ListVersionsRequest\x1a\x1e.imago.v1.ListVersionsResponse\"0\x82\xd3\xe4\x93\x02*\x12(/v1/connections/{connection_id}/versions\x12B\n" +
 	"\aCompare\x12\x18.imago.v1.CompareRequest\x1a\x19.imago.v1.CompareResponse\"\x000\x01B\x1eZ\x1cimago/proto/imago/v1;imagov1b\x06proto3"
 
 var (
@@ -1610,70 +2122,88 @@ func file_imago_v1_snapshot_proto_rawDescGZIP() []byte {
 	return file_imago_v1_snapshot_proto_rawDescData
 }
 
-var file_imago_v1_snapshot_proto_msgTypes = make([]protoimpl.MessageInfo, 21)
+var file_imago_v1_snapshot_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
 var file_imago_v1_snapshot_proto_goTypes = []any{
-	(*Snapshot)(nil),              // 0: imago.v1.Snapshot
-	(*SnapshotType)(nil),          // 1: imago.v1.SnapshotType
-	(*Gap)(nil),                   // 2: imago.v1.Gap
-	(*TakeSnapshotRequest)(nil),   // 3: imago.v1.TakeSnapshotRequest
-	(*TakeSnapshotResponse)(nil),  // 4: imago.v1.TakeSnapshotResponse
-	(*GetSnapshotRequest)(nil),    // 5: imago.v1.GetSnapshotRequest
-	(*GetSnapshotResponse)(nil),   // 6: imago.v1.GetSnapshotResponse
-	(*ListSnapshotsRequest)(nil),  // 7: imago.v1.ListSnapshotsRequest
-	(*ListSnapshotsResponse)(nil), // 8: imago.v1.ListSnapshotsResponse
-	(*WatchSnapshotRequest)(nil),  // 9: imago.v1.WatchSnapshotRequest
-	(*WatchSnapshotResponse)(nil), // 10: imago.v1.WatchSnapshotResponse
-	(*ListResourcesRequest)(nil),  // 11: imago.v1.ListResourcesRequest
-	(*ListResourcesResponse)(nil), // 12: imago.v1.ListResourcesResponse
-	(*ResourceSummary)(nil),       // 13: imago.v1.ResourceSummary
-	(*GetResourceRequest)(nil),    // 14: imago.v1.GetResourceRequest
-	(*GetResourceResponse)(nil),   // 15: imago.v1.GetResourceResponse
-	(*CompareRequest)(nil),        // 16: imago.v1.CompareRequest
-	(*CompareResponse)(nil),       // 17: imago.v1.CompareResponse
-	(*Change)(nil),                // 18: imago.v1.Change
-	(*Field)(nil),                 // 19: imago.v1.Field
-	(*CompareSummary)(nil),        // 20: imago.v1.CompareSummary
-	(*timestamppb.Timestamp)(nil), // 21: google.protobuf.Timestamp
-	(*Problem)(nil),               // 22: imago.v1.Problem
+	(*Snapshot)(nil),               // 0: imago.v1.Snapshot
+	(*SnapshotType)(nil),           // 1: imago.v1.SnapshotType
+	(*Gap)(nil),                    // 2: imago.v1.Gap
+	(*TakeSnapshotRequest)(nil),    // 3: imago.v1.TakeSnapshotRequest
+	(*TakeSnapshotResponse)(nil),   // 4: imago.v1.TakeSnapshotResponse
+	(*GetSnapshotRequest)(nil),     // 5: imago.v1.GetSnapshotRequest
+	(*GetSnapshotResponse)(nil),    // 6: imago.v1.GetSnapshotResponse
+	(*ListSnapshotsRequest)(nil),   // 7: imago.v1.ListSnapshotsRequest
+	(*ListSnapshotsResponse)(nil),  // 8: imago.v1.ListSnapshotsResponse
+	(*WatchSnapshotRequest)(nil),   // 9: imago.v1.WatchSnapshotRequest
+	(*WatchSnapshotResponse)(nil),  // 10: imago.v1.WatchSnapshotResponse
+	(*ListResourcesRequest)(nil),   // 11: imago.v1.ListResourcesRequest
+	(*ListResourcesResponse)(nil),  // 12: imago.v1.ListResourcesResponse
+	(*ResourceSummary)(nil),        // 13: imago.v1.ResourceSummary
+	(*GetResourceRequest)(nil),     // 14: imago.v1.GetResourceRequest
+	(*GetResourceResponse)(nil),    // 15: imago.v1.GetResourceResponse
+	(*SearchSnapshotRequest)(nil),  // 16: imago.v1.SearchSnapshotRequest
+	(*SearchSnapshotResponse)(nil), // 17: imago.v1.SearchSnapshotResponse
+	(*SearchHit)(nil),              // 18: imago.v1.SearchHit
+	(*ListVersionsRequest)(nil),    // 19: imago.v1.ListVersionsRequest
+	(*ListVersionsResponse)(nil),   // 20: imago.v1.ListVersionsResponse
+	(*Version)(nil),                // 21: imago.v1.Version
+	(*CompareRequest)(nil),         // 22: imago.v1.CompareRequest
+	(*CompareResponse)(nil),        // 23: imago.v1.CompareResponse
+	(*Change)(nil),                 // 24: imago.v1.Change
+	(*Field)(nil),                  // 25: imago.v1.Field
+	(*CompareSummary)(nil),         // 26: imago.v1.CompareSummary
+	(*timestamppb.Timestamp)(nil),  // 27: google.protobuf.Timestamp
+	(*Problem)(nil),                // 28: imago.v1.Problem
 }
 var file_imago_v1_snapshot_proto_depIdxs = []int32{
-	21, // 0: imago.v1.Snapshot.created_at:type_name -> google.protobuf.Timestamp
-	21, // 1: imago.v1.Snapshot.started_at:type_name -> google.protobuf.Timestamp
-	21, // 2: imago.v1.Snapshot.ended_at:type_name -> google.protobuf.Timestamp
+	27, // 0: imago.v1.Snapshot.created_at:type_name -> google.protobuf.Timestamp
+	27, // 1: imago.v1.Snapshot.started_at:type_name -> google.protobuf.Timestamp
+	27, // 2: imago.v1.Snapshot.ended_at:type_name -> google.protobuf.Timestamp
 	1,  // 3: imago.v1.Snapshot.types:type_name -> imago.v1.SnapshotType
-	22, // 4: imago.v1.Snapshot.problem:type_name -> imago.v1.Problem
-	21, // 5: imago.v1.Snapshot.waits_until:type_name -> google.protobuf.Timestamp
+	28, // 4: imago.v1.Snapshot.problem:type_name -> imago.v1.Problem
+	27, // 5: imago.v1.Snapshot.waits_until:type_name -> google.protobuf.Timestamp
 	2,  // 6: imago.v1.SnapshotType.gaps:type_name -> imago.v1.Gap
 	0,  // 7: imago.v1.TakeSnapshotResponse.snapshot:type_name -> imago.v1.Snapshot
-	0,  // 8: imago.v1.GetSnapshotResponse.snapshot:type_name -> imago.v1.Snapshot
-	0,  // 9: imago.v1.ListSnapshotsResponse.snapshots:type_name -> imago.v1.Snapshot
-	0,  // 10: imago.v1.WatchSnapshotResponse.snapshot:type_name -> imago.v1.Snapshot
-	13, // 11: imago.v1.ListResourcesResponse.resources:type_name -> imago.v1.ResourceSummary
-	13, // 12: imago.v1.GetResourceResponse.summary:type_name -> imago.v1.ResourceSummary
-	13, // 13: imago.v1.GetResourceResponse.references:type_name -> imago.v1.ResourceSummary
-	18, // 14: imago.v1.CompareResponse.change:type_name -> imago.v1.Change
-	2,  // 15: imago.v1.CompareResponse.unknown:type_name -> imago.v1.Gap
-	20, // 16: imago.v1.CompareResponse.summary:type_name -> imago.v1.CompareSummary
-	19, // 17: imago.v1.Change.fields:type_name -> imago.v1.Field
-	3,  // 18: imago.v1.SnapshotService.TakeSnapshot:input_type -> imago.v1.TakeSnapshotRequest
-	5,  // 19: imago.v1.SnapshotService.GetSnapshot:input_type -> imago.v1.GetSnapshotRequest
-	7,  // 20: imago.v1.SnapshotService.ListSnapshots:input_type -> imago.v1.ListSnapshotsRequest
-	9,  // 21: imago.v1.SnapshotService.WatchSnapshot:input_type -> imago.v1.WatchSnapshotRequest
-	11, // 22: imago.v1.SnapshotService.ListResources:input_type -> imago.v1.ListResourcesRequest
-	14, // 23: imago.v1.SnapshotService.GetResource:input_type -> imago.v1.GetResourceRequest
-	16, // 24: imago.v1.SnapshotService.Compare:input_type -> imago.v1.CompareRequest
-	4,  // 25: imago.v1.SnapshotService.TakeSnapshot:output_type -> imago.v1.TakeSnapshotResponse
-	6,  // 26: imago.v1.SnapshotService.GetSnapshot:output_type -> imago.v1.GetSnapshotResponse
-	8,  // 27: imago.v1.SnapshotService.ListSnapshots:output_type -> imago.v1.ListSnapshotsResponse
-	10, // 28: imago.v1.SnapshotService.WatchSnapshot:output_type -> imago.v1.WatchSnapshotResponse
-	12, // 29: imago.v1.SnapshotService.ListResources:output_type -> imago.v1.ListResourcesResponse
-	15, // 30: imago.v1.SnapshotService.GetResource:output_type -> imago.v1.GetResourceResponse
-	17, // 31: imago.v1.SnapshotService.Compare:output_type -> imago.v1.CompareResponse
-	25, // [25:32] is the sub-list for method output_type
-	18, // [18:25] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	27, // 8: imago.v1.GetSnapshotRequest.at:type_name -> google.protobuf.Timestamp
+	0,  // 9: imago.v1.GetSnapshotResponse.snapshot:type_name -> imago.v1.Snapshot
+	0,  // 10: imago.v1.ListSnapshotsResponse.snapshots:type_name -> imago.v1.Snapshot
+	0,  // 11: imago.v1.WatchSnapshotResponse.snapshot:type_name -> imago.v1.Snapshot
+	13, // 12: imago.v1.ListResourcesResponse.resources:type_name -> imago.v1.ResourceSummary
+	13, // 13: imago.v1.GetResourceResponse.summary:type_name -> imago.v1.ResourceSummary
+	13, // 14: imago.v1.GetResourceResponse.references:type_name -> imago.v1.ResourceSummary
+	13, // 15: imago.v1.GetResourceResponse.referenced_by:type_name -> imago.v1.ResourceSummary
+	18, // 16: imago.v1.SearchSnapshotResponse.hits:type_name -> imago.v1.SearchHit
+	13, // 17: imago.v1.SearchHit.resource:type_name -> imago.v1.ResourceSummary
+	21, // 18: imago.v1.ListVersionsResponse.versions:type_name -> imago.v1.Version
+	27, // 19: imago.v1.Version.taken_at:type_name -> google.protobuf.Timestamp
+	25, // 20: imago.v1.Version.fields:type_name -> imago.v1.Field
+	27, // 21: imago.v1.Version.changed_at:type_name -> google.protobuf.Timestamp
+	24, // 22: imago.v1.CompareResponse.change:type_name -> imago.v1.Change
+	2,  // 23: imago.v1.CompareResponse.unknown:type_name -> imago.v1.Gap
+	26, // 24: imago.v1.CompareResponse.summary:type_name -> imago.v1.CompareSummary
+	25, // 25: imago.v1.Change.fields:type_name -> imago.v1.Field
+	3,  // 26: imago.v1.SnapshotService.TakeSnapshot:input_type -> imago.v1.TakeSnapshotRequest
+	5,  // 27: imago.v1.SnapshotService.GetSnapshot:input_type -> imago.v1.GetSnapshotRequest
+	7,  // 28: imago.v1.SnapshotService.ListSnapshots:input_type -> imago.v1.ListSnapshotsRequest
+	9,  // 29: imago.v1.SnapshotService.WatchSnapshot:input_type -> imago.v1.WatchSnapshotRequest
+	11, // 30: imago.v1.SnapshotService.ListResources:input_type -> imago.v1.ListResourcesRequest
+	14, // 31: imago.v1.SnapshotService.GetResource:input_type -> imago.v1.GetResourceRequest
+	16, // 32: imago.v1.SnapshotService.SearchSnapshot:input_type -> imago.v1.SearchSnapshotRequest
+	19, // 33: imago.v1.SnapshotService.ListVersions:input_type -> imago.v1.ListVersionsRequest
+	22, // 34: imago.v1.SnapshotService.Compare:input_type -> imago.v1.CompareRequest
+	4,  // 35: imago.v1.SnapshotService.TakeSnapshot:output_type -> imago.v1.TakeSnapshotResponse
+	6,  // 36: imago.v1.SnapshotService.GetSnapshot:output_type -> imago.v1.GetSnapshotResponse
+	8,  // 37: imago.v1.SnapshotService.ListSnapshots:output_type -> imago.v1.ListSnapshotsResponse
+	10, // 38: imago.v1.SnapshotService.WatchSnapshot:output_type -> imago.v1.WatchSnapshotResponse
+	12, // 39: imago.v1.SnapshotService.ListResources:output_type -> imago.v1.ListResourcesResponse
+	15, // 40: imago.v1.SnapshotService.GetResource:output_type -> imago.v1.GetResourceResponse
+	17, // 41: imago.v1.SnapshotService.SearchSnapshot:output_type -> imago.v1.SearchSnapshotResponse
+	20, // 42: imago.v1.SnapshotService.ListVersions:output_type -> imago.v1.ListVersionsResponse
+	23, // 43: imago.v1.SnapshotService.Compare:output_type -> imago.v1.CompareResponse
+	35, // [35:44] is the sub-list for method output_type
+	26, // [26:35] is the sub-list for method input_type
+	26, // [26:26] is the sub-list for extension type_name
+	26, // [26:26] is the sub-list for extension extendee
+	0,  // [0:26] is the sub-list for field type_name
 }
 
 func init() { file_imago_v1_snapshot_proto_init() }
@@ -1682,7 +2212,7 @@ func file_imago_v1_snapshot_proto_init() {
 		return
 	}
 	file_imago_v1_problem_proto_init()
-	file_imago_v1_snapshot_proto_msgTypes[17].OneofWrappers = []any{
+	file_imago_v1_snapshot_proto_msgTypes[23].OneofWrappers = []any{
 		(*CompareResponse_Change)(nil),
 		(*CompareResponse_Unknown)(nil),
 		(*CompareResponse_Summary)(nil),
@@ -1693,7 +2223,7 @@ func file_imago_v1_snapshot_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_imago_v1_snapshot_proto_rawDesc), len(file_imago_v1_snapshot_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   21,
+			NumMessages:   27,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

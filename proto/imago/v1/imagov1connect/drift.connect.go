@@ -41,6 +41,9 @@ const (
 	// DriftServiceResolveFindingProcedure is the fully-qualified name of the DriftService's
 	// ResolveFinding RPC.
 	DriftServiceResolveFindingProcedure = "/imago.v1.DriftService/ResolveFinding"
+	// DriftServiceSetFindingStateProcedure is the fully-qualified name of the DriftService's
+	// SetFindingState RPC.
+	DriftServiceSetFindingStateProcedure = "/imago.v1.DriftService/SetFindingState"
 )
 
 // DriftServiceClient is a client for the imago.v1.DriftService service.
@@ -49,6 +52,9 @@ type DriftServiceClient interface {
 	GetFinding(context.Context, *connect.Request[v1.GetFindingRequest]) (*connect.Response[v1.GetFindingResponse], error)
 	// ResolveFinding says that somebody has seen to a finding: it is open no more.
 	ResolveFinding(context.Context, *connect.Request[v1.ResolveFindingRequest]) (*connect.Response[v1.ResolveFindingResponse], error)
+	// SetFindingState says what somebody makes of a finding. A snooze that ends opens it
+	// again by itself, and a restore that put back what it is about resolves it.
+	SetFindingState(context.Context, *connect.Request[v1.SetFindingStateRequest]) (*connect.Response[v1.SetFindingStateResponse], error)
 }
 
 // NewDriftServiceClient constructs a client for the imago.v1.DriftService service. By default, it
@@ -80,14 +86,21 @@ func NewDriftServiceClient(httpClient connect.HTTPClient, baseURL string, opts .
 			connect.WithSchema(driftServiceMethods.ByName("ResolveFinding")),
 			connect.WithClientOptions(opts...),
 		),
+		setFindingState: connect.NewClient[v1.SetFindingStateRequest, v1.SetFindingStateResponse](
+			httpClient,
+			baseURL+DriftServiceSetFindingStateProcedure,
+			connect.WithSchema(driftServiceMethods.ByName("SetFindingState")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
 // driftServiceClient implements DriftServiceClient.
 type driftServiceClient struct {
-	listFindings   *connect.Client[v1.ListFindingsRequest, v1.ListFindingsResponse]
-	getFinding     *connect.Client[v1.GetFindingRequest, v1.GetFindingResponse]
-	resolveFinding *connect.Client[v1.ResolveFindingRequest, v1.ResolveFindingResponse]
+	listFindings    *connect.Client[v1.ListFindingsRequest, v1.ListFindingsResponse]
+	getFinding      *connect.Client[v1.GetFindingRequest, v1.GetFindingResponse]
+	resolveFinding  *connect.Client[v1.ResolveFindingRequest, v1.ResolveFindingResponse]
+	setFindingState *connect.Client[v1.SetFindingStateRequest, v1.SetFindingStateResponse]
 }
 
 // ListFindings calls imago.v1.DriftService.ListFindings.
@@ -105,12 +118,20 @@ func (c *driftServiceClient) ResolveFinding(ctx context.Context, req *connect.Re
 	return c.resolveFinding.CallUnary(ctx, req)
 }
 
+// SetFindingState calls imago.v1.DriftService.SetFindingState.
+func (c *driftServiceClient) SetFindingState(ctx context.Context, req *connect.Request[v1.SetFindingStateRequest]) (*connect.Response[v1.SetFindingStateResponse], error) {
+	return c.setFindingState.CallUnary(ctx, req)
+}
+
 // DriftServiceHandler is an implementation of the imago.v1.DriftService service.
 type DriftServiceHandler interface {
 	ListFindings(context.Context, *connect.Request[v1.ListFindingsRequest]) (*connect.Response[v1.ListFindingsResponse], error)
 	GetFinding(context.Context, *connect.Request[v1.GetFindingRequest]) (*connect.Response[v1.GetFindingResponse], error)
 	// ResolveFinding says that somebody has seen to a finding: it is open no more.
 	ResolveFinding(context.Context, *connect.Request[v1.ResolveFindingRequest]) (*connect.Response[v1.ResolveFindingResponse], error)
+	// SetFindingState says what somebody makes of a finding. A snooze that ends opens it
+	// again by itself, and a restore that put back what it is about resolves it.
+	SetFindingState(context.Context, *connect.Request[v1.SetFindingStateRequest]) (*connect.Response[v1.SetFindingStateResponse], error)
 }
 
 // NewDriftServiceHandler builds an HTTP handler from the service implementation. It returns the
@@ -138,6 +159,12 @@ func NewDriftServiceHandler(svc DriftServiceHandler, opts ...connect.HandlerOpti
 		connect.WithSchema(driftServiceMethods.ByName("ResolveFinding")),
 		connect.WithHandlerOptions(opts...),
 	)
+	driftServiceSetFindingStateHandler := connect.NewUnaryHandler(
+		DriftServiceSetFindingStateProcedure,
+		svc.SetFindingState,
+		connect.WithSchema(driftServiceMethods.ByName("SetFindingState")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/imago.v1.DriftService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case DriftServiceListFindingsProcedure:
@@ -146,6 +173,8 @@ func NewDriftServiceHandler(svc DriftServiceHandler, opts ...connect.HandlerOpti
 			driftServiceGetFindingHandler.ServeHTTP(w, r)
 		case DriftServiceResolveFindingProcedure:
 			driftServiceResolveFindingHandler.ServeHTTP(w, r)
+		case DriftServiceSetFindingStateProcedure:
+			driftServiceSetFindingStateHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -165,4 +194,8 @@ func (UnimplementedDriftServiceHandler) GetFinding(context.Context, *connect.Req
 
 func (UnimplementedDriftServiceHandler) ResolveFinding(context.Context, *connect.Request[v1.ResolveFindingRequest]) (*connect.Response[v1.ResolveFindingResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("imago.v1.DriftService.ResolveFinding is not implemented"))
+}
+
+func (UnimplementedDriftServiceHandler) SetFindingState(context.Context, *connect.Request[v1.SetFindingStateRequest]) (*connect.Response[v1.SetFindingStateResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("imago.v1.DriftService.SetFindingState is not implemented"))
 }

@@ -51,6 +51,12 @@ const (
 	// SnapshotServiceGetResourceProcedure is the fully-qualified name of the SnapshotService's
 	// GetResource RPC.
 	SnapshotServiceGetResourceProcedure = "/imago.v1.SnapshotService/GetResource"
+	// SnapshotServiceSearchSnapshotProcedure is the fully-qualified name of the SnapshotService's
+	// SearchSnapshot RPC.
+	SnapshotServiceSearchSnapshotProcedure = "/imago.v1.SnapshotService/SearchSnapshot"
+	// SnapshotServiceListVersionsProcedure is the fully-qualified name of the SnapshotService's
+	// ListVersions RPC.
+	SnapshotServiceListVersionsProcedure = "/imago.v1.SnapshotService/ListVersions"
 	// SnapshotServiceCompareProcedure is the fully-qualified name of the SnapshotService's Compare RPC.
 	SnapshotServiceCompareProcedure = "/imago.v1.SnapshotService/Compare"
 )
@@ -66,7 +72,15 @@ type SnapshotServiceClient interface {
 	// ListResources lists what a snapshot holds of one type.
 	ListResources(context.Context, *connect.Request[v1.ListResourcesRequest]) (*connect.Response[v1.ListResourcesResponse], error)
 	GetResource(context.Context, *connect.Request[v1.GetResourceRequest]) (*connect.Response[v1.GetResourceResponse], error)
-	// Compare tells what differs between two snapshots of a connection.
+	// SearchSnapshot looks for a word in all types of a snapshot: in names and IDs or, if
+	// asked, in the values of fields.
+	SearchSnapshot(context.Context, *connect.Request[v1.SearchSnapshotRequest]) (*connect.Response[v1.SearchSnapshotResponse], error)
+	// ListVersions tells how one object changed over a connection's snapshots, newest
+	// first.
+	ListVersions(context.Context, *connect.Request[v1.ListVersionsRequest]) (*connect.Response[v1.ListVersionsResponse], error)
+	// Compare tells what differs between two snapshots of a connection. To compare one with
+	// the org as it is now, take a snapshot with the trigger verify, watch it until it is
+	// taken, and compare with that: Compare itself asks no org.
 	Compare(context.Context, *connect.Request[v1.CompareRequest]) (*connect.ServerStreamForClient[v1.CompareResponse], error)
 }
 
@@ -117,6 +131,18 @@ func NewSnapshotServiceClient(httpClient connect.HTTPClient, baseURL string, opt
 			connect.WithSchema(snapshotServiceMethods.ByName("GetResource")),
 			connect.WithClientOptions(opts...),
 		),
+		searchSnapshot: connect.NewClient[v1.SearchSnapshotRequest, v1.SearchSnapshotResponse](
+			httpClient,
+			baseURL+SnapshotServiceSearchSnapshotProcedure,
+			connect.WithSchema(snapshotServiceMethods.ByName("SearchSnapshot")),
+			connect.WithClientOptions(opts...),
+		),
+		listVersions: connect.NewClient[v1.ListVersionsRequest, v1.ListVersionsResponse](
+			httpClient,
+			baseURL+SnapshotServiceListVersionsProcedure,
+			connect.WithSchema(snapshotServiceMethods.ByName("ListVersions")),
+			connect.WithClientOptions(opts...),
+		),
 		compare: connect.NewClient[v1.CompareRequest, v1.CompareResponse](
 			httpClient,
 			baseURL+SnapshotServiceCompareProcedure,
@@ -128,13 +154,15 @@ func NewSnapshotServiceClient(httpClient connect.HTTPClient, baseURL string, opt
 
 // snapshotServiceClient implements SnapshotServiceClient.
 type snapshotServiceClient struct {
-	takeSnapshot  *connect.Client[v1.TakeSnapshotRequest, v1.TakeSnapshotResponse]
-	getSnapshot   *connect.Client[v1.GetSnapshotRequest, v1.GetSnapshotResponse]
-	listSnapshots *connect.Client[v1.ListSnapshotsRequest, v1.ListSnapshotsResponse]
-	watchSnapshot *connect.Client[v1.WatchSnapshotRequest, v1.WatchSnapshotResponse]
-	listResources *connect.Client[v1.ListResourcesRequest, v1.ListResourcesResponse]
-	getResource   *connect.Client[v1.GetResourceRequest, v1.GetResourceResponse]
-	compare       *connect.Client[v1.CompareRequest, v1.CompareResponse]
+	takeSnapshot   *connect.Client[v1.TakeSnapshotRequest, v1.TakeSnapshotResponse]
+	getSnapshot    *connect.Client[v1.GetSnapshotRequest, v1.GetSnapshotResponse]
+	listSnapshots  *connect.Client[v1.ListSnapshotsRequest, v1.ListSnapshotsResponse]
+	watchSnapshot  *connect.Client[v1.WatchSnapshotRequest, v1.WatchSnapshotResponse]
+	listResources  *connect.Client[v1.ListResourcesRequest, v1.ListResourcesResponse]
+	getResource    *connect.Client[v1.GetResourceRequest, v1.GetResourceResponse]
+	searchSnapshot *connect.Client[v1.SearchSnapshotRequest, v1.SearchSnapshotResponse]
+	listVersions   *connect.Client[v1.ListVersionsRequest, v1.ListVersionsResponse]
+	compare        *connect.Client[v1.CompareRequest, v1.CompareResponse]
 }
 
 // TakeSnapshot calls imago.v1.SnapshotService.TakeSnapshot.
@@ -167,6 +195,16 @@ func (c *snapshotServiceClient) GetResource(ctx context.Context, req *connect.Re
 	return c.getResource.CallUnary(ctx, req)
 }
 
+// SearchSnapshot calls imago.v1.SnapshotService.SearchSnapshot.
+func (c *snapshotServiceClient) SearchSnapshot(ctx context.Context, req *connect.Request[v1.SearchSnapshotRequest]) (*connect.Response[v1.SearchSnapshotResponse], error) {
+	return c.searchSnapshot.CallUnary(ctx, req)
+}
+
+// ListVersions calls imago.v1.SnapshotService.ListVersions.
+func (c *snapshotServiceClient) ListVersions(ctx context.Context, req *connect.Request[v1.ListVersionsRequest]) (*connect.Response[v1.ListVersionsResponse], error) {
+	return c.listVersions.CallUnary(ctx, req)
+}
+
 // Compare calls imago.v1.SnapshotService.Compare.
 func (c *snapshotServiceClient) Compare(ctx context.Context, req *connect.Request[v1.CompareRequest]) (*connect.ServerStreamForClient[v1.CompareResponse], error) {
 	return c.compare.CallServerStream(ctx, req)
@@ -183,7 +221,15 @@ type SnapshotServiceHandler interface {
 	// ListResources lists what a snapshot holds of one type.
 	ListResources(context.Context, *connect.Request[v1.ListResourcesRequest]) (*connect.Response[v1.ListResourcesResponse], error)
 	GetResource(context.Context, *connect.Request[v1.GetResourceRequest]) (*connect.Response[v1.GetResourceResponse], error)
-	// Compare tells what differs between two snapshots of a connection.
+	// SearchSnapshot looks for a word in all types of a snapshot: in names and IDs or, if
+	// asked, in the values of fields.
+	SearchSnapshot(context.Context, *connect.Request[v1.SearchSnapshotRequest]) (*connect.Response[v1.SearchSnapshotResponse], error)
+	// ListVersions tells how one object changed over a connection's snapshots, newest
+	// first.
+	ListVersions(context.Context, *connect.Request[v1.ListVersionsRequest]) (*connect.Response[v1.ListVersionsResponse], error)
+	// Compare tells what differs between two snapshots of a connection. To compare one with
+	// the org as it is now, take a snapshot with the trigger verify, watch it until it is
+	// taken, and compare with that: Compare itself asks no org.
 	Compare(context.Context, *connect.Request[v1.CompareRequest], *connect.ServerStream[v1.CompareResponse]) error
 }
 
@@ -230,6 +276,18 @@ func NewSnapshotServiceHandler(svc SnapshotServiceHandler, opts ...connect.Handl
 		connect.WithSchema(snapshotServiceMethods.ByName("GetResource")),
 		connect.WithHandlerOptions(opts...),
 	)
+	snapshotServiceSearchSnapshotHandler := connect.NewUnaryHandler(
+		SnapshotServiceSearchSnapshotProcedure,
+		svc.SearchSnapshot,
+		connect.WithSchema(snapshotServiceMethods.ByName("SearchSnapshot")),
+		connect.WithHandlerOptions(opts...),
+	)
+	snapshotServiceListVersionsHandler := connect.NewUnaryHandler(
+		SnapshotServiceListVersionsProcedure,
+		svc.ListVersions,
+		connect.WithSchema(snapshotServiceMethods.ByName("ListVersions")),
+		connect.WithHandlerOptions(opts...),
+	)
 	snapshotServiceCompareHandler := connect.NewServerStreamHandler(
 		SnapshotServiceCompareProcedure,
 		svc.Compare,
@@ -250,6 +308,10 @@ func NewSnapshotServiceHandler(svc SnapshotServiceHandler, opts ...connect.Handl
 			snapshotServiceListResourcesHandler.ServeHTTP(w, r)
 		case SnapshotServiceGetResourceProcedure:
 			snapshotServiceGetResourceHandler.ServeHTTP(w, r)
+		case SnapshotServiceSearchSnapshotProcedure:
+			snapshotServiceSearchSnapshotHandler.ServeHTTP(w, r)
+		case SnapshotServiceListVersionsProcedure:
+			snapshotServiceListVersionsHandler.ServeHTTP(w, r)
 		case SnapshotServiceCompareProcedure:
 			snapshotServiceCompareHandler.ServeHTTP(w, r)
 		default:
@@ -283,6 +345,14 @@ func (UnimplementedSnapshotServiceHandler) ListResources(context.Context, *conne
 
 func (UnimplementedSnapshotServiceHandler) GetResource(context.Context, *connect.Request[v1.GetResourceRequest]) (*connect.Response[v1.GetResourceResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("imago.v1.SnapshotService.GetResource is not implemented"))
+}
+
+func (UnimplementedSnapshotServiceHandler) SearchSnapshot(context.Context, *connect.Request[v1.SearchSnapshotRequest]) (*connect.Response[v1.SearchSnapshotResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("imago.v1.SnapshotService.SearchSnapshot is not implemented"))
+}
+
+func (UnimplementedSnapshotServiceHandler) ListVersions(context.Context, *connect.Request[v1.ListVersionsRequest]) (*connect.Response[v1.ListVersionsResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("imago.v1.SnapshotService.ListVersions is not implemented"))
 }
 
 func (UnimplementedSnapshotServiceHandler) Compare(context.Context, *connect.Request[v1.CompareRequest], *connect.ServerStream[v1.CompareResponse]) error {

@@ -5,6 +5,7 @@ package valid
 import (
 	"net/mail"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -41,6 +42,17 @@ func Purpose(field, value string) (account.Purpose, error) {
 		return "", missing(field)
 	}
 	return "", problem.InField(field, "%q is not a purpose", clip(value)).WithHint("it is \"read\" or \"write\"")
+}
+
+// OneOf checks that a value is one of a few words.
+func OneOf(field, value string, known []string) (string, error) {
+	if value == "" {
+		return "", missing(field)
+	}
+	if !slices.Contains(known, value) {
+		return "", problem.InField(field, "%q is not known", clip(value)).WithHint("it is one of: %s", strings.Join(known, ", "))
+	}
+	return value, nil
 }
 
 // Share checks how much of an org's rate limits may be used; absent means the default.

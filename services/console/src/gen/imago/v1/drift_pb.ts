@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file imago/v1/drift.proto.
  */
 export const file_imago_v1_drift: GenFile = /*@__PURE__*/
-  fileDesc("ChRpbWFnby92MS9kcmlmdC5wcm90bxIIaW1hZ28udjEiowIKB0ZpbmRpbmcSCgoCaWQYASABKAkSFQoNY29ubmVjdGlvbl9pZBgCIAEoCRIMCgRydWxlGAMgASgJEhAKCHNldmVyaXR5GAQgASgJEg0KBXRpdGxlGAUgASgJEhAKCHNlbnRlbmNlGAYgASgJEiAKBmNoYW5nZRgHIAEoCzIQLmltYWdvLnYxLkNoYW5nZRIqCgthdHRyaWJ1dGlvbhgIIAEoCzIVLmltYWdvLnYxLkF0dHJpYnV0aW9uEiwKCGZvdW5kX2F0GAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBINCgVzdGF0ZRgKIAEoCRIUCgxjb25zZXF1ZW5jZXMYCyADKAkSEwoLc25hcHNob3RfaWQYDCABKAki4gEKC0F0dHJpYnV0aW9uEg0KBWFjdG9yGAEgASgJEhIKCmFjdG9yX3R5cGUYAiABKAkSEAoIYWN0b3JfaWQYAyABKAkSCgoCaXAYBCABKAkSEgoKdXNlcl9hZ2VudBgFIAEoCRINCgVwbGFjZRgGIAEoCRINCgVldmVudBgHIAEoCRIQCghldmVudF9pZBgIIAEoCRITCgt0cmFuc2FjdGlvbhgJIAEoCRIoCgR0aW1lGAogASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdjZXJ0YWluGAsgASgIIlMKE0xpc3RGaW5kaW5nc1JlcXVlc3QSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRIRCglwYWdlX3NpemUYAiABKAUSEgoKcGFnZV90b2tlbhgDIAEoCSJUChRMaXN0RmluZGluZ3NSZXNwb25zZRIjCghmaW5kaW5ncxgBIAMoCzIRLmltYWdvLnYxLkZpbmRpbmcSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIicKEUdldEZpbmRpbmdSZXF1ZXN0EhIKCmZpbmRpbmdfaWQYASABKAkiOAoSR2V0RmluZGluZ1Jlc3BvbnNlEiIKB2ZpbmRpbmcYASABKAsyES5pbWFnby52MS5GaW5kaW5nIisKFVJlc29sdmVGaW5kaW5nUmVxdWVzdBISCgpmaW5kaW5nX2lkGAEgASgJIjwKFlJlc29sdmVGaW5kaW5nUmVzcG9uc2USIgoHZmluZGluZxgBIAEoCzIRLmltYWdvLnYxLkZpbmRpbmcy+wEKDERyaWZ0U2VydmljZRJNCgxMaXN0RmluZGluZ3MSHS5pbWFnby52MS5MaXN0RmluZGluZ3NSZXF1ZXN0Gh4uaW1hZ28udjEuTGlzdEZpbmRpbmdzUmVzcG9uc2USRwoKR2V0RmluZGluZxIbLmltYWdvLnYxLkdldEZpbmRpbmdSZXF1ZXN0GhwuaW1hZ28udjEuR2V0RmluZGluZ1Jlc3BvbnNlElMKDlJlc29sdmVGaW5kaW5nEh8uaW1hZ28udjEuUmVzb2x2ZUZpbmRpbmdSZXF1ZXN0GiAuaW1hZ28udjEuUmVzb2x2ZUZpbmRpbmdSZXNwb25zZUIeWhxpbWFnby9wcm90by9pbWFnby92MTtpbWFnb3YxYgZwcm90bzM", [file_google_protobuf_timestamp, file_imago_v1_snapshot]);
+  fileDesc("ChRpbWFnby92MS9kcmlmdC5wcm90bxIIaW1hZ28udjEi/wIKB0ZpbmRpbmcSCgoCaWQYASABKAkSFQoNY29ubmVjdGlvbl9pZBgCIAEoCRIMCgRydWxlGAMgASgJEhAKCHNldmVyaXR5GAQgASgJEg0KBXRpdGxlGAUgASgJEhAKCHNlbnRlbmNlGAYgASgJEiAKBmNoYW5nZRgHIAEoCzIQLmltYWdvLnYxLkNoYW5nZRIqCgthdHRyaWJ1dGlvbhgIIAEoCzIVLmltYWdvLnYxLkF0dHJpYnV0aW9uEiwKCGZvdW5kX2F0GAkgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBINCgVzdGF0ZRgKIAEoCRIUCgxjb25zZXF1ZW5jZXMYCyADKAkSEwoLc25hcHNob3RfaWQYDCABKAkSMQoNc25vb3plZF91bnRpbBgNIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASJwoHaGlzdG9yeRgOIAMoCzIWLmltYWdvLnYxLkZpbmRpbmdTdGF0ZSKwAQoMRmluZGluZ1N0YXRlEg0KBXN0YXRlGAEgASgJEi4KCmNoYW5nZWRfYXQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhIKCmNoYW5nZWRfYnkYAyABKAkSDgoGcmVhc29uGAQgASgJEikKBXVudGlsGAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBISCgpyZXN0b3JlX2lkGAYgASgJIuIBCgtBdHRyaWJ1dGlvbhINCgVhY3RvchgBIAEoCRISCgphY3Rvcl90eXBlGAIgASgJEhAKCGFjdG9yX2lkGAMgASgJEgoKAmlwGAQgASgJEhIKCnVzZXJfYWdlbnQYBSABKAkSDQoFcGxhY2UYBiABKAkSDQoFZXZlbnQYByABKAkSEAoIZXZlbnRfaWQYCCABKAkSEwoLdHJhbnNhY3Rpb24YCSABKAkSKAoEdGltZRgKIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHY2VydGFpbhgLIAEoCCLAAQoTTGlzdEZpbmRpbmdzUmVxdWVzdBIVCg1jb25uZWN0aW9uX2lkGAEgASgJEhEKCXBhZ2Vfc2l6ZRgCIAEoBRISCgpwYWdlX3Rva2VuGAMgASgJEg4KBnN0YXRlcxgEIAMoCRISCgpzZXZlcml0aWVzGAUgAygJEg0KBXR5cGVzGAYgAygJEg0KBWFjdG9yGAcgASgJEikKBXNpbmNlGAggASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJUChRMaXN0RmluZGluZ3NSZXNwb25zZRIjCghmaW5kaW5ncxgBIAMoCzIRLmltYWdvLnYxLkZpbmRpbmcSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIicKEUdldEZpbmRpbmdSZXF1ZXN0EhIKCmZpbmRpbmdfaWQYASABKAkiOAoSR2V0RmluZGluZ1Jlc3BvbnNlEiIKB2ZpbmRpbmcYASABKAsyES5pbWFnby52MS5GaW5kaW5nIjsKFVJlc29sdmVGaW5kaW5nUmVxdWVzdBISCgpmaW5kaW5nX2lkGAEgASgJEg4KBnJlYXNvbhgCIAEoCSI8ChZSZXNvbHZlRmluZGluZ1Jlc3BvbnNlEiIKB2ZpbmRpbmcYASABKAsyES5pbWFnby52MS5GaW5kaW5nInYKFlNldEZpbmRpbmdTdGF0ZVJlcXVlc3QSEgoKZmluZGluZ19pZBgBIAEoCRINCgVzdGF0ZRgCIAEoCRIOCgZyZWFzb24YAyABKAkSKQoFdW50aWwYBCABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIj0KF1NldEZpbmRpbmdTdGF0ZVJlc3BvbnNlEiIKB2ZpbmRpbmcYASABKAsyES5pbWFnby52MS5GaW5kaW5nMtMCCgxEcmlmdFNlcnZpY2USTQoMTGlzdEZpbmRpbmdzEh0uaW1hZ28udjEuTGlzdEZpbmRpbmdzUmVxdWVzdBoeLmltYWdvLnYxLkxpc3RGaW5kaW5nc1Jlc3BvbnNlEkcKCkdldEZpbmRpbmcSGy5pbWFnby52MS5HZXRGaW5kaW5nUmVxdWVzdBocLmltYWdvLnYxLkdldEZpbmRpbmdSZXNwb25zZRJTCg5SZXNvbHZlRmluZGluZxIfLmltYWdvLnYxLlJlc29sdmVGaW5kaW5nUmVxdWVzdBogLmltYWdvLnYxLlJlc29sdmVGaW5kaW5nUmVzcG9uc2USVgoPU2V0RmluZGluZ1N0YXRlEiAuaW1hZ28udjEuU2V0RmluZGluZ1N0YXRlUmVxdWVzdBohLmltYWdvLnYxLlNldEZpbmRpbmdTdGF0ZVJlc3BvbnNlQh5aHGltYWdvL3Byb3RvL2ltYWdvL3YxO2ltYWdvdjFiBnByb3RvMw", [file_google_protobuf_timestamp, file_imago_v1_snapshot]);
 
 /**
  * Finding is one observed drift: what changed, who did it, when, from where.
@@ -70,7 +70,7 @@ export type Finding = Message<"imago.v1.Finding"> & {
   foundAt?: Timestamp | undefined;
 
   /**
-   * "open" or "resolved".
+   * One of: open, acknowledged, accepted, snoozed, resolved.
    *
    * @generated from field: string state = 10;
    */
@@ -89,6 +89,20 @@ export type Finding = Message<"imago.v1.Finding"> & {
    * @generated from field: string snapshot_id = 12;
    */
   snapshotId: string;
+
+  /**
+   * When a snoozed finding opens again.
+   *
+   * @generated from field: google.protobuf.Timestamp snoozed_until = 13;
+   */
+  snoozedUntil?: Timestamp | undefined;
+
+  /**
+   * Who said what of it, oldest first; of GetFinding and the RPCs that change it.
+   *
+   * @generated from field: repeated imago.v1.FindingState history = 14;
+   */
+  history: FindingState[];
 };
 
 /**
@@ -97,6 +111,56 @@ export type Finding = Message<"imago.v1.Finding"> & {
  */
 export const FindingSchema: GenMessage<Finding> = /*@__PURE__*/
   messageDesc(file_imago_v1_drift, 0);
+
+/**
+ * FindingState is one word that was said of a finding.
+ *
+ * @generated from message imago.v1.FindingState
+ */
+export type FindingState = Message<"imago.v1.FindingState"> & {
+  /**
+   * @generated from field: string state = 1;
+   */
+  state: string;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp changed_at = 2;
+   */
+  changedAt?: Timestamp | undefined;
+
+  /**
+   * The address of who said it; "imago" if nobody did.
+   *
+   * @generated from field: string changed_by = 3;
+   */
+  changedBy: string;
+
+  /**
+   * @generated from field: string reason = 4;
+   */
+  reason: string;
+
+  /**
+   * When a snooze ends.
+   *
+   * @generated from field: google.protobuf.Timestamp until = 5;
+   */
+  until?: Timestamp | undefined;
+
+  /**
+   * The restore that resolved it.
+   *
+   * @generated from field: string restore_id = 6;
+   */
+  restoreId: string;
+};
+
+/**
+ * Describes the message imago.v1.FindingState.
+ * Use `create(FindingStateSchema)` to create a new message.
+ */
+export const FindingStateSchema: GenMessage<FindingState> = /*@__PURE__*/
+  messageDesc(file_imago_v1_drift, 1);
 
 /**
  * Attribution is who did it, when, from where, as the org's log says.
@@ -167,7 +231,7 @@ export type Attribution = Message<"imago.v1.Attribution"> & {
  * Use `create(AttributionSchema)` to create a new message.
  */
 export const AttributionSchema: GenMessage<Attribution> = /*@__PURE__*/
-  messageDesc(file_imago_v1_drift, 1);
+  messageDesc(file_imago_v1_drift, 2);
 
 /**
  * @generated from message imago.v1.ListFindingsRequest
@@ -187,6 +251,42 @@ export type ListFindingsRequest = Message<"imago.v1.ListFindingsRequest"> & {
    * @generated from field: string page_token = 3;
    */
   pageToken: string;
+
+  /**
+   * Only in these states; in all if empty.
+   *
+   * @generated from field: repeated string states = 4;
+   */
+  states: string[];
+
+  /**
+   * Only as severe as one of these; all if empty.
+   *
+   * @generated from field: repeated string severities = 5;
+   */
+  severities: string[];
+
+  /**
+   * Only about these resource types; all if empty.
+   *
+   * @generated from field: repeated string types = 6;
+   */
+  types: string[];
+
+  /**
+   * Only what the log says that this actor did: a login, a name or an ID, in full,
+   * whatever the case. For those who may open snapshots.
+   *
+   * @generated from field: string actor = 7;
+   */
+  actor: string;
+
+  /**
+   * Only what was found at this moment or later.
+   *
+   * @generated from field: google.protobuf.Timestamp since = 8;
+   */
+  since?: Timestamp | undefined;
 };
 
 /**
@@ -194,7 +294,7 @@ export type ListFindingsRequest = Message<"imago.v1.ListFindingsRequest"> & {
  * Use `create(ListFindingsRequestSchema)` to create a new message.
  */
 export const ListFindingsRequestSchema: GenMessage<ListFindingsRequest> = /*@__PURE__*/
-  messageDesc(file_imago_v1_drift, 2);
+  messageDesc(file_imago_v1_drift, 3);
 
 /**
  * @generated from message imago.v1.ListFindingsResponse
@@ -216,7 +316,7 @@ export type ListFindingsResponse = Message<"imago.v1.ListFindingsResponse"> & {
  * Use `create(ListFindingsResponseSchema)` to create a new message.
  */
 export const ListFindingsResponseSchema: GenMessage<ListFindingsResponse> = /*@__PURE__*/
-  messageDesc(file_imago_v1_drift, 3);
+  messageDesc(file_imago_v1_drift, 4);
 
 /**
  * @generated from message imago.v1.GetFindingRequest
@@ -233,7 +333,7 @@ export type GetFindingRequest = Message<"imago.v1.GetFindingRequest"> & {
  * Use `create(GetFindingRequestSchema)` to create a new message.
  */
 export const GetFindingRequestSchema: GenMessage<GetFindingRequest> = /*@__PURE__*/
-  messageDesc(file_imago_v1_drift, 4);
+  messageDesc(file_imago_v1_drift, 5);
 
 /**
  * @generated from message imago.v1.GetFindingResponse
@@ -250,7 +350,7 @@ export type GetFindingResponse = Message<"imago.v1.GetFindingResponse"> & {
  * Use `create(GetFindingResponseSchema)` to create a new message.
  */
 export const GetFindingResponseSchema: GenMessage<GetFindingResponse> = /*@__PURE__*/
-  messageDesc(file_imago_v1_drift, 5);
+  messageDesc(file_imago_v1_drift, 6);
 
 /**
  * @generated from message imago.v1.ResolveFindingRequest
@@ -260,6 +360,13 @@ export type ResolveFindingRequest = Message<"imago.v1.ResolveFindingRequest"> & 
    * @generated from field: string finding_id = 1;
    */
   findingId: string;
+
+  /**
+   * Why; it may be absent.
+   *
+   * @generated from field: string reason = 2;
+   */
+  reason: string;
 };
 
 /**
@@ -267,7 +374,7 @@ export type ResolveFindingRequest = Message<"imago.v1.ResolveFindingRequest"> & 
  * Use `create(ResolveFindingRequestSchema)` to create a new message.
  */
 export const ResolveFindingRequestSchema: GenMessage<ResolveFindingRequest> = /*@__PURE__*/
-  messageDesc(file_imago_v1_drift, 6);
+  messageDesc(file_imago_v1_drift, 7);
 
 /**
  * @generated from message imago.v1.ResolveFindingResponse
@@ -284,7 +391,62 @@ export type ResolveFindingResponse = Message<"imago.v1.ResolveFindingResponse"> 
  * Use `create(ResolveFindingResponseSchema)` to create a new message.
  */
 export const ResolveFindingResponseSchema: GenMessage<ResolveFindingResponse> = /*@__PURE__*/
-  messageDesc(file_imago_v1_drift, 7);
+  messageDesc(file_imago_v1_drift, 8);
+
+/**
+ * @generated from message imago.v1.SetFindingStateRequest
+ */
+export type SetFindingStateRequest = Message<"imago.v1.SetFindingStateRequest"> & {
+  /**
+   * @generated from field: string finding_id = 1;
+   */
+  findingId: string;
+
+  /**
+   * One of: open, acknowledged, accepted, snoozed, resolved.
+   *
+   * @generated from field: string state = 2;
+   */
+  state: string;
+
+  /**
+   * Why: accepted and snoozed need one.
+   *
+   * @generated from field: string reason = 3;
+   */
+  reason: string;
+
+  /**
+   * When a snooze ends: in the future, within a year.
+   *
+   * @generated from field: google.protobuf.Timestamp until = 4;
+   */
+  until?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message imago.v1.SetFindingStateRequest.
+ * Use `create(SetFindingStateRequestSchema)` to create a new message.
+ */
+export const SetFindingStateRequestSchema: GenMessage<SetFindingStateRequest> = /*@__PURE__*/
+  messageDesc(file_imago_v1_drift, 9);
+
+/**
+ * @generated from message imago.v1.SetFindingStateResponse
+ */
+export type SetFindingStateResponse = Message<"imago.v1.SetFindingStateResponse"> & {
+  /**
+   * @generated from field: imago.v1.Finding finding = 1;
+   */
+  finding?: Finding | undefined;
+};
+
+/**
+ * Describes the message imago.v1.SetFindingStateResponse.
+ * Use `create(SetFindingStateResponseSchema)` to create a new message.
+ */
+export const SetFindingStateResponseSchema: GenMessage<SetFindingStateResponse> = /*@__PURE__*/
+  messageDesc(file_imago_v1_drift, 10);
 
 /**
  * DriftService shows what the drift monitor found.
@@ -317,6 +479,17 @@ export const DriftService: GenService<{
     methodKind: "unary";
     input: typeof ResolveFindingRequestSchema;
     output: typeof ResolveFindingResponseSchema;
+  },
+  /**
+   * SetFindingState says what somebody makes of a finding. A snooze that ends opens it
+   * again by itself, and a restore that put back what it is about resolves it.
+   *
+   * @generated from rpc imago.v1.DriftService.SetFindingState
+   */
+  setFindingState: {
+    methodKind: "unary";
+    input: typeof SetFindingStateRequestSchema;
+    output: typeof SetFindingStateResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_imago_v1_drift, 0);

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file imago/v1/snapshot.proto.
  */
 export const file_imago_v1_snapshot: GenFile = /*@__PURE__*/
-  fileDesc("ChdpbWFnby92MS9zbmFwc2hvdC5wcm90bxIIaW1hZ28udjEi4AMKCFNuYXBzaG90EgoKAmlkGAEgASgJEhUKDWNvbm5lY3Rpb25faWQYAiABKAkSDQoFc3RhdGUYAyABKAkSDwoHdHJpZ2dlchgEIAEoCRIuCgpjcmVhdGVkX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpzdGFydGVkX2F0GAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRlZF9hdBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHb2JqZWN0cxgIIAEoAxIUCgxzdG9yZWRfYnl0ZXMYCSABKAMSEwoLcGxhaW5fYnl0ZXMYCiABKAMSDQoFY2FsbHMYCyABKAMSJQoFdHlwZXMYDCADKAsyFi5pbWFnby52MS5TbmFwc2hvdFR5cGUSIgoHcHJvYmxlbRgNIAEoCzIRLmltYWdvLnYxLlByb2JsZW0SEAoIbG9jYXRpb24YDiABKAkSFwoPbWFuaWZlc3RfZGlnZXN0GA8gASgJEi8KC3dhaXRzX3VudGlsGBAgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIRCgl3YWl0c19mb3IYESABKAkihgEKDFNuYXBzaG90VHlwZRIMCgR0eXBlGAEgASgJEg0KBXRpdGxlGAIgASgJEg4KBmZhbWlseRgDIAEoCRIPCgdvYmplY3RzGAQgASgDEg0KBWNhbGxzGAUgASgDEgwKBGRvbmUYBiABKAgSGwoEZ2FwcxgHIAMoCzINLmltYWdvLnYxLkdhcCJDCgNHYXASDAoEdHlwZRgBIAEoCRIOCgZwYXJlbnQYAiABKAkSDgoGcmVhc29uGAMgASgJEg4KBmRldGFpbBgEIAEoCSI9ChNUYWtlU25hcHNob3RSZXF1ZXN0EhUKDWNvbm5lY3Rpb25faWQYASABKAkSDwoHdHJpZ2dlchgCIAEoCSI8ChRUYWtlU25hcHNob3RSZXNwb25zZRIkCghzbmFwc2hvdBgBIAEoCzISLmltYWdvLnYxLlNuYXBzaG90IkAKEkdldFNuYXBzaG90UmVxdWVzdBITCgtzbmFwc2hvdF9pZBgBIAEoCRIVCg1jb25uZWN0aW9uX2lkGAIgASgJIjsKE0dldFNuYXBzaG90UmVzcG9uc2USJAoIc25hcHNob3QYASABKAsyEi5pbWFnby52MS5TbmFwc2hvdCJUChRMaXN0U25hcHNob3RzUmVxdWVzdBIVCg1jb25uZWN0aW9uX2lkGAEgASgJEhEKCXBhZ2Vfc2l6ZRgCIAEoBRISCgpwYWdlX3Rva2VuGAMgASgJIlcKFUxpc3RTbmFwc2hvdHNSZXNwb25zZRIlCglzbmFwc2hvdHMYASADKAsyEi5pbWFnby52MS5TbmFwc2hvdBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiKwoUV2F0Y2hTbmFwc2hvdFJlcXVlc3QSEwoLc25hcHNob3RfaWQYASABKAkiPQoVV2F0Y2hTbmFwc2hvdFJlc3BvbnNlEiQKCHNuYXBzaG90GAEgASgLMhIuaW1hZ28udjEuU25hcHNob3QigAEKFExpc3RSZXNvdXJjZXNSZXF1ZXN0EhMKC3NuYXBzaG90X2lkGAEgASgJEgwKBHR5cGUYAiABKAkSDgoGcGFyZW50GAMgASgJEg4KBnNlYXJjaBgEIAEoCRIRCglwYWdlX3NpemUYBSABKAUSEgoKcGFnZV90b2tlbhgGIAEoCSJeChVMaXN0UmVzb3VyY2VzUmVzcG9uc2USLAoJcmVzb3VyY2VzGAEgAygLMhkuaW1hZ28udjEuUmVzb3VyY2VTdW1tYXJ5EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJDCg9SZXNvdXJjZVN1bW1hcnkSCwoDa2V5GAEgASgJEg0KBWxhYmVsGAIgASgJEhQKDHBhcmVudF9sYWJlbBgDIAEoCSI2ChJHZXRSZXNvdXJjZVJlcXVlc3QSEwoLc25hcHNob3RfaWQYASABKAkSCwoDa2V5GAIgASgJIn4KE0dldFJlc291cmNlUmVzcG9uc2USKgoHc3VtbWFyeRgBIAEoCzIZLmltYWdvLnYxLlJlc291cmNlU3VtbWFyeRIMCgRib2R5GAIgASgJEi0KCnJlZmVyZW5jZXMYAyADKAsyGS5pbWFnby52MS5SZXNvdXJjZVN1bW1hcnkiagoOQ29tcGFyZVJlcXVlc3QSGgoSYmVmb3JlX3NuYXBzaG90X2lkGAEgASgJEhkKEWFmdGVyX3NuYXBzaG90X2lkGAIgASgJEg0KBXR5cGVzGAMgAygJEhIKCnJlc3RvcmVfaWQYBCABKAkijAEKD0NvbXBhcmVSZXNwb25zZRIiCgZjaGFuZ2UYASABKAsyEC5pbWFnby52MS5DaGFuZ2VIABIgCgd1bmtub3duGAIgASgLMg0uaW1hZ28udjEuR2FwSAASKwoHc3VtbWFyeRgDIAEoCzIYLmltYWdvLnYxLkNvbXBhcmVTdW1tYXJ5SABCBgoEcGFydCJ7CgZDaGFuZ2USCwoDa2V5GAEgASgJEhIKCnR5cGVfdGl0bGUYAiABKAkSDQoFbGFiZWwYAyABKAkSFAoMcGFyZW50X2xhYmVsGAQgASgJEgoKAm9wGAUgASgJEh8KBmZpZWxkcxgGIAMoCzIPLmltYWdvLnYxLkZpZWxkIjQKBUZpZWxkEgwKBHBhdGgYASABKAkSDgoGYmVmb3JlGAIgASgJEg0KBWFmdGVyGAMgASgJImYKDkNvbXBhcmVTdW1tYXJ5Eg8KB2NyZWF0ZWQYASABKAMSDwoHdXBkYXRlZBgCIAEoAxIPCgdkZWxldGVkGAMgASgDEg8KB3Vua25vd24YBCABKAMSEAoIY29tcGFyZWQYBSABKAMysgQKD1NuYXBzaG90U2VydmljZRJNCgxUYWtlU25hcHNob3QSHS5pbWFnby52MS5UYWtlU25hcHNob3RSZXF1ZXN0Gh4uaW1hZ28udjEuVGFrZVNuYXBzaG90UmVzcG9uc2USSgoLR2V0U25hcHNob3QSHC5pbWFnby52MS5HZXRTbmFwc2hvdFJlcXVlc3QaHS5pbWFnby52MS5HZXRTbmFwc2hvdFJlc3BvbnNlElAKDUxpc3RTbmFwc2hvdHMSHi5pbWFnby52MS5MaXN0U25hcHNob3RzUmVxdWVzdBofLmltYWdvLnYxLkxpc3RTbmFwc2hvdHNSZXNwb25zZRJSCg1XYXRjaFNuYXBzaG90Eh4uaW1hZ28udjEuV2F0Y2hTbmFwc2hvdFJlcXVlc3QaHy5pbWFnby52MS5XYXRjaFNuYXBzaG90UmVzcG9uc2UwARJQCg1MaXN0UmVzb3VyY2VzEh4uaW1hZ28udjEuTGlzdFJlc291cmNlc1JlcXVlc3QaHy5pbWFnby52MS5MaXN0UmVzb3VyY2VzUmVzcG9uc2USSgoLR2V0UmVzb3VyY2USHC5pbWFnby52MS5HZXRSZXNvdXJjZVJlcXVlc3QaHS5pbWFnby52MS5HZXRSZXNvdXJjZVJlc3BvbnNlEkAKB0NvbXBhcmUSGC5pbWFnby52MS5Db21wYXJlUmVxdWVzdBoZLmltYWdvLnYxLkNvbXBhcmVSZXNwb25zZTABQh5aHGltYWdvL3Byb3RvL2ltYWdvL3YxO2ltYWdvdjFiBnByb3RvMw", [file_google_protobuf_timestamp, file_imago_v1_problem]);
+  fileDesc("ChdpbWFnby92MS9zbmFwc2hvdC5wcm90bxIIaW1hZ28udjEi4AMKCFNuYXBzaG90EgoKAmlkGAEgASgJEhUKDWNvbm5lY3Rpb25faWQYAiABKAkSDQoFc3RhdGUYAyABKAkSDwoHdHJpZ2dlchgEIAEoCRIuCgpjcmVhdGVkX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpzdGFydGVkX2F0GAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRlZF9hdBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHb2JqZWN0cxgIIAEoAxIUCgxzdG9yZWRfYnl0ZXMYCSABKAMSEwoLcGxhaW5fYnl0ZXMYCiABKAMSDQoFY2FsbHMYCyABKAMSJQoFdHlwZXMYDCADKAsyFi5pbWFnby52MS5TbmFwc2hvdFR5cGUSIgoHcHJvYmxlbRgNIAEoCzIRLmltYWdvLnYxLlByb2JsZW0SEAoIbG9jYXRpb24YDiABKAkSFwoPbWFuaWZlc3RfZGlnZXN0GA8gASgJEi8KC3dhaXRzX3VudGlsGBAgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIRCgl3YWl0c19mb3IYESABKAkihgEKDFNuYXBzaG90VHlwZRIMCgR0eXBlGAEgASgJEg0KBXRpdGxlGAIgASgJEg4KBmZhbWlseRgDIAEoCRIPCgdvYmplY3RzGAQgASgDEg0KBWNhbGxzGAUgASgDEgwKBGRvbmUYBiABKAgSGwoEZ2FwcxgHIAMoCzINLmltYWdvLnYxLkdhcCJDCgNHYXASDAoEdHlwZRgBIAEoCRIOCgZwYXJlbnQYAiABKAkSDgoGcmVhc29uGAMgASgJEg4KBmRldGFpbBgEIAEoCSI9ChNUYWtlU25hcHNob3RSZXF1ZXN0EhUKDWNvbm5lY3Rpb25faWQYASABKAkSDwoHdHJpZ2dlchgCIAEoCSI8ChRUYWtlU25hcHNob3RSZXNwb25zZRIkCghzbmFwc2hvdBgBIAEoCzISLmltYWdvLnYxLlNuYXBzaG90ImgKEkdldFNuYXBzaG90UmVxdWVzdBITCgtzbmFwc2hvdF9pZBgBIAEoCRIVCg1jb25uZWN0aW9uX2lkGAIgASgJEiYKAmF0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCI7ChNHZXRTbmFwc2hvdFJlc3BvbnNlEiQKCHNuYXBzaG90GAEgASgLMhIuaW1hZ28udjEuU25hcHNob3QiVAoUTGlzdFNuYXBzaG90c1JlcXVlc3QSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRIRCglwYWdlX3NpemUYAiABKAUSEgoKcGFnZV90b2tlbhgDIAEoCSJXChVMaXN0U25hcHNob3RzUmVzcG9uc2USJQoJc25hcHNob3RzGAEgAygLMhIuaW1hZ28udjEuU25hcHNob3QSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIisKFFdhdGNoU25hcHNob3RSZXF1ZXN0EhMKC3NuYXBzaG90X2lkGAEgASgJIj0KFVdhdGNoU25hcHNob3RSZXNwb25zZRIkCghzbmFwc2hvdBgBIAEoCzISLmltYWdvLnYxLlNuYXBzaG90IoABChRMaXN0UmVzb3VyY2VzUmVxdWVzdBITCgtzbmFwc2hvdF9pZBgBIAEoCRIMCgR0eXBlGAIgASgJEg4KBnBhcmVudBgDIAEoCRIOCgZzZWFyY2gYBCABKAkSEQoJcGFnZV9zaXplGAUgASgFEhIKCnBhZ2VfdG9rZW4YBiABKAkiXgoVTGlzdFJlc291cmNlc1Jlc3BvbnNlEiwKCXJlc291cmNlcxgBIAMoCzIZLmltYWdvLnYxLlJlc291cmNlU3VtbWFyeRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiQwoPUmVzb3VyY2VTdW1tYXJ5EgsKA2tleRgBIAEoCRINCgVsYWJlbBgCIAEoCRIUCgxwYXJlbnRfbGFiZWwYAyABKAkiTQoSR2V0UmVzb3VyY2VSZXF1ZXN0EhMKC3NuYXBzaG90X2lkGAEgASgJEgsKA2tleRgCIAEoCRIVCg1yZWZlcmVuY2VkX2J5GAMgASgIIswBChNHZXRSZXNvdXJjZVJlc3BvbnNlEioKB3N1bW1hcnkYASABKAsyGS5pbWFnby52MS5SZXNvdXJjZVN1bW1hcnkSDAoEYm9keRgCIAEoCRItCgpyZWZlcmVuY2VzGAMgAygLMhkuaW1hZ28udjEuUmVzb3VyY2VTdW1tYXJ5EjAKDXJlZmVyZW5jZWRfYnkYBCADKAsyGS5pbWFnby52MS5SZXNvdXJjZVN1bW1hcnkSGgoScmVmZXJlbmNlZF9ieV9tb3JlGAUgASgIIoIBChVTZWFyY2hTbmFwc2hvdFJlcXVlc3QSEwoLc25hcHNob3RfaWQYASABKAkSDgoGc2VhcmNoGAIgASgJEg0KBXR5cGVzGAMgAygJEg4KBmZpZWxkcxgEIAEoCBIRCglwYWdlX3NpemUYBSABKAUSEgoKcGFnZV90b2tlbhgGIAEoCSJUChZTZWFyY2hTbmFwc2hvdFJlc3BvbnNlEiEKBGhpdHMYASADKAsyEy5pbWFnby52MS5TZWFyY2hIaXQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJImkKCVNlYXJjaEhpdBIrCghyZXNvdXJjZRgBIAEoCzIZLmltYWdvLnYxLlJlc291cmNlU3VtbWFyeRISCgp0eXBlX3RpdGxlGAIgASgJEgwKBHBhdGgYAyABKAkSDQoFdmFsdWUYBCABKAkiYAoTTGlzdFZlcnNpb25zUmVxdWVzdBIVCg1jb25uZWN0aW9uX2lkGAEgASgJEgsKA2tleRgCIAEoCRIRCglwYWdlX3NpemUYAyABKAUSEgoKcGFnZV90b2tlbhgEIAEoCSJUChRMaXN0VmVyc2lvbnNSZXNwb25zZRIjCgh2ZXJzaW9ucxgBIAMoCzIRLmltYWdvLnYxLlZlcnNpb24SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIs0BCgdWZXJzaW9uEhMKC3NuYXBzaG90X2lkGAEgASgJEiwKCHRha2VuX2F0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIKCgJvcBgDIAEoCRIfCgZmaWVsZHMYBCADKAsyDy5pbWFnby52MS5GaWVsZBITCgtmaW5kaW5nX2lkcxgFIAMoCRINCgVhY3RvchgGIAEoCRIuCgpjaGFuZ2VkX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJqCg5Db21wYXJlUmVxdWVzdBIaChJiZWZvcmVfc25hcHNob3RfaWQYASABKAkSGQoRYWZ0ZXJfc25hcHNob3RfaWQYAiABKAkSDQoFdHlwZXMYAyADKAkSEgoKcmVzdG9yZV9pZBgEIAEoCSKMAQoPQ29tcGFyZVJlc3BvbnNlEiIKBmNoYW5nZRgBIAEoCzIQLmltYWdvLnYxLkNoYW5nZUgAEiAKB3Vua25vd24YAiABKAsyDS5pbWFnby52MS5HYXBIABIrCgdzdW1tYXJ5GAMgASgLMhguaW1hZ28udjEuQ29tcGFyZVN1bW1hcnlIAEIGCgRwYXJ0InsKBkNoYW5nZRILCgNrZXkYASABKAkSEgoKdHlwZV90aXRsZRgCIAEoCRINCgVsYWJlbBgDIAEoCRIUCgxwYXJlbnRfbGFiZWwYBCABKAkSCgoCb3AYBSABKAkSHwoGZmllbGRzGAYgAygLMg8uaW1hZ28udjEuRmllbGQiNAoFRmllbGQSDAoEcGF0aBgBIAEoCRIOCgZiZWZvcmUYAiABKAkSDQoFYWZ0ZXIYAyABKAkiZgoOQ29tcGFyZVN1bW1hcnkSDwoHY3JlYXRlZBgBIAEoAxIPCgd1cGRhdGVkGAIgASgDEg8KB2RlbGV0ZWQYAyABKAMSDwoHdW5rbm93bhgEIAEoAxIQCghjb21wYXJlZBgFIAEoAzLWBQoPU25hcHNob3RTZXJ2aWNlEk0KDFRha2VTbmFwc2hvdBIdLmltYWdvLnYxLlRha2VTbmFwc2hvdFJlcXVlc3QaHi5pbWFnby52MS5UYWtlU25hcHNob3RSZXNwb25zZRJKCgtHZXRTbmFwc2hvdBIcLmltYWdvLnYxLkdldFNuYXBzaG90UmVxdWVzdBodLmltYWdvLnYxLkdldFNuYXBzaG90UmVzcG9uc2USUAoNTGlzdFNuYXBzaG90cxIeLmltYWdvLnYxLkxpc3RTbmFwc2hvdHNSZXF1ZXN0Gh8uaW1hZ28udjEuTGlzdFNuYXBzaG90c1Jlc3BvbnNlElIKDVdhdGNoU25hcHNob3QSHi5pbWFnby52MS5XYXRjaFNuYXBzaG90UmVxdWVzdBofLmltYWdvLnYxLldhdGNoU25hcHNob3RSZXNwb25zZTABElAKDUxpc3RSZXNvdXJjZXMSHi5pbWFnby52MS5MaXN0UmVzb3VyY2VzUmVxdWVzdBofLmltYWdvLnYxLkxpc3RSZXNvdXJjZXNSZXNwb25zZRJKCgtHZXRSZXNvdXJjZRIcLmltYWdvLnYxLkdldFJlc291cmNlUmVxdWVzdBodLmltYWdvLnYxLkdldFJlc291cmNlUmVzcG9uc2USUwoOU2VhcmNoU25hcHNob3QSHy5pbWFnby52MS5TZWFyY2hTbmFwc2hvdFJlcXVlc3QaIC5pbWFnby52MS5TZWFyY2hTbmFwc2hvdFJlc3BvbnNlEk0KDExpc3RWZXJzaW9ucxIdLmltYWdvLnYxLkxpc3RWZXJzaW9uc1JlcXVlc3QaHi5pbWFnby52MS5MaXN0VmVyc2lvbnNSZXNwb25zZRJACgdDb21wYXJlEhguaW1hZ28udjEuQ29tcGFyZVJlcXVlc3QaGS5pbWFnby52MS5Db21wYXJlUmVzcG9uc2UwAUIeWhxpbWFnby9wcm90by9pbWFnby92MTtpbWFnb3YxYgZwcm90bzM", [file_google_protobuf_timestamp, file_imago_v1_problem]);
 
 /**
  * @generated from message imago.v1.Snapshot
@@ -272,6 +272,14 @@ export type GetSnapshotRequest = Message<"imago.v1.GetSnapshotRequest"> & {
    * @generated from field: string connection_id = 2;
    */
   connectionId: string;
+
+  /**
+   * With "latest": the newest that was begun at this moment or before, and so the one that
+   * was current then.
+   *
+   * @generated from field: google.protobuf.Timestamp at = 3;
+   */
+  at?: Timestamp | undefined;
 };
 
 /**
@@ -495,6 +503,14 @@ export type GetResourceRequest = Message<"imago.v1.GetResourceRequest"> & {
    * @generated from field: string key = 2;
    */
   key: string;
+
+  /**
+   * Tell also what refers to it. That is looked for in the whole snapshot, so leave it out
+   * where nobody looks at it.
+   *
+   * @generated from field: bool referenced_by = 3;
+   */
+  referencedBy: boolean;
 };
 
 /**
@@ -526,6 +542,20 @@ export type GetResourceResponse = Message<"imago.v1.GetResourceResponse"> & {
    * @generated from field: repeated imago.v1.ResourceSummary references = 3;
    */
   references: ResourceSummary[];
+
+  /**
+   * What refers to it, if asked for: the first 200.
+   *
+   * @generated from field: repeated imago.v1.ResourceSummary referenced_by = 4;
+   */
+  referencedBy: ResourceSummary[];
+
+  /**
+   * There are more than those, or the time was over before all was looked at.
+   *
+   * @generated from field: bool referenced_by_more = 5;
+   */
+  referencedByMore: boolean;
 };
 
 /**
@@ -534,6 +564,229 @@ export type GetResourceResponse = Message<"imago.v1.GetResourceResponse"> & {
  */
 export const GetResourceResponseSchema: GenMessage<GetResourceResponse> = /*@__PURE__*/
   messageDesc(file_imago_v1_snapshot, 15);
+
+/**
+ * @generated from message imago.v1.SearchSnapshotRequest
+ */
+export type SearchSnapshotRequest = Message<"imago.v1.SearchSnapshotRequest"> & {
+  /**
+   * @generated from field: string snapshot_id = 1;
+   */
+  snapshotId: string;
+
+  /**
+   * What to look for, whatever the case.
+   *
+   * @generated from field: string search = 2;
+   */
+  search: string;
+
+  /**
+   * Only in these types; in all that are no mere links between others if empty.
+   *
+   * @generated from field: repeated string types = 3;
+   */
+  types: string[];
+
+  /**
+   * Look into the values of fields, too.
+   *
+   * @generated from field: bool fields = 4;
+   */
+  fields: boolean;
+
+  /**
+   * @generated from field: int32 page_size = 5;
+   */
+  pageSize: number;
+
+  /**
+   * @generated from field: string page_token = 6;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message imago.v1.SearchSnapshotRequest.
+ * Use `create(SearchSnapshotRequestSchema)` to create a new message.
+ */
+export const SearchSnapshotRequestSchema: GenMessage<SearchSnapshotRequest> = /*@__PURE__*/
+  messageDesc(file_imago_v1_snapshot, 16);
+
+/**
+ * @generated from message imago.v1.SearchSnapshotResponse
+ */
+export type SearchSnapshotResponse = Message<"imago.v1.SearchSnapshotResponse"> & {
+  /**
+   * In the order of types, and of keys below them. A page may hold few, or none, and have
+   * another one after it: the time for one look was over.
+   *
+   * @generated from field: repeated imago.v1.SearchHit hits = 1;
+   */
+  hits: SearchHit[];
+
+  /**
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message imago.v1.SearchSnapshotResponse.
+ * Use `create(SearchSnapshotResponseSchema)` to create a new message.
+ */
+export const SearchSnapshotResponseSchema: GenMessage<SearchSnapshotResponse> = /*@__PURE__*/
+  messageDesc(file_imago_v1_snapshot, 17);
+
+/**
+ * SearchHit is one object that holds what was looked for.
+ *
+ * @generated from message imago.v1.SearchHit
+ */
+export type SearchHit = Message<"imago.v1.SearchHit"> & {
+  /**
+   * @generated from field: imago.v1.ResourceSummary resource = 1;
+   */
+  resource?: ResourceSummary | undefined;
+
+  /**
+   * @generated from field: string type_title = 2;
+   */
+  typeTitle: string;
+
+  /**
+   * The field that holds it, and its value; empty: the name or the ID does.
+   *
+   * @generated from field: string path = 3;
+   */
+  path: string;
+
+  /**
+   * @generated from field: string value = 4;
+   */
+  value: string;
+};
+
+/**
+ * Describes the message imago.v1.SearchHit.
+ * Use `create(SearchHitSchema)` to create a new message.
+ */
+export const SearchHitSchema: GenMessage<SearchHit> = /*@__PURE__*/
+  messageDesc(file_imago_v1_snapshot, 18);
+
+/**
+ * @generated from message imago.v1.ListVersionsRequest
+ */
+export type ListVersionsRequest = Message<"imago.v1.ListVersionsRequest"> & {
+  /**
+   * @generated from field: string connection_id = 1;
+   */
+  connectionId: string;
+
+  /**
+   * type/id, or type/parent/id.
+   *
+   * @generated from field: string key = 2;
+   */
+  key: string;
+
+  /**
+   * How many snapshots are looked into for a page.
+   *
+   * @generated from field: int32 page_size = 3;
+   */
+  pageSize: number;
+
+  /**
+   * @generated from field: string page_token = 4;
+   */
+  pageToken: string;
+};
+
+/**
+ * Describes the message imago.v1.ListVersionsRequest.
+ * Use `create(ListVersionsRequestSchema)` to create a new message.
+ */
+export const ListVersionsRequestSchema: GenMessage<ListVersionsRequest> = /*@__PURE__*/
+  messageDesc(file_imago_v1_snapshot, 19);
+
+/**
+ * @generated from message imago.v1.ListVersionsResponse
+ */
+export type ListVersionsResponse = Message<"imago.v1.ListVersionsResponse"> & {
+  /**
+   * @generated from field: repeated imago.v1.Version versions = 1;
+   */
+  versions: Version[];
+
+  /**
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+};
+
+/**
+ * Describes the message imago.v1.ListVersionsResponse.
+ * Use `create(ListVersionsResponseSchema)` to create a new message.
+ */
+export const ListVersionsResponseSchema: GenMessage<ListVersionsResponse> = /*@__PURE__*/
+  messageDesc(file_imago_v1_snapshot, 20);
+
+/**
+ * Version is a change of one object, from one snapshot to the next.
+ *
+ * @generated from message imago.v1.Version
+ */
+export type Version = Message<"imago.v1.Version"> & {
+  /**
+   * The snapshot that shows it first, and when that was taken.
+   *
+   * @generated from field: string snapshot_id = 1;
+   */
+  snapshotId: string;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp taken_at = 2;
+   */
+  takenAt?: Timestamp | undefined;
+
+  /**
+   * "create", "update" or "delete"; "" for the oldest snapshot, where it is there already.
+   *
+   * @generated from field: string op = 3;
+   */
+  op: string;
+
+  /**
+   * @generated from field: repeated imago.v1.Field fields = 4;
+   */
+  fields: Field[];
+
+  /**
+   * The drift monitor's findings about it from that time, newest first, and who made the
+   * newest of the changes, if the log says so.
+   *
+   * @generated from field: repeated string finding_ids = 5;
+   */
+  findingIds: string[];
+
+  /**
+   * @generated from field: string actor = 6;
+   */
+  actor: string;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp changed_at = 7;
+   */
+  changedAt?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message imago.v1.Version.
+ * Use `create(VersionSchema)` to create a new message.
+ */
+export const VersionSchema: GenMessage<Version> = /*@__PURE__*/
+  messageDesc(file_imago_v1_snapshot, 21);
 
 /**
  * @generated from message imago.v1.CompareRequest
@@ -570,7 +823,7 @@ export type CompareRequest = Message<"imago.v1.CompareRequest"> & {
  * Use `create(CompareRequestSchema)` to create a new message.
  */
 export const CompareRequestSchema: GenMessage<CompareRequest> = /*@__PURE__*/
-  messageDesc(file_imago_v1_snapshot, 16);
+  messageDesc(file_imago_v1_snapshot, 22);
 
 /**
  * @generated from message imago.v1.CompareResponse
@@ -605,7 +858,7 @@ export type CompareResponse = Message<"imago.v1.CompareResponse"> & {
  * Use `create(CompareResponseSchema)` to create a new message.
  */
 export const CompareResponseSchema: GenMessage<CompareResponse> = /*@__PURE__*/
-  messageDesc(file_imago_v1_snapshot, 17);
+  messageDesc(file_imago_v1_snapshot, 23);
 
 /**
  * Change is a create, update or delete of one resource.
@@ -651,7 +904,7 @@ export type Change = Message<"imago.v1.Change"> & {
  * Use `create(ChangeSchema)` to create a new message.
  */
 export const ChangeSchema: GenMessage<Change> = /*@__PURE__*/
-  messageDesc(file_imago_v1_snapshot, 18);
+  messageDesc(file_imago_v1_snapshot, 24);
 
 /**
  * Field is one path that differs; before and after are JSON, empty when absent.
@@ -680,7 +933,7 @@ export type Field = Message<"imago.v1.Field"> & {
  * Use `create(FieldSchema)` to create a new message.
  */
 export const FieldSchema: GenMessage<Field> = /*@__PURE__*/
-  messageDesc(file_imago_v1_snapshot, 19);
+  messageDesc(file_imago_v1_snapshot, 25);
 
 /**
  * @generated from message imago.v1.CompareSummary
@@ -717,7 +970,7 @@ export type CompareSummary = Message<"imago.v1.CompareSummary"> & {
  * Use `create(CompareSummarySchema)` to create a new message.
  */
 export const CompareSummarySchema: GenMessage<CompareSummary> = /*@__PURE__*/
-  messageDesc(file_imago_v1_snapshot, 20);
+  messageDesc(file_imago_v1_snapshot, 26);
 
 /**
  * SnapshotService takes, lists, opens and compares snapshots.
@@ -780,7 +1033,31 @@ export const SnapshotService: GenService<{
     output: typeof GetResourceResponseSchema;
   },
   /**
-   * Compare tells what differs between two snapshots of a connection.
+   * SearchSnapshot looks for a word in all types of a snapshot: in names and IDs or, if
+   * asked, in the values of fields.
+   *
+   * @generated from rpc imago.v1.SnapshotService.SearchSnapshot
+   */
+  searchSnapshot: {
+    methodKind: "unary";
+    input: typeof SearchSnapshotRequestSchema;
+    output: typeof SearchSnapshotResponseSchema;
+  },
+  /**
+   * ListVersions tells how one object changed over a connection's snapshots, newest
+   * first.
+   *
+   * @generated from rpc imago.v1.SnapshotService.ListVersions
+   */
+  listVersions: {
+    methodKind: "unary";
+    input: typeof ListVersionsRequestSchema;
+    output: typeof ListVersionsResponseSchema;
+  },
+  /**
+   * Compare tells what differs between two snapshots of a connection. To compare one with
+   * the org as it is now, take a snapshot with the trigger verify, watch it until it is
+   * taken, and compare with that: Compare itself asks no org.
    *
    * @generated from rpc imago.v1.SnapshotService.Compare
    */

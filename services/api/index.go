@@ -1,0 +1,221 @@
+package api
+
+import (
+	lru "container/list"
+	"context"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"imago/pkg/account"
+	"imago/pkg/resource"
+	imagov1 "imago/proto/imago/v1"
+)
+
+// Bounds of what is held in memory of snapshots.
+const (
+	indexBytes   = 256 << 20        // of all indexes together
+	indexObjects = 1_000_000        // a type with more is read anew each time
+	indexIdle    = 15 * time.Minute // one that nobody uses goes
+)
+
+// line is what an index knows of one resource.
+type line struct {
+	key    resource.Key
+	label  string
+	parent string // the label of its parent
+	folded string // label and ID, for searches
+}
+
+func (l line) holds(search string) bool { return strings.Contains(l.folded, search) }
+
+func (l line) summary() *imagov1.ResourceSummary {
+	return &imagov1.ResourceSummary{Key: l.key.String(), Label: l.label, ParentLabel: l.parent}
+}
+
+// index names everything of one type of one snapshot, in key order. It is directory data
+// in the clear, so it stays in memory, and each use of it is let in and written down as
+// the opening of its snapshot is.
+type index []line
+
+// cost is about how many bytes an index holds: its strings, and a line's own size.
+func (x index) cost() (n int64) {
+	for _, l := range x {
+		n += int64(len(l.key.ID) + len(l.key.Parent) + len(l.label) + len(l.parent) + len(l.folded) + 112)
+	}
+	return n
+}
+
+// after is what comes after a key; all of it for "".
+func (x index) after(key string) index {
+	if key == "" {
+		return x
+	}
+	k, _ := resource.ParseKey(key)
+	i, there := slices.BinarySearchFunc(x, k, func(l line, k resource.Key) int { return l.key.Compare(k) })
+	if there {
+		i++
+	}
+	return x[i:]
+}
+
+// list finds at most q.most resources; more tells that there are others.
+func (x index) list(q query) (found []*imagov1.ResourceSummary, more bool) {
+	search := strings.ToLower(q.search)
+	for _, l := range x.after(q.after) {
+		if q.parent != "" && l.key.Parent != q.parent || !l.holds(search) {
+			continue
+		}
+		if len(found) == q.most {
+			return found, true
+		}
+		found = append(found, l.summary())
+	}
+	return found, false
+}
+
+// index names everything of a type.
+func (n *names) index(ctx context.Context, t resource.Type) (out index, err error) {
+	for r, err := range n.snap.Walk(ctx, t) {
+		if err != nil {
+			return nil, err
+		}
+		label, err := n.of(ctx, r)
+		if err != nil {
+			return nil, err
+		}
+		parent, err := n.parent(ctx, r.Key)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, line{key: r.Key, label: label, parent: parent, folded: strings.ToLower(label + "\n" + r.ID)})
+	}
+	return out, nil
+}
+
+// spot says what an index is of.
+type spot struct {
+	account  account.ID
+	snapshot string
+	of       resource.Type
+}
+
+// indexes holds indexes within a bound; what was not used for longest goes first.
+type indexes struct {
+	most int64 // bytes
+	idle time.Duration
+	now  func() time.Time
+
+	mu    sync.Mutex
+	held  int64
+	known map[spot]*lru.Element
+	order lru.List // of *kept, the newest use first
+	armed bool     // sweep is to come
+}
+
+type kept struct {
+	spot
+	lines index
+	cost  int64
+	used  time.Time
+}
+
+func newIndexes(most int64, idle time.Duration, now func() time.Time) *indexes {
+	return &indexes{most: most, idle: idle, now: now, known: map[spot]*lru.Element{}}
+}
+
+// get finds an index, and drops those that nobody has used for long.
+func (x *indexes) get(s spot) (index, bool) {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.expire()
+	e, ok := x.known[s]
+	if !ok {
+		return nil, false
+	}
+	k := e.Value.(*kept)
+	k.used = x.now()
+	x.order.MoveToFront(e)
+	return k.lines, true
+}
+
+// put keeps an index, if it is within the bound by itself.
+func (x *indexes) put(s spot, lines index) {
+	cost := lines.cost()
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.expire()
+	if x.known[s] != nil || cost > x.most {
+		return
+	}
+	for x.held+cost > x.most {
+		x.drop(x.order.Back())
+	}
+	x.held += cost
+	x.known[s] = x.order.PushFront(&kept{s, lines, cost, x.now()})
+	x.arm()
+}
+
+// arm has sweep come, if there is anything to sweep.
+func (x *indexes) arm() {
+	if !x.armed && x.order.Len() > 0 {
+		x.armed = true
+		time.AfterFunc(x.idle, x.sweep)
+	}
+}
+
+// sweep drops what nobody has used for long, also when nobody asks any more.
+func (x *indexes) sweep() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.armed = false
+	x.expire()
+	x.arm()
+}
+
+func (x *indexes) expire() {
+	for e := x.order.Back(); e != nil && x.now().Sub(e.Value.(*kept).used) > x.idle; e = x.order.Back() {
+		x.drop(e)
+	}
+}
+
+func (x *indexes) drop(e *lru.Element) {
+	k := x.order.Remove(e).(*kept)
+	x.held -= k.cost
+	delete(x.known, k.spot)
+}
+
+// indexed is the index of a type; ok is false for a type that is too large for one.
+func (s *Service) indexed(ctx context.Context, n *names, at spot) (x index, ok bool, err error) {
+	if x, ok = s.indexes.get(at); ok {
+		return x, true, nil
+	}
+	for _, t := range n.snap.Manifest().Types {
+		if t.Type == at.of && t.Objects > indexObjects {
+			return nil, false, nil
+		}
+	}
+	if x, err = n.index(ctx, at.of); err != nil {
+		return nil, false, err
+	}
+	s.indexes.put(at, x)
+	return x, true, nil
+}
+
+// listed lists by the index, if there is one; the first look without a search needs none
+// and reads no more than it shows.
+func (s *Service) listed(ctx context.Context, n *names, at spot, q query) ([]*imagov1.ResourceSummary, bool, error) {
+	x, ok := s.indexes.get(at)
+	if !ok && (q.search != "" || q.after != "" || q.parent != "") {
+		var err error
+		if x, ok, err = s.indexed(ctx, n, at); err != nil {
+			return nil, false, err
+		}
+	}
+	if !ok {
+		return n.list(ctx, q)
+	}
+	found, more := x.list(q)
+	return found, more, nil
+}
