@@ -13,6 +13,7 @@ import (
 type Mail interface {
 	template() string // the name of the pair of files, without extension
 	subject() string
+	foot() Foot
 }
 
 // SignInCode lets a person in, or has one who is in prove again who they are. The code
@@ -33,15 +34,30 @@ func (c SignInCode) subject() string {
 	return "Your Imago sign-in code"
 }
 
+func (SignInCode) foot() Foot {
+	return Foot{Why: "Imago sends this because somebody gave your address to sign in."}
+}
+
 // Minutes is how long the code is valid, to the nearest minute: a mail is made a moment
 // after its code.
 func (c SignInCode) Minutes() int { return max(1, int(c.Valid.Round(time.Minute).Minutes())) }
 
 // Place says which connection a mail is about.
 type Place struct {
+	ID         string // the connection's
 	Connection Text
 	Org        string // its URL, as it was validated when it was connected
 }
+
+func (p Place) foot() Foot {
+	return Foot{
+		About: p.Connection.String() + ", " + p.Org, Chosen: true,
+		Why: "Imago sends this because you are a member of the account that backs this org up.",
+	}
+}
+
+// Page is the connection's in the console.
+func (p Place) Page() string { return page("/orgs/", p.ID, "") }
 
 // DriftAlert tells of the findings of one look at an org, in one mail.
 type DriftAlert struct {
@@ -63,6 +79,9 @@ func (a DriftAlert) subject() string {
 	}
 	return s
 }
+
+// Page lists the connection's changes.
+func (a DriftAlert) Page() string { return page("/orgs/", a.ID, "/changes") }
 
 // Total counts the changes, those that the mail leaves out among them, and without
 // those that followed from one of them.
@@ -86,6 +105,7 @@ func BySeverity(a, b string) int {
 
 // Finding is one change that somebody should hear about.
 type Finding struct {
+	ID       string
 	Severity string // low, medium, high or critical
 	Title    Text
 	Sentence Text
@@ -108,6 +128,9 @@ type Finding struct {
 	Followed     []Followed
 	MoreFollowed int // those that the mail leaves out
 }
+
+// Page is the finding's.
+func (f Finding) Page() string { return page("/changes/", f.ID, "") }
 
 // Followed is a change that another one led to.
 type Followed struct {
@@ -197,6 +220,9 @@ func (r RestoreReceipt) subject() string {
 	return "[Imago] Restore verified: " + r.Connection.String()
 }
 
+// Page is the restore's.
+func (r RestoreReceipt) Page() string { return page("/restores/", r.Restore, "") }
+
 // Writes counts what was written, hidden writes among it.
 func (r RestoreReceipt) Writes() int { return len(r.Made) + r.Hidden }
 
@@ -223,6 +249,9 @@ func (w WindowOpen) subject() string {
 	return "[Imago] Deactivate the write app: " + w.Connection.String()
 }
 
+// Page is the restore's.
+func (w WindowOpen) Page() string { return page("/restores/", w.Restore, "") }
+
 // SnapshotFailed tells that a snapshot could not be taken.
 type SnapshotFailed struct {
 	Place
@@ -238,6 +267,9 @@ func (SnapshotFailed) template() string { return "snapshot_failed" }
 func (f SnapshotFailed) subject() string {
 	return "[Imago] Snapshot failed: " + f.Connection.String()
 }
+
+// Page is the snapshot's.
+func (f SnapshotFailed) Page() string { return page("/snapshots/", f.Snapshot, "") }
 
 // LogSilent tells that nobody reads the org's log, so that changes are not noticed.
 type LogSilent struct{ Place }

@@ -4,7 +4,9 @@ package notify
 
 import (
 	"context"
+	"net"
 	"net/mail"
+	"net/url"
 	"regexp"
 	"strings"
 	"unicode"
@@ -20,6 +22,9 @@ type Message struct {
 	Subject string
 	Text    string
 	HTML    string
+	// Unsubscribe is the address at which the recipient ends such mail with one click
+	// and without signing in (RFC 8058); "": they did not subscribe to it.
+	Unsubscribe string
 }
 
 // Sender delivers messages.
@@ -27,7 +32,8 @@ type Sender interface {
 	// Send delivers one message. It MUST refuse what Validate refuses, and MUST
 	// send the same Message-ID for the same ID. An error that the recipient causes
 	// for good (no such mailbox) is a problem of kind Invalid; others may be tried
-	// again. An error MUST NOT repeat the recipient's address.
+	// again. An error MUST NOT repeat the recipient's address. A message with an
+	// address to unsubscribe at MUST carry it in the headers of RFC 8058.
 	Send(ctx context.Context, m Message) error
 }
 
@@ -56,7 +62,26 @@ func (m Message) Validate() error {
 	if !utf8.ValidString(m.Text) || !utf8.ValidString(m.HTML) || strings.ContainsRune(m.Text+m.HTML, 0) {
 		return problem.InField("text", "the body is not valid text")
 	}
+	return validUnsubscribe(m.Unsubscribe)
+}
+
+// validUnsubscribe takes an https address, as RFC 8058 wants it; plain http leads to this
+// machine only.
+func validUnsubscribe(address string) error {
+	if address == "" {
+		return nil
+	}
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" || strings.ContainsAny(address, "<>, ") || hasControl(address) ||
+		u.Scheme != "https" && (u.Scheme != "http" || !loopback(u.Hostname())) {
+		return problem.InField("unsubscribe", "the address to unsubscribe at is no https address")
+	}
 	return nil
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // validAddress takes a bare address: no display name, no list, no comment.

@@ -104,7 +104,7 @@ func (l *letter) title(t resource.Type) string {
 // findingText is a finding in the mail's words.
 func findingText(f drift.Finding, row findings.Finding, title string) notify.Finding {
 	out := notify.Finding{
-		Severity: row.Severity, Title: notify.Text(f.Title + ": " + f.Label), Sentence: notify.Text(f.Sentence),
+		ID: row.ID, Severity: row.Severity, Title: notify.Text(f.Title + ": " + f.Label), Sentence: notify.Text(f.Sentence),
 		Type: notify.Text(title), Object: notify.Text(f.Label), Key: f.Change.Key.String(),
 		When: row.EventTime, Snapshot: f.Snapshot,
 	}

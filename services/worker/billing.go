@@ -128,9 +128,9 @@ func readPayer(ctx context.Context, tx *postgres.Tx) (p payer, err error) {
 // mail is what the payer is told.
 func (p payer) mail(kind messages.Kind) notify.Mail {
 	if kind == messages.PaymentFailed {
-		return notify.PaymentFailed{Account: p.name, Plan: p.Plan.Title(), Until: p.FailedSince.Add(billing.Grace)}
+		return notify.PaymentFailed{Payer: notify.Payer{Account: p.name}, Plan: p.Plan.Title(), Until: p.FailedSince.Add(billing.Grace)}
 	}
-	out := notify.SubscriptionEnded{Account: p.name, Plan: p.Plan.Title(), Ended: p.Ended}
+	out := notify.SubscriptionEnded{Payer: notify.Payer{Account: p.name}, Plan: p.Plan.Title(), Ended: p.Ended}
 	if e := billing.Entitlements(p.Subscription.Subscription, p.Ended); e.Warning == billing.DataExpires {
 		out.Kept, out.Days = e.Until, int(e.Limits.Retention/(24*time.Hour))
 	}

@@ -207,7 +207,7 @@ func (l *letter) readOverdue(ctx context.Context, tx *postgres.Tx) (of account.C
 
 // mail is what the message says.
 func (l *letter) mail() (notify.Mail, error) {
-	place := notify.Place{Connection: notify.Text(l.connection.Name), Org: l.connection.OrgURL}
+	place := notify.Place{ID: string(l.connection.ID), Connection: notify.Text(l.connection.Name), Org: l.connection.OrgURL}
 	switch l.Kind {
 	case messages.Finding:
 		return l.alert(place)

@@ -41,7 +41,7 @@ func TestFindingsOfOneLookAreOneMail(t *testing.T) {
 			Key: resource.Key{Type: "policy_access_policy_rule", Parent: "rst1", ID: "rul1"}, Op: diff.Update,
 			Fields: []diff.Field{{Path: "actions.factorMode", Before: json.RawMessage(`"2FA"`), After: json.RawMessage(`"1FA"`), Op: diff.Update}}}},
 	})
-	work(t, w, worker.Config{}, deps(t, w))
+	work(t, w, worker.Config{PublicURL: "https://imago.example.com"}, deps(t, w))
 	ctx, cancel := context.WithTimeout(t.Context(), worldtest.Patience)
 	defer cancel()
 	mail := w.Mails.Wait(ctx, t, func(m notifytest.Mail) bool { return m.To == w.Account.Email })
@@ -49,7 +49,8 @@ func TestFindingsOfOneLookAreOneMail(t *testing.T) {
 		t.Errorf("subject: %s", mail.Subject)
 	}
 	for _, want := range []string{"Group Finance", "mallory@acme.example (User)", "203.0.113.7", "2026-03-04 10:08:01 UTC",
-		"imago restore plan --snapshot s-1 group/00g1", "actions › factorMode", "- 2FA", "+ 1FA", "the org's log names nobody"} {
+		"imago restore plan --snapshot s-1 group/00g1", "actions › factorMode", "- 2FA", "+ 1FA", "the org's log names nobody",
+		"https://imago.example.com/changes/", "https://imago.example.com/settings/mail"} {
 		if !strings.Contains(mail.Text, want) {
 			t.Errorf("the mail lacks %q:\n%s", want, mail.Text)
 		}

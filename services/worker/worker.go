@@ -8,6 +8,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/url"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -35,6 +36,8 @@ type Config struct {
 	Patience time.Duration `env:"PATIENCE" help:"how long what gets no further is tried again; absent: 6h"`
 	// Window is how long a restore waits for its write app to be activated; zero: a day.
 	Window time.Duration `env:"WINDOW" help:"how long a restore waits for its write app; absent: 24h"`
+	// PublicURL is where people open the console, for links in mails; "": they show commands.
+	PublicURL string `env:"PUBLIC_URL" help:"where people open the console, as https://imago.example.com; absent: mails show commands instead of links"`
 }
 
 // Validate tells what cannot be.
@@ -50,6 +53,15 @@ func (c Config) Validate() error {
 	}
 	if c.Patience < 0 || c.Window < 0 {
 		return problem.InField("PATIENCE", "%v and WINDOW %v must not be negative", c.Patience, c.Window)
+	}
+	return validURL(c.PublicURL)
+}
+
+// validURL refuses what no link in a mail should begin with.
+func validURL(public string) error {
+	u, err := url.Parse(public)
+	if err != nil || public != "" && (u.Scheme != "https" && u.Scheme != "http" || u.Host == "" || u.Path != "" || u.RawQuery != "" || u.Fragment != "" || u.User != nil) {
+		return problem.InField("PUBLIC_URL", "it is not the address of a site").WithHint("write https://imago.example.com, with nothing after it")
 	}
 	return nil
 }
@@ -95,7 +107,7 @@ func New(c Config, d Deps) (*Service, error) {
 	}
 	s := &Service{Deps: d, config: c.withDefaults(), keyrings: keyrings.New(d.DB, d.Keys, keyrings.Options{Now: d.Now}), orgs: orgs.New(d.DB, d.Box, d.Providers...)}
 	var err error
-	if s.templates, err = notify.NewTemplates(); err != nil {
+	if s.templates, err = notify.NewTemplates(c.PublicURL); err != nil {
 		return nil, err
 	}
 	if s.metrics, err = newMetrics(d.Metrics); err != nil {

@@ -23,6 +23,8 @@ type Mail struct {
 	Text      string
 	HTML      string
 	Headers   []string // names of all other headers, in lower case
+	// Unsubscribe and UnsubscribePost are List-Unsubscribe and List-Unsubscribe-Post.
+	Unsubscribe, UnsubscribePost string
 }
 
 // Bundle is one sender and the server behind it, fresh for every test.
@@ -41,6 +43,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Bundle) {
 		"keeps long lines":               keepsLongLines,
 		"repeats the Message-ID":         repeatsMessageID,
 		"marks mail as automatic":        marksAutomatic,
+		"says where to unsubscribe":      unsubscribes,
 		"sends nothing malformed":        refusesMalformed,
 		"tells a refused recipient":      tellsRefused,
 		"tells a recipient to try again": tellsBusy,
@@ -149,12 +152,28 @@ func marksAutomatic(t *testing.T, b Bundle) {
 	t.Errorf("no Auto-Submitted among %v", headers)
 }
 
+// RFC 8058: both headers, for mail that its recipient subscribed to, and else neither.
+func unsubscribes(t *testing.T, b Bundle) {
+	m := Message()
+	send(t, b, m)
+	if got := one(t, b); got.Unsubscribe != "" || got.UnsubscribePost != "" {
+		t.Errorf("nobody subscribed: %q, %q", got.Unsubscribe, got.UnsubscribePost)
+	}
+	m.ID, m.Unsubscribe = "another-one", "https://imago.example.com/unsubscribe?token="+strings.Repeat("a", 60)
+	send(t, b, m)
+	got := b.Received()[1]
+	if got.Unsubscribe != "<"+m.Unsubscribe+">" || got.UnsubscribePost != "List-Unsubscribe=One-Click" {
+		t.Errorf("List-Unsubscribe: %q, List-Unsubscribe-Post: %q", got.Unsubscribe, got.UnsubscribePost)
+	}
+}
+
 func refusesMalformed(t *testing.T, b Bundle) {
 	for name, spoil := range map[string]func(*notify.Message){
 		"subject that goes on":   func(m *notify.Message) { m.Subject = "x\r\nBcc: eve@evil.example" },
 		"recipient that goes on": func(m *notify.Message) { m.To = "ada@customer.example\r\nBcc: eve@evil.example" },
 		"two recipients":         func(m *notify.Message) { m.To = "ada@customer.example,eve@evil.example" },
 		"id that goes on":        func(m *notify.Message) { m.ID = "x>\r\nBcc: eve@evil.example\r\nX: <y" },
+		"unsubscribe by http":    func(m *notify.Message) { m.Unsubscribe = "http://imago.example.com/" },
 		"no html":                func(m *notify.Message) { m.HTML = "" },
 	} {
 		m := Message()

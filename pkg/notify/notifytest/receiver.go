@@ -203,6 +203,7 @@ func parseHeader(h mail.Header) (m Mail, err error) {
 		}
 		*into = list[0].Address
 	}
+	m.Unsubscribe, m.UnsubscribePost = h.Get("List-Unsubscribe"), h.Get("List-Unsubscribe-Post")
 	for fields := h.Fields(); fields.Next(); {
 		m.Headers = append(m.Headers, strings.ToLower(fields.Key()))
 	}

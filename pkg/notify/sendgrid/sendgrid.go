@@ -25,6 +25,9 @@ import (
 // https://www.twilio.com/docs/sendgrid/api-reference/mail-send/mail-send
 const endpoint = "/v3/mail/send"
 
+// messageArg names the message's ID in SendGrid's notifications about it.
+const messageArg = "message"
+
 // Options of a Sender.
 type Options struct {
 	// Host is the API's URL; zero: https://api.sendgrid.com. Customers in the EU
@@ -106,6 +109,11 @@ func (s *Sender) mail(m notify.Message) *sgmail.SGMailV3 {
 		sgmail.NewContent("text/plain", m.Text), sgmail.NewContent("text/html", m.HTML))
 	out.SetHeader("Message-ID", "<"+m.ID+"@"+s.domain+">")
 	out.SetHeader("Auto-Submitted", "auto-generated") // RFC 3834
+	if m.Unsubscribe != "" {                          // RFC 8058
+		out.SetHeader("List-Unsubscribe", "<"+m.Unsubscribe+">")
+		out.SetHeader("List-Unsubscribe-Post", "List-Unsubscribe=One-Click")
+	}
+	out.SetCustomArg(messageArg, m.ID)
 	return out.SetTrackingSettings(sgmail.NewTrackingSettings().
 		SetClickTracking(sgmail.NewClickTrackingSetting().SetEnable(false).SetEnableText(false)).
 		SetOpenTracking(sgmail.NewOpenTrackingSetting().SetEnable(false)).

@@ -54,6 +54,7 @@ type body struct {
 	} `json:"personalizations"`
 	Content  []content         `json:"content"`
 	Headers  map[string]string `json:"headers"`
+	Args     map[string]string `json:"custom_args"`
 	Tracking map[string]toggle `json:"tracking_settings"`
 }
 
@@ -133,13 +134,21 @@ func check(b body) (m notifytest.Mail, bad *objection) {
 	if bad := checkHeaders(b.Headers); bad != nil {
 		return m, bad
 	}
+	if id := b.Args["message"]; len(b.Args) != 1 || !strings.HasPrefix(b.Headers["Message-ID"], "<"+id+"@") {
+		return m, &objection{400, "its notifications will not say which message they are about", "custom_args"}
+	}
 	if bad := checkTracking(b.Tracking); bad != nil {
 		return m, bad
 	}
 	m = notifytest.Mail{From: b.From.Email, To: to, Subject: b.Subject, Text: b.Content[0].Value, HTML: b.Content[1].Value}
 	for name, value := range b.Headers {
-		if name == "Message-ID" {
+		switch name {
+		case "Message-ID":
 			m.MessageID = strings.Trim(value, "<>")
+		case "List-Unsubscribe":
+			m.Unsubscribe = value
+		case "List-Unsubscribe-Post":
+			m.UnsubscribePost = value
 		}
 		m.Headers = append(m.Headers, strings.ToLower(name))
 	}
