@@ -6,7 +6,7 @@ import { isProblem } from "./api/problem";
 import { transport } from "./api/transport";
 import { makeRouter } from "./router";
 import { SignInAgain } from "./shell/SignInAgain";
-import { theme } from "./theme";
+import { theme, variables } from "./theme";
 
 // An outage is worth another try; what a person can act on is told at once.
 const queries = new QueryClient({
@@ -25,7 +25,12 @@ const nonce = () => document.querySelector<HTMLMetaElement>('meta[name="csp-nonc
 // App is everything that every page stands on.
 export function App() {
   return (
-    <MantineProvider theme={theme} defaultColorScheme="auto" getStyleNonce={nonce}>
+    <MantineProvider
+      theme={theme}
+      cssVariablesResolver={variables}
+      defaultColorScheme="auto"
+      getStyleNonce={nonce}
+    >
       <TransportProvider transport={transport}>
         <QueryClientProvider client={queries}>
           <RouterProvider router={router} />

@@ -1,4 +1,12 @@
-import { createTheme, type MantineColorsTuple } from "@mantine/core";
+import {
+  Accordion,
+  type CSSVariablesResolver,
+  createTheme,
+  defaultVariantColorsResolver,
+  type MantineColor,
+  type MantineColorsTuple,
+  type VariantColorsResolver,
+} from "@mantine/core";
 
 // Teal, with shades 6 (light) and 8 (dark) at 4.5:1 and more against what stands on them.
 const teal: MantineColorsTuple = [
@@ -14,7 +22,27 @@ const teal: MantineColorsTuple = [
   "#074652",
 ];
 
+// readable is a colour's darkest shade on its lightest ground, and the other way round.
+export function readable(color: MantineColor): string {
+  return `light-dark(color-mix(in srgb, var(--mantine-color-${color}-9) 70%, black), var(--mantine-color-${color}-2))`;
+}
+
+// What is coloured lightly, as badges and alerts are, has a quiet ground and readable text.
+const colors: VariantColorsResolver = (input) => {
+  const own = defaultVariantColorsResolver(input);
+  if (input.variant !== "light") return own;
+  const color = input.color ?? input.theme.primaryColor;
+  const dark = `color-mix(in srgb, var(--mantine-color-${color}-8) 20%, var(--mantine-color-body))`;
+  return {
+    ...own,
+    color: readable(color),
+    background: `light-dark(var(--mantine-color-${color}-0), ${dark})`,
+  };
+};
+
 export const theme = createTheme({
+  variantColorResolver: colors,
+  components: { Accordion: Accordion.extend({ defaultProps: { variant: "contained" } }) },
   primaryColor: "teal",
   primaryShade: { light: 6, dark: 7 },
   colors: { teal },
@@ -29,4 +57,11 @@ export const theme = createTheme({
     fontWeight: "600",
     sizes: { h1: { fontSize: "1.5rem" }, h2: { fontSize: "1.15rem" }, h3: { fontSize: "1rem" } },
   },
+});
+
+// What is said more quietly is still read: 4.5:1 and more on every ground that it stands on.
+export const variables: CSSVariablesResolver = () => ({
+  variables: {},
+  light: { "--mantine-color-dimmed": "#5c636a" },
+  dark: { "--mantine-color-dimmed": "#a6adb4" },
 });

@@ -7,6 +7,7 @@ import { Page } from "../parts/Page";
 import { Query } from "../parts/Query";
 import { Empty } from "../parts/States";
 import { Time } from "../parts/Time";
+import { Wide } from "../parts/Wide";
 
 // ActivityPage is the account's own log: who did what in Imago. Each row stands on the
 // hash of the one before.
@@ -23,11 +24,13 @@ export function ActivityPage() {
           if (all.length === 0) return <Empty icon={IconActivity} title="Nothing has happened yet" />;
           return (
             <>
-              <Table.ScrollContainer minWidth={720}>
+              <Wide minWidth={860}>
                 <Table verticalSpacing="xs" highlightOnHover>
                   <Table.Thead>
                     <Table.Tr>
-                      <Table.Th ta="right">No.</Table.Th>
+                      <Table.Th ta="right" className="nowrap">
+                        No.
+                      </Table.Th>
                       <Table.Th>When</Table.Th>
                       <Table.Th>Who</Table.Th>
                       <Table.Th>What</Table.Th>
@@ -41,27 +44,27 @@ export function ActivityPage() {
                         <Table.Td ta="right" className="numeric">
                           {String(a.sequence)}
                         </Table.Td>
-                        <Table.Td>
+                        <Table.Td className="nowrap">
                           <Time at={a.time} />
                         </Table.Td>
                         <Table.Td>{a.actor}</Table.Td>
                         <Table.Td>
                           {capital(words(a.action))}
                           {a.detail && (
-                            <Text size="xs" c="dimmed">
+                            <Text size="xs" c="dimmed" style={{ overflowWrap: "anywhere" }}>
                               {a.detail}
                             </Text>
                           )}
                         </Table.Td>
-                        <Table.Td>
+                        <Table.Td className="nowrap">
                           {words(a.targetType)} <Code>{a.targetId.slice(-8)}</Code>
                         </Table.Td>
-                        <Table.Td>{a.sourceIp}</Table.Td>
+                        <Table.Td className="nowrap">{a.sourceIp}</Table.Td>
                       </Table.Tr>
                     ))}
                   </Table.Tbody>
                 </Table>
-              </Table.ScrollContainer>
+              </Wide>
               <More {...list} />
             </>
           );

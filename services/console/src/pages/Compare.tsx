@@ -235,13 +235,13 @@ function Groups({
   );
 }
 
-const step = 100;
+const step = 25;
 
 function Lines({ of }: { of: Change[] }) {
   const [most, setMost] = useState(step);
   return (
     <>
-      <Accordion variant="separated" chevronPosition="left" multiple>
+      <Accordion chevronPosition="left" multiple>
         {of.slice(0, most).map((c) => (
           <Line key={c.key} of={c} />
         ))}

@@ -35,6 +35,7 @@ import { capital, counted, words } from "../parts/format";
 import { Page } from "../parts/Page";
 import { Query } from "../parts/Query";
 import { Time } from "../parts/Time";
+import { Wide } from "../parts/Wide";
 import { Fact } from "./Overview";
 
 // ConnectionPage is one org: how it is connected, what can be read of it, when snapshots
@@ -146,7 +147,7 @@ function App({ of: c, credential: k }: { of: Connection; credential: Credential 
         </Group>
         <Text c="dimmed">{p.about}</Text>
         {may && (
-          <Accordion variant="separated" defaultValue={k.clientId ? null : "how"}>
+          <Accordion defaultValue={k.clientId ? null : "how"}>
             <Accordion.Item value="how">
               <Accordion.Control>{k.clientId ? "How it is set up" : "Set it up in Okta"}</Accordion.Control>
               <Accordion.Panel>
@@ -266,7 +267,7 @@ function Access({ of }: { of: TypeAccess[] }) {
         </Title>
         {unlicensed > 0 && <Text c="dimmed">{counted(unlicensed, "type")} this org has no licence for.</Text>}
         {missing.length > 0 && (
-          <Table.ScrollContainer minWidth={480}>
+          <Wide minWidth={480}>
             <Table verticalSpacing={6}>
               <Table.Thead>
                 <Table.Tr>
@@ -296,7 +297,7 @@ function Access({ of }: { of: TypeAccess[] }) {
                 ))}
               </Table.Tbody>
             </Table>
-          </Table.ScrollContainer>
+          </Wide>
         )}
       </Stack>
     </Card>

@@ -7,7 +7,6 @@ import {
   Collapse,
   CopyButton,
   Group,
-  Spoiler,
   Stack,
   Table,
   Text,
@@ -102,11 +101,9 @@ function FieldsOf({ body }: { body: string }) {
                 {path}
               </Table.Th>
               <Table.Td>
-                <Spoiler maxHeight={88} showLabel="Show all" hideLabel="Show less">
-                  <Text size="sm" style={{ whiteSpace: "pre-wrap" }}>
-                    {value}
-                  </Text>
-                </Spoiler>
+                <Text size="sm" style={{ whiteSpace: "pre-wrap" }}>
+                  {value}
+                </Text>
               </Table.Td>
             </Table.Tr>
           ))}

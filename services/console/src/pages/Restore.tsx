@@ -465,7 +465,7 @@ function Steps(p: {
   leave: (key: string) => void;
 }) {
   return (
-    <Accordion variant="separated" chevronPosition="left" multiple>
+    <Accordion chevronPosition="left" multiple>
       {p.of.map((s) => (
         <Accordion.Item key={s.n} value={String(s.n)}>
           <Group wrap="nowrap" gap={0}>

@@ -57,6 +57,7 @@ export default function RestoreGraph({ steps }: { steps: Step[] }) {
         edges={edges}
         colorMode={scheme}
         fitView
+        fitViewOptions={{ minZoom: 0.8 }}
         nodesConnectable={false}
         nodesDraggable={false}
         proOptions={{ hideAttribution: true }}

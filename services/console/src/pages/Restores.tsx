@@ -8,6 +8,7 @@ import { Page } from "../parts/Page";
 import { Query } from "../parts/Query";
 import { Empty } from "../parts/States";
 import { Time } from "../parts/Time";
+import { Wide } from "../parts/Wide";
 
 // Restores lists what was put back, or is on its way.
 export function Restores() {
@@ -27,7 +28,7 @@ export function Restores() {
           }
           return (
             <>
-              <Table.ScrollContainer minWidth={520}>
+              <Wide minWidth={520}>
                 <Table verticalSpacing="sm" highlightOnHover>
                   <Table.Thead>
                     <Table.Tr>
@@ -60,7 +61,7 @@ export function Restores() {
                     ))}
                   </Table.Tbody>
                 </Table>
-              </Table.ScrollContainer>
+              </Wide>
               <More {...list} />
             </>
           );

@@ -30,6 +30,7 @@ import { bytes, capital, count, counted, date, moment, span, words } from "../pa
 import { Page } from "../parts/Page";
 import { Failed, Loading } from "../parts/States";
 import { Time, useNow } from "../parts/Time";
+import { Wide } from "../parts/Wide";
 import { Fact } from "./Overview";
 
 // SnapshotPage shows one snapshot: as it is taken, type by type; then what it holds and lacks.
@@ -209,7 +210,7 @@ function Types({ of: s }: { of: Snapshot }) {
           onChange={(e) => setSearch(e.currentTarget.value)}
         />
       </Group>
-      <Table.ScrollContainer minWidth={480}>
+      <Wide minWidth={480}>
         <Table verticalSpacing={6} highlightOnHover>
           <Table.Thead>
             <Table.Tr>
@@ -226,7 +227,7 @@ function Types({ of: s }: { of: Snapshot }) {
             ))}
           </Table.Tbody>
         </Table>
-      </Table.ScrollContainer>
+      </Wide>
     </Stack>
   );
 }

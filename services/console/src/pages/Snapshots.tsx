@@ -13,6 +13,8 @@ import { Page } from "../parts/Page";
 import { Query } from "../parts/Query";
 import { Empty } from "../parts/States";
 import { Time } from "../parts/Time";
+import { Wide } from "../parts/Wide";
+import { readable } from "../theme";
 
 // Snapshots lists an org's snapshots, newest first.
 export function Snapshots() {
@@ -73,7 +75,7 @@ function TakeNow({ connectionId }: { connectionId: string }) {
 
 function SnapshotTable({ of }: { of: Snapshot[] }) {
   return (
-    <Table.ScrollContainer minWidth={640}>
+    <Wide minWidth={640}>
       <Table highlightOnHover verticalSpacing="sm">
         <Table.Thead>
           <Table.Tr>
@@ -114,7 +116,7 @@ function SnapshotTable({ of }: { of: Snapshot[] }) {
           ))}
         </Table.Tbody>
       </Table>
-    </Table.ScrollContainer>
+    </Wide>
   );
 }
 
@@ -127,7 +129,7 @@ const reasons: Record<string, string> = {
 function Gaps({ of }: { of: Snapshot }) {
   const n = of.types.reduce((sum, t) => sum + t.gaps.filter((g) => g.reason !== "not_licensed").length, 0);
   return (
-    <Text size="sm" c={n ? "orange" : "dimmed"}>
+    <Text size="sm" c={n ? readable("orange") : "dimmed"}>
       {n ? counted(n, "gap") : "none"}
     </Text>
   );

@@ -71,7 +71,6 @@ function Shown({ look, word }: { look: Look; word: string }) {
       style={{ flexShrink: 0 }}
       variant="light"
       color={look.color}
-      autoContrast
       leftSection={<look.icon size={12} aria-hidden />}
       tt="none"
     >

@@ -1,5 +1,6 @@
 import { Code, Table, Text } from "@mantine/core";
 import type { Field } from "../gen/imago/v1/snapshot_pb";
+import { Wide } from "./Wide";
 
 // Fields shows what differs, path by path. Values come from a directory: they are text, and
 // never anything that a browser would run.
@@ -14,7 +15,7 @@ export function Fields({
 }) {
   if (of.length === 0) return null;
   return (
-    <Table.ScrollContainer minWidth={480}>
+    <Wide minWidth={480}>
       <Table layout="fixed" verticalSpacing="xs" aria-label="What differs">
         <Table.Thead>
           <Table.Tr>
@@ -39,7 +40,7 @@ export function Fields({
           ))}
         </Table.Tbody>
       </Table>
-    </Table.ScrollContainer>
+    </Wide>
   );
 }
 

@@ -20,6 +20,7 @@ export function Loading({ lines = 4 }: { lines?: number }) {
 export function Empty(p: {
   icon: ComponentType<IconProps>;
   title: string;
+  order?: 1 | 2;
   children?: ReactNode;
   action?: ReactNode;
 }) {
@@ -29,7 +30,7 @@ export function Empty(p: {
         <ThemeIcon size={56} radius="xl" variant="light" aria-hidden>
           <p.icon size={28} stroke={1.5} />
         </ThemeIcon>
-        <Title order={2} mt="xs">
+        <Title order={p.order ?? 2} mt="xs">
           {p.title}
         </Title>
         {p.children && (
@@ -78,16 +79,19 @@ export function Failed({ error, again }: { error: unknown; again?: () => void })
 // NotFound is the page of an address that leads nowhere.
 export function NotFound() {
   return (
-    <Empty
-      icon={IconMapPinOff}
-      title="There is no such page"
-      action={
-        <Button component="a" href="/">
-          Go to the overview
-        </Button>
-      }
-    >
-      The address may be mistyped, or what it showed was deleted.
-    </Empty>
+    <main>
+      <Empty
+        icon={IconMapPinOff}
+        title="There is no such page"
+        order={1}
+        action={
+          <Button component="a" href="/">
+            Go to the overview
+          </Button>
+        }
+      >
+        The address may be mistyped, or what it showed was deleted.
+      </Empty>
+    </main>
   );
 }

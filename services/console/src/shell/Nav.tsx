@@ -9,7 +9,7 @@ import {
   IconPlugConnected,
   type IconProps,
 } from "@tabler/icons-react";
-import { Link, type LinkProps, useMatchRoute, useNavigate } from "@tanstack/react-router";
+import { Link, type LinkProps, useNavigate, useRouter, useRouterState } from "@tanstack/react-router";
 import type { ComponentType } from "react";
 import { useConnections } from "../api/connections";
 import { useMay } from "../api/session";
@@ -67,14 +67,16 @@ function OrgSelect({ connectionId }: { connectionId: string }) {
 }
 
 function Item(p: { label: string; icon: ComponentType<IconProps>; link: LinkProps; exact?: boolean }) {
-  const active = useMatchRoute()({ ...p.link, fuzzy: !p.exact }) !== false;
+  const path = useRouterState({ select: (s) => s.location.pathname });
+  const own = useRouter().buildLocation(p.link).pathname;
+  const active = path === own || (!p.exact && path.startsWith(`${own}/`));
   return (
     <NavLink
       label={p.label}
       leftSection={<p.icon size={18} stroke={1.6} aria-hidden />}
       active={active}
       aria-current={active ? "page" : undefined}
-      renderRoot={(props) => <Link {...p.link} {...props} />}
+      renderRoot={(props) => <Link {...p.link} activeOptions={{ exact: p.exact }} {...props} />}
       style={{ borderRadius: "var(--mantine-radius-md)" }}
     />
   );

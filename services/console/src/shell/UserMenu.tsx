@@ -1,5 +1,14 @@
 import { useMutation } from "@connectrpc/connect-query";
-import { Avatar, Group, Menu, Stack, Text, UnstyledButton, useMantineColorScheme } from "@mantine/core";
+import {
+  Avatar,
+  Group,
+  Menu,
+  Stack,
+  Text,
+  UnstyledButton,
+  useMantineColorScheme,
+  VisuallyHidden,
+} from "@mantine/core";
 import { IconDeviceDesktop, IconLogout, IconMoon, IconSun } from "@tabler/icons-react";
 import { useSession } from "../api/session";
 import { SignInService } from "../gen/imago/v1/sign_in_pb";
@@ -13,7 +22,7 @@ export function UserMenu() {
   return (
     <Menu position="bottom-end" width={260} shadow="md">
       <Menu.Target>
-        <UnstyledButton aria-label={`${session.email}: account menu`}>
+        <UnstyledButton>
           <Group gap="xs" wrap="nowrap">
             <Stack gap={0} align="flex-end" visibleFrom="sm">
               <Text size="sm" lh={1.2}>
@@ -23,7 +32,8 @@ export function UserMenu() {
                 {session.accountName} · {session.role}
               </Text>
             </Stack>
-            <Avatar size={32} color="teal" name={session.email} />
+            <Avatar size={32} color="teal" name={session.email} aria-hidden />
+            <VisuallyHidden>Account menu</VisuallyHidden>
           </Group>
         </UnstyledButton>
       </Menu.Target>

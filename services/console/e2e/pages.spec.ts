@@ -1,0 +1,107 @@
+import AxeBuilder from "@axe-core/playwright";
+import type { Page } from "@playwright/test";
+import { expect, test } from "./stage";
+
+// Every page in both themes and at both widths: nothing that axe objects to, nothing that
+// the page's policy kept out, no sideways scrolling. The pictures are there to be looked at.
+
+const screens = [
+  [1280, 800],
+  [390, 844],
+] as const;
+const themes = ["light", "dark"] as const;
+
+// pages says how each is reached from the overview, as a person would.
+const pages: Record<string, (page: Page) => Promise<void>> = {
+  overview: async () => {},
+  org: (p) => open(p, p.getByRole("main").getByRole("link", { name: "acme", exact: true })),
+  changes: (p) => open(p, p.getByRole("main").getByRole("link", { name: /finding/ })),
+  change: async (p) => {
+    await pages.changes?.(p);
+    await p.getByText("All", { exact: true }).click();
+    await open(p, p.getByRole("link", { name: "Group deleted" }).last());
+  },
+  snapshots: (p) => nav(p, "Snapshots"),
+  snapshot: async (p) => {
+    await nav(p, "Snapshots");
+    await open(p, p.getByRole("table").getByRole("link").first());
+  },
+  browse: async (p) => {
+    await pages.snapshot?.(p);
+    await open(p, p.getByRole("link", { name: "Browse" }));
+  },
+  object: async (p) => {
+    await pages.snapshot?.(p);
+    await open(p, p.getByRole("table").getByRole("link", { name: "Group", exact: true }));
+    await open(p, p.getByRole("link", { name: "Finance", exact: true }));
+  },
+  compare: (p) => nav(p, "Compare"),
+  restores: (p) => nav(p, "Restores"),
+  restore: async (p) => {
+    await nav(p, "Restores");
+    await open(p, p.getByRole("table").getByRole("link").first());
+  },
+  graph: async (p) => {
+    await pages.restore?.(p);
+    await p.getByText("Graph", { exact: true }).click();
+    await expect(p.getByRole("application")).toBeVisible();
+  },
+  choice: async (p) => {
+    await pages.object?.(p);
+    await open(p, p.getByRole("link", { name: "Restore this" }));
+  },
+  connect: (p) => nav(p, "Connect an org"),
+  activity: (p) => nav(p, "Activity"),
+  nowhere: async (p) => {
+    await p.goto("/there/is/nothing");
+    await expect(p.getByText("There is no such page")).toBeVisible();
+  },
+};
+
+async function nav(page: Page, name: string): Promise<void> {
+  const menu = page.getByRole("button", { name: "Menu", exact: true });
+  if (await menu.isVisible()) await menu.click();
+  await open(page, page.getByRole("navigation", { name: "Main" }).getByRole("link", { name }));
+}
+
+// open follows a link and waits until the page that it leads to stands.
+async function open(page: Page, link: ReturnType<Page["getByRole"]>): Promise<void> {
+  await link.click();
+  await settled(page);
+}
+
+async function settled(page: Page): Promise<void> {
+  await expect(page.getByRole("heading", { level: 1 })).toBeVisible();
+  await expect(page.getByRole("status", { name: "Loading" })).toHaveCount(0);
+}
+
+// looks says what is wrong with the page as it stands: everything, or with its colours.
+async function looks(page: Page, colours: boolean): Promise<string[]> {
+  const axe = new AxeBuilder({ page });
+  const { violations } = await (colours ? axe.withRules("color-contrast") : axe).analyze();
+  const wrong = violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.html.slice(0, 160)).join("\n  ")}`);
+  const beyond = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+  return beyond > 0 ? [...wrong, `it is ${beyond} pixels too wide`] : wrong;
+}
+
+for (const [name, reach] of Object.entries(pages)) {
+  test(name, async ({ page }) => {
+    const wrong: string[] = [];
+    page.on("console", (m) => m.type() === "error" && wrong.push(m.text()));
+    page.on("pageerror", (e) => wrong.push(e.message));
+    await page.emulateMedia({ reducedMotion: "reduce" });
+    await page.goto("/");
+    await settled(page);
+    await reach(page);
+    await settled(page);
+    for (const [width, height] of screens) {
+      await page.setViewportSize({ width, height });
+      for (const [i, colorScheme] of themes.entries()) {
+        await page.emulateMedia({ colorScheme });
+        await page.screenshot({ path: `e2e/pictures/${name}-${colorScheme}-${width}.png`, fullPage: true });
+        expect.soft(await looks(page, i > 0), `${name}, ${colorScheme}, ${width}`).toEqual([]);
+      }
+    }
+    expect(wrong).toEqual([]);
+  });
+}

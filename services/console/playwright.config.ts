@@ -1,0 +1,40 @@
+import { defineConfig } from "@playwright/test";
+
+// The console is walked through on the real stack: imagod with its own Postgres and object
+// store, beside the simulated org, as scripts/demo starts them. scripts/console browser
+// builds all that and runs this.
+export default defineConfig({
+  testDir: "e2e",
+  outputDir: "e2e/results",
+  timeout: 120_000,
+  expect: { timeout: 15_000 },
+  workers: 2, // one org, one story: its pages are read two at a time
+  fullyParallel: true,
+  projects: [
+    { name: "door", testMatch: "door.setup.ts" },
+    { name: "pages", testMatch: "pages.spec.ts", dependencies: ["door"] },
+  ],
+  reporter: [["list"]],
+  webServer: {
+    command: `"$IMAGO_BIN/imago-demo" --bin "$IMAGO_BIN" --data "$IMAGO_STAGE"`,
+    wait: { stdout: /Everything stays up/ },
+    timeout: 180_000,
+    gracefulShutdown: { signal: "SIGINT", timeout: 30_000 },
+    stdout: process.env.IMAGO_VERBOSE ? "pipe" : "ignore",
+  },
+  use: {
+    launchOptions: {
+      executablePath: process.env.IMAGO_CHROMIUM,
+      args: [
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-quic",
+        "--no-first-run",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+      ],
+    },
+    trace: "retain-on-failure",
+  },
+});
