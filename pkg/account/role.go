@@ -30,6 +30,7 @@ const (
 	ResolveFinding   Action = "resolve_finding"   // acknowledge, accept, snooze
 	PlanRestore      Action = "plan_restore"      // make a plan
 	ApproveRestore   Action = "approve_restore"   // approve a plan's digest; start and close it
+	EditAccount      Action = "edit_account"      // its name
 	EditMembers      Action = "edit_members"      // invite, change roles, remove
 	EditBilling      Action = "edit_billing"      // subscribe, change plan and card, cancel
 	EditSecurity     Action = "edit_security"     // what the account wants of who signs in
@@ -47,6 +48,7 @@ var allowed = map[Action][]Role{
 	ResolveFinding:   {Owner, Admin, Operator},
 	PlanRestore:      {Owner, Admin, Operator},
 	ApproveRestore:   {Owner, Admin},
+	EditAccount:      {Owner, Admin},
 	EditMembers:      {Owner, Admin},
 	EditBilling:      {Owner, Admin},
 	EditSecurity:     {Owner, Admin},
@@ -62,6 +64,12 @@ func Actions() []Action {
 	}
 	slices.Sort(out)
 	return out
+}
+
+// Above reports whether a role stands above another one: nobody gives, or changes, a role
+// above their own.
+func (r Role) Above(other Role) bool {
+	return slices.Index(Roles(), r) < slices.Index(Roles(), other)
 }
 
 // May reports whether the role allows the action; unknown ones are refused.

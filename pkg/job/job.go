@@ -77,6 +77,15 @@ type SendCode struct {
 // Kind names the job.
 func (SendCode) Kind() string { return "send_code" }
 
+// SendInvitation makes an invitation's token, stores its hash, and mails it.
+type SendInvitation struct {
+	AccountID    string `json:"account_id" river:"unique"`
+	InvitationID string `json:"invitation_id" river:"unique"`
+}
+
+// Kind names the job.
+func (SendInvitation) Kind() string { return "send_invitation" }
+
 // SendMessage renders and sends one row of messages to one person.
 type SendMessage struct {
 	AccountID string `json:"account_id" river:"unique"`

@@ -42,6 +42,34 @@ func (SignInCode) foot() Foot {
 // after its code.
 func (c SignInCode) Minutes() int { return max(1, int(c.Valid.Round(time.Minute).Minutes())) }
 
+// Invitation asks somebody into an account.
+type Invitation struct {
+	Account Text
+	By      Text   // address of who sent it
+	Role    string // of account.Roles
+	Token   string // it must be kept nowhere
+	Until   time.Time
+}
+
+func (Invitation) template() string { return "invitation" }
+
+func (i Invitation) subject() string { return "[Imago] You are invited to " + i.Account.String() }
+
+func (Invitation) foot() Foot {
+	return Foot{Why: "Imago sends this because somebody invited your address."}
+}
+
+// Page is where a browser accepts it. A fragment stays in the browser.
+func (i Invitation) Page() string { return "/invitation#" + i.Token }
+
+// Article is the word before the role.
+func (i Invitation) Article() string {
+	if strings.ContainsRune("aeiou", rune(i.Role[0])) {
+		return "an"
+	}
+	return "a"
+}
+
 // Place says which connection a mail is about.
 type Place struct {
 	ID         string // the connection's

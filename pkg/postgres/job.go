@@ -33,6 +33,7 @@ var kinds = byName(
 	kind{job.SweepRepository{}, job.QueueBackup, 4, true},
 	kind{job.ApplyRestore{}, job.QueueRestore, 1, true},
 	kind{job.SendCode{}, job.QueueMail, 1, false},
+	kind{job.SendInvitation{}, job.QueueMail, 1, false},
 	kind{job.SendMessage{}, job.QueueMail, 2, false},
 	kind{job.ReportFailure{}, job.QueueMail, 2, false},
 	kind{job.ApplyBilling{}, job.QueueMail, 2, false},
@@ -58,9 +59,11 @@ var unfinished = []rivertype.JobState{
 
 // repeatable are the kinds that may be there more than once. A job keeps another one
 // like it out until River has written down that it is done, which is a moment after its
-// own last transaction: a check that is asked for in that moment must not be lost, nor
-// may news of a subscription be that comes while the processor is being asked.
-var repeatable = map[string]bool{job.CheckConnection{}.Kind(): true, job.ApplyBilling{}.Kind(): true}
+// own last transaction: a check, or a mail, that is asked for in that moment must not be
+// lost, nor may news of a subscription be that comes while the processor is being asked.
+var repeatable = map[string]bool{
+	job.CheckConnection{}.Kind(): true, job.ApplyBilling{}.Kind(): true, job.SendInvitation{}.Kind(): true,
+}
 
 // insertOpts gives a job what its kind says. Other kinds than the repeatable are unique
 // by their IDs for as long as they are not finished.

@@ -181,6 +181,7 @@ var special = map[string]string{
 	"finding_states.state": "'resolved'", "finding_states.until": "null",
 	"restores.state":      "'planned'",
 	"restore_steps.state": "'done'", "restore_steps.op": "'create'",
+	"invitations.role": "'viewer'", "invitations.email": "'n' || %d || '@acme.test'", "invitations.mails": "1",
 	"messages.kind": "'finding'", "messages.state": "'queued'",
 	"subscriptions.plan": "'standard'", "subscriptions.better": "''", "subscriptions.state": "'past_due'",
 	"river_job.state": "'completed'", "river_job.finalized_at": "now()", "river_job.max_attempts": "25",

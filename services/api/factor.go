@@ -234,9 +234,7 @@ func (s factorService) letIn(ctx context.Context, token signin.Hash) (session si
 	if err != nil || !waited {
 		return session, err
 	}
-	cookie := requestOf(ctx).caller.cookie
 	session, err = s.welcome(ctx, session.AccountID, token)
-	requestOf(ctx).caller.cookie = cookie
 	s.metrics.signIns.WithLabelValues("let_in").Inc()
 	return session, err
 }

@@ -124,7 +124,7 @@ func TestASessionThatWaitsLetsIntoNothing(t *testing.T) {
 	if p := problemOf(t, errOf(half.factors.EnrollTotp(t.Context(), req(&imagov1.EnrollTotpRequest{}))), connect.CodeAlreadyExists); p.GetHint() == "" {
 		t.Errorf("another authenticator, before the first was given: %v", p)
 	}
-	w.exec(`update sessions set created_at = now() - interval '16 minutes' where token_hash = $1`, hashOf(half))
+	w.exec(`update sessions set seen_at = now() - interval '16 minutes' where token_hash = $1`, hashOf(half))
 	if err := errOf(half.factors.GetFactors(t.Context(), req(&imagov1.GetFactorsRequest{}))); connect.CodeOf(err) != connect.CodeUnauthenticated {
 		t.Errorf("it waits for more than a quarter of an hour: %v", err)
 	}

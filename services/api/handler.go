@@ -47,6 +47,7 @@ func (s *Service) routes() (http.Handler, error) {
 	add(rpc.NewDriftServiceHandler(s.drift(), options...))
 	add(rpc.NewOverviewServiceHandler(s.overview(), options...))
 	add(rpc.NewRestoreServiceHandler(s.restores(), options...))
+	add(rpc.NewTeamServiceHandler(s.team(), options...))
 	add(rpc.NewActivityServiceHandler(s.activity(), options...))
 	add(rpc.NewBillingServiceHandler(s.billing(), options...))
 	rest, err := vanguard.NewTranscoder(services, vanguard.WithCodec(wire.NewREST))

@@ -100,6 +100,19 @@ var permissions = map[string]permission{
 	rpc.RestoreServiceCancelRestoreProcedure:  may(account.PlanRestore),
 	rpc.RestoreServiceCloseRestoreProcedure:   may(account.ApproveRestore).proven(),
 
+	rpc.TeamServiceListMembersProcedure:      may(account.ViewAccount),
+	rpc.TeamServiceUpdateMemberProcedure:     may(account.EditMembers).proven(),
+	rpc.TeamServiceRemoveMemberProcedure:     may(account.EditMembers).proven(),
+	rpc.TeamServiceLeaveAccountProcedure:     member,
+	rpc.TeamServiceCreateInvitationProcedure: may(account.EditMembers).proven(),
+	rpc.TeamServiceListInvitationsProcedure:  may(account.EditMembers),
+	rpc.TeamServiceRevokeInvitationProcedure: may(account.EditMembers),
+	rpc.TeamServiceResendInvitationProcedure: may(account.EditMembers).proven(),
+	rpc.TeamServiceAcceptInvitationProcedure: member,
+	rpc.TeamServiceListAccountsProcedure:     member,
+	rpc.TeamServiceSwitchAccountProcedure:    member,
+	rpc.TeamServiceUpdateAccountProcedure:    may(account.EditAccount),
+
 	rpc.ActivityServiceListActivityProcedure: may(account.ViewActivity),
 
 	rpc.BillingServiceListPlansProcedure:      public,

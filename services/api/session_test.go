@@ -67,7 +67,10 @@ func TestWhatNeedsAStepUp(t *testing.T) {
 			t.Errorf("%s as a viewer: %v; want denied: stepping up would not help", name, p)
 		}
 	}
-	want := []string{"DeleteConnection", "ReplaceKey", "SetCredential", "RemoveTotp", "RequireSecondFactor", "ApplyRestore", "ApproveRestore", "CloseRestore"}
+	want := []string{
+		"DeleteConnection", "ReplaceKey", "SetCredential", "RemoveTotp", "RequireSecondFactor", "ApplyRestore", "ApproveRestore", "CloseRestore",
+		"CreateInvitation", "RemoveMember", "ResendInvitation", "UpdateMember",
+	}
 	if diff := cmp.Diff(want, needs); diff != "" {
 		t.Errorf("what needs a step-up: %s", diff)
 	}

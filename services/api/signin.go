@@ -122,7 +122,8 @@ func (s signIn) ExchangeCode(ctx context.Context, r *connect.Request[imagov1.Exc
 // attempt is a sign-in that a person completes.
 type attempt struct {
 	id, client, code string
-	cookie           bool // for a browser
+	cookie           bool   // for a browser
+	invitation       string // its token; "": none is accepted
 }
 
 func exchange(m *imagov1.ExchangeCodeRequest) (a attempt, err error) {
@@ -131,6 +132,11 @@ func exchange(m *imagov1.ExchangeCodeRequest) (a attempt, err error) {
 	}
 	if a.client, err = valid.Text("client_secret", m.GetClientSecret(), 200); err != nil {
 		return a, err
+	}
+	if m.GetInvitationToken() != "" {
+		if a.invitation, err = valid.Text("invitation_token", m.GetInvitationToken(), 200); err != nil {
+			return a, err
+		}
 	}
 	a.cookie = m.GetCookie()
 	a.code, err = valid.Code("code", m.GetCode())
@@ -197,12 +203,19 @@ func (s signIn) open(ctx context.Context, a attempt, of []signin.Membership, tok
 	if a.cookie {
 		o.Kind, o.Idle, o.Life = "web", s.config.WebIdle, s.config.WebLife
 	}
-	if err := s.enter(ctx, &o, of); err != nil {
-		return session, "", err
+	if a.invitation == "" {
+		if err := s.enter(ctx, &o, of); err != nil {
+			return session, "", err
+		}
 	}
 	var opened signin.Opened
 	err = s.DB.As(ctx, postgres.Nobody, func(tx *postgres.Tx) (err error) {
-		if err = s.mayMake(ctx, tx, o); err != nil {
+		if a.invitation == "" {
+			err = s.mayMake(ctx, tx, o)
+		} else {
+			o.Account, err = s.acceptWithCode(ctx, tx, o, a.invitation)
+		}
+		if err != nil {
 			return err
 		}
 		if opened, err = signin.OpenSession(ctx, tx, o); err != nil {
@@ -254,13 +267,13 @@ func (s signIn) mayMake(ctx context.Context, tx *postgres.Tx, o signin.Opening) 
 
 func uninvited() error {
 	return problem.New(problem.Denied, "this address has no account, and this installation makes no more of them").
-		WithHint("sign in with the address that has one, or ask whoever runs the installation")
+		WithHint("sign in with the address that has one; if you are invited, open the link of that mail")
 }
 
 // welcome writes the sign-in down and tells who is signed in.
 func (s *Service) welcome(ctx context.Context, of account.ID, token signin.Hash) (signin.Session, error) {
 	q := requestOf(ctx)
-	q.caller = caller{account: of, proof: postgres.Session(token)}
+	q.caller = caller{account: of, proof: postgres.Session(token), cookie: q.caller.cookie}
 	ring, err := s.keyring(ctx)
 	if err != nil {
 		return signin.Session{}, err
@@ -286,6 +299,9 @@ func (s *Service) welcome(ctx context.Context, of account.ID, token signin.Hash)
 			if err := w.record(ctx, "create_account", "account", string(of), ""); err != nil {
 				return err
 			}
+		}
+		if err := w.recordAccepted(ctx); err != nil {
+			return err
 		}
 		return w.record(ctx, "sign_in", "session", session.ID, "")
 	})

@@ -172,6 +172,7 @@ type person struct {
 	restores    rpc.RestoreServiceClient
 	activity    rpc.ActivityServiceClient
 	billing     rpc.BillingServiceClient
+	team        rpc.TeamServiceClient
 }
 
 // owner makes an account and its owner.
@@ -227,6 +228,7 @@ func (w *world) clients(p *person) *person {
 	p.restores = rpc.NewRestoreServiceClient(c, w.url, o)
 	p.activity = rpc.NewActivityServiceClient(c, w.url, o)
 	p.billing = rpc.NewBillingServiceClient(c, w.url, o)
+	p.team = rpc.NewTeamServiceClient(c, w.url, o)
 	return p
 }
 

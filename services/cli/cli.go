@@ -47,6 +47,7 @@ type program struct {
 	server     string
 	connection string
 	json       bool
+	invitation string // the token of one that a sign-in accepts
 	http       httpClient
 	command    string // that was given, such as "imago restore plan"
 }
@@ -97,7 +98,7 @@ func (p *program) root() *cobra.Command {
 		p.loginCommand(), p.logoutCommand(), p.whoamiCommand(), p.sessionsCommand(), p.stepUpCommand(), p.totpCommand(),
 		p.connectCommand(), p.connectionsCommand(), p.disconnectCommand(), p.scheduleCommand(), p.statusCommand(),
 		p.snapshotCommand(), p.snapshotsCommand(), p.browseCommand(), p.diffCommand(),
-		p.driftCommand(), p.restoreCommand(), p.activityCommand(), p.billingCommand(), p.versionCommand())
+		p.driftCommand(), p.restoreCommand(), p.activityCommand(), p.teamCommand(), p.accountCommand(), p.billingCommand(), p.versionCommand())
 	return root
 }
 

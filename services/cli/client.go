@@ -42,6 +42,7 @@ type api struct {
 	restores    imagov1connect.RestoreServiceClient
 	activity    imagov1connect.ActivityServiceClient
 	billing     imagov1connect.BillingServiceClient
+	team        imagov1connect.TeamServiceClient
 }
 
 // api connects as whoever is signed in; nobody is refused here, the server decides.
@@ -75,6 +76,7 @@ func (p *program) apiWith(server string, who *caller) *api {
 		restores:    imagov1connect.NewRestoreServiceClient(p.http, server, with),
 		activity:    imagov1connect.NewActivityServiceClient(p.http, server, with),
 		billing:     imagov1connect.NewBillingServiceClient(p.http, server, with),
+		team:        imagov1connect.NewTeamServiceClient(p.http, server, with),
 	}
 }
 
@@ -129,10 +131,13 @@ func (c *caller) sign(h http.Header) {
 }
 
 // changes reports whether a procedure changes something that must not be changed twice,
-// by its verb. Signing in and out is no account's, and takes no key.
+// by its verb. What begins or ends a session takes no key.
 func changes(procedure string) bool {
 	verb := procedure[strings.LastIndex(procedure, "/")+1:]
-	for _, other := range []string{"Get", "List", "Watch", "Compare", "WhoAmI", "RequestCode", "ExchangeCode", "SignOut", "RequestStepUp", "StepUp", "EnrollTotp", "ConfirmTotp", "VerifyTotp"} {
+	for _, other := range []string{
+		"Get", "List", "Watch", "Compare", "WhoAmI", "RequestCode", "ExchangeCode", "SignOut", "LeaveAccount", "SwitchAccount",
+		"AcceptInvitation", "RequestStepUp", "StepUp", "EnrollTotp", "ConfirmTotp", "VerifyTotp",
+	} {
 		if strings.HasPrefix(verb, other) {
 			return false
 		}

@@ -72,12 +72,12 @@ func (p *program) question(text string) string {
 }
 
 // secondFactor completes a sign-in that waits for it.
-func (p *program) secondFactor(ctx context.Context, server string, r *imagov1.ExchangeCodeResponse) (string, *imagov1.Session, error) {
-	if r.GetSecondFactor() == "enroll" {
+func (p *program) secondFactor(ctx context.Context, server, token, wanted string) (string, *imagov1.Session, error) {
+	if wanted == "enroll" {
 		p.notice("your account wants a second factor of everybody")
-		return p.enroll(ctx, p.apiAs(server, r.GetToken()))
+		return p.enroll(ctx, p.apiAs(server, token))
 	}
-	return p.verify(ctx, server, r.GetToken(), "")
+	return p.verify(ctx, server, token, "")
 }
 
 // verify gives the authenticator's code, or a recovery code; "" asks for it.

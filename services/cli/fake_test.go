@@ -41,6 +41,7 @@ type fake struct {
 	imagov1connect.UnimplementedRestoreServiceHandler
 	imagov1connect.UnimplementedActivityServiceHandler
 	imagov1connect.UnimplementedBillingServiceHandler
+	imagov1connect.UnimplementedTeamServiceHandler
 
 	mu          sync.Mutex
 	connections []*imagov1.Connection
@@ -52,6 +53,8 @@ type fake struct {
 	changes     map[string]bool // idempotency keys seen
 	checks      int             // made of connections
 	pending     bool            // a check is under way
+	team        []*imagov1.Member
+	invited     []*imagov1.Invitation
 }
 
 func newFake() *fake {
@@ -71,6 +74,7 @@ func (f *fake) serve() *httptest.Server {
 	mux.Handle(imagov1connect.NewRestoreServiceHandler(f, with))
 	mux.Handle(imagov1connect.NewActivityServiceHandler(f, with))
 	mux.Handle(imagov1connect.NewBillingServiceHandler(f, with))
+	mux.Handle(imagov1connect.NewTeamServiceHandler(f, with))
 	return httptest.NewServer(f.elsewhere(mux))
 }
 
@@ -106,6 +110,9 @@ func problem(code connect.Code, kind, field, what, hint string) error {
 	return err
 }
 
+// keyless are the verbs that begin or end a session.
+var keyless = []string{"WhoAmI", "SignOut", "LeaveAccount", "SwitchAccount", "AcceptInvitation", "RequestStepUp", "StepUp"}
+
 // check wants a token, and a fresh idempotency key with every change.
 func (f *fake) check(next connect.UnaryFunc) connect.UnaryFunc {
 	return func(ctx context.Context, req connect.AnyRequest) (connect.AnyResponse, error) {
@@ -114,8 +121,7 @@ func (f *fake) check(next connect.UnaryFunc) connect.UnaryFunc {
 		verb := req.Spec().Procedure[strings.LastIndex(req.Spec().Procedure, "/")+1:]
 		key := req.Header().Get("Idempotency-Key")
 		open := verb == "RequestCode" || verb == "ExchangeCode"
-		reads := strings.HasPrefix(verb, "Get") || strings.HasPrefix(verb, "List") || verb == "WhoAmI" || verb == "SignOut" ||
-			verb == "RequestStepUp" || verb == "StepUp" || strings.HasSuffix(verb, "Totp")
+		reads := strings.HasPrefix(verb, "Get") || strings.HasPrefix(verb, "List") || strings.HasSuffix(verb, "Totp") || slices.Contains(keyless, verb)
 		if (reads || open) != (key == "") || key != "" && f.changes[key] {
 			return nil, fmt.Errorf("%s has the idempotency key %q", verb, key)
 		}

@@ -31,6 +31,7 @@ func (p *program) loginCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error { return p.login(cmd.Context(), args, code) },
 	}
 	cmd.Flags().StringVar(&code, "code", "", "the code that was mailed, to finish an earlier sign-in")
+	cmd.Flags().StringVar(&p.invitation, "invitation", "", "the token of an invitation that was mailed, to accept it at once")
 	return cmd
 }
 
@@ -161,7 +162,7 @@ func (p *program) exchange(ctx context.Context, server string, kept login, code 
 	}
 	session, token := res.GetSession(), res.GetToken()
 	if session == nil {
-		if token, session, err = p.secondFactor(ctx, server, res); err != nil {
+		if token, session, err = p.secondFactor(ctx, server, token, res.GetSecondFactor()); err != nil {
 			return err
 		}
 	}
@@ -174,7 +175,7 @@ func (p *program) exchange(ctx context.Context, server string, kept login, code 
 
 func (p *program) redeem(ctx context.Context, server string, a *attempt, code string) (*imagov1.ExchangeCodeResponse, error) {
 	res, err := p.apiAs(server, "").signIn.ExchangeCode(ctx, connect.NewRequest(&imagov1.ExchangeCodeRequest{
-		AttemptId: a.ID, ClientSecret: a.Secret, Code: strings.ReplaceAll(code, " ", ""),
+		AttemptId: a.ID, ClientSecret: a.Secret, Code: strings.ReplaceAll(code, " ", ""), InvitationToken: p.invitation,
 	}))
 	if err != nil {
 		return nil, err

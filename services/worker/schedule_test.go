@@ -2,7 +2,9 @@ package worker_test
 
 import (
 	"context"
+	"crypto/sha256"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -11,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"imago/pkg/account"
 	"imago/pkg/audit"
 	"imago/pkg/job"
 	"imago/pkg/notify/notifytest"
@@ -22,6 +25,7 @@ import (
 	"imago/pkg/postgres/sealed"
 	"imago/pkg/postgres/signin"
 	"imago/pkg/postgres/snapshots"
+	"imago/pkg/postgres/team"
 	"imago/pkg/postgres/worldtest"
 	"imago/services/worker"
 )
@@ -247,6 +251,52 @@ func TestSignInCodeArrives(t *testing.T) {
 	if strings.Contains(jobs, code) || strings.Contains(jobs, w.Account.Email) {
 		t.Errorf("the queue knows too much: %s", jobs)
 	}
+}
+
+// The invitation that arrives opens the account that sent it, to whom it was sent alone,
+// and stands nowhere else.
+func TestInvitationArrives(t *testing.T) {
+	t.Parallel()
+	w := worldtest.New(t, worldtest.Options{})
+	work(t, w, worker.Config{Queues: map[string]int{job.QueueMail: 1}, PublicURL: "https://imago.example.com"}, deps(t, w))
+	guest := w.Base.Account(t)
+	ask := func(proof postgres.Proof, fn func(tx *postgres.Tx) error) {
+		t.Helper()
+		if err := w.API.As(t.Context(), proof, fn); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ask(w.Account.Proof, func(tx *postgres.Tx) error {
+		_, err := team.Invite(t.Context(), tx, guest.Email, account.Operator)
+		return err
+	})
+	ctx, cancel := context.WithTimeout(t.Context(), worldtest.Patience)
+	defer cancel()
+	mail := w.Mails.Wait(ctx, t, func(m notifytest.Mail) bool { return m.To == guest.Email })
+	token := regexp.MustCompile(`imago_invite_[A-Za-z0-9_-]{43}`).FindString(mail.Text)
+	for _, want := range []string{"https://imago.example.com/invitation#" + token, "imago team join " + token, w.Account.Email, "an operator"} {
+		if token == "" || !strings.Contains(mail.Text, want) {
+			t.Errorf("the mail lacks %q:\n%s", want, mail.Text)
+		}
+	}
+	if strings.Contains(mail.Subject, token) {
+		t.Errorf("the subject shows the token: %s", mail.Subject)
+	}
+	var jobs string
+	if err := w.Base.Owner().QueryRow(t.Context(),
+		`select string_agg(j::text, ' ') from river.river_job j where kind = 'send_invitation'`).Scan(&jobs); err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(jobs, token) || strings.Contains(jobs, guest.Email) {
+		t.Errorf("the queue knows too much: %s", jobs)
+	}
+	ask(guest.Proof, func(tx *postgres.Tx) error {
+		in, err := team.Accept(t.Context(), tx, sha256.Sum256([]byte(token)))
+		if in != w.Account.ID {
+			t.Errorf("the token opens account %s", in)
+		}
+		return err
+	})
 }
 
 // A code whose time was over before it could be mailed is not mailed.

@@ -143,6 +143,7 @@ func (s *Service) prepare() error {
 		work.Register(kinds, desk, s.planRestore),
 		work.Register(kinds, desk, s.applyRestore),
 		work.Register(kinds, desk, s.sendCode),
+		work.Register(kinds, desk, s.sendInvitation),
 		work.Register(kinds, desk, s.sendMessage),
 		work.Register(kinds, desk, s.runSchedules),
 		work.Register(kinds, desk, s.reportFailure),

@@ -98,6 +98,8 @@ func Mails() map[string]notify.Mail {
 		"product_update":           notify.ProductUpdate{Title: "Imago 1.2: restore by hand-picked fields", Paragraphs: []string{"Each field of a plan can be left out now.", "Nothing has to be set up for it."}},
 		"mail_stopped":             notify.MailStopped{Account: "Acme", Who: "bob@acme.example", Topic: "drift", Reason: "bounce"},
 		"mail_stopped_spam":        notify.MailStopped{Account: "Acme", Who: "bob@acme.example", Topic: "product updates", Reason: "spam_report"},
+		"invitation":               notify.Invitation{Account: "Acme", By: "ada@acme.example", Role: "operator", Token: "imago_invite_x", Until: day},
+		"invitation_hostile":       notify.Invitation{Account: "<b>Acme</b>\nBcc: x, see https://evil.example/login", By: "ada@acme.example", Role: "viewer", Token: "imago_invite_x", Until: day},
 		"sign_in_code":             notify.SignInCode{Code: "042137", Valid: 10 * time.Minute},
 		"step_up_code":             notify.SignInCode{Code: "042137", Valid: 10 * time.Minute, StepsUp: true},
 		"drift_alert":              notify.DriftAlert{Place: place, Findings: []notify.Finding{deletedGroup()}},

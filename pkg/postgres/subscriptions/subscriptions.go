@@ -6,6 +6,7 @@ import (
 	"context"
 	"time"
 
+	"imago/pkg/account"
 	"imago/pkg/billing"
 	"imago/pkg/job"
 	"imago/pkg/postgres"
@@ -31,26 +32,44 @@ type row struct {
 // Get reads the current account's subscription. One that never bought anything has its
 // trial and no more.
 func Get(ctx context.Context, tx *postgres.Tx) (Subscription, error) {
-	r, err := rows.One[row](ctx, tx, "account", `
-		select coalesce(s.customer_id, '') as customer_id, coalesce(s.subscription_id, '') as subscription_id,
-			coalesce(s.plan, '') as plan, coalesce(s.state, '') as state, coalesce(s.better, '') as better,
-			coalesce(s.warning_id::text, '') as warning_id, s.period_ends_at, s.ends_at, s.ended_at, s.failed_since,
-			s.better_until, a.created_at + make_interval(secs => $1) as trial_ends_at, coalesce(s.revision, 0) as revision
+	r, err := rows.One[row](ctx, tx, "account", `select `+columns+`
 		from accounts a left join subscriptions s on s.account_id = a.id`, billing.Trial.Seconds())
+	return r.subscription(), err
+}
+
+// Joined reads the subscription of an account that somebody has joined in this very
+// transaction, whoever they are, and how many members it has with them; none: nobody has.
+func Joined(ctx context.Context, tx *postgres.Tx, id account.ID) (Subscription, int, error) {
+	r, _, err := rows.Maybe[struct {
+		row
+		Members int
+	}](ctx, tx, `select `+columns+`, a.members
+		from joined_account($2) a cross join lateral (select (a.subscription).*) s`, billing.Trial.Seconds(), id)
+	return r.subscription(), r.Members, err
+}
+
+// columns of a row, from an account a and its subscription s; $1 is the trial in seconds.
+const columns = `coalesce(s.customer_id, '') as customer_id, coalesce(s.subscription_id, '') as subscription_id,
+	coalesce(s.plan, '') as plan, coalesce(s.state, '') as state, coalesce(s.better, '') as better,
+	coalesce(s.warning_id::text, '') as warning_id, s.period_ends_at, s.ends_at, s.ended_at, s.failed_since,
+	s.better_until, a.created_at + make_interval(secs => $1) as trial_ends_at, coalesce(s.revision, 0) as revision`
+
+func (r row) subscription() Subscription {
 	return Subscription{Customer: r.CustomerID, WarningID: r.WarningID, revision: r.Revision, Subscription: billing.Subscription{
 		ID: r.SubscriptionID, Plan: billing.Plan(r.Plan), State: billing.State(r.State), PeriodEnds: moment(r.PeriodEndsAt),
 		EndsAt: moment(r.EndsAt), Ended: moment(r.EndedAt), TrialEnds: moment(r.TrialEndsAt), FailedSince: moment(r.FailedSince),
 		Better: billing.Plan(r.Better), BetterUntil: moment(r.BetterUntil),
-	}}, err
+	}}
 }
 
 // Usage is what an account has of what is limited.
-type Usage struct{ Connections, Members int }
+type Usage struct{ Connections, Members, Invited int }
 
 // Use counts what the account has.
 func Use(ctx context.Context, tx *postgres.Tx) (Usage, error) {
 	return rows.One[Usage](ctx, tx, "account", `
-		select (select count(*) from connections)::int as connections, (select count(*) from members)::int as members`)
+		select (select count(*) from connections)::int as connections, (select count(*) from members)::int as members,
+			(select count(*) from invitations where accepted_at is null and revoked_at is null and expires_at > now())::int as invited`)
 }
 
 // Hold keeps others who make what is limited waiting until the transaction ends, so that

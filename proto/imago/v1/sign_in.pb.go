@@ -136,9 +136,12 @@ type ExchangeCodeRequest struct {
 	Code         string                 `protobuf:"bytes,3,opt,name=code,proto3" json:"code,omitempty"`
 	// Set the session as a cookie and answer no token: for a browser, whose scripts need not
 	// know it. The session ends sooner than a command line's.
-	Cookie        bool `protobuf:"varint,4,opt,name=cookie,proto3" json:"cookie,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Cookie bool `protobuf:"varint,4,opt,name=cookie,proto3" json:"cookie,omitempty"`
+	// The token of an invitation to this address, if the sign-in accepts one: it enters
+	// that account, and makes none of its own.
+	InvitationToken string `protobuf:"bytes,5,opt,name=invitation_token,json=invitationToken,proto3" json:"invitation_token,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *ExchangeCodeRequest) Reset() {
@@ -197,6 +200,13 @@ func (x *ExchangeCodeRequest) GetCookie() bool {
 		return x.Cookie
 	}
 	return false
+}
+
+func (x *ExchangeCodeRequest) GetInvitationToken() string {
+	if x != nil {
+		return x.InvitationToken
+	}
+	return ""
 }
 
 type ExchangeCodeResponse struct {
@@ -538,13 +548,14 @@ const file_imago_v1_sign_in_proto_rawDesc = "" +
 	"attempt_id\x18\x01 \x01(\tR\tattemptId\x12#\n" +
 	"\rclient_secret\x18\x02 \x01(\tR\fclientSecret\x129\n" +
 	"\n" +
-	"expires_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\"\x85\x01\n" +
+	"expires_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\"\xb0\x01\n" +
 	"\x13ExchangeCodeRequest\x12\x1d\n" +
 	"\n" +
 	"attempt_id\x18\x01 \x01(\tR\tattemptId\x12#\n" +
 	"\rclient_secret\x18\x02 \x01(\tR\fclientSecret\x12\x12\n" +
 	"\x04code\x18\x03 \x01(\tR\x04code\x12\x16\n" +
-	"\x06cookie\x18\x04 \x01(\bR\x06cookie\"\xb9\x01\n" +
+	"\x06cookie\x18\x04 \x01(\bR\x06cookie\x12)\n" +
+	"\x10invitation_token\x18\x05 \x01(\tR\x0finvitationToken\"\xb9\x01\n" +
 	"\x14ExchangeCodeResponse\x12\x14\n" +
 	"\x05token\x18\x01 \x01(\tR\x05token\x129\n" +
 	"\n" +
