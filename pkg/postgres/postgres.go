@@ -61,12 +61,11 @@ func Open(ctx context.Context, url string, o Options) (*DB, error) {
 	return db, nil
 }
 
-// configure reads the URL. Its text is never shown: it may hold a password.
+// configure reads the URL, and sets how long a connection may take for what.
 func configure(url string, o Options) (*pgxpool.Config, error) {
-	config, err := pgxpool.ParseConfig(url)
+	config, err := rows.ParseURL(url)
 	if err != nil {
-		return nil, problem.InField("DATABASE_URL", "it is not a database's URL").
-			WithHint("write postgres://user@host:5432/name, or host=… user=… dbname=…")
+		return nil, err
 	}
 	config.MaxConns = int32(orDefault(o.MaxConns, 12))
 	statement := orDefault(o.Statement, 20*time.Second)

@@ -48,10 +48,9 @@ func Run(ctx context.Context, url string) (Result, error) {
 
 // locked opens the database and holds one lock for all that is run in it.
 func locked(ctx context.Context, url string, run func(*pgxpool.Pool, *sql.DB) error) (err error) {
-	config, err := pgxpool.ParseConfig(url)
+	config, err := rows.ParseURL(url)
 	if err != nil {
-		return problem.InField("DATABASE_URL", "it is not a database's URL").
-			WithHint("write postgres://owner@host:5432/name, or host=… user=… dbname=…")
+		return err
 	}
 	pool, err := pgxpool.NewWithConfig(ctx, config)
 	if err != nil {
@@ -147,7 +146,11 @@ func up(ctx context.Context, db *sql.DB) ([]int64, int64, error) {
 // Check says whether anything is left to be run, and changes nothing. A database that
 // is behind is a problem of kind Stale.
 func Check(ctx context.Context, url string) (err error) {
-	conn, err := pgx.Connect(ctx, url)
+	config, err := rows.ParseURL(url)
+	if err != nil {
+		return err
+	}
+	conn, err := pgx.ConnectConfig(ctx, config.ConnConfig)
 	if err != nil {
 		return rows.Problem(fmt.Errorf("connect: %w", err))
 	}

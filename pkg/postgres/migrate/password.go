@@ -18,14 +18,14 @@ import (
 	"imago/pkg/problem"
 )
 
-// Roles are the programs' roles.
-func Roles() []string { return []string{"imago_api", "imago_worker", "imago_drift"} }
+// roles are the programs' roles.
+func roles() []string { return []string{"imago_api", "imago_worker", "imago_drift"} }
 
 // SetPasswords gives the programs' roles their passwords, by role. Only verifiers are
 // sent to the server, so that no password is in its log.
 func SetPasswords(ctx context.Context, url string, passwords map[string]account.Secret) error {
 	err := locked(ctx, url, func(_ *pgxpool.Pool, db *sql.DB) error {
-		for _, role := range Roles() {
+		for _, role := range roles() {
 			password, ok := passwords[role]
 			if !ok {
 				continue
