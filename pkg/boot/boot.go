@@ -61,10 +61,11 @@ type Process struct {
 	Log     *slog.Logger
 	Metrics *prometheus.Registry
 
-	checks []check
-	tasks  []task
-	stops  []func() error
-	state  atomic.Int32 // starting, ready, stopping
+	checks  []check
+	tasks   []task
+	stops   []func() error
+	state   atomic.Int32 // starting, ready, stopping
+	looking bool         // -check
 }
 
 type task struct {
@@ -93,12 +94,16 @@ func (p *Process) Check(name string, holds func(context.Context) error) {
 // OnStop runs when every part has ended, the last one added first.
 func (p *Process) OnStop(stop func() error) { p.stops = append(p.stops, stop) }
 
+// Looking reports whether the program was asked to look whether it could run (-check):
+// its setup must then open what it needs, and change nothing. No part will be run.
+func (p *Process) Looking() bool { return p.looking }
+
 // Setup prepares a program from its configuration: it opens what it needs, and adds its
 // parts to the process.
 type Setup[C Config] func(ctx context.Context, c C, p *Process) error
 
 // Main is a program, from its environment to its exit code: 0 after a signal, or if
-// -check finds nothing wrong; 1 on an error; 2 if the configuration is wrong.
+// -check or -ready finds nothing wrong; 1 on an error; 2 if the configuration is wrong.
 func Main[C Config](name, summary string, setup Setup[C]) {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	// A second signal ends the program at once.
@@ -121,37 +126,68 @@ const (
 	exitConfig = 2
 )
 
-func run[C Config](ctx context.Context, w world, name, summary string, setup Setup[C]) int {
+// asked is what a command line asks for, instead of a run.
+type asked struct{ check, ready, reference, version bool }
+
+func (a *asked) parse(w world, name string, usage func()) error {
 	flags := flag.NewFlagSet(name, flag.ContinueOnError)
 	flags.SetOutput(w.err)
-	checkOnly := flags.Bool("check", false, "check the configuration, and exit")
-	version := flags.Bool("version", false, "print the version, and exit")
-	flags.Usage = func() { usage[C](w.err, name, summary) }
-	if err := flags.Parse(w.args); err != nil {
-		if errors.Is(err, flag.ErrHelp) {
-			return exitDone
-		}
+	flags.Usage = usage
+	for _, m := range modes {
+		flags.BoolVar(m.of(a), m.name, false, m.help)
+	}
+	return flags.Parse(w.args)
+}
+
+// modes are the flags of every program.
+var modes = []struct {
+	name, help string
+	of         func(*asked) *bool
+}{
+	{"check", "open what the program needs, say of each whether it answers, and exit", func(a *asked) *bool { return &a.check }},
+	{"ready", "ask the running program at IMAGO_HEALTH_ADDR whether it is ready, and exit", func(a *asked) *bool { return &a.ready }},
+	{"reference", "print the variables as a table in Markdown, and exit", func(a *asked) *bool { return &a.reference }},
+	{"version", "print the version, and exit", func(a *asked) *bool { return &a.version }},
+}
+
+func run[C Config](ctx context.Context, w world, name, summary string, setup Setup[C]) int {
+	var what asked
+	if err := what.parse(w, name, func() { usage[C](w.err, name, summary) }); errors.Is(err, flag.ErrHelp) {
+		return exitDone
+	} else if err != nil {
 		return exitConfig
 	}
-	if *version {
-		fmt.Fprintln(w.out, name, Version())
-		return exitDone
+	switch {
+	case what.version:
+		return say(w.out, exitDone, "%s %s\n", name, Version())
+	case what.reference:
+		return say(w.out, exitDone, "%s", Reference[C](name, summary))
 	}
-	c, err := load[C](w.environ)
+	c, err := Load[C](w.environ)
 	if err != nil {
-		fmt.Fprintf(w.err, "%s: the configuration is wrong:\n%s\n", name, indent(err))
-		return exitConfig
-	}
-	if *checkOnly {
-		fmt.Fprintf(w.out, "%s: the configuration is right\n", name)
-		return exitDone
+		return say(w.err, exitConfig, "%s: the configuration is wrong:\n%s\n", name, indent(err))
 	}
 	p := newProcess(name, w, c.common())
-	if err := p.live(ctx, c.common(), func(ctx context.Context) error { return setup(ctx, c, p) }); err != nil {
+	prepare := func(ctx context.Context) error { return setup(ctx, c, p) }
+	switch {
+	case what.check:
+		return p.look(ctx, w, prepare)
+	case what.ready:
+		return p.ask(ctx, w, c.common().Health)
+	}
+	if err := p.live(ctx, c.common(), prepare); err != nil {
 		p.Log.Error("ended", "error", err)
 		return exitFailed
 	}
 	return exitDone
+}
+
+// say prints, and gives the exit code; one that could not print has failed.
+func say(w io.Writer, code int, format string, args ...any) int {
+	if _, err := fmt.Fprintf(w, format, args...); err != nil {
+		return exitFailed
+	}
+	return code
 }
 
 func newProcess(name string, w world, c Common) *Process {

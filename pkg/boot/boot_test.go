@@ -60,6 +60,15 @@ func begin(ctx context.Context, environ []string, setup Setup[plain]) (wait func
 	return sync.OnceValue(func() int { return <-code }), log
 }
 
+// ask runs a program with -ready beside the one that is started.
+func ask(t *testing.T, addr string) (code int, said string) {
+	t.Helper()
+	var out bytes.Buffer
+	w := world{args: []string{"-ready"}, environ: []string{"IMAGO_HEALTH_ADDR=" + addr}, out: &out, err: &out}
+	code = run(t.Context(), w, "imago-x", "x", func(context.Context, plain, *Process) error { return errors.New("it was started") })
+	return code, out.String()
+}
+
 func get(t *testing.T, client *http.Client, url string) (int, string, http.Header) {
 	t.Helper()
 	res, err := client.Get(url)
@@ -118,7 +127,13 @@ func TestHealthFollowsTheProgram(t *testing.T) {
 	if status, body, _ := get(t, http.DefaultClient, url+"/readyz"); status != http.StatusOK || !strings.Contains(body, `"database":"ok"`) {
 		t.Errorf("ready: %d %s", status, body)
 	}
+	if code, said := ask(t, addr); code != exitDone || !strings.Contains(said, `"database":"ok"`) {
+		t.Errorf("-ready: exit %d: %s", code, said)
+	}
 	broken.Store("database", errors.New("hunter2 was refused"))
+	if code, said := ask(t, addr); code != exitFailed || !strings.Contains(said, `"database":"failed"`) {
+		t.Errorf("-ready with a broken check: exit %d: %s", code, said)
+	}
 	status, body, _ := get(t, http.DefaultClient, url+"/readyz")
 	if status != http.StatusServiceUnavailable || !strings.Contains(body, `"database":"failed"`) || strings.Contains(body, "hunter2") {
 		t.Errorf("with a broken check: %d %s", status, body)

@@ -3,12 +3,10 @@ package boot
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"reflect"
 	"slices"
 	"strings"
-	"text/tabwriter"
 
 	"github.com/caarlos0/env/v11"
 
@@ -61,6 +59,7 @@ func (f File) GoString() string { return f.Path }
 // variable is one field of a configuration.
 type variable struct {
 	name, field, standard, help string
+	kind                        reflect.Type
 	required                    bool
 }
 
@@ -76,7 +75,7 @@ func variables(t reflect.Type, before string) (out []variable) {
 		}
 		name, options, _ := strings.Cut(key, ",")
 		out = append(out, variable{
-			name: before + name, field: f.Name, standard: f.Tag.Get("envDefault"), help: f.Tag.Get("help"),
+			name: before + name, field: f.Name, kind: f.Type, standard: f.Tag.Get("envDefault"), help: f.Tag.Get("help"),
 			required: slices.Contains(strings.Split(options, ","), "required"),
 		})
 	}
@@ -93,8 +92,9 @@ func fields(t reflect.Type) func(func(reflect.StructField) bool) {
 	}
 }
 
-// load reads a configuration from an environment, and tells all that is wrong at once.
-func load[C Config](environ []string) (C, error) {
+// Load reads a configuration from an environment, its fields tagged as Config's are, and
+// tells all that is wrong at once.
+func Load[C any](environ []string) (C, error) {
 	var c C
 	known := variables(reflect.TypeFor[C](), prefix)
 	given := map[string]string{}
@@ -188,26 +188,6 @@ func validate(v reflect.Value, before string) (out []error) {
 		}
 	}
 	return out
-}
-
-// usage prints what the program is for, its flags and its variables.
-func usage[C Config](w io.Writer, name, summary string) {
-	fmt.Fprintf(w, "%s %s.\n\n  -check    check the configuration, and exit\n  -version  print the version, and exit\n\n", name, summary)
-	fmt.Fprintln(w, "It is configured by the environment:")
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	for _, v := range variables(reflect.TypeFor[C](), prefix) {
-		note := v.help
-		switch {
-		case v.required:
-			note += " (required)"
-		case v.standard != "":
-			note += " (" + v.standard + " if absent)"
-		}
-		fmt.Fprintf(table, "  %s\t%s\n", v.name, strings.TrimSpace(note))
-	}
-	if err := table.Flush(); err != nil {
-		fmt.Fprintln(w, err)
-	}
 }
 
 // indent sets each problem on a line of its own.

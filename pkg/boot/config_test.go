@@ -42,7 +42,7 @@ func write(t *testing.T, name, content string) string {
 func TestConfigIsReadFromTheEnvironment(t *testing.T) {
 	t.Parallel()
 	url := write(t, "url", "postgres://u:hunter2@h/d\n")
-	c, err := load[config]([]string{"PATH=/bin", "IMAGO_DATABASE_URL_FILE=" + url, "IMAGO_WORKERS=", "IMAGO_EVERY=5s",
+	c, err := Load[config]([]string{"PATH=/bin", "IMAGO_DATABASE_URL_FILE=" + url, "IMAGO_WORKERS=", "IMAGO_EVERY=5s",
 		"IMAGO_NAMES=a,b", "IMAGO_PUBLIC_ADDR=127.0.0.1:0", "IMAGO_LOG_LEVEL=debug", "IMAGO_TEST_POSTGRES=x"})
 	if err != nil {
 		t.Fatal(err)
@@ -87,7 +87,7 @@ func TestEverythingWrongIsToldAtOnce(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			_, err := load[config](c.environ)
+			_, err := Load[config](c.environ)
 			if err == nil {
 				t.Fatal("nothing was found")
 			}
@@ -133,16 +133,19 @@ func TestListenerRefusesWhatIsNotSafe(t *testing.T) {
 func TestFlags(t *testing.T) {
 	t.Parallel()
 	url := "IMAGO_DATABASE_URL_FILE=" + write(t, "url", "x")
+	nobody := "IMAGO_HEALTH_ADDR=" + freeAddr(t)
 	for name, c := range map[string]struct {
 		args, environ []string
 		code          int
 		out, err      string
 	}{
-		"check":       {[]string{"-check"}, []string{url}, exitDone, "imago-x: the configuration is right", ""},
-		"check wrong": {[]string{"-check"}, nil, exitConfig, "", "IMAGO_DATABASE_URL_FILE: it is missing"},
-		"version":     {[]string{"-version"}, nil, exitDone, "imago-x ", ""},
-		"help":        {[]string{"-help"}, nil, exitDone, "", "IMAGO_PUBLIC_TLS_CERT"},
-		"no such":     {[]string{"-frobnicate"}, nil, exitConfig, "", "frobnicate"},
+		"check wrong":         {[]string{"-check"}, nil, exitConfig, "", "IMAGO_DATABASE_URL_FILE: it is missing"},
+		"ready of nobody":     {[]string{"-ready"}, []string{url, nobody}, exitFailed, "", "imago-x: not ready: "},
+		"ready without where": {[]string{"-ready"}, []string{url}, exitConfig, "", "IMAGO_HEALTH_ADDR: "},
+		"reference":           {[]string{"-reference"}, nil, exitDone, "| `IMAGO_WORKERS` | number | `4` | how many at once |", ""},
+		"version":             {[]string{"-version"}, nil, exitDone, "imago-x ", ""},
+		"help":                {[]string{"-help"}, nil, exitDone, "", "IMAGO_PUBLIC_TLS_CERT"},
+		"no such":             {[]string{"-frobnicate"}, nil, exitConfig, "", "frobnicate"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -154,6 +157,51 @@ func TestFlags(t *testing.T) {
 			})
 			if diff := cmp.Diff(c.code, code); diff != "" || !strings.Contains(out.String(), c.out) || !strings.Contains(errs.String(), c.err) {
 				t.Errorf("exit %d\nout: %s\nerr: %s", code, &out, &errs)
+			}
+		})
+	}
+}
+
+// A look opens what there is to open, says a line for each, takes no address, works
+// nothing, and closes what it opened.
+func TestCheckLooksAndChangesNothing(t *testing.T) {
+	t.Parallel()
+	addr := freeAddr(t)
+	environ := []string{"IMAGO_DATABASE_URL_FILE=" + write(t, "url", "x"), "IMAGO_PUBLIC_ADDR=" + addr, "IMAGO_HEALTH_ADDR=" + addr}
+	away := errors.New("it is away")
+	for name, c := range map[string]struct {
+		setup, store error
+		code         int
+		want         []string
+	}{
+		"all is well": {nil, nil, exitDone, []string{"imago-x: the configuration is right", "imago-x: database: ok", "imago-x: store: ok"}},
+		"one is away": {nil, away, exitFailed, []string{"imago-x: database: ok", "imago-x: store: it is away"}},
+		"cannot open": {away, nil, exitFailed, []string{"imago-x: it could not start:\n  it is away", "imago-x: database: ok"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var said bytes.Buffer
+			closed := false
+			code := run(t.Context(), world{args: []string{"-check"}, environ: environ, out: &said, err: &said}, "imago-x", "x",
+				func(ctx context.Context, conf config, p *Process) error {
+					p.OnStop(func() error { closed = true; return nil })
+					p.Check("database", func(context.Context) error { return nil })
+					for range 2 { // the second finds the address free, too
+						if _, err := p.Listen(ctx, "public", conf.Public, nil); err != nil {
+							return err
+						}
+					}
+					p.Go("work", func(context.Context) error { t.Error("it works"); return nil })
+					p.Check("store", func(context.Context) error { return c.store })
+					return c.setup
+				})
+			if code != c.code || !closed {
+				t.Errorf("exit %d, closed %t:\n%s", code, closed, &said)
+			}
+			for _, want := range c.want {
+				if !strings.Contains(said.String(), want) {
+					t.Errorf("not told: %s\n%s", want, &said)
+				}
 			}
 		})
 	}

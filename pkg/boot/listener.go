@@ -69,8 +69,12 @@ func loopback(host string) bool {
 }
 
 // Listen takes the address at once, so that a taken one is told at the start, and adds
-// the server to the program's parts. It gives the address that it listens at.
+// the server to the program's parts. It gives the address that it listens at; a program
+// that only looks takes none, for the one that runs has it.
 func (p *Process) Listen(ctx context.Context, name string, l Listener, h http.Handler) (net.Addr, error) {
+	if p.looking {
+		return nil, nil
+	}
 	s, err := l.listen(ctx, p.Log)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)

@@ -4,31 +4,30 @@ package migrate
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"os"
+	"slices"
 	"strings"
 
 	"imago/pkg/account"
+	"imago/pkg/boot"
 	"imago/pkg/postgres/migrate"
 	"imago/pkg/problem"
 )
 
+// summary says what the command does.
+const summary = "brings the database to the schema of this release"
+
 // usage explains the command.
-const usage = `imago-migrate brings the database to the schema of this release.
+const usage = `imago-migrate ` + summary + `.
 
-  imago-migrate          run what is left to be run; safe to repeat, and side by side
-  imago-migrate -check   change nothing; exit 3 if something is left to be run
-
-It is configured by the environment:
-  IMAGO_DATABASE_URL_FILE          file with the URL of the database, as its owner (required)
-  IMAGO_API_PASSWORD_FILE          file with the password that the role imago_api is to have
-  IMAGO_WORKER_PASSWORD_FILE       the same for imago_worker
-  IMAGO_DRIFT_PASSWORD_FILE        the same for imago_drift
+  imago-migrate              run what is left to be run; safe to repeat, and side by side
+  imago-migrate -check       change nothing; exit 3 if something is left to be run
+  imago-migrate -reference   print the variables as a table in Markdown, and exit
 
 The owner needs createrole the first time. It need not be a superuser.
+
 `
 
 // Exit codes.
@@ -39,79 +38,84 @@ const (
 	exitLeft   = 3
 )
 
-// Config is what the command works on.
+// Config is what the command works on. A role whose password is not given keeps what it has.
 type Config struct {
-	URL       account.Secret            // of the database, as its owner
-	Passwords map[string]account.Secret // by role; the others keep what they have
+	Database boot.File `env:"DATABASE_URL_FILE,required" help:"file with the database's URL, as its owner"`
+	API      boot.File `env:"API_PASSWORD_FILE" help:"file with the password that the role imago_api is to have"`
+	Worker   boot.File `env:"WORKER_PASSWORD_FILE" help:"file with the password that the role imago_worker is to have"`
+	Drift    boot.File `env:"DRIFT_PASSWORD_FILE" help:"file with the password that the role imago_drift is to have"`
 }
 
-// Load reads the configuration from the environment, and tells all that is wrong.
-func Load(getenv func(string) string) (Config, error) {
-	c := Config{Passwords: map[string]account.Secret{}}
-	var wrong []error
-	read := func(name string) account.Secret {
-		text, err := os.ReadFile(getenv(name))
-		if err != nil {
-			wrong = append(wrong, fmt.Errorf("%s: %w", name, err))
-		} else if strings.TrimSpace(string(text)) == "" {
-			wrong = append(wrong, fmt.Errorf("%s: %s is empty", name, getenv(name)))
-		}
-		return account.Secret(strings.TrimSpace(string(text)))
-	}
-	if getenv("IMAGO_DATABASE_URL_FILE") == "" {
-		wrong = append(wrong, errors.New("IMAGO_DATABASE_URL_FILE: it is missing"))
-	} else {
-		c.URL = read("IMAGO_DATABASE_URL_FILE")
-	}
-	for _, role := range migrate.Roles() {
-		name := strings.ToUpper(role) + "_PASSWORD_FILE"
-		if getenv(name) != "" {
-			c.Passwords[role] = read(name)
+// url is the database's, as its owner.
+func (c Config) url() string { return c.Database.Text() }
+
+// passwords are those that were given, by role.
+func (c Config) passwords() map[string]account.Secret {
+	out := map[string]account.Secret{}
+	for role, f := range map[string]boot.File{"imago_api": c.API, "imago_worker": c.Worker, "imago_drift": c.Drift} {
+		if f.Set() {
+			out[role] = f.Secret()
 		}
 	}
-	return c, errors.Join(wrong...)
+	return out
 }
 
 // Run migrates, and sets the passwords that were given.
 func Run(ctx context.Context, c Config, log *slog.Logger) error {
 	log.Info("migrating")
-	result, err := migrate.Run(ctx, c.URL.Reveal())
+	result, err := migrate.Run(ctx, c.url())
 	if err != nil {
 		return err
 	}
 	log.Info("migrated", "version", result.Version, "applied", len(result.Applied), "river", len(result.River))
-	if len(c.Passwords) == 0 {
-		return nil
+	if passwords := c.passwords(); len(passwords) > 0 {
+		return migrate.SetPasswords(ctx, c.url(), passwords)
 	}
-	return migrate.SetPasswords(ctx, c.URL.Reveal(), c.Passwords)
+	return nil
 }
 
 // Main is the command: it gives the exit code.
-func Main(ctx context.Context, args []string, getenv func(string) string, out, errs io.Writer) int {
-	check := len(args) == 1 && strings.TrimLeft(args[0], "-") == "check"
-	if len(args) > 0 && !check {
-		if _, err := fmt.Fprint(errs, usage); err != nil || strings.TrimLeft(args[0], "-") != "help" {
-			return exitUsage
-		}
-		return exitDone
+func Main(ctx context.Context, args, environ []string, out, errs io.Writer) int {
+	asked := ""
+	if len(args) > 0 {
+		asked = strings.TrimLeft(args[0], "-")
 	}
-	c, err := Load(getenv)
+	switch {
+	case len(args) > 1, !slices.Contains([]string{"", "check", "reference", "help"}, asked):
+		return help(errs, exitUsage)
+	case asked == "help":
+		return help(errs, exitDone)
+	case asked == "reference":
+		return say(out, exitDone, "%s", boot.Reference[Config]("imago-migrate", summary))
+	}
+	c, err := boot.Load[Config](environ)
 	if err != nil {
 		return say(errs, exitUsage, "imago-migrate: the configuration is wrong:\n  %s\n", strings.ReplaceAll(err.Error(), "\n", "\n  "))
 	}
-	if check {
-		switch err := migrate.Check(ctx, c.URL.Reveal()); {
-		case problem.Is(err, problem.Stale):
-			return say(errs, exitLeft, "imago-migrate: %s\n", err)
-		case err != nil:
-			return say(errs, exitFailed, "imago-migrate: %s\n", err)
-		}
-		return say(out, exitDone, "imago-migrate: the schema is that of this release\n")
+	if asked == "check" {
+		return check(ctx, c, out, errs)
 	}
 	if err := Run(ctx, c, slog.New(slog.NewJSONHandler(errs, nil))); err != nil {
 		return say(errs, exitFailed, "imago-migrate: %s\n", err)
 	}
 	return exitDone
+}
+
+func help(errs io.Writer, code int) int {
+	code = max(code, say(errs, exitDone, "%s", usage))
+	boot.Variables[Config](errs)
+	return code
+}
+
+// check says whether something is left to be run.
+func check(ctx context.Context, c Config, out, errs io.Writer) int {
+	switch err := migrate.Check(ctx, c.url()); {
+	case problem.Is(err, problem.Stale):
+		return say(errs, exitLeft, "imago-migrate: %s\n", err)
+	case err != nil:
+		return say(errs, exitFailed, "imago-migrate: %s\n", err)
+	}
+	return say(out, exitDone, "imago-migrate: the schema is that of this release\n")
 }
 
 // say prints, and gives the exit code; one that could not print has failed.

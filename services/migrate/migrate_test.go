@@ -25,7 +25,11 @@ func file(t *testing.T, content string) string {
 func run(t *testing.T, environ map[string]string, args ...string) (code int, said string) {
 	t.Helper()
 	var out bytes.Buffer
-	code = migrate.Main(t.Context(), args, func(name string) string { return environ[name] }, &out, &out)
+	var pairs []string
+	for name, value := range environ {
+		pairs = append(pairs, name+"="+value)
+	}
+	code = migrate.Main(t.Context(), args, pairs, &out, &out)
 	return code, out.String()
 }
 
@@ -43,6 +47,7 @@ func TestCommand(t *testing.T) {
 		{nil, 0, `"applied":0`},
 		{[]string{"--check"}, 0, "the schema is that of this release"},
 		{[]string{"-help"}, 0, "IMAGO_API_PASSWORD_FILE"},
+		{[]string{"-reference"}, 0, "| `IMAGO_DATABASE_URL_FILE` | path of a file | **required** |"},
 		{[]string{"down"}, 2, "imago-migrate -check"},
 	} {
 		if code, said := run(t, url, step.args...); code != step.code || !strings.Contains(said, step.said) {

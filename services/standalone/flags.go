@@ -23,7 +23,7 @@ var flags = []struct {
 }
 
 // ApplyFlags turns the flags of a command line into variables, by setenv, and gives
-// what is left for boot: -check, -version, -help.
+// what is left for boot: -check, -ready, -reference, -version, -help.
 func ApplyFlags(args []string, setenv func(name, value string) error) (rest []string, err error) {
 	f := flag.NewFlagSet("imagod", flag.ContinueOnError)
 	f.SetOutput(io.Discard)
@@ -35,7 +35,7 @@ func ApplyFlags(args []string, setenv func(name, value string) error) (rest []st
 			f.Func(known.name, known.help, set)
 		}
 	}
-	for _, name := range []string{"check", "version"} {
+	for _, name := range []string{"check", "ready", "reference", "version"} {
 		f.BoolFunc(name, "", func(value string) error {
 			if on, err := strconv.ParseBool(value); err != nil || !on {
 				return err
@@ -64,6 +64,6 @@ func help() string {
 	for _, f := range flags {
 		text += fmt.Sprintf("  %-32s %s\n", "--"+f.name+" "+f.value, f.help)
 	}
-	return text + fmt.Sprintf("  %-32s %s\n  %-32s %s\n", "--check", "check the configuration, and end", "--version", "print the version, and end") +
+	return text + fmt.Sprintf("  %-32s %s\n  %-32s %s\n  %-32s %s\n", "--make-keys directory", "make the keys of an installation of several machines, and end", "--check", "check the configuration, and end", "--version", "print the version, and end") +
 		"\nExit codes: 0 done, 1 error, 2 the configuration is wrong.\n\n"
 }

@@ -5,7 +5,10 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
+	"strings"
+	"time"
 	_ "time/tzdata" // schedules name time zones, and a bare machine has none
 
 	"imago/pkg/boot"
@@ -13,6 +16,9 @@ import (
 
 // Main is imagod, from its command line and environment to its exit code.
 func Main() {
+	if len(os.Args) == 3 && strings.TrimLeft(os.Args[1], "-") == "make-keys" {
+		os.Exit(makeKeys(os.Args[2], os.Stdout, os.Stderr))
+	}
 	rest, err := ApplyFlags(os.Args[1:], os.Setenv)
 	switch {
 	case errors.Is(err, flag.ErrHelp):
@@ -30,8 +36,28 @@ func Main() {
 	boot.Main("imagod", "is all of Imago in one program", setup)
 }
 
-// setup starts everything and tells where it is.
+// makeKeys makes the keys of an installation of several machines; those that are there stay.
+func makeKeys(dir string, out, errs io.Writer) int {
+	p, err := openPlace(dir)
+	if err == nil {
+		_, err = p.openKeys(time.Now(), false)
+		err = errors.Join(err, p.close())
+	}
+	if err != nil {
+		fmt.Fprintln(errs, "imagod:", err)
+		return 1
+	}
+	fmt.Fprintf(out, "%s holds master.keys (api, worker, drift), credentials.key (worker, drift) and credentials.pub (api).\n"+
+		"Keep a copy of the first two elsewhere: without master.keys no snapshot opens.\n", p.dir)
+	return 0
+}
+
+// setup starts everything and tells where it is. To look, the configuration's own
+// validation is enough: what imagod needs, it makes when it starts.
 func setup(ctx context.Context, c Config, p *boot.Process) error {
+	if p.Looking() {
+		return nil
+	}
 	description, err := Setup(ctx, c, p, os.Getenv)
 	if err != nil {
 		return err

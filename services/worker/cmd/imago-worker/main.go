@@ -116,10 +116,7 @@ func setup(ctx context.Context, c config, p *boot.Process) error {
 	if deps.Mail, err = c.Mail.sender(); err != nil {
 		return err
 	}
-	if deps.Store, err = s3.New(ctx, c.Store.Bucket, s3.Options{
-		Endpoint: c.Store.Endpoint, Region: c.Store.Region, PathStyle: c.Store.PathStyle,
-		AccessKeyIDFile: c.Store.KeyID, SecretAccessKeyFile: c.Store.Key,
-	}); err != nil {
+	if deps.Store, err = c.Store.open(ctx, p.Looking()); err != nil {
 		return err
 	}
 	if deps.DB, err = postgres.Open(ctx, c.Database.Text(), postgres.Options{}); err != nil {
@@ -134,4 +131,15 @@ func setup(ctx context.Context, c config, p *boot.Process) error {
 	p.Check("store", func(ctx context.Context) error { return blob.Ready(ctx, deps.Store) })
 	p.Go("jobs", service.Run)
 	return nil
+}
+
+// open opens the bucket; one that is only looked at is not probed, which would write.
+func (s store) open(ctx context.Context, looking bool) (*s3.Store, error) {
+	o := s3.Options{
+		Endpoint: s.Endpoint, Region: s.Region, PathStyle: s.PathStyle, AccessKeyIDFile: s.KeyID, SecretAccessKeyFile: s.Key,
+	}
+	if looking {
+		o.Capabilities = &blob.Capabilities{}
+	}
+	return s3.New(ctx, s.Bucket, o)
 }

@@ -1,0 +1,69 @@
+package boot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"time"
+)
+
+// patience is how long a look may take: a container's health check waits for it.
+const patience = 10 * time.Second
+
+// look opens what the program needs and says of each whether it answers, without serving
+// anything or changing anything: for -check.
+func (p *Process) look(ctx context.Context, w world, setup func(context.Context) error) int {
+	p.looking = true
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	code := say(w.out, exitDone, "%s: the configuration is right\n", p.Name)
+	if err := setup(ctx); err != nil {
+		code = say(w.err, exitFailed, "%s: it could not start:\n%s\n", p.Name, indent(err))
+	}
+	for _, c := range p.checks {
+		if err := c.holds(ctx); err != nil {
+			code = say(w.err, exitFailed, "%s: %s: %s\n", p.Name, c.name, err)
+		} else {
+			code = max(code, say(w.out, exitDone, "%s: %s: ok\n", p.Name, c.name))
+		}
+	}
+	if err := p.close(); err != nil {
+		return say(w.err, exitFailed, "%s: %s\n", p.Name, err)
+	}
+	return code
+}
+
+// ask asks the program that runs beside this one whether it is ready: for -ready, by which
+// a container without a shell has its health checked.
+func (p *Process) ask(ctx context.Context, w world, health Listener) int {
+	if health.Addr == "" || health.secure() {
+		return say(w.err, exitConfig, "%s: IMAGO_HEALTH_ADDR: -ready asks there, and needs it on a loopback address, without TLS\n", p.Name)
+	}
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	said, err := readiness(ctx, "http://"+health.Addr+"/readyz")
+	if err != nil {
+		return say(w.err, exitFailed, "%s: not ready: %s\n", p.Name, err)
+	}
+	return say(w.out, exitDone, "%s", said)
+}
+
+// readiness is what /readyz answers; an error if that is not 200.
+func readiness(ctx context.Context, url string) (said []byte, err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return nil, err
+	}
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, res.Body.Close()) }()
+	said, err = io.ReadAll(io.LimitReader(res.Body, 64<<10))
+	if err == nil && res.StatusCode != http.StatusOK {
+		err = fmt.Errorf("%s", said)
+	}
+	return said, err
+}
