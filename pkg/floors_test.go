@@ -28,7 +28,7 @@ var floors = map[string]int{
 	"pkg/backup":     4, "pkg/restore": 4, "pkg/drift": 4, "pkg/compliance": 4,
 	"pkg/postgres": 5, "pkg/boot": 5,
 	"services/api": 6, "services/worker": 6, "services/drift": 6, "services/console": 6, "services/cli": 6,
-	"services/migrate": 6, "services/standalone": 6, "scripts": 6,
+	"services/migrate": 6, "services/standalone": 6, "scripts": 6, "infra": 6,
 }
 
 // doors may be implemented by the packages below them, which only services choose.
