@@ -13,6 +13,7 @@ import (
 	"imago/pkg/job"
 	"imago/pkg/postgres"
 	"imago/pkg/postgres/accounts"
+	"imago/pkg/postgres/internal/rows"
 	"imago/pkg/postgres/postgrestest"
 	"imago/pkg/postgres/signin"
 	"imago/pkg/problem"
@@ -395,5 +396,20 @@ func TestOnlyOneIsFirst(t *testing.T) {
 	}
 	if one, two := <-first, <-first; one == two {
 		t.Errorf("first: %v and %v", one, two)
+	}
+}
+
+// Nobody locks themselves out of an account by wanting of others what they lack: the
+// database says so, whatever the program does.
+func TestWantingASecondFactorTakesOne(t *testing.T) {
+	t.Parallel()
+	d := newDoor(t)
+	acme := d.base.Account(t)
+	err := d.api.As(t.Context(), acme.Proof, func(tx *postgres.Tx) error {
+		_, err := rows.Exec(t.Context(), tx, `update accounts set require_second_factor = true`)
+		return err
+	})
+	if !problem.Is(err, problem.Denied) {
+		t.Errorf("got %v; want denied", err)
 	}
 }

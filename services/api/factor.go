@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"crypto/subtle"
@@ -57,11 +58,16 @@ func (s factorService) EnrollTotp(ctx context.Context, _ *connect.Request[imagov
 	if err != nil {
 		return nil, err
 	}
-	key, err := totp.Generate(totp.GenerateOpts{Issuer: "Imago", AccountName: "imago", Rand: rand.Reader})
-	if err != nil {
-		return nil, err
-	}
+	var key *otp.Key
 	err = s.read(ctx, func(tx *postgres.Tx) error {
+		address, err := signin.Address(ctx, tx)
+		if err != nil {
+			return err
+		}
+		key, err = totp.Generate(totp.GenerateOpts{Issuer: "Imago", AccountName: address, Rand: rand.Reader})
+		if err != nil {
+			return err
+		}
 		box, err := sealed.TOTP(tx.Person()).SealBytes(own, []byte(key.Secret()))
 		if err != nil {
 			return err
@@ -129,6 +135,9 @@ func (s factorService) rightStep(ctx context.Context, code string, confirmed boo
 	return n, err
 }
 
+// enrolled is the action of who has a new authenticator.
+const enrolled = "enroll_totp"
+
 // ConfirmTotp takes no idempotency key: the token that would ask again is worth nothing.
 func (s factorService) ConfirmTotp(ctx context.Context, r *connect.Request[imagov1.ConfirmTotpRequest]) (*connect.Response[imagov1.ConfirmTotpResponse], error) {
 	code, err := valid.Code("code", r.Msg.GetCode())
@@ -140,7 +149,7 @@ func (s factorService) ConfirmTotp(ctx context.Context, r *connect.Request[imago
 		return nil, err
 	}
 	codes, hashes := recoveryCodes()
-	token, session, err := s.rise(ctx, "enroll_totp", func(tx *postgres.Tx, token signin.Hash) (*time.Time, error) {
+	token, session, err := s.rise(ctx, enrolled, func(tx *postgres.Tx, token signin.Hash) (*time.Time, error) {
 		return signin.ConfirmTOTP(ctx, tx, n, hashes, token)
 	})
 	if err != nil {
@@ -153,13 +162,13 @@ func (s factorService) ConfirmTotp(ctx context.Context, r *connect.Request[imago
 
 // VerifyTotp takes no idempotency key, as ConfirmTotp.
 func (s factorService) VerifyTotp(ctx context.Context, r *connect.Request[imagov1.VerifyTotpRequest]) (*connect.Response[imagov1.VerifyTotpResponse], error) {
-	by, err := s.given(ctx, r.Msg)
+	g, err := given(r.Msg)
 	if err != nil {
 		return nil, err
 	}
-	token, session, err := s.rise(ctx, "step_up", by)
+	token, session, err := s.verify(ctx, g)
 	if err != nil {
-		return nil, err
+		return nil, s.refuse(ctx, err)
 	}
 	res := connect.NewResponse(&imagov1.VerifyTotpResponse{Session: sessionShape(session)})
 	res.Msg.Token = handOver(ctx, res, token, session)
@@ -169,28 +178,64 @@ func (s factorService) VerifyTotp(ctx context.Context, r *connect.Request[imagov
 // proof is what a session rises by; nil for its end: what was given does not count.
 type proof func(tx *postgres.Tx, token signin.Hash) (*time.Time, error)
 
-// given reads which factor was given. A try is counted for either.
-func (s factorService) given(ctx context.Context, m *imagov1.VerifyTotpRequest) (proof, error) {
+// factor is what a person gave: one of them is "".
+type factor struct{ code, recovery string }
+
+func given(m *imagov1.VerifyTotpRequest) (f factor, err error) {
 	if m.GetRecoveryCode() != "" && m.GetCode() == "" {
-		text, err := valid.Text("recovery_code", m.GetRecoveryCode(), 40)
-		if err != nil {
-			return nil, err
-		}
+		f.recovery, err = valid.Text("recovery_code", m.GetRecoveryCode(), 40)
+		return f, err
+	}
+	f.code, err = valid.Code("code", m.GetCode())
+	return f, err
+}
+
+// verify lets the session rise by what was given. A try is counted for either.
+func (s factorService) verify(ctx context.Context, f factor) (string, signin.Session, error) {
+	if f.recovery != "" {
 		if _, err := s.try(ctx); err != nil {
-			return nil, err
+			return "", signin.Session{}, err
 		}
-		return func(tx *postgres.Tx, token signin.Hash) (*time.Time, error) {
-			return signin.RiseByRecovery(ctx, tx, recoveryHash(text), token)
-		}, nil
+		return s.rise(ctx, "step_up", func(tx *postgres.Tx, token signin.Hash) (*time.Time, error) {
+			return signin.RiseByRecovery(ctx, tx, recoveryHash(f.recovery), token)
+		})
 	}
-	code, err := valid.Code("code", m.GetCode())
+	n, err := s.rightStep(ctx, f.code, true)
 	if err != nil {
-		return nil, err
+		return "", signin.Session{}, err
 	}
-	n, err := s.rightStep(ctx, code, true)
-	return func(tx *postgres.Tx, token signin.Hash) (*time.Time, error) {
+	return s.rise(ctx, "step_up", func(tx *postgres.Tx, token signin.Hash) (*time.Time, error) {
 		return signin.RiseByTOTP(ctx, tx, n, token)
-	}, err
+	})
+}
+
+// refuse writes down that what was given was wrong, or tried too often: in the account's
+// log for who is in; else for the workers, who tell all accounts of the person.
+func (s factorService) refuse(ctx context.Context, err error) error {
+	p, c := problem.Of(err), requestOf(ctx).caller
+	if p == nil || p.Kind != problem.Invalid && p.Kind != problem.OverLimit {
+		return err
+	}
+	if !c.waits {
+		return cmp.Or(s.refuseStepUp(ctx, p), err)
+	}
+	s.metrics.signIns.WithLabelValues("refused").Inc()
+	refusal, failed := s.signIn().refusal(ctx)
+	if failed != nil {
+		return failed
+	}
+	return cmp.Or(s.read(ctx, func(tx *postgres.Tx) error { return signin.NoteFactor(ctx, tx, refusal) }), err)
+}
+
+func (s *Service) refuseStepUp(ctx context.Context, why *problem.Problem) error {
+	ring, err := s.keyring(ctx)
+	if err != nil {
+		return err
+	}
+	return s.read(ctx, func(tx *postgres.Tx) error {
+		w := &work{tx, s, ring, requestOf(ctx)}
+		return w.record(ctx, "refuse_step_up", "session", tx.SessionID(), why.What)
+	})
 }
 
 // rise lets the session go on under a new token, and writes it down: as a sign-in if it
@@ -220,12 +265,13 @@ func (s factorService) rise(ctx context.Context, action string, by proof) (strin
 	if err != nil {
 		return "", signin.Session{}, err
 	}
-	session, err := s.letIn(ctx, hash(token))
+	session, err := s.letIn(ctx, action, hash(token))
 	return token, session, err
 }
 
-// letIn reads the session under its new token; if it waited, the sign-in is written down.
-func (s factorService) letIn(ctx context.Context, token signin.Hash) (session signin.Session, err error) {
+// letIn reads the session under its new token; if it waited, the sign-in is written down,
+// and before it what was enrolled.
+func (s factorService) letIn(ctx context.Context, action string, token signin.Hash) (session signin.Session, err error) {
 	waited := requestOf(ctx).caller.waits
 	err = s.DB.As(ctx, postgres.Session(token), func(tx *postgres.Tx) (err error) {
 		session, err = signin.Current(ctx, tx)
@@ -234,7 +280,11 @@ func (s factorService) letIn(ctx context.Context, token signin.Hash) (session si
 	if err != nil || !waited {
 		return session, err
 	}
-	session, err = s.welcome(ctx, session.AccountID, token)
+	var done []string
+	if action == enrolled {
+		done = []string{action}
+	}
+	session, err = s.welcome(ctx, session.AccountID, token, done...)
 	s.metrics.signIns.WithLabelValues("let_in").Inc()
 	return session, err
 }

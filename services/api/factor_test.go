@@ -1,8 +1,10 @@
 package api
 
 import (
+	"context"
 	"fmt"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -39,6 +41,9 @@ func (w *world) enroll(p *person) *authenticator {
 	begun, err := p.factors.EnrollTotp(w.t.Context(), req(&imagov1.EnrollTotpRequest{}))
 	if err != nil {
 		w.t.Fatal(err)
+	}
+	if uri, err := url.Parse(begun.Msg.GetUri()); err != nil || uri.Path != "/Imago:"+p.email {
+		w.t.Errorf("the URI is %v, %v; want it to name %s", uri, err, p.email)
 	}
 	a := &authenticator{w: w, secret: begun.Msg.GetSecret()}
 	done, err := p.factors.ConfirmTotp(w.t.Context(), req(&imagov1.ConfirmTotpRequest{Code: a.code(0)}))
@@ -227,37 +232,92 @@ func TestSecondFactorAttacks(t *testing.T) {
 	}
 }
 
-// TestAccountsMayWantASecondFactor: whoever has none enrolls it at the next sign-in.
+func require(p *person, yes bool) error {
+	return errOf(p.factors.RequireSecondFactor(context.Background(), req(&imagov1.RequireSecondFactorRequest{Required: yes})))
+}
+
+// TestAccountsMayWantASecondFactor: whoever has none is out, and enrolls it at the next
+// sign-in.
 func TestAccountsMayWantASecondFactor(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, Config{SignUp: SignUpOpen})
-	p := w.signInAs(address(t))
-	require := func(p *person, yes bool) error {
-		return errOf(p.factors.RequireSecondFactor(t.Context(), req(&imagov1.RequireSecondFactorRequest{Required: yes})))
+	p := w.owner()
+	if got := problemOf(t, require(p, true), connect.CodeAlreadyExists); got.GetHint() == "" {
+		t.Errorf("by who has none: %v", got)
 	}
+	w.enroll(p)
+	colleague, other := w.member(p, account.Viewer), w.session(p)
+	elsewhere := w.session(&person{account: w.owner().account, user: colleague.user, email: colleague.email})
+	w.exec(`insert into members (account_id, user_id, role) values ($1, $2, 'viewer')`, elsewhere.account, colleague.user)
 	if err := require(p, true); err != nil {
 		t.Fatal(err)
 	}
-	half := w.half(address(t), "enroll")
-	if err := w.ask(half, rpc.SignInServiceWhoAmIProcedure, false); connect.CodeOf(err) != connect.CodeUnauthenticated {
-		t.Errorf("without the factor: %v", err)
+	for name, c := range map[string]struct {
+		p    *person
+		code connect.Code
+	}{
+		"a colleague without one":      {colleague, connect.CodeUnauthenticated},
+		"one's session from before it": {other, connect.CodeUnauthenticated},
+		"who asked":                    {p, 0},
+		"the colleague elsewhere":      {elsewhere, 0},
+	} {
+		if err := w.ask(c.p, rpc.SignInServiceWhoAmIProcedure, false); err != nil && connect.CodeOf(err) != c.code || err == nil && c.code != 0 {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
+	half := w.half(colleague.email, "enroll")
 	w.enroll(half)
-	if diff := cmp.Diff([]string{"sign_in", "require_second_factor", "sign_in", "create_account"}, w.activityOf(half)); diff != "" {
+	if diff := cmp.Diff([]string{"sign_in", "enroll_totp", "require_second_factor", "enroll_totp"}, w.activityOf(p)); diff != "" {
 		t.Error(diff)
 	}
-	if p := problemOf(t, errOf(half.factors.RemoveTotp(t.Context(), req(&imagov1.RemoveTotpRequest{}))), connect.CodePermissionDenied); p.GetKind() != "denied" {
-		t.Errorf("removing it: %v", p)
+	w.verifyChain(p)
+	if got := problemOf(t, errOf(p.factors.RemoveTotp(t.Context(), req(&imagov1.RemoveTotpRequest{}))), connect.CodePermissionDenied); got.GetKind() != "denied" {
+		t.Errorf("removing it: %v", got)
 	}
-	if err := require(half, false); err != nil {
+	if err := require(p, false); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := half.factors.RemoveTotp(t.Context(), req(&imagov1.RemoveTotpRequest{})); err != nil {
+	if _, err := p.factors.RemoveTotp(t.Context(), req(&imagov1.RemoveTotpRequest{})); err != nil {
 		t.Errorf("when it is not wanted any more: %v", err)
 	}
-	owner := w.owner()
-	if err := require(w.member(owner, account.Operator), true); connect.CodeOf(err) != connect.CodePermissionDenied {
+	if err := require(w.member(w.owner(), account.Operator), true); connect.CodeOf(err) != connect.CodePermissionDenied {
 		t.Errorf("an operator: %v", err)
+	}
+}
+
+// TestWrongSecondFactorsAreTold: in the log of who is in, and to the accounts of who is not.
+func TestWrongSecondFactorsAreTold(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Config{SignUp: SignUpOpen})
+	p := w.signInAs(address(t))
+	a := w.enroll(p)
+	wrong := []*imagov1.VerifyTotpRequest{{Code: a.code(-9)}, {Code: a.code(0)}, {RecoveryCode: "aaaa-bbbb-cccc-dddd"}}
+	for _, m := range wrong {
+		problemOf(t, errOf(w.verify(p, m)), connect.CodeInvalidArgument)
+	}
+	if diff := cmp.Diff([]string{"refuse_step_up", "refuse_step_up", "refuse_step_up", "enroll_totp", "sign_in", "create_account"}, w.activityOf(p)); diff != "" {
+		t.Error(diff)
+	}
+	w.verifyChain(p)
+	half := w.half(address(t), "totp")
+	w.exec(`update totp_factors set tries = 0 from users u where u.id = user_id and u.email = $1`, address(t))
+	for range 3 {
+		for _, m := range wrong {
+			if err := errOf(w.verify(half, m)); err == nil {
+				t.Fatal("a wrong factor lets in")
+			}
+		}
+	}
+	var nths []int
+	w.row([]any{&nths}, `select coalesce(array_agg(nth order by nth), '{}') 
+		from sign_in_refusals r join sign_in_codes c on c.id = r.code_id where c.email = $1`, address(t))
+	if diff := cmp.Diff([]int{7, 8, 9, 10, 11, 12}, nths); diff != "" {
+		t.Errorf("noted for the accounts: %s", diff)
+	}
+	// What is not a factor at all is no wrong one.
+	problemOf(t, errOf(w.verify(p, &imagov1.VerifyTotpRequest{Code: "12"})), connect.CodeInvalidArgument)
+	if n := len(w.activityOf(p)); n != 6 {
+		t.Errorf("%d rows; want 6", n)
 	}
 }
 

@@ -270,8 +270,9 @@ func uninvited() error {
 		WithHint("sign in with the address that has one; if you are invited, open the link of that mail")
 }
 
-// welcome writes the sign-in down and tells who is signed in.
-func (s *Service) welcome(ctx context.Context, of account.ID, token signin.Hash) (signin.Session, error) {
+// welcome writes the sign-in down, after what was done on the way in, and tells who is
+// signed in.
+func (s *Service) welcome(ctx context.Context, of account.ID, token signin.Hash, done ...string) (signin.Session, error) {
 	q := requestOf(ctx)
 	q.caller = caller{account: of, proof: postgres.Session(token), cookie: q.caller.cookie}
 	ring, err := s.keyring(ctx)
@@ -303,7 +304,12 @@ func (s *Service) welcome(ctx context.Context, of account.ID, token signin.Hash)
 		if err := w.recordAccepted(ctx); err != nil {
 			return err
 		}
-		return w.record(ctx, "sign_in", "session", session.ID, "")
+		for _, action := range append(done, "sign_in") {
+			if err := w.record(ctx, action, "session", session.ID, ""); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
 	return session, err
 }

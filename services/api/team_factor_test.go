@@ -15,7 +15,10 @@ import (
 func (w *world) strict(p *person) *person {
 	w.t.Helper()
 	owner := w.owner()
-	w.exec(`update accounts set require_second_factor = true where id = $1`, owner.account)
+	w.enroll(owner)
+	if err := require(owner, true); err != nil {
+		w.t.Fatal(err)
+	}
 	w.exec(`insert into members (account_id, user_id, role) values ($1, $2, 'viewer')`, owner.account, p.user)
 	return owner
 }
@@ -60,7 +63,7 @@ func TestSwitchingDoesNotGoAroundTheSecondFactor(t *testing.T) {
 		t.Fatal(err)
 	}
 	half := w.waits(p, res.GetToken(), res.GetSecondFactor(), "totp", res.GetSession())
-	if got := w.activityOf(strict); len(got) != 0 {
+	if got := w.activityOf(strict); len(got) != 2 { // its own
 		t.Errorf("the account was told of one who is not in: %v", got)
 	}
 	in, err := w.verify(half, &imagov1.VerifyTotpRequest{Code: a.code(1)})
@@ -70,7 +73,7 @@ func TestSwitchingDoesNotGoAroundTheSecondFactor(t *testing.T) {
 	if me, err := in.signIn.WhoAmI(t.Context(), req(&imagov1.WhoAmIRequest{})); err != nil || me.Msg.GetSession().GetAccountId() != string(strict.account) {
 		t.Errorf("with the factor: %v, %v", me, err)
 	}
-	if diff := cmp.Diff([]string{"sign_in", "create_account"}, w.activityOf(strict)); diff != "" {
+	if diff := cmp.Diff([]string{"sign_in", "require_second_factor", "enroll_totp"}, w.activityOf(strict)); diff != "" {
 		t.Error(diff)
 	}
 	// The session that enrolled it has given it.
@@ -116,7 +119,10 @@ func TestJoiningDoesNotGoAroundTheSecondFactor(t *testing.T) {
 	owner, p := w.owner(), w.owner()
 	_, token := w.invite(owner, p.email, account.Viewer)
 	_, fresh := w.invite(owner, address(t), account.Viewer)
-	w.exec(`update accounts set require_second_factor = true where id = $1`, owner.account)
+	w.enroll(owner)
+	if err := require(owner, true); err != nil {
+		t.Fatal(err)
+	}
 	res, err := p.accept(t.Context(), token)
 	if err != nil {
 		t.Fatal(err)
@@ -128,7 +134,7 @@ func TestJoiningDoesNotGoAroundTheSecondFactor(t *testing.T) {
 	}
 	half := w.waits(&person{email: address(t)}, joined.GetToken(), joined.GetSecondFactor(), "enroll", joined.GetSession())
 	w.enroll(half)
-	if diff := cmp.Diff([]string{"sign_in", "accept_invitation", "create_invitation", "create_invitation"}, w.activityOf(owner)); diff != "" {
+	if diff := cmp.Diff([]string{"sign_in", "enroll_totp", "accept_invitation", "require_second_factor", "enroll_totp", "create_invitation", "create_invitation"}, w.activityOf(owner)); diff != "" {
 		t.Error(diff)
 	}
 	w.verifyChain(owner)

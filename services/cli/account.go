@@ -36,6 +36,11 @@ func (p *program) accountCommand() *cobra.Command {
 			Use: "rename NAME", Short: "Give the account another name", Args: needArgs(1, "NAME"),
 			Example: example("imago account rename \"Acme Inc.\"", "owners and admins may"),
 			RunE:    func(cmd *cobra.Command, args []string) error { return p.renameAccount(cmd.Context(), args[0]) },
+		},
+		&cobra.Command{
+			Use: "require-second-factor on|off", Short: "Want a second factor of everybody, or stop to", Args: needArgs(1, "on|off"),
+			Example: example("imago account require-second-factor on", "sessions that never gave one end"),
+			RunE:    func(cmd *cobra.Command, args []string) error { return p.requireSecondFactor(cmd.Context(), args[0]) },
 		})
 	return cmd
 }

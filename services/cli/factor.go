@@ -11,13 +11,15 @@ import (
 )
 
 func (p *program) totpCommand() *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use:   "totp",
 		Short: "Make an authenticator app your second factor",
 		Long: "totp shows a secret to type into an authenticator app, takes the app's first code, and\n" +
 			"shows recovery codes: keep them where you find them without the app.",
-		Example: example("imago totp", "enrol an authenticator"),
-		Args:    noArgs,
+		Example: example(
+			"imago totp", "enrol an authenticator",
+			"imago totp remove", "do without it, and without its recovery codes"),
+		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			server, err := p.serverURL()
 			if err != nil {
@@ -39,6 +41,45 @@ func (p *program) totpCommand() *cobra.Command {
 			return p.writeLogin(server, kept)
 		},
 	}
+	cmd.AddCommand(&cobra.Command{
+		Use: "remove", Short: "Remove the authenticator and its recovery codes", Args: noArgs,
+		Example: example("imago totp remove", "refused where an account of yours wants a second factor"),
+		RunE:    func(cmd *cobra.Command, _ []string) error { return p.removeTotp(cmd.Context()) },
+	})
+	return cmd
+}
+
+func (p *program) removeTotp(ctx context.Context) error {
+	api, err := p.api()
+	if err != nil {
+		return err
+	}
+	if _, err := api.factors.RemoveTotp(ctx, connect.NewRequest(&imagov1.RemoveTotpRequest{})); err != nil {
+		return err
+	}
+	p.notice("your authenticator and its recovery codes are removed")
+	return nil
+}
+
+// requireSecondFactor says whether the account wants one of everybody: "on" or "off".
+func (p *program) requireSecondFactor(ctx context.Context, word string) error {
+	if word != "on" && word != "off" {
+		return withHint(usage("%q is neither on nor off", word), "imago account require-second-factor on")
+	}
+	api, err := p.api()
+	if err != nil {
+		return err
+	}
+	r := connect.NewRequest(&imagov1.RequireSecondFactorRequest{Required: word == "on"})
+	if _, err := api.factors.RequireSecondFactor(ctx, r); err != nil {
+		return err
+	}
+	if word == "off" {
+		p.notice("the account wants no second factor any more")
+		return nil
+	}
+	p.notice("the account wants a second factor of everybody; sessions that never gave one have ended")
+	return nil
 }
 
 // enroll shows a secret, takes its first code, and shows the recovery codes.

@@ -111,7 +111,7 @@ func problem(code connect.Code, kind, field, what, hint string) error {
 }
 
 // keyless are the verbs that begin or end a session.
-var keyless = []string{"WhoAmI", "SignOut", "LeaveAccount", "SwitchAccount", "AcceptInvitation", "RequestStepUp", "StepUp"}
+var keyless = []string{"WhoAmI", "SignOut", "LeaveAccount", "SwitchAccount", "AcceptInvitation", "RequestStepUp", "StepUp", "EnrollTotp", "ConfirmTotp", "VerifyTotp"}
 
 // check wants a token, and a fresh idempotency key with every change.
 func (f *fake) check(next connect.UnaryFunc) connect.UnaryFunc {
@@ -121,7 +121,7 @@ func (f *fake) check(next connect.UnaryFunc) connect.UnaryFunc {
 		verb := req.Spec().Procedure[strings.LastIndex(req.Spec().Procedure, "/")+1:]
 		key := req.Header().Get("Idempotency-Key")
 		open := verb == "RequestCode" || verb == "ExchangeCode"
-		reads := strings.HasPrefix(verb, "Get") || strings.HasPrefix(verb, "List") || strings.HasSuffix(verb, "Totp") || slices.Contains(keyless, verb)
+		reads := strings.HasPrefix(verb, "Get") || strings.HasPrefix(verb, "List") || slices.Contains(keyless, verb)
 		if (reads || open) != (key == "") || key != "" && f.changes[key] {
 			return nil, fmt.Errorf("%s has the idempotency key %q", verb, key)
 		}
@@ -165,6 +165,20 @@ func (f *fake) GetFactors(context.Context, *connect.Request[imagov1.GetFactorsRe
 		out.TotpConfirmedAt = at(0)
 	}
 	return connect.NewResponse(out), nil
+}
+
+func (f *fake) RemoveTotp(context.Context, *connect.Request[imagov1.RemoveTotpRequest]) (*connect.Response[imagov1.RemoveTotpResponse], error) {
+	if f.set["required"] {
+		return nil, problem(connect.CodePermissionDenied, "denied", "", "an account of yours wants a second factor of everybody", "ask an owner of the account")
+	}
+	return connect.NewResponse(&imagov1.RemoveTotpResponse{}), nil
+}
+
+func (f *fake) RequireSecondFactor(_ context.Context, r *connect.Request[imagov1.RequireSecondFactorRequest]) (*connect.Response[imagov1.RequireSecondFactorResponse], error) {
+	if r.Msg.GetRequired() && !f.set["totp"] {
+		return nil, problem(connect.CodeAlreadyExists, "conflict", "", "this session never gave a second factor", "enrol an authenticator of your own first, and give its code")
+	}
+	return connect.NewResponse(&imagov1.RequireSecondFactorResponse{}), nil
 }
 
 func (f *fake) EnrollTotp(context.Context, *connect.Request[imagov1.EnrollTotpRequest]) (*connect.Response[imagov1.EnrollTotpResponse], error) {

@@ -59,7 +59,7 @@ func (s *Service) reportRefusal(ctx context.Context, tx *postgres.Tx, u work.Uni
 	if err != nil {
 		return err
 	}
-	e := audit.Entry{Time: r.At, Action: "refuse_code", TargetType: "sign_in", TargetID: r.CodeID, RequestID: from.RequestID}
+	e := audit.Entry{Time: r.At, Action: refusalAction(r), TargetType: "sign_in", TargetID: r.CodeID, RequestID: from.RequestID}
 	e.Sealed, err = sealed.Activity(e).Seal(ring, audit.Who{Actor: "unknown", SourceIP: from.SourceIP, Detail: refusalText(r)})
 	if err != nil {
 		return err
@@ -82,6 +82,14 @@ func (s *Service) origin(ctx context.Context, u work.Unit, r signin.Refused) (fr
 	return from, err
 }
 
+// refusalAction tells a wrong second factor, before which a code was right, from a wrong code.
+func refusalAction(r signin.Refused) string {
+	if r.Nth > 6 {
+		return "refuse_second_factor"
+	}
+	return "refuse_code"
+}
+
 // refusalText tells what was tried, and on whom.
 func refusalText(r signin.Refused) string {
 	switch r.Nth {
@@ -91,6 +99,11 @@ func refusalText(r signin.Refused) string {
 		return "wrong sign-in code for " + r.Email + ", the fifth: it is used up"
 	case 6:
 		return "a sign-in code for " + r.Email + " was tried on after its five tries"
+	case 12:
+		return "the second factor of " + r.Email + " was tried on after five tries, by who had the mailed code"
+	}
+	if r.Nth > 6 {
+		return fmt.Sprintf("wrong second factor for %s, try %d of 5, by who had the mailed code", r.Email, r.Nth-6)
 	}
 	return fmt.Sprintf("wrong sign-in code for %s, try %d of 5", r.Email, r.Nth)
 }

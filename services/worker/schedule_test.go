@@ -398,6 +398,53 @@ func TestWrongCodesAreTold(t *testing.T) {
 	}
 }
 
+// A wrong second factor is told alike: somebody had the mailed code.
+func TestWrongSecondFactorsAreTold(t *testing.T) {
+	t.Parallel()
+	w := worldtest.New(t, worldtest.Options{})
+	token := sha256.Sum256([]byte("half"))
+	exec := func(sql string, args ...any) {
+		t.Helper()
+		if _, err := w.Base.Owner().Exec(t.Context(), sql, args...); err != nil {
+			t.Fatal(err)
+		}
+	}
+	exec(`insert into totp_factors (user_id, secret, confirmed_at) values ($1, 'sealed', now())`, w.Account.User)
+	exec(`insert into sessions (account_id, user_id, token_hash, kind, idle_expires_at, expires_at)
+		values ($1, $2, $3, 'cli', now() + interval '1 hour', now() + interval '1 day')`, w.Account.ID, w.Account.User, token[:])
+	const id = "01938f00-0000-7000-8000-000000000001"
+	box, err := w.Box.PublicKey().Seal(sealed.RefusalBox(id), []byte(`{"request_id":"r1","source_ip":"203.0.113.7"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = w.API.As(t.Context(), postgres.Pending(token), func(tx *postgres.Tx) error {
+		if _, err := signin.TryFactor(t.Context(), tx); err != nil {
+			return err
+		}
+		return signin.NoteFactor(t.Context(), tx, signin.Refusal{ID: id, Box: box})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	work(t, w, worker.Config{Queues: map[string]int{job.QueueMail: 1, job.QueueTick: 1}}, deps(t, w))
+	worldtest.Until(t, "it is told", func() bool { return count(w.Actions(t), "refuse_second_factor") == 1 })
+	w.Ask(t, func(ctx context.Context, tx *postgres.Tx) error {
+		all, err := activity.List(ctx, tx, postgres.Page{})
+		if err != nil {
+			return err
+		}
+		var who audit.Who
+		if err := sealed.Activity(all[0].Entry).Open(w.Ring, all[0].Sealed, &who); err != nil {
+			return err
+		}
+		want := audit.Who{Actor: "unknown", SourceIP: "203.0.113.7", Detail: "wrong second factor for " + w.Account.Email + ", try 1 of 5, by who had the mailed code"}
+		if diff := cmp.Diff(want, who); diff != "" {
+			t.Errorf("who (-want +got):\n%s", diff)
+		}
+		return nil
+	})
+}
+
 func TestConfigRefuses(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]worker.Config{

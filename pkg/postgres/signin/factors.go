@@ -29,6 +29,19 @@ func FactorsOf(ctx context.Context, tx *postgres.Tx) (Factors, error) {
 	return rows.One[Factors](ctx, tx, "person", `select totp_at, recovery_codes, required from my_factors()`)
 }
 
+// Address reads the mail address of the presented session's person.
+func Address(ctx context.Context, tx *postgres.Tx) (string, error) {
+	who, err := rows.One[struct{ Email string }](ctx, tx, "person", `select my_address() as email`)
+	return who.Email, err
+}
+
+// NoteFactor notes, in a session that waits, that a second factor was wrong: call it after
+// TryFactor has been committed.
+func NoteFactor(ctx context.Context, tx *postgres.Tx, r Refusal) error {
+	_, err := rows.Exec(ctx, tx, `select note_factor_refusal(as_uuid($1), $2)`, r.ID, r.Box)
+	return err
+}
+
 // EnrollTOTP keeps the sealed secret of an authenticator, which counts from its first code
 // on. Conflict: there is one already.
 func EnrollTOTP(ctx context.Context, tx *postgres.Tx, secret []byte) error {
@@ -83,8 +96,17 @@ func RemoveTOTP(ctx context.Context, tx *postgres.Tx) error {
 	return err
 }
 
-// RequireSecondFactor says whether the account wants a second factor of everybody.
+// RequireSecondFactor says whether the account wants a second factor of everybody. Sessions
+// that never gave one end when it comes to. Conflict: the one that asks is of those.
 func RequireSecondFactor(ctx context.Context, tx *postgres.Tx, required bool) error {
-	_, err := rows.Exec(ctx, tx, `update accounts set require_second_factor = $1 where id = current_account()`, required)
+	own, err := rows.One[struct{ Gave bool }](ctx, tx, "session", `select gave_second_factor(current_session_id()) as gave`)
+	if err != nil {
+		return err
+	}
+	if required && !own.Gave {
+		return problem.New(problem.Conflict, "this session never gave a second factor").
+			WithHint("enrol an authenticator of your own first, and give its code")
+	}
+	_, err = rows.Exec(ctx, tx, `update accounts set require_second_factor = $1 where id = current_account()`, required)
 	return err
 }

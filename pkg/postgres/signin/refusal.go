@@ -56,9 +56,11 @@ type Refused struct {
 	ID     string
 	CodeID string // of the attempt
 	Email  string
-	Nth    int // 1 to 5: the wrong tries; 6: tries after those; 0: too many codes were asked for
-	At     time.Time
-	Box    []byte
+	// Nth is 1 to 5 for the wrong tries of a code, 6 for tries after those, 0 if too many codes
+	// were asked for; 7 to 11 for the wrong tries of a second factor, 12 for tries after those.
+	Nth int
+	At  time.Time
+	Box []byte
 }
 
 // TakeRefusals reads the refusals that the account was not told of, oldest first, each

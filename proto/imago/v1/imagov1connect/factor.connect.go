@@ -69,8 +69,9 @@ type FactorServiceClient interface {
 	// RemoveTotp removes the authenticator and the recovery codes, unless an account wants a
 	// second factor of everybody.
 	RemoveTotp(context.Context, *connect.Request[v1.RemoveTotpRequest]) (*connect.Response[v1.RemoveTotpResponse], error)
-	// RequireSecondFactor says whether the account wants a second factor of everybody. Who
-	// has none enrolls one at their next sign-in.
+	// RequireSecondFactor says whether the account wants a second factor of everybody. The
+	// session that asks must have given one; those that never did end, and who has none
+	// enrolls one at their next sign-in.
 	RequireSecondFactor(context.Context, *connect.Request[v1.RequireSecondFactorRequest]) (*connect.Response[v1.RequireSecondFactorResponse], error)
 }
 
@@ -180,8 +181,9 @@ type FactorServiceHandler interface {
 	// RemoveTotp removes the authenticator and the recovery codes, unless an account wants a
 	// second factor of everybody.
 	RemoveTotp(context.Context, *connect.Request[v1.RemoveTotpRequest]) (*connect.Response[v1.RemoveTotpResponse], error)
-	// RequireSecondFactor says whether the account wants a second factor of everybody. Who
-	// has none enrolls one at their next sign-in.
+	// RequireSecondFactor says whether the account wants a second factor of everybody. The
+	// session that asks must have given one; those that never did end, and who has none
+	// enrolls one at their next sign-in.
 	RequireSecondFactor(context.Context, *connect.Request[v1.RequireSecondFactorRequest]) (*connect.Response[v1.RequireSecondFactorResponse], error)
 }
 

@@ -318,8 +318,9 @@ export const FactorService: GenService<{
     output: typeof RemoveTotpResponseSchema;
   },
   /**
-   * RequireSecondFactor says whether the account wants a second factor of everybody. Who
-   * has none enrolls one at their next sign-in.
+   * RequireSecondFactor says whether the account wants a second factor of everybody. The
+   * session that asks must have given one; those that never did end, and who has none
+   * enrolls one at their next sign-in.
    *
    * @generated from rpc imago.v1.FactorService.RequireSecondFactor
    */
