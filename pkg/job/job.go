@@ -95,6 +95,16 @@ type SendMessage struct {
 // Kind names the job.
 func (SendMessage) Kind() string { return "send_message" }
 
+// SendDigest makes one message of those that are held for one member and whose time has
+// come.
+type SendDigest struct {
+	AccountID string `json:"account_id" river:"unique"`
+	UserID    string `json:"user_id" river:"unique"`
+}
+
+// Kind names the job.
+func (SendDigest) Kind() string { return "send_digest" }
+
 // ApplyBilling asks the payment processor how the account's subscription stands, and
 // stores that. A notification of the processor enqueues it.
 type ApplyBilling struct {

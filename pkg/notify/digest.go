@@ -1,6 +1,9 @@
 package notify
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Digest is several messages in one mail.
 type Digest struct {
@@ -12,11 +15,26 @@ type Digest struct {
 
 // Entry is one message of a digest, in a line.
 type Entry struct {
-	Severity   string // low, medium, high or critical
+	Severity   string // low, medium, high or critical; "" for what is no finding
 	Title      Text
 	Connection Text
 	When       time.Time
 	Page       string // of the console; "" for none
+}
+
+// EntryOf is a mail as an entry of a digest.
+func EntryOf(m Mail, severity string, connection Text, when time.Time) Entry {
+	e := Entry{Severity: severity, Title: Text(strings.TrimPrefix(m.subject(), "[Imago] ")), Connection: connection, When: when}
+	if p, ok := m.(interface{ Page() string }); ok {
+		e.Page = p.Page()
+	}
+	if a, ok := m.(DriftAlert); ok {
+		e.Title = Text(a.headline())
+		if len(a.Findings) == 1 && a.More == 0 {
+			e.Page = a.Findings[0].Page()
+		}
+	}
+	return e
 }
 
 func (Digest) template() string { return "digest" }

@@ -97,8 +97,12 @@ type DriftAlert struct {
 func (DriftAlert) template() string { return "drift_alert" }
 
 func (a DriftAlert) subject() string {
-	worst := a.Findings[0]
-	s := "[Imago] " + worst.Worst() + ": " + worst.Title.String()
+	return "[Imago] " + a.Findings[0].Worst() + ": " + a.headline()
+}
+
+// headline is the worst finding, and how many there are besides.
+func (a DriftAlert) headline() string {
+	s := a.Findings[0].Title.String()
 	switch others := a.Total() - 1; {
 	case others > 0:
 		return s + ", and " + plural(others+a.Followed(), "more change", "more changes")

@@ -182,7 +182,9 @@ var special = map[string]string{
 	"restores.state":      "'planned'",
 	"restore_steps.state": "'done'", "restore_steps.op": "'create'",
 	"invitations.role": "'viewer'", "invitations.email": "'n' || %d || '@acme.test'", "invitations.mails": "1",
-	"messages.kind": "'finding'", "messages.state": "'queued'",
+	"messages.kind": "'finding'", "messages.state": "'queued'", "messages.waits_for": "''", "messages.due_at": "null",
+	"mail_preferences.topic": "'drift'", "mail_preferences.timing": "'daily'", "mail_preferences.threshold": "'high'",
+	"mail_preferences.stopped": "''", "mail_preferences.stopped_at": "null",
 	"subscriptions.plan": "'standard'", "subscriptions.better": "''", "subscriptions.state": "'past_due'",
 	"river_job.state": "'completed'", "river_job.finalized_at": "now()", "river_job.max_attempts": "25",
 	"river_job.priority": "1", "river_job.id": "1000000 + %d", "river_job.metadata": "'{}'",
@@ -359,6 +361,10 @@ func worldIn(t *testing.T, base *postgrestest.Database) *world {
 	w.all = tables(t, base.Owner())
 	seed(t, base, w.all, w.nA, w.a.ID)
 	seed(t, base, w.all, w.nB, w.b.ID)
+	// What people choose is theirs alone, also within an account.
+	if _, err := base.Owner().Exec(t.Context(), `insert into mail_preferences (account_id, user_id, topic) values ($1, $2, 'drift')`, w.a.ID, w.a.User); err != nil {
+		t.Fatal(err)
+	}
 	session := func(a postgrestest.Account) string { return hex.EncodeToString(a.Token[:]) }
 	ended := base.JobRow(t, job.TakeSnapshot{AccountID: string(w.b.ID)})
 	base.EndJob(t, ended)

@@ -50,6 +50,7 @@ func (s *Service) routes() (http.Handler, error) {
 	add(rpc.NewTeamServiceHandler(s.team(), options...))
 	add(rpc.NewActivityServiceHandler(s.activity(), options...))
 	add(rpc.NewBillingServiceHandler(s.billing(), options...))
+	add(rpc.NewMailServiceHandler(s.mail(), options...))
 	rest, err := vanguard.NewTranscoder(services, vanguard.WithCodec(wire.NewREST))
 	if err != nil {
 		return nil, fmt.Errorf("rest: %w", err)

@@ -62,6 +62,9 @@ var permissions = map[string]permission{
 	rpc.FactorServiceRemoveTotpProcedure:          member.proven(),
 	rpc.FactorServiceRequireSecondFactorProcedure: may(account.EditSecurity).proven(),
 
+	rpc.MailServiceGetMailPreferencesProcedure:    member,
+	rpc.MailServiceUpdateMailPreferencesProcedure: member,
+
 	rpc.ConnectionServiceCreateConnectionProcedure: may(account.EditConnection),
 	rpc.ConnectionServiceSetCredentialProcedure:    may(account.EditConnection).proven(),
 	rpc.ConnectionServiceReplaceKeyProcedure:       may(account.EditConnection).proven(),

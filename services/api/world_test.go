@@ -173,6 +173,7 @@ type person struct {
 	activity    rpc.ActivityServiceClient
 	billing     rpc.BillingServiceClient
 	team        rpc.TeamServiceClient
+	mail        rpc.MailServiceClient
 }
 
 // owner makes an account and its owner.
@@ -229,6 +230,7 @@ func (w *world) clients(p *person) *person {
 	p.activity = rpc.NewActivityServiceClient(c, w.url, o)
 	p.billing = rpc.NewBillingServiceClient(c, w.url, o)
 	p.team = rpc.NewTeamServiceClient(c, w.url, o)
+	p.mail = rpc.NewMailServiceClient(c, w.url, o)
 	return p
 }
 

@@ -6,11 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"time"
 
 	"imago/pkg/drift"
+	"imago/pkg/notify"
 	"imago/pkg/postgres"
 	"imago/pkg/postgres/changes"
 	"imago/pkg/postgres/cursors"
@@ -228,8 +230,13 @@ func (s shut) put(ctx context.Context, tx *postgres.Tx, f *following, o found, a
 	if first == "" {
 		return nil
 	}
-	_, err := messages.Queue(ctx, tx, messages.Finding, first)
+	_, err := messages.QueueFinding(ctx, tx, first, worst(added))
 	return err
+}
+
+// worst is the worst severity of findings that were added.
+func worst(added map[string]int) string {
+	return slices.MinFunc(slices.Collect(maps.Keys(added)), notify.BySeverity)
 }
 
 // seen remembers what earlier looks saw.

@@ -120,6 +120,9 @@ type letter struct {
 	snapshot   snapshots.Snapshot
 	schedule   schedules.Schedule
 	payer      payer
+	account    string // its name, for a digest
+	parts      []letter
+	more       int // of a digest, those that are not among the parts
 }
 
 // read collects the rows.
@@ -127,6 +130,14 @@ func (l *letter) read(ctx context.Context, tx *postgres.Tx, id string) (err erro
 	if l.Message, err = messages.Get(ctx, tx, id); err != nil || l.State != "queued" {
 		return err
 	}
+	if l.Kind == messages.Digest || l.Kind == messages.Storm {
+		return l.readDigest(ctx, tx)
+	}
+	return l.collect(ctx, tx)
+}
+
+// collect reads what the message is about.
+func (l *letter) collect(ctx context.Context, tx *postgres.Tx) (err error) {
 	var of account.ConnectionID
 	switch l.Kind {
 	case messages.Finding:
@@ -158,8 +169,15 @@ func (l *letter) read(ctx context.Context, tx *postgres.Tx, id string) (err erro
 	return err
 }
 
-// outdated reports whether what the message would ask for was done meanwhile.
+// outdated reports whether what the message would ask for was done meanwhile, or its
+// recipient may not have it any more.
 func (l *letter) outdated() bool {
+	switch {
+	case l.Barred():
+		return true
+	case l.Kind == messages.Digest || l.Kind == messages.Storm:
+		return len(l.parts) == 0
+	}
 	switch l.Kind {
 	case messages.WindowOpen:
 		return l.restore.State.Ended()
@@ -207,6 +225,9 @@ func (l *letter) readOverdue(ctx context.Context, tx *postgres.Tx) (of account.C
 
 // mail is what the message says.
 func (l *letter) mail() (notify.Mail, error) {
+	if l.Kind == messages.Digest || l.Kind == messages.Storm {
+		return l.digest()
+	}
 	place := notify.Place{ID: string(l.connection.ID), Connection: notify.Text(l.connection.Name), Org: l.connection.OrgURL}
 	switch l.Kind {
 	case messages.Finding:

@@ -125,7 +125,7 @@ func store(t *testing.T, w *worldtest.World, all ...drift.Finding) {
 				first = id
 			}
 		}
-		_, err := messages.Queue(t.Context(), tx, messages.Finding, first)
+		_, err := messages.QueueFinding(t.Context(), tx, first, string(all[0].Severity))
 		return err
 	})
 	if err != nil {

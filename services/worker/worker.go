@@ -145,6 +145,7 @@ func (s *Service) prepare() error {
 		work.Register(kinds, desk, s.sendCode),
 		work.Register(kinds, desk, s.sendInvitation),
 		work.Register(kinds, desk, s.sendMessage),
+		work.Register(kinds, desk, s.sendDigest),
 		work.Register(kinds, desk, s.runSchedules),
 		work.Register(kinds, desk, s.reportFailure),
 		work.Register(kinds, desk, s.applyBilling),

@@ -122,6 +122,6 @@ func digest() notify.Digest {
 	return notify.Digest{Account: "Acme", Entries: []notify.Entry{
 		{Severity: "critical", Title: "Sign-in rule weakened: Admins", Connection: place.Connection, When: day.Add(-time.Hour), Page: weakenedRule().Page()},
 		{Severity: "high", Title: "Group deleted: Finance", Connection: place.Connection, When: day, Page: deletedGroup().Page()},
-		{Severity: "low", Title: "Snapshot failed", Connection: "Acme sandbox <b>", When: day},
+		{Title: "Snapshot failed: Acme sandbox", Connection: "Acme sandbox <b>", When: day},
 	}}
 }

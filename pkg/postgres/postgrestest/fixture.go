@@ -85,7 +85,8 @@ func queue(kind string) string {
 		return job.QueueDrift
 	case job.ApplyRestore{}.Kind():
 		return job.QueueRestore
-	case job.SendCode{}.Kind(), job.SendInvitation{}.Kind(), job.SendMessage{}.Kind(), job.ApplyBilling{}.Kind():
+	case job.SendCode{}.Kind(), job.SendInvitation{}.Kind(), job.SendMessage{}.Kind(), job.SendDigest{}.Kind(),
+		job.ApplyBilling{}.Kind():
 		return job.QueueMail
 	case job.RunSchedules{}.Kind():
 		return job.QueueTick

@@ -1,0 +1,105 @@
+package worker_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"imago/pkg/diff"
+	"imago/pkg/drift"
+	"imago/pkg/notify"
+	"imago/pkg/notify/notifytest"
+	"imago/pkg/postgres"
+	"imago/pkg/postgres/messages"
+	"imago/pkg/postgres/worldtest"
+	"imago/pkg/provider"
+	"imago/pkg/resource"
+	"imago/services/worker"
+)
+
+// renamed is a finding of a group, by its number.
+func renamed(n int, severity drift.Severity) drift.Finding {
+	return drift.Finding{
+		Rule: fmt.Sprintf("r%d", n), Severity: severity, Title: "Group renamed", Sentence: "Somebody renamed a group.",
+		Observation: drift.Observation{Label: fmt.Sprintf("Team %d", n), Attribution: drift.Attribution{Event: &provider.Event{Actor: provider.Actor{Login: "mallory@acme.example"}}},
+			Change: diff.Change{Key: resource.Key{Type: "group", ID: fmt.Sprintf("00g%d", n)}, Op: diff.Update,
+				Fields: []diff.Field{{Path: "profile.name", Op: diff.Update, After: json.RawMessage(`"x"`)}}}},
+	}
+}
+
+// waitMail waits for a mail about something.
+func waitMail(t *testing.T, w *worldtest.World, subject string) notifytest.Mail {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), worldtest.Patience)
+	defer cancel()
+	return w.Mails.Wait(ctx, t, func(m notifytest.Mail) bool { return strings.Contains(m.Subject, subject) })
+}
+
+// Many alerts in an hour are some mails and then one, and a person who chose a daily
+// digest gets that and nothing besides.
+func TestStormAndDigestAreMailed(t *testing.T) {
+	t.Parallel()
+	w := worldtest.New(t, worldtest.Options{})
+	daily := w.Base.Member(t, w.Account.ID, "admin")
+	err := w.API.As(t.Context(), daily.Proof, func(tx *postgres.Tx) error {
+		return messages.Prefer(t.Context(), tx, messages.Preference{Topic: notify.Drift, Timing: notify.Daily})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	const many = messages.Crowd + 3
+	for n := range many {
+		store(t, w, renamed(n, drift.Medium))
+	}
+	store(t, w, renamed(many, drift.Critical))
+	var c clock
+	d := deps(t, w)
+	d.Now = c.now
+	work(t, w, worker.Config{PublicURL: "https://imago.example.com"}, d)
+	waitMail(t, w, "[Imago] critical: Group renamed: Team 8")
+	c.advance(messages.Window + time.Minute)
+	storm := waitMail(t, w, "Many changes: 3 messages from Acme")
+	for _, want := range []string{"Group renamed: Team 5", "Group renamed: Team 7", "https://imago.example.com/changes/"} {
+		if storm.To != w.Account.Email || !strings.Contains(storm.Text, want) {
+			t.Errorf("the mail to %s lacks %q:\n%s", storm.To, want, storm.Text)
+		}
+	}
+	if storm.Unsubscribe != "" {
+		t.Error("one click would end what was never subscribed to")
+	}
+	c.advance(24 * time.Hour)
+	digest := waitMail(t, w, "Daily digest: 9 messages from Acme")
+	if first, second := strings.Index(digest.Text, "critical  Group renamed: Team 8"), strings.Index(digest.Text, "medium    Group renamed: Team 0"); digest.To != daily.Email || first < 0 || second < first {
+		t.Errorf("the digest to %s:\n%s", digest.To, digest.Text)
+	}
+	ticks(t, w, 2)
+	if got := len(w.Mails.Mails()); got != messages.Crowd+1+1+1 {
+		t.Errorf("%d mails arrived", got)
+	}
+}
+
+// Who may not open snapshots any more is sent nothing that was queued before.
+func TestWhoMayNotBeToldAnyMoreIsNot(t *testing.T) {
+	t.Parallel()
+	w := worldtest.New(t, worldtest.Options{})
+	demoted := w.Base.Member(t, w.Account.ID, "operator")
+	store(t, w, renamed(1, drift.High))
+	w.Exec(t, `update members set role = 'viewer' where user_id = $1`, demoted.User)
+	work(t, w, worker.Config{}, deps(t, w))
+	waitMail(t, w, "[Imago] high: Group renamed: Team 1")
+	worldtest.Until(t, "all is done with", func() bool {
+		var queued int
+		if err := w.Base.Owner().QueryRow(t.Context(), `select count(*) from messages where state = 'queued'`).Scan(&queued); err != nil {
+			t.Fatal(err)
+		}
+		return queued == 0
+	})
+	for _, m := range w.Mails.Mails() {
+		if m.To == demoted.Email {
+			t.Errorf("they were sent: %s", m.Subject)
+		}
+	}
+}
