@@ -41,6 +41,16 @@ type SweepRepository struct {
 // Kind names the job.
 func (SweepRepository) Kind() string { return "sweep_repository" }
 
+// ForgetSnapshots lets a connection's snapshots go that nothing keeps, and removes those
+// from the store that were let go before.
+type ForgetSnapshots struct {
+	AccountID    string `json:"account_id" river:"unique"`
+	ConnectionID string `json:"connection_id" river:"unique"`
+}
+
+// Kind names the job.
+func (ForgetSnapshots) Kind() string { return "forget_snapshots" }
+
 // FollowLog reads on in an org's log, finds drift, and snoozes until its next poll.
 type FollowLog struct {
 	AccountID    string `json:"account_id" river:"unique"`

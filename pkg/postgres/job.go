@@ -31,6 +31,7 @@ var kinds = byName(
 	kind{job.PlanRestore{}, job.QueueBackup, 1, true},
 	kind{job.TakeSnapshot{}, job.QueueBackup, 2, true},
 	kind{job.SweepRepository{}, job.QueueBackup, 4, true},
+	kind{job.ForgetSnapshots{}, job.QueueBackup, 4, true},
 	kind{job.ApplyRestore{}, job.QueueRestore, 1, true},
 	kind{job.SendCode{}, job.QueueMail, 1, false},
 	kind{job.SendInvitation{}, job.QueueMail, 1, false},

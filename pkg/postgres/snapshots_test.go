@@ -32,7 +32,11 @@ type bench struct {
 
 func newBench(t *testing.T) bench {
 	t.Helper()
-	base := postgrestest.New(t)
+	return benchIn(t, postgrestest.New(t))
+}
+
+func benchIn(t *testing.T, base *postgrestest.Database) bench {
+	t.Helper()
 	acme := base.Account(t)
 	return bench{base, acme, base.Connection(t, acme.ID), base.Open(t, "imago_api"), base.Open(t, "imago_worker"),
 		base.Job(t, job.TakeSnapshot{AccountID: string(acme.ID), ConnectionID: "running"})}

@@ -72,9 +72,10 @@ func standIn[T river.JobArgs](w *Workers) error {
 
 func (w *Workers) complete() error {
 	return errors.Join(standIn[job.CheckConnection](w), standIn[job.TakeSnapshot](w), standIn[job.FollowLog](w),
-		standIn[job.SweepRepository](w), standIn[job.PlanRestore](w), standIn[job.ApplyRestore](w), standIn[job.SendCode](w),
-		standIn[job.SendInvitation](w), standIn[job.SendMessage](w), standIn[job.ReportFailure](w), standIn[job.EndSnooze](w), standIn[job.SendDigest](w),
-		standIn[job.RunSchedules](w), standIn[job.StartFollows](w), standIn[job.ApplyBilling](w))
+		standIn[job.SweepRepository](w), standIn[job.ForgetSnapshots](w), standIn[job.PlanRestore](w), standIn[job.ApplyRestore](w),
+		standIn[job.SendCode](w), standIn[job.SendInvitation](w), standIn[job.SendMessage](w), standIn[job.ReportFailure](w),
+		standIn[job.EndSnooze](w), standIn[job.SendDigest](w), standIn[job.RunSchedules](w), standIn[job.StartFollows](w),
+		standIn[job.ApplyBilling](w))
 }
 
 // JobsOptions tunes Jobs.

@@ -143,6 +143,11 @@ func TestTickStartsOnlyWhatIsThere(t *testing.T) {
 	s.to(t, restores.Stopped)
 	tick("that was stopped", job.ReportFailure{AccountID: id, RestoreID: restore}, true)
 
+	tick("of a connection that is not looked through", job.ForgetSnapshots{AccountID: id, ConnectionID: connection}, false)
+	exec(`update connections set forget_at = now() where id = $1`, connection)
+	tick("of a connection", job.ForgetSnapshots{AccountID: id, ConnectionID: connection}, true)
+	tick("of another account", job.ForgetSnapshots{AccountID: none, ConnectionID: connection}, false)
+
 	tick("of a schedule that there is not", job.ReportFailure{AccountID: id, ConnectionID: connection}, false)
 	exec(`insert into schedules (account_id, connection_id, cron, time_zone, enabled, next_run_at) values ($1, $2, '', '', true, now())`, id, connection)
 	tick("of a schedule", job.ReportFailure{AccountID: id, ConnectionID: connection}, true)

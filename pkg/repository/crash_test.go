@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -320,6 +321,63 @@ func TestOrderOfWriting(t *testing.T) {
 	commit(t, d)
 	if err := r.Forget(t.Context(), d.Prefix()); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestForgettingThatDies kills whoever forgets a snapshot before and after each operation
+// of the store: what is half removed cannot be opened, nothing else suffers, and the next
+// attempt removes the rest.
+func TestForgettingThatDies(t *testing.T) {
+	t.Parallel()
+	k, all := keyring(t, alice), org(40)
+	for name, dies := range deaths {
+		for n, died := 0, true; died; n++ {
+			under := mem.New(mem.Options{})
+			r := repo(t, under, k, conn, small)
+			kept, gone := take(t, r, all), another(t, r, all)
+			before := len(keysOf(t, under))
+			store := fault.New(under)
+			dies(store, n)
+			err := repo(t, store, k, conn, small).Forget(t.Context(), gone)
+			if died = errors.Is(err, errKilled); err != nil && !died {
+				t.Fatal(err)
+			}
+			if !died && n < 5 {
+				t.Fatalf("it was over after %d operations", n)
+			}
+			forgotten(t, r, gone, fmt.Sprintf("killed %s operation %d", name, n), before > len(keysOf(t, under)))
+			holds(t, kept, all)
+		}
+	}
+}
+
+// another takes a second snapshot, an hour after the first.
+func another(t *testing.T, r *repository.Repository, all []resource.Resource) (prefix string) {
+	t.Helper()
+	d, err := r.Begin("snapshot-2", started.Add(time.Hour))
+	if err != nil {
+		t.Fatal(err)
+	}
+	addAll(t, d, all)
+	commit(t, d)
+	return d.Prefix()
+}
+
+// forgotten fails if a snapshot of which something was removed can be opened, or if
+// forgetting it again leaves anything of it.
+func forgotten(t *testing.T, r *repository.Repository, prefix, when string, begun bool) {
+	t.Helper()
+	if _, err := r.Open(t.Context(), prefix); begun && !problem.Is(err, problem.NotFound) {
+		t.Fatalf("%s: half of it is removed, and it opens (%v)", when, err)
+	}
+	if report := check(t, r); len(report.Damage) != 0 {
+		t.Fatalf("%s: %+v", when, report.Damage)
+	}
+	if err := r.Forget(t.Context(), prefix); err != nil {
+		t.Fatalf("%s: forget again: %v", when, err)
+	}
+	if got := list(t, r); len(got) != 1 || got[0] == prefix {
+		t.Fatalf("%s: listed %v", when, got)
 	}
 }
 

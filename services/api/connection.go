@@ -436,7 +436,7 @@ func (s connectionService) shape(ctx context.Context, tx *postgres.Tx, c connect
 		Access:      each(c.Access, func(a connections.Access) *imagov1.TypeAccess { return accessShape(catalog, a) }),
 		Credentials: each(creds, func(k connections.Credential) *imagov1.Credential { return credentialShape(c.Provider, k) }),
 		FollowedAt:  stampAt(followed.PolledAt), FollowProblem: problemShape(followed.Problem), CreatedAt: stamp(c.CreatedAt),
-		OpenFindings: open,
+		OpenFindings: open, Thin: c.Thin,
 	}
 	if scheduled {
 		out.Schedule = scheduleShape(schedule)

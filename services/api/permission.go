@@ -72,10 +72,13 @@ var permissions = map[string]permission{
 	rpc.ConnectionServiceCheckConnectionProcedure:  may(account.EditConnection),
 	rpc.ConnectionServiceDeleteConnectionProcedure: may(account.DeleteConnection).proven(),
 	rpc.ConnectionServiceSetScheduleProcedure:      may(account.EditConnection),
+	rpc.ConnectionServiceSetRetentionProcedure:     may(account.EditConnection).proven(),
 	rpc.ConnectionServiceGetConnectionProcedure:    may(account.ViewAccount),
 	rpc.ConnectionServiceListConnectionsProcedure:  may(account.ViewAccount),
 
 	rpc.SnapshotServiceTakeSnapshotProcedure:   may(account.TakeSnapshot),
+	rpc.SnapshotServicePinSnapshotProcedure:    may(account.TakeSnapshot),
+	rpc.SnapshotServiceUnpinSnapshotProcedure:  may(account.EditConnection).proven(),
 	rpc.SnapshotServiceGetSnapshotProcedure:    may(account.ViewAccount),
 	rpc.SnapshotServiceListSnapshotsProcedure:  may(account.ViewAccount),
 	rpc.SnapshotServiceWatchSnapshotProcedure:  may(account.ViewAccount),

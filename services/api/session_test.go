@@ -68,8 +68,8 @@ func TestWhatNeedsAStepUp(t *testing.T) {
 		}
 	}
 	want := []string{
-		"DeleteConnection", "ReplaceKey", "SetCredential", "RemoveTotp", "RequireSecondFactor", "ApplyRestore", "ApproveRestore", "CloseRestore",
-		"CreateInvitation", "RemoveMember", "ResendInvitation", "UpdateMember",
+		"DeleteConnection", "ReplaceKey", "SetCredential", "SetRetention", "RemoveTotp", "RequireSecondFactor", "ApplyRestore",
+		"ApproveRestore", "CloseRestore", "UnpinSnapshot", "CreateInvitation", "RemoveMember", "ResendInvitation", "UpdateMember",
 	}
 	if diff := cmp.Diff(want, needs); diff != "" {
 		t.Errorf("what needs a step-up: %s", diff)

@@ -94,7 +94,15 @@ func (s snapshotService) GetSnapshot(ctx context.Context, r *connect.Request[ima
 	if err != nil {
 		return nil, err
 	}
-	return connect.NewResponse(&imagov1.GetSnapshotResponse{Snapshot: s.shape(snap)}), nil
+	var out []*imagov1.Snapshot
+	err = s.read(ctx, func(tx *postgres.Tx) (err error) {
+		out, err = s.judged(ctx, tx, snap)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return connect.NewResponse(&imagov1.GetSnapshotResponse{Snapshot: out[0]}), nil
 }
 
 // current finds the snapshot that is asked for: by ID, the newest, or that of a moment.
@@ -162,8 +170,10 @@ func (s snapshotService) ListSnapshots(ctx context.Context, r *connect.Request[i
 		if _, err := connections.Get(ctx, tx, account.ConnectionID(id)); err != nil {
 			return nil, in("connection_id", connectionsHint, err)
 		}
-		found, err = snapshots.List(ctx, tx, account.ConnectionID(id), p)
-		out.Snapshots = each(cut(found, p), s.shape)
+		if found, err = snapshots.List(ctx, tx, account.ConnectionID(id), p); err != nil {
+			return nil, err
+		}
+		out.Snapshots, err = s.judged(ctx, tx, cut(found, p)...)
 		return each(found, func(s snapshots.Snapshot) string { return s.ID }), err
 	})
 	if err != nil {
@@ -364,7 +374,7 @@ func (s *Service) open(ctx context.Context, ring *envelope.Keyring, row snapshot
 func (s *Service) shape(row snapshots.Snapshot) *imagov1.Snapshot {
 	out := &imagov1.Snapshot{
 		Id: row.ID, ConnectionId: string(row.ConnectionID), State: string(row.State), Trigger: string(row.Trigger),
-		CreatedAt: stamp(row.CreatedAt), StartedAt: stampAt(row.StartedAt), EndedAt: stampAt(row.EndedAt), WaitsUntil: stampAt(row.WaitsUntil), WaitsFor: row.WaitsFor,
+		CreatedAt: stamp(row.CreatedAt), StartedAt: stampAt(row.StartedAt), EndedAt: stampAt(row.EndedAt), WaitsUntil: stampAt(row.WaitsUntil), WaitsFor: row.WaitsFor, PinnedAt: stampAt(row.PinnedAt),
 		Objects: row.Objects, StoredBytes: row.Bytes, PlainBytes: row.PlainBytes, Calls: row.Calls,
 		Types:   each(row.Types, s.typeShape),
 		Problem: problemShape(row.Problem), ManifestDigest: row.ManifestDigest,

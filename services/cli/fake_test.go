@@ -464,6 +464,8 @@ func (f *fake) finish(s *imagov1.Snapshot) {
 	s.Objects, s.StoredBytes, s.PlainBytes, s.Calls = 12345, 65536, 3<<20, 70
 	s.Types[0].Objects, s.Types[0].Calls, s.Types[0].Done = 12330, 66, true
 	s.Types[1].Objects, s.Types[1].Calls, s.Types[1].Done = 15, 4, true
+	s.KeptBecause = []*imagov1.KeptBecause{{Rule: "plan", Until: at(89 * 24 * time.Hour)}}
+	s.KeptUntil = s.KeptBecause[0].Until
 	s.Location, s.ManifestDigest = "users/a/connections/c/backups/20261121T115900Z/", "abcd"
 	if f.set["gaps"] {
 		s.State = "partial"
@@ -500,6 +502,35 @@ func (f *fake) GetSnapshot(_ context.Context, r *connect.Request[imagov1.GetSnap
 func (f *fake) ListSnapshots(_ context.Context, r *connect.Request[imagov1.ListSnapshotsRequest]) (*connect.Response[imagov1.ListSnapshotsResponse], error) {
 	page, next := onePage(f.snapshots, r.Msg.GetPageToken())
 	return connect.NewResponse(&imagov1.ListSnapshotsResponse{Snapshots: page, NextPageToken: next}), nil
+}
+
+func (f *fake) PinSnapshot(_ context.Context, r *connect.Request[imagov1.PinSnapshotRequest]) (*connect.Response[imagov1.PinSnapshotResponse], error) {
+	s, err := f.snapshot(r.Msg.GetSnapshotId())
+	if err != nil {
+		return nil, err
+	}
+	s.PinnedAt, s.KeptUntil = at(0), nil
+	s.KeptBecause = append([]*imagov1.KeptBecause{{Rule: "pinned"}}, s.KeptBecause...)
+	return connect.NewResponse(&imagov1.PinSnapshotResponse{Snapshot: s}), nil
+}
+
+func (f *fake) UnpinSnapshot(_ context.Context, r *connect.Request[imagov1.UnpinSnapshotRequest]) (*connect.Response[imagov1.UnpinSnapshotResponse], error) {
+	s, err := f.snapshot(r.Msg.GetSnapshotId())
+	if err != nil {
+		return nil, err
+	}
+	s.PinnedAt, s.KeptBecause = nil, []*imagov1.KeptBecause{{Rule: "daily", Of: "2026-11-21", Until: at(7 * 24 * time.Hour)}}
+	s.KeptUntil = s.KeptBecause[0].Until
+	return connect.NewResponse(&imagov1.UnpinSnapshotResponse{Snapshot: s}), nil
+}
+
+func (f *fake) SetRetention(_ context.Context, r *connect.Request[imagov1.SetRetentionRequest]) (*connect.Response[imagov1.SetRetentionResponse], error) {
+	c, err := f.connection(r.Msg.GetConnectionId())
+	if err != nil {
+		return nil, err
+	}
+	c.Thin = r.Msg.GetThin()
+	return connect.NewResponse(&imagov1.SetRetentionResponse{Connection: c}), nil
 }
 
 // signedIn checks the token of a stream, which no unary interceptor sees.

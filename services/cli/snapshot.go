@@ -32,6 +32,7 @@ func (p *program) snapshotCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error { return p.snapshot(cmd.Context(), args, detach) },
 	}
 	cmd.Flags().BoolVar(&detach, "detach", false, "start it and do not wait")
+	cmd.AddCommand(p.pinCommand(), p.unpinCommand())
 	return cmd
 }
 
@@ -332,11 +333,11 @@ func (p *program) showSnapshots(list []*imagov1.Snapshot) error {
 		p.notice("there is no snapshot yet: imago snapshot takes one")
 		return nil
 	}
-	rows := [][]string{{"ID", "TAKEN", "STATE", "BY", "OBJECTS", "STORED", "GAPS"}}
+	rows := [][]string{{"ID", "TAKEN", "STATE", "BY", "OBJECTS", "STORED", "GAPS", "KEPT"}}
 	for _, s := range list {
 		rows = append(rows, []string{
 			short(s.GetId()), stamp(s.GetCreatedAt()), s.GetState(), s.GetTrigger(),
-			number(s.GetObjects()), size(s.GetStoredBytes()), fmt.Sprint(len(allGaps(s))),
+			number(s.GetObjects()), size(s.GetStoredBytes()), fmt.Sprint(len(allGaps(s))), keeps(s),
 		})
 	}
 	p.table(rows, 4, 5, 6)

@@ -167,6 +167,9 @@ func (f *following) seal(o found) (out shut, err error) {
 			ConnectionID: f.id, Rule: d.Rule, Severity: string(d.Severity), ResourceType: d.Change.Key.Type, EventTime: d.Found,
 			DedupKey: hex.EncodeToString(f.ring.Digest("finding", []byte(f.id), []byte(d.DedupKey()))),
 		}
+		if d.Snapshot != "" {
+			row.SnapshotID = &d.Snapshot
+		}
 		if d.Attribution.Event != nil {
 			row.EventTime = d.Attribution.Event.Time
 			row.Actors = f.actors(d.Attribution.Event.Actor)

@@ -28,7 +28,12 @@ type shop struct {
 
 func newShop(t *testing.T) shop {
 	t.Helper()
-	s := shop{World: worldtest.New(t, worldtest.Options{}), stripe: stripetest.New(t)}
+	return newShopIn(t, worldtest.Options{})
+}
+
+func newShopIn(t *testing.T, o worldtest.Options) shop {
+	t.Helper()
+	s := shop{World: worldtest.New(t, o), stripe: stripetest.New(t)}
 	var err error
 	s.processor, err = stripe.New(stripetest.Key, stripe.Options{Host: s.stripe.URL, WebhookSecret: stripetest.Secret,
 		Prices: map[billing.Plan]string{billing.Standard: stripetest.Price("standard"), billing.Business: stripetest.Price("business")}})

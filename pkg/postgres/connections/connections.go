@@ -49,6 +49,7 @@ type Connection struct {
 	CheckedAt     *time.Time
 	Access        []Access
 	CreatedAt     time.Time
+	Thin          bool // snapshots are thinned as they grow old
 }
 
 // Connection gives the row in the words of the journeys.
@@ -61,7 +62,7 @@ func (c Connection) Connection() account.Connection {
 }
 
 const columns = `id, account_id, provider, name, org_url, state, problem, share, follow_seconds, org_id, engine,
-	checked_at, access, created_at`
+	checked_at, access, created_at, thin`
 
 // Create adds a connection: Provider, Name, OrgURL, Share, FollowSeconds, OrgID and
 // Engine are taken from c. A name or an org that the account has already is a Conflict
@@ -114,6 +115,14 @@ func Configure(ctx context.Context, tx *postgres.Tx, id account.ConnectionID, s 
 		update connections set name = $2, share = $3, follow_seconds = $4 where id = as_uuid($1)
 		returning `+columns, id, s.Name, s.Share, s.FollowSeconds)
 	return c, taken(err, Connection{Name: s.Name})
+}
+
+// Thin says whether a connection's snapshots are thinned as they grow old. Which ones go is
+// looked at a day later, so that there is time to take it back.
+func Thin(ctx context.Context, tx *postgres.Tx, id account.ConnectionID, thin bool, now time.Time) (Connection, error) {
+	return rows.One[Connection](ctx, tx, "connection", `
+		update connections set thin = $2, forget_at = $3 where id = as_uuid($1)
+		returning `+columns, id, thin, now.Add(24*time.Hour))
 }
 
 // KeyReplaced says that the org does not know the read app's new key yet, so that nobody

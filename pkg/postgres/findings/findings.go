@@ -41,21 +41,22 @@ type Finding struct {
 	ResolvedBy   *account.UserID // who settled it; nil: nobody, or Imago itself
 	ResolvedAt   *time.Time
 	SnoozedUntil *time.Time
+	SnapshotID   *string  // which holds the resource as it was; nil: none does
 	Actors       []string // keyed digests of how who did it is called
 }
 
 const columns = `id, account_id, connection_id, rule, severity, dedup_key, resource_type, sealed, event_time, found_at,
-	state, resolved_by, resolved_at, snoozed_until, actors`
+	state, resolved_by, resolved_at, snoozed_until, snapshot_id, actors`
 
 // Add stores a finding, once: ConnectionID, Rule, Severity, DedupKey, ResourceType,
-// Sealed, EventTime and Actors are taken from f. added is false when it is there already;
+// Sealed, EventTime, SnapshotID and Actors are taken from f. added is false when it is there already;
 // enqueue no mail then.
 func Add(ctx context.Context, tx *postgres.Tx, f Finding) (id string, added bool, err error) {
 	made, added, err := rows.Maybe[struct{ ID string }](ctx, tx, `
-		insert into findings (account_id, connection_id, rule, severity, dedup_key, resource_type, sealed, event_time, actors)
-		values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+		insert into findings (account_id, connection_id, rule, severity, dedup_key, resource_type, sealed, event_time, actors, snapshot_id)
+		values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
 		on conflict (account_id, connection_id, dedup_key) do nothing
-		returning id`, tx.Account(), f.ConnectionID, f.Rule, f.Severity, f.DedupKey, f.ResourceType, f.Sealed, f.EventTime, orNone(f.Actors))
+		returning id`, tx.Account(), f.ConnectionID, f.Rule, f.Severity, f.DedupKey, f.ResourceType, f.Sealed, f.EventTime, orNone(f.Actors), f.SnapshotID)
 	return made.ID, added, err
 }
 

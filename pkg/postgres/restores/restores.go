@@ -85,6 +85,7 @@ func Request(ctx context.Context, tx *postgres.Tx, w Wanted) (Restore, error) {
 		select $6, $1, s.connection_id, s.id, $4, $5
 		from snapshots s
 		where s.id = as_uuid($3) and s.connection_id = as_uuid($2) and s.state in ('complete', 'partial')
+		for share of s
 		returning `+columns, tx.Account(), w.ConnectionID, w.SnapshotID, w.SelectionSealed, tx.User(), w.ID)
 	if problem.Is(err, problem.NotFound) {
 		return r, problem.New(problem.NotFound, "that connection has no such snapshot that was taken")

@@ -52,7 +52,9 @@ type Connection struct {
 	FollowProblem *Problem               `protobuf:"bytes,16,opt,name=follow_problem,json=followProblem,proto3" json:"follow_problem,omitempty"`
 	CreatedAt     *timestamppb.Timestamp `protobuf:"bytes,17,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
 	// How many of the drift monitor's findings nobody has settled.
-	OpenFindings  int64 `protobuf:"varint,18,opt,name=open_findings,json=openFindings,proto3" json:"open_findings,omitempty"`
+	OpenFindings int64 `protobuf:"varint,18,opt,name=open_findings,json=openFindings,proto3" json:"open_findings,omitempty"`
+	// Snapshots are thinned: see SetRetentionRequest.
+	Thin          bool `protobuf:"varint,19,opt,name=thin,proto3" json:"thin,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -211,6 +213,13 @@ func (x *Connection) GetOpenFindings() int64 {
 		return x.OpenFindings
 	}
 	return 0
+}
+
+func (x *Connection) GetThin() bool {
+	if x != nil {
+		return x.Thin
+	}
+	return false
 }
 
 // TypeAccess says whether one type can be read and, if not, what it would take.
@@ -1249,6 +1258,106 @@ func (*DeleteConnectionResponse) Descriptor() ([]byte, []int) {
 	return file_imago_v1_connection_proto_rawDescGZIP(), []int{19}
 }
 
+type SetRetentionRequest struct {
+	state        protoimpl.MessageState `protogen:"open.v1"`
+	ConnectionId string                 `protobuf:"bytes,1,opt,name=connection_id,json=connectionId,proto3" json:"connection_id,omitempty"`
+	// Keep the first snapshot of each hour for a day, of each day for a week, of each week
+	// for a month, of each month for a year, and no others; without it, all that the plan
+	// keeps. Of one time, a snapshot without a gap goes before those with gaps. The newest,
+	// pinned ones, and what a restore or a finding needs stay either way.
+	Thin          bool `protobuf:"varint,2,opt,name=thin,proto3" json:"thin,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetRetentionRequest) Reset() {
+	*x = SetRetentionRequest{}
+	mi := &file_imago_v1_connection_proto_msgTypes[20]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetRetentionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetRetentionRequest) ProtoMessage() {}
+
+func (x *SetRetentionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_imago_v1_connection_proto_msgTypes[20]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetRetentionRequest.ProtoReflect.Descriptor instead.
+func (*SetRetentionRequest) Descriptor() ([]byte, []int) {
+	return file_imago_v1_connection_proto_rawDescGZIP(), []int{20}
+}
+
+func (x *SetRetentionRequest) GetConnectionId() string {
+	if x != nil {
+		return x.ConnectionId
+	}
+	return ""
+}
+
+func (x *SetRetentionRequest) GetThin() bool {
+	if x != nil {
+		return x.Thin
+	}
+	return false
+}
+
+type SetRetentionResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Connection    *Connection            `protobuf:"bytes,1,opt,name=connection,proto3" json:"connection,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SetRetentionResponse) Reset() {
+	*x = SetRetentionResponse{}
+	mi := &file_imago_v1_connection_proto_msgTypes[21]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SetRetentionResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SetRetentionResponse) ProtoMessage() {}
+
+func (x *SetRetentionResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_imago_v1_connection_proto_msgTypes[21]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SetRetentionResponse.ProtoReflect.Descriptor instead.
+func (*SetRetentionResponse) Descriptor() ([]byte, []int) {
+	return file_imago_v1_connection_proto_rawDescGZIP(), []int{21}
+}
+
+func (x *SetRetentionResponse) GetConnection() *Connection {
+	if x != nil {
+		return x.Connection
+	}
+	return nil
+}
+
 type SetScheduleRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	ConnectionId  string                 `protobuf:"bytes,1,opt,name=connection_id,json=connectionId,proto3" json:"connection_id,omitempty"`
@@ -1261,7 +1370,7 @@ type SetScheduleRequest struct {
 
 func (x *SetScheduleRequest) Reset() {
 	*x = SetScheduleRequest{}
-	mi := &file_imago_v1_connection_proto_msgTypes[20]
+	mi := &file_imago_v1_connection_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1273,7 +1382,7 @@ func (x *SetScheduleRequest) String() string {
 func (*SetScheduleRequest) ProtoMessage() {}
 
 func (x *SetScheduleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_connection_proto_msgTypes[20]
+	mi := &file_imago_v1_connection_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1286,7 +1395,7 @@ func (x *SetScheduleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetScheduleRequest.ProtoReflect.Descriptor instead.
 func (*SetScheduleRequest) Descriptor() ([]byte, []int) {
-	return file_imago_v1_connection_proto_rawDescGZIP(), []int{20}
+	return file_imago_v1_connection_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *SetScheduleRequest) GetConnectionId() string {
@@ -1326,7 +1435,7 @@ type SetScheduleResponse struct {
 
 func (x *SetScheduleResponse) Reset() {
 	*x = SetScheduleResponse{}
-	mi := &file_imago_v1_connection_proto_msgTypes[21]
+	mi := &file_imago_v1_connection_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1338,7 +1447,7 @@ func (x *SetScheduleResponse) String() string {
 func (*SetScheduleResponse) ProtoMessage() {}
 
 func (x *SetScheduleResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_connection_proto_msgTypes[21]
+	mi := &file_imago_v1_connection_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1351,7 +1460,7 @@ func (x *SetScheduleResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetScheduleResponse.ProtoReflect.Descriptor instead.
 func (*SetScheduleResponse) Descriptor() ([]byte, []int) {
-	return file_imago_v1_connection_proto_rawDescGZIP(), []int{21}
+	return file_imago_v1_connection_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *SetScheduleResponse) GetSchedule() *Schedule {
@@ -1365,7 +1474,7 @@ var File_imago_v1_connection_proto protoreflect.FileDescriptor
 
 const file_imago_v1_connection_proto_rawDesc = "" +
 	"\n" +
-	"\x19imago/v1/connection.proto\x12\bimago.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16imago/v1/problem.proto\"\xc5\x05\n" +
+	"\x19imago/v1/connection.proto\x12\bimago.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16imago/v1/problem.proto\"\xd9\x05\n" +
 	"\n" +
 	"Connection\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
@@ -1390,7 +1499,8 @@ const file_imago_v1_connection_proto_rawDesc = "" +
 	"\x0efollow_problem\x18\x10 \x01(\v2\x11.imago.v1.ProblemR\rfollowProblem\x129\n" +
 	"\n" +
 	"created_at\x18\x11 \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x12#\n" +
-	"\ropen_findings\x18\x12 \x01(\x03R\fopenFindings\"\x9a\x01\n" +
+	"\ropen_findings\x18\x12 \x01(\x03R\fopenFindings\x12\x12\n" +
+	"\x04thin\x18\x13 \x01(\bR\x04thin\"\x9a\x01\n" +
 	"\n" +
 	"TypeAccess\x12\x12\n" +
 	"\x04type\x18\x01 \x01(\tR\x04type\x12\x14\n" +
@@ -1470,14 +1580,22 @@ const file_imago_v1_connection_proto_rawDesc = "" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\">\n" +
 	"\x17DeleteConnectionRequest\x12#\n" +
 	"\rconnection_id\x18\x01 \x01(\tR\fconnectionId\"\x1a\n" +
-	"\x18DeleteConnectionResponse\"\x84\x01\n" +
+	"\x18DeleteConnectionResponse\"N\n" +
+	"\x13SetRetentionRequest\x12#\n" +
+	"\rconnection_id\x18\x01 \x01(\tR\fconnectionId\x12\x12\n" +
+	"\x04thin\x18\x02 \x01(\bR\x04thin\"L\n" +
+	"\x14SetRetentionResponse\x124\n" +
+	"\n" +
+	"connection\x18\x01 \x01(\v2\x14.imago.v1.ConnectionR\n" +
+	"connection\"\x84\x01\n" +
 	"\x12SetScheduleRequest\x12#\n" +
 	"\rconnection_id\x18\x01 \x01(\tR\fconnectionId\x12\x12\n" +
 	"\x04cron\x18\x02 \x01(\tR\x04cron\x12\x1b\n" +
 	"\ttime_zone\x18\x03 \x01(\tR\btimeZone\x12\x18\n" +
 	"\aenabled\x18\x04 \x01(\bR\aenabled\"E\n" +
 	"\x13SetScheduleResponse\x12.\n" +
-	"\bschedule\x18\x01 \x01(\v2\x12.imago.v1.ScheduleR\bschedule2\xbb\t\n" +
+	"\bschedule\x18\x01 \x01(\v2\x12.imago.v1.ScheduleR\bschedule2\xc1\n" +
+	"\n" +
 	"\x11ConnectionService\x12u\n" +
 	"\x10CreateConnection\x12!.imago.v1.CreateConnectionRequest\x1a\".imago.v1.CreateConnectionResponse\"\x1a\x82\xd3\xe4\x93\x02\x14:\x01*\"\x0f/v1/connections\x12\x92\x01\n" +
 	"\rSetCredential\x12\x1e.imago.v1.SetCredentialRequest\x1a\x1f.imago.v1.SetCredentialResponse\"@\x82\xd3\xe4\x93\x02::\x01*\x1a5/v1/connections/{connection_id}/credentials/{purpose}\x12\x94\x01\n" +
@@ -1488,7 +1606,8 @@ const file_imago_v1_connection_proto_rawDesc = "" +
 	"\rGetConnection\x12\x1e.imago.v1.GetConnectionRequest\x1a\x1f.imago.v1.GetConnectionResponse\"'\x82\xd3\xe4\x93\x02!\x12\x1f/v1/connections/{connection_id}\x12o\n" +
 	"\x0fListConnections\x12 .imago.v1.ListConnectionsRequest\x1a!.imago.v1.ListConnectionsResponse\"\x17\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/connections\x12\x82\x01\n" +
 	"\x10DeleteConnection\x12!.imago.v1.DeleteConnectionRequest\x1a\".imago.v1.DeleteConnectionResponse\"'\x82\xd3\xe4\x93\x02!*\x1f/v1/connections/{connection_id}\x12\x7f\n" +
-	"\vSetSchedule\x12\x1c.imago.v1.SetScheduleRequest\x1a\x1d.imago.v1.SetScheduleResponse\"3\x82\xd3\xe4\x93\x02-:\x01*\x1a(/v1/connections/{connection_id}/scheduleB\x1eZ\x1cimago/proto/imago/v1;imagov1b\x06proto3"
+	"\vSetSchedule\x12\x1c.imago.v1.SetScheduleRequest\x1a\x1d.imago.v1.SetScheduleResponse\"3\x82\xd3\xe4\x93\x02-:\x01*\x1a(/v1/connections/{connection_id}/schedule\x12\x83\x01\n" +
+	"\fSetRetention\x12\x1d.imago.v1.SetRetentionRequest\x1a\x1e.imago.v1.SetRetentionResponse\"4\x82\xd3\xe4\x93\x02.:\x01*\x1a)/v1/connections/{connection_id}/retentionB\x1eZ\x1cimago/proto/imago/v1;imagov1b\x06proto3"
 
 var (
 	file_imago_v1_connection_proto_rawDescOnce sync.Once
@@ -1502,7 +1621,7 @@ func file_imago_v1_connection_proto_rawDescGZIP() []byte {
 	return file_imago_v1_connection_proto_rawDescData
 }
 
-var file_imago_v1_connection_proto_msgTypes = make([]protoimpl.MessageInfo, 22)
+var file_imago_v1_connection_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
 var file_imago_v1_connection_proto_goTypes = []any{
 	(*Connection)(nil),               // 0: imago.v1.Connection
 	(*TypeAccess)(nil),               // 1: imago.v1.TypeAccess
@@ -1524,21 +1643,23 @@ var file_imago_v1_connection_proto_goTypes = []any{
 	(*ListConnectionsResponse)(nil),  // 17: imago.v1.ListConnectionsResponse
 	(*DeleteConnectionRequest)(nil),  // 18: imago.v1.DeleteConnectionRequest
 	(*DeleteConnectionResponse)(nil), // 19: imago.v1.DeleteConnectionResponse
-	(*SetScheduleRequest)(nil),       // 20: imago.v1.SetScheduleRequest
-	(*SetScheduleResponse)(nil),      // 21: imago.v1.SetScheduleResponse
-	(*Problem)(nil),                  // 22: imago.v1.Problem
-	(*timestamppb.Timestamp)(nil),    // 23: google.protobuf.Timestamp
+	(*SetRetentionRequest)(nil),      // 20: imago.v1.SetRetentionRequest
+	(*SetRetentionResponse)(nil),     // 21: imago.v1.SetRetentionResponse
+	(*SetScheduleRequest)(nil),       // 22: imago.v1.SetScheduleRequest
+	(*SetScheduleResponse)(nil),      // 23: imago.v1.SetScheduleResponse
+	(*Problem)(nil),                  // 24: imago.v1.Problem
+	(*timestamppb.Timestamp)(nil),    // 25: google.protobuf.Timestamp
 }
 var file_imago_v1_connection_proto_depIdxs = []int32{
-	22, // 0: imago.v1.Connection.problem:type_name -> imago.v1.Problem
-	23, // 1: imago.v1.Connection.checked_at:type_name -> google.protobuf.Timestamp
+	24, // 0: imago.v1.Connection.problem:type_name -> imago.v1.Problem
+	25, // 1: imago.v1.Connection.checked_at:type_name -> google.protobuf.Timestamp
 	1,  // 2: imago.v1.Connection.access:type_name -> imago.v1.TypeAccess
 	3,  // 3: imago.v1.Connection.schedule:type_name -> imago.v1.Schedule
 	2,  // 4: imago.v1.Connection.credentials:type_name -> imago.v1.Credential
-	23, // 5: imago.v1.Connection.followed_at:type_name -> google.protobuf.Timestamp
-	22, // 6: imago.v1.Connection.follow_problem:type_name -> imago.v1.Problem
-	23, // 7: imago.v1.Connection.created_at:type_name -> google.protobuf.Timestamp
-	23, // 8: imago.v1.Schedule.next_run_at:type_name -> google.protobuf.Timestamp
+	25, // 5: imago.v1.Connection.followed_at:type_name -> google.protobuf.Timestamp
+	24, // 6: imago.v1.Connection.follow_problem:type_name -> imago.v1.Problem
+	25, // 7: imago.v1.Connection.created_at:type_name -> google.protobuf.Timestamp
+	25, // 8: imago.v1.Schedule.next_run_at:type_name -> google.protobuf.Timestamp
 	0,  // 9: imago.v1.CreateConnectionResponse.connection:type_name -> imago.v1.Connection
 	0,  // 10: imago.v1.SetCredentialResponse.connection:type_name -> imago.v1.Connection
 	0,  // 11: imago.v1.ReplaceKeyResponse.connection:type_name -> imago.v1.Connection
@@ -1546,30 +1667,33 @@ var file_imago_v1_connection_proto_depIdxs = []int32{
 	0,  // 13: imago.v1.CheckConnectionResponse.connection:type_name -> imago.v1.Connection
 	0,  // 14: imago.v1.GetConnectionResponse.connection:type_name -> imago.v1.Connection
 	0,  // 15: imago.v1.ListConnectionsResponse.connections:type_name -> imago.v1.Connection
-	3,  // 16: imago.v1.SetScheduleResponse.schedule:type_name -> imago.v1.Schedule
-	4,  // 17: imago.v1.ConnectionService.CreateConnection:input_type -> imago.v1.CreateConnectionRequest
-	6,  // 18: imago.v1.ConnectionService.SetCredential:input_type -> imago.v1.SetCredentialRequest
-	8,  // 19: imago.v1.ConnectionService.ReplaceKey:input_type -> imago.v1.ReplaceKeyRequest
-	10, // 20: imago.v1.ConnectionService.UpdateConnection:input_type -> imago.v1.UpdateConnectionRequest
-	12, // 21: imago.v1.ConnectionService.CheckConnection:input_type -> imago.v1.CheckConnectionRequest
-	14, // 22: imago.v1.ConnectionService.GetConnection:input_type -> imago.v1.GetConnectionRequest
-	16, // 23: imago.v1.ConnectionService.ListConnections:input_type -> imago.v1.ListConnectionsRequest
-	18, // 24: imago.v1.ConnectionService.DeleteConnection:input_type -> imago.v1.DeleteConnectionRequest
-	20, // 25: imago.v1.ConnectionService.SetSchedule:input_type -> imago.v1.SetScheduleRequest
-	5,  // 26: imago.v1.ConnectionService.CreateConnection:output_type -> imago.v1.CreateConnectionResponse
-	7,  // 27: imago.v1.ConnectionService.SetCredential:output_type -> imago.v1.SetCredentialResponse
-	9,  // 28: imago.v1.ConnectionService.ReplaceKey:output_type -> imago.v1.ReplaceKeyResponse
-	11, // 29: imago.v1.ConnectionService.UpdateConnection:output_type -> imago.v1.UpdateConnectionResponse
-	13, // 30: imago.v1.ConnectionService.CheckConnection:output_type -> imago.v1.CheckConnectionResponse
-	15, // 31: imago.v1.ConnectionService.GetConnection:output_type -> imago.v1.GetConnectionResponse
-	17, // 32: imago.v1.ConnectionService.ListConnections:output_type -> imago.v1.ListConnectionsResponse
-	19, // 33: imago.v1.ConnectionService.DeleteConnection:output_type -> imago.v1.DeleteConnectionResponse
-	21, // 34: imago.v1.ConnectionService.SetSchedule:output_type -> imago.v1.SetScheduleResponse
-	26, // [26:35] is the sub-list for method output_type
-	17, // [17:26] is the sub-list for method input_type
-	17, // [17:17] is the sub-list for extension type_name
-	17, // [17:17] is the sub-list for extension extendee
-	0,  // [0:17] is the sub-list for field type_name
+	0,  // 16: imago.v1.SetRetentionResponse.connection:type_name -> imago.v1.Connection
+	3,  // 17: imago.v1.SetScheduleResponse.schedule:type_name -> imago.v1.Schedule
+	4,  // 18: imago.v1.ConnectionService.CreateConnection:input_type -> imago.v1.CreateConnectionRequest
+	6,  // 19: imago.v1.ConnectionService.SetCredential:input_type -> imago.v1.SetCredentialRequest
+	8,  // 20: imago.v1.ConnectionService.ReplaceKey:input_type -> imago.v1.ReplaceKeyRequest
+	10, // 21: imago.v1.ConnectionService.UpdateConnection:input_type -> imago.v1.UpdateConnectionRequest
+	12, // 22: imago.v1.ConnectionService.CheckConnection:input_type -> imago.v1.CheckConnectionRequest
+	14, // 23: imago.v1.ConnectionService.GetConnection:input_type -> imago.v1.GetConnectionRequest
+	16, // 24: imago.v1.ConnectionService.ListConnections:input_type -> imago.v1.ListConnectionsRequest
+	18, // 25: imago.v1.ConnectionService.DeleteConnection:input_type -> imago.v1.DeleteConnectionRequest
+	22, // 26: imago.v1.ConnectionService.SetSchedule:input_type -> imago.v1.SetScheduleRequest
+	20, // 27: imago.v1.ConnectionService.SetRetention:input_type -> imago.v1.SetRetentionRequest
+	5,  // 28: imago.v1.ConnectionService.CreateConnection:output_type -> imago.v1.CreateConnectionResponse
+	7,  // 29: imago.v1.ConnectionService.SetCredential:output_type -> imago.v1.SetCredentialResponse
+	9,  // 30: imago.v1.ConnectionService.ReplaceKey:output_type -> imago.v1.ReplaceKeyResponse
+	11, // 31: imago.v1.ConnectionService.UpdateConnection:output_type -> imago.v1.UpdateConnectionResponse
+	13, // 32: imago.v1.ConnectionService.CheckConnection:output_type -> imago.v1.CheckConnectionResponse
+	15, // 33: imago.v1.ConnectionService.GetConnection:output_type -> imago.v1.GetConnectionResponse
+	17, // 34: imago.v1.ConnectionService.ListConnections:output_type -> imago.v1.ListConnectionsResponse
+	19, // 35: imago.v1.ConnectionService.DeleteConnection:output_type -> imago.v1.DeleteConnectionResponse
+	23, // 36: imago.v1.ConnectionService.SetSchedule:output_type -> imago.v1.SetScheduleResponse
+	21, // 37: imago.v1.ConnectionService.SetRetention:output_type -> imago.v1.SetRetentionResponse
+	28, // [28:38] is the sub-list for method output_type
+	18, // [18:28] is the sub-list for method input_type
+	18, // [18:18] is the sub-list for extension type_name
+	18, // [18:18] is the sub-list for extension extendee
+	0,  // [0:18] is the sub-list for field type_name
 }
 
 func init() { file_imago_v1_connection_proto_init() }
@@ -1584,7 +1708,7 @@ func file_imago_v1_connection_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_imago_v1_connection_proto_rawDesc), len(file_imago_v1_connection_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   22,
+			NumMessages:   24,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

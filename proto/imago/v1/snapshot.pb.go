@@ -49,7 +49,14 @@ type Snapshot struct {
 	WaitsUntil *timestamppb.Timestamp `protobuf:"bytes,16,opt,name=waits_until,json=waitsUntil,proto3" json:"waits_until,omitempty"`
 	// What it waits for: the org's rate limit if empty, else what holds it up, such as an
 	// org that does not answer. It stays while the run tries again, until that works.
-	WaitsFor      string `protobuf:"bytes,17,opt,name=waits_for,json=waitsFor,proto3" json:"waits_for,omitempty"`
+	WaitsFor string `protobuf:"bytes,17,opt,name=waits_for,json=waitsFor,proto3" json:"waits_for,omitempty"`
+	// When somebody pinned it; absent: nobody did.
+	PinnedAt *timestamppb.Timestamp `protobuf:"bytes,18,opt,name=pinned_at,json=pinnedAt,proto3" json:"pinned_at,omitempty"`
+	// Why it is kept, as things stand; in answers of GetSnapshot, ListSnapshots, PinSnapshot
+	// and UnpinSnapshot. Empty for one that was taken: it is let go within a day.
+	KeptBecause []*KeptBecause `protobuf:"bytes,19,rep,name=kept_because,json=keptBecause,proto3" json:"kept_because,omitempty"`
+	// When the last of these reasons ends; absent: no end is known.
+	KeptUntil     *timestamppb.Timestamp `protobuf:"bytes,20,opt,name=kept_until,json=keptUntil,proto3" json:"kept_until,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -203,6 +210,94 @@ func (x *Snapshot) GetWaitsFor() string {
 	return ""
 }
 
+func (x *Snapshot) GetPinnedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.PinnedAt
+	}
+	return nil
+}
+
+func (x *Snapshot) GetKeptBecause() []*KeptBecause {
+	if x != nil {
+		return x.KeptBecause
+	}
+	return nil
+}
+
+func (x *Snapshot) GetKeptUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.KeptUntil
+	}
+	return nil
+}
+
+// KeptBecause is one reason to keep a snapshot.
+type KeptBecause struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// One of: newest, last_complete, pinned, restore (one that has not ended is about it),
+	// finding (one that is not settled points to it), plan (it is younger than what the plan
+	// keeps) or, where snapshots are thinned, hourly, daily, weekly, monthly.
+	Rule string `protobuf:"bytes,1,opt,name=rule,proto3" json:"rule,omitempty"`
+	// The hour, day, week or month that it is the first snapshot of, in UTC: 2026-11-03T14,
+	// 2026-11-03, 2026-W45, 2026-11.
+	Of string `protobuf:"bytes,2,opt,name=of,proto3" json:"of,omitempty"`
+	// When it ends; absent: no end is known.
+	Until         *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=until,proto3" json:"until,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *KeptBecause) Reset() {
+	*x = KeptBecause{}
+	mi := &file_imago_v1_snapshot_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *KeptBecause) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*KeptBecause) ProtoMessage() {}
+
+func (x *KeptBecause) ProtoReflect() protoreflect.Message {
+	mi := &file_imago_v1_snapshot_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use KeptBecause.ProtoReflect.Descriptor instead.
+func (*KeptBecause) Descriptor() ([]byte, []int) {
+	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *KeptBecause) GetRule() string {
+	if x != nil {
+		return x.Rule
+	}
+	return ""
+}
+
+func (x *KeptBecause) GetOf() string {
+	if x != nil {
+		return x.Of
+	}
+	return ""
+}
+
+func (x *KeptBecause) GetUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Until
+	}
+	return nil
+}
+
 // SnapshotType is what a snapshot holds, and lacks, of one type.
 type SnapshotType struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
@@ -219,7 +314,7 @@ type SnapshotType struct {
 
 func (x *SnapshotType) Reset() {
 	*x = SnapshotType{}
-	mi := &file_imago_v1_snapshot_proto_msgTypes[1]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -231,7 +326,7 @@ func (x *SnapshotType) String() string {
 func (*SnapshotType) ProtoMessage() {}
 
 func (x *SnapshotType) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_snapshot_proto_msgTypes[1]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -244,7 +339,7 @@ func (x *SnapshotType) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SnapshotType.ProtoReflect.Descriptor instead.
 func (*SnapshotType) Descriptor() ([]byte, []int) {
-	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{1}
+	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *SnapshotType) GetType() string {
@@ -311,7 +406,7 @@ type Gap struct {
 
 func (x *Gap) Reset() {
 	*x = Gap{}
-	mi := &file_imago_v1_snapshot_proto_msgTypes[2]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -323,7 +418,7 @@ func (x *Gap) String() string {
 func (*Gap) ProtoMessage() {}
 
 func (x *Gap) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_snapshot_proto_msgTypes[2]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -336,7 +431,7 @@ func (x *Gap) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Gap.ProtoReflect.Descriptor instead.
 func (*Gap) Descriptor() ([]byte, []int) {
-	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{2}
+	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *Gap) GetType() string {
@@ -367,6 +462,182 @@ func (x *Gap) GetDetail() string {
 	return ""
 }
 
+type PinSnapshotRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	SnapshotId    string                 `protobuf:"bytes,1,opt,name=snapshot_id,json=snapshotId,proto3" json:"snapshot_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PinSnapshotRequest) Reset() {
+	*x = PinSnapshotRequest{}
+	mi := &file_imago_v1_snapshot_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PinSnapshotRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PinSnapshotRequest) ProtoMessage() {}
+
+func (x *PinSnapshotRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_imago_v1_snapshot_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PinSnapshotRequest.ProtoReflect.Descriptor instead.
+func (*PinSnapshotRequest) Descriptor() ([]byte, []int) {
+	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *PinSnapshotRequest) GetSnapshotId() string {
+	if x != nil {
+		return x.SnapshotId
+	}
+	return ""
+}
+
+type PinSnapshotResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Snapshot      *Snapshot              `protobuf:"bytes,1,opt,name=snapshot,proto3" json:"snapshot,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PinSnapshotResponse) Reset() {
+	*x = PinSnapshotResponse{}
+	mi := &file_imago_v1_snapshot_proto_msgTypes[5]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PinSnapshotResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PinSnapshotResponse) ProtoMessage() {}
+
+func (x *PinSnapshotResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_imago_v1_snapshot_proto_msgTypes[5]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PinSnapshotResponse.ProtoReflect.Descriptor instead.
+func (*PinSnapshotResponse) Descriptor() ([]byte, []int) {
+	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{5}
+}
+
+func (x *PinSnapshotResponse) GetSnapshot() *Snapshot {
+	if x != nil {
+		return x.Snapshot
+	}
+	return nil
+}
+
+type UnpinSnapshotRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	SnapshotId    string                 `protobuf:"bytes,1,opt,name=snapshot_id,json=snapshotId,proto3" json:"snapshot_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UnpinSnapshotRequest) Reset() {
+	*x = UnpinSnapshotRequest{}
+	mi := &file_imago_v1_snapshot_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UnpinSnapshotRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UnpinSnapshotRequest) ProtoMessage() {}
+
+func (x *UnpinSnapshotRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_imago_v1_snapshot_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UnpinSnapshotRequest.ProtoReflect.Descriptor instead.
+func (*UnpinSnapshotRequest) Descriptor() ([]byte, []int) {
+	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{6}
+}
+
+func (x *UnpinSnapshotRequest) GetSnapshotId() string {
+	if x != nil {
+		return x.SnapshotId
+	}
+	return ""
+}
+
+type UnpinSnapshotResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Snapshot      *Snapshot              `protobuf:"bytes,1,opt,name=snapshot,proto3" json:"snapshot,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *UnpinSnapshotResponse) Reset() {
+	*x = UnpinSnapshotResponse{}
+	mi := &file_imago_v1_snapshot_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *UnpinSnapshotResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*UnpinSnapshotResponse) ProtoMessage() {}
+
+func (x *UnpinSnapshotResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_imago_v1_snapshot_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use UnpinSnapshotResponse.ProtoReflect.Descriptor instead.
+func (*UnpinSnapshotResponse) Descriptor() ([]byte, []int) {
+	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *UnpinSnapshotResponse) GetSnapshot() *Snapshot {
+	if x != nil {
+		return x.Snapshot
+	}
+	return nil
+}
+
 type TakeSnapshotRequest struct {
 	state        protoimpl.MessageState `protogen:"open.v1"`
 	ConnectionId string                 `protobuf:"bytes,1,opt,name=connection_id,json=connectionId,proto3" json:"connection_id,omitempty"`
@@ -379,7 +650,7 @@ type TakeSnapshotRequest struct {
 
 func (x *TakeSnapshotRequest) Reset() {
 	*x = TakeSnapshotRequest{}
-	mi := &file_imago_v1_snapshot_proto_msgTypes[3]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -391,7 +662,7 @@ func (x *TakeSnapshotRequest) String() string {
 func (*TakeSnapshotRequest) ProtoMessage() {}
 
 func (x *TakeSnapshotRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_snapshot_proto_msgTypes[3]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -404,7 +675,7 @@ func (x *TakeSnapshotRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TakeSnapshotRequest.ProtoReflect.Descriptor instead.
 func (*TakeSnapshotRequest) Descriptor() ([]byte, []int) {
-	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{3}
+	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *TakeSnapshotRequest) GetConnectionId() string {
@@ -430,7 +701,7 @@ type TakeSnapshotResponse struct {
 
 func (x *TakeSnapshotResponse) Reset() {
 	*x = TakeSnapshotResponse{}
-	mi := &file_imago_v1_snapshot_proto_msgTypes[4]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -442,7 +713,7 @@ func (x *TakeSnapshotResponse) String() string {
 func (*TakeSnapshotResponse) ProtoMessage() {}
 
 func (x *TakeSnapshotResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_snapshot_proto_msgTypes[4]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -455,7 +726,7 @@ func (x *TakeSnapshotResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TakeSnapshotResponse.ProtoReflect.Descriptor instead.
 func (*TakeSnapshotResponse) Descriptor() ([]byte, []int) {
-	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{4}
+	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *TakeSnapshotResponse) GetSnapshot() *Snapshot {
@@ -479,7 +750,7 @@ type GetSnapshotRequest struct {
 
 func (x *GetSnapshotRequest) Reset() {
 	*x = GetSnapshotRequest{}
-	mi := &file_imago_v1_snapshot_proto_msgTypes[5]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -491,7 +762,7 @@ func (x *GetSnapshotRequest) String() string {
 func (*GetSnapshotRequest) ProtoMessage() {}
 
 func (x *GetSnapshotRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_snapshot_proto_msgTypes[5]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -504,7 +775,7 @@ func (x *GetSnapshotRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSnapshotRequest.ProtoReflect.Descriptor instead.
 func (*GetSnapshotRequest) Descriptor() ([]byte, []int) {
-	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{5}
+	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *GetSnapshotRequest) GetSnapshotId() string {
@@ -537,7 +808,7 @@ type GetSnapshotResponse struct {
 
 func (x *GetSnapshotResponse) Reset() {
 	*x = GetSnapshotResponse{}
-	mi := &file_imago_v1_snapshot_proto_msgTypes[6]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -549,7 +820,7 @@ func (x *GetSnapshotResponse) String() string {
 func (*GetSnapshotResponse) ProtoMessage() {}
 
 func (x *GetSnapshotResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_snapshot_proto_msgTypes[6]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -562,7 +833,7 @@ func (x *GetSnapshotResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSnapshotResponse.ProtoReflect.Descriptor instead.
 func (*GetSnapshotResponse) Descriptor() ([]byte, []int) {
-	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{6}
+	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *GetSnapshotResponse) GetSnapshot() *Snapshot {
@@ -583,7 +854,7 @@ type ListSnapshotsRequest struct {
 
 func (x *ListSnapshotsRequest) Reset() {
 	*x = ListSnapshotsRequest{}
-	mi := &file_imago_v1_snapshot_proto_msgTypes[7]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -595,7 +866,7 @@ func (x *ListSnapshotsRequest) String() string {
 func (*ListSnapshotsRequest) ProtoMessage() {}
 
 func (x *ListSnapshotsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_snapshot_proto_msgTypes[7]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -608,7 +879,7 @@ func (x *ListSnapshotsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSnapshotsRequest.ProtoReflect.Descriptor instead.
 func (*ListSnapshotsRequest) Descriptor() ([]byte, []int) {
-	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{7}
+	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ListSnapshotsRequest) GetConnectionId() string {
@@ -642,7 +913,7 @@ type ListSnapshotsResponse struct {
 
 func (x *ListSnapshotsResponse) Reset() {
 	*x = ListSnapshotsResponse{}
-	mi := &file_imago_v1_snapshot_proto_msgTypes[8]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -654,7 +925,7 @@ func (x *ListSnapshotsResponse) String() string {
 func (*ListSnapshotsResponse) ProtoMessage() {}
 
 func (x *ListSnapshotsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_snapshot_proto_msgTypes[8]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -667,7 +938,7 @@ func (x *ListSnapshotsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSnapshotsResponse.ProtoReflect.Descriptor instead.
 func (*ListSnapshotsResponse) Descriptor() ([]byte, []int) {
-	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{8}
+	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ListSnapshotsResponse) GetSnapshots() []*Snapshot {
@@ -693,7 +964,7 @@ type WatchSnapshotRequest struct {
 
 func (x *WatchSnapshotRequest) Reset() {
 	*x = WatchSnapshotRequest{}
-	mi := &file_imago_v1_snapshot_proto_msgTypes[9]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -705,7 +976,7 @@ func (x *WatchSnapshotRequest) String() string {
 func (*WatchSnapshotRequest) ProtoMessage() {}
 
 func (x *WatchSnapshotRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_snapshot_proto_msgTypes[9]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -718,7 +989,7 @@ func (x *WatchSnapshotRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchSnapshotRequest.ProtoReflect.Descriptor instead.
 func (*WatchSnapshotRequest) Descriptor() ([]byte, []int) {
-	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{9}
+	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *WatchSnapshotRequest) GetSnapshotId() string {
@@ -737,7 +1008,7 @@ type WatchSnapshotResponse struct {
 
 func (x *WatchSnapshotResponse) Reset() {
 	*x = WatchSnapshotResponse{}
-	mi := &file_imago_v1_snapshot_proto_msgTypes[10]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -749,7 +1020,7 @@ func (x *WatchSnapshotResponse) String() string {
 func (*WatchSnapshotResponse) ProtoMessage() {}
 
 func (x *WatchSnapshotResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_snapshot_proto_msgTypes[10]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -762,7 +1033,7 @@ func (x *WatchSnapshotResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchSnapshotResponse.ProtoReflect.Descriptor instead.
 func (*WatchSnapshotResponse) Descriptor() ([]byte, []int) {
-	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{10}
+	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *WatchSnapshotResponse) GetSnapshot() *Snapshot {
@@ -788,7 +1059,7 @@ type ListResourcesRequest struct {
 
 func (x *ListResourcesRequest) Reset() {
 	*x = ListResourcesRequest{}
-	mi := &file_imago_v1_snapshot_proto_msgTypes[11]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -800,7 +1071,7 @@ func (x *ListResourcesRequest) String() string {
 func (*ListResourcesRequest) ProtoMessage() {}
 
 func (x *ListResourcesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_snapshot_proto_msgTypes[11]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -813,7 +1084,7 @@ func (x *ListResourcesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListResourcesRequest.ProtoReflect.Descriptor instead.
 func (*ListResourcesRequest) Descriptor() ([]byte, []int) {
-	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{11}
+	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ListResourcesRequest) GetSnapshotId() string {
@@ -868,7 +1139,7 @@ type ListResourcesResponse struct {
 
 func (x *ListResourcesResponse) Reset() {
 	*x = ListResourcesResponse{}
-	mi := &file_imago_v1_snapshot_proto_msgTypes[12]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -880,7 +1151,7 @@ func (x *ListResourcesResponse) String() string {
 func (*ListResourcesResponse) ProtoMessage() {}
 
 func (x *ListResourcesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_snapshot_proto_msgTypes[12]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -893,7 +1164,7 @@ func (x *ListResourcesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListResourcesResponse.ProtoReflect.Descriptor instead.
 func (*ListResourcesResponse) Descriptor() ([]byte, []int) {
-	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{12}
+	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ListResourcesResponse) GetResources() []*ResourceSummary {
@@ -924,7 +1195,7 @@ type ResourceSummary struct {
 
 func (x *ResourceSummary) Reset() {
 	*x = ResourceSummary{}
-	mi := &file_imago_v1_snapshot_proto_msgTypes[13]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -936,7 +1207,7 @@ func (x *ResourceSummary) String() string {
 func (*ResourceSummary) ProtoMessage() {}
 
 func (x *ResourceSummary) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_snapshot_proto_msgTypes[13]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -949,7 +1220,7 @@ func (x *ResourceSummary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResourceSummary.ProtoReflect.Descriptor instead.
 func (*ResourceSummary) Descriptor() ([]byte, []int) {
-	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{13}
+	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ResourceSummary) GetKey() string {
@@ -986,7 +1257,7 @@ type GetResourceRequest struct {
 
 func (x *GetResourceRequest) Reset() {
 	*x = GetResourceRequest{}
-	mi := &file_imago_v1_snapshot_proto_msgTypes[14]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -998,7 +1269,7 @@ func (x *GetResourceRequest) String() string {
 func (*GetResourceRequest) ProtoMessage() {}
 
 func (x *GetResourceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_snapshot_proto_msgTypes[14]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1011,7 +1282,7 @@ func (x *GetResourceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetResourceRequest.ProtoReflect.Descriptor instead.
 func (*GetResourceRequest) Descriptor() ([]byte, []int) {
-	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{14}
+	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *GetResourceRequest) GetSnapshotId() string {
@@ -1052,7 +1323,7 @@ type GetResourceResponse struct {
 
 func (x *GetResourceResponse) Reset() {
 	*x = GetResourceResponse{}
-	mi := &file_imago_v1_snapshot_proto_msgTypes[15]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1064,7 +1335,7 @@ func (x *GetResourceResponse) String() string {
 func (*GetResourceResponse) ProtoMessage() {}
 
 func (x *GetResourceResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_snapshot_proto_msgTypes[15]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1077,7 +1348,7 @@ func (x *GetResourceResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetResourceResponse.ProtoReflect.Descriptor instead.
 func (*GetResourceResponse) Descriptor() ([]byte, []int) {
-	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{15}
+	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *GetResourceResponse) GetSummary() *ResourceSummary {
@@ -1132,7 +1403,7 @@ type SearchSnapshotRequest struct {
 
 func (x *SearchSnapshotRequest) Reset() {
 	*x = SearchSnapshotRequest{}
-	mi := &file_imago_v1_snapshot_proto_msgTypes[16]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1144,7 +1415,7 @@ func (x *SearchSnapshotRequest) String() string {
 func (*SearchSnapshotRequest) ProtoMessage() {}
 
 func (x *SearchSnapshotRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_snapshot_proto_msgTypes[16]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1157,7 +1428,7 @@ func (x *SearchSnapshotRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SearchSnapshotRequest.ProtoReflect.Descriptor instead.
 func (*SearchSnapshotRequest) Descriptor() ([]byte, []int) {
-	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{16}
+	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *SearchSnapshotRequest) GetSnapshotId() string {
@@ -1214,7 +1485,7 @@ type SearchSnapshotResponse struct {
 
 func (x *SearchSnapshotResponse) Reset() {
 	*x = SearchSnapshotResponse{}
-	mi := &file_imago_v1_snapshot_proto_msgTypes[17]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1226,7 +1497,7 @@ func (x *SearchSnapshotResponse) String() string {
 func (*SearchSnapshotResponse) ProtoMessage() {}
 
 func (x *SearchSnapshotResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_snapshot_proto_msgTypes[17]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1239,7 +1510,7 @@ func (x *SearchSnapshotResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SearchSnapshotResponse.ProtoReflect.Descriptor instead.
 func (*SearchSnapshotResponse) Descriptor() ([]byte, []int) {
-	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{17}
+	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *SearchSnapshotResponse) GetHits() []*SearchHit {
@@ -1270,7 +1541,7 @@ type SearchHit struct {
 
 func (x *SearchHit) Reset() {
 	*x = SearchHit{}
-	mi := &file_imago_v1_snapshot_proto_msgTypes[18]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1282,7 +1553,7 @@ func (x *SearchHit) String() string {
 func (*SearchHit) ProtoMessage() {}
 
 func (x *SearchHit) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_snapshot_proto_msgTypes[18]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1295,7 +1566,7 @@ func (x *SearchHit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SearchHit.ProtoReflect.Descriptor instead.
 func (*SearchHit) Descriptor() ([]byte, []int) {
-	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{18}
+	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *SearchHit) GetResource() *ResourceSummary {
@@ -1340,7 +1611,7 @@ type ListVersionsRequest struct {
 
 func (x *ListVersionsRequest) Reset() {
 	*x = ListVersionsRequest{}
-	mi := &file_imago_v1_snapshot_proto_msgTypes[19]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1352,7 +1623,7 @@ func (x *ListVersionsRequest) String() string {
 func (*ListVersionsRequest) ProtoMessage() {}
 
 func (x *ListVersionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_snapshot_proto_msgTypes[19]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1365,7 +1636,7 @@ func (x *ListVersionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListVersionsRequest.ProtoReflect.Descriptor instead.
 func (*ListVersionsRequest) Descriptor() ([]byte, []int) {
-	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{19}
+	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ListVersionsRequest) GetConnectionId() string {
@@ -1406,7 +1677,7 @@ type ListVersionsResponse struct {
 
 func (x *ListVersionsResponse) Reset() {
 	*x = ListVersionsResponse{}
-	mi := &file_imago_v1_snapshot_proto_msgTypes[20]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1418,7 +1689,7 @@ func (x *ListVersionsResponse) String() string {
 func (*ListVersionsResponse) ProtoMessage() {}
 
 func (x *ListVersionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_snapshot_proto_msgTypes[20]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1431,7 +1702,7 @@ func (x *ListVersionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListVersionsResponse.ProtoReflect.Descriptor instead.
 func (*ListVersionsResponse) Descriptor() ([]byte, []int) {
-	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{20}
+	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ListVersionsResponse) GetVersions() []*Version {
@@ -1468,7 +1739,7 @@ type Version struct {
 
 func (x *Version) Reset() {
 	*x = Version{}
-	mi := &file_imago_v1_snapshot_proto_msgTypes[21]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1480,7 +1751,7 @@ func (x *Version) String() string {
 func (*Version) ProtoMessage() {}
 
 func (x *Version) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_snapshot_proto_msgTypes[21]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1493,7 +1764,7 @@ func (x *Version) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Version.ProtoReflect.Descriptor instead.
 func (*Version) Descriptor() ([]byte, []int) {
-	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{21}
+	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *Version) GetSnapshotId() string {
@@ -1560,7 +1831,7 @@ type CompareRequest struct {
 
 func (x *CompareRequest) Reset() {
 	*x = CompareRequest{}
-	mi := &file_imago_v1_snapshot_proto_msgTypes[22]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1572,7 +1843,7 @@ func (x *CompareRequest) String() string {
 func (*CompareRequest) ProtoMessage() {}
 
 func (x *CompareRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_snapshot_proto_msgTypes[22]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1585,7 +1856,7 @@ func (x *CompareRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CompareRequest.ProtoReflect.Descriptor instead.
 func (*CompareRequest) Descriptor() ([]byte, []int) {
-	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{22}
+	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *CompareRequest) GetBeforeSnapshotId() string {
@@ -1630,7 +1901,7 @@ type CompareResponse struct {
 
 func (x *CompareResponse) Reset() {
 	*x = CompareResponse{}
-	mi := &file_imago_v1_snapshot_proto_msgTypes[23]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1642,7 +1913,7 @@ func (x *CompareResponse) String() string {
 func (*CompareResponse) ProtoMessage() {}
 
 func (x *CompareResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_snapshot_proto_msgTypes[23]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1655,7 +1926,7 @@ func (x *CompareResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CompareResponse.ProtoReflect.Descriptor instead.
 func (*CompareResponse) Descriptor() ([]byte, []int) {
-	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{23}
+	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *CompareResponse) GetPart() isCompareResponse_Part {
@@ -1730,7 +2001,7 @@ type Change struct {
 
 func (x *Change) Reset() {
 	*x = Change{}
-	mi := &file_imago_v1_snapshot_proto_msgTypes[24]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1742,7 +2013,7 @@ func (x *Change) String() string {
 func (*Change) ProtoMessage() {}
 
 func (x *Change) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_snapshot_proto_msgTypes[24]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1755,7 +2026,7 @@ func (x *Change) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Change.ProtoReflect.Descriptor instead.
 func (*Change) Descriptor() ([]byte, []int) {
-	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{24}
+	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *Change) GetKey() string {
@@ -1812,7 +2083,7 @@ type Field struct {
 
 func (x *Field) Reset() {
 	*x = Field{}
-	mi := &file_imago_v1_snapshot_proto_msgTypes[25]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1824,7 +2095,7 @@ func (x *Field) String() string {
 func (*Field) ProtoMessage() {}
 
 func (x *Field) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_snapshot_proto_msgTypes[25]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1837,7 +2108,7 @@ func (x *Field) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Field.ProtoReflect.Descriptor instead.
 func (*Field) Descriptor() ([]byte, []int) {
-	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{25}
+	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Field) GetPath() string {
@@ -1874,7 +2145,7 @@ type CompareSummary struct {
 
 func (x *CompareSummary) Reset() {
 	*x = CompareSummary{}
-	mi := &file_imago_v1_snapshot_proto_msgTypes[26]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1886,7 +2157,7 @@ func (x *CompareSummary) String() string {
 func (*CompareSummary) ProtoMessage() {}
 
 func (x *CompareSummary) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_snapshot_proto_msgTypes[26]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1899,7 +2170,7 @@ func (x *CompareSummary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CompareSummary.ProtoReflect.Descriptor instead.
 func (*CompareSummary) Descriptor() ([]byte, []int) {
-	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{26}
+	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *CompareSummary) GetCreated() int64 {
@@ -1941,7 +2212,7 @@ var File_imago_v1_snapshot_proto protoreflect.FileDescriptor
 
 const file_imago_v1_snapshot_proto_rawDesc = "" +
 	"\n" +
-	"\x17imago/v1/snapshot.proto\x12\bimago.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16imago/v1/problem.proto\"\x8a\x05\n" +
+	"\x17imago/v1/snapshot.proto\x12\bimago.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16imago/v1/problem.proto\"\xb8\x06\n" +
 	"\bSnapshot\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12#\n" +
 	"\rconnection_id\x18\x02 \x01(\tR\fconnectionId\x12\x14\n" +
@@ -1964,7 +2235,15 @@ const file_imago_v1_snapshot_proto_rawDesc = "" +
 	"\x0fmanifest_digest\x18\x0f \x01(\tR\x0emanifestDigest\x12;\n" +
 	"\vwaits_until\x18\x10 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
 	"waitsUntil\x12\x1b\n" +
-	"\twaits_for\x18\x11 \x01(\tR\bwaitsFor\"\xb7\x01\n" +
+	"\twaits_for\x18\x11 \x01(\tR\bwaitsFor\x127\n" +
+	"\tpinned_at\x18\x12 \x01(\v2\x1a.google.protobuf.TimestampR\bpinnedAt\x128\n" +
+	"\fkept_because\x18\x13 \x03(\v2\x15.imago.v1.KeptBecauseR\vkeptBecause\x129\n" +
+	"\n" +
+	"kept_until\x18\x14 \x01(\v2\x1a.google.protobuf.TimestampR\tkeptUntil\"c\n" +
+	"\vKeptBecause\x12\x12\n" +
+	"\x04rule\x18\x01 \x01(\tR\x04rule\x12\x0e\n" +
+	"\x02of\x18\x02 \x01(\tR\x02of\x120\n" +
+	"\x05until\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x05until\"\xb7\x01\n" +
 	"\fSnapshotType\x12\x12\n" +
 	"\x04type\x18\x01 \x01(\tR\x04type\x12\x14\n" +
 	"\x05title\x18\x02 \x01(\tR\x05title\x12\x16\n" +
@@ -1977,7 +2256,17 @@ const file_imago_v1_snapshot_proto_rawDesc = "" +
 	"\x04type\x18\x01 \x01(\tR\x04type\x12\x16\n" +
 	"\x06parent\x18\x02 \x01(\tR\x06parent\x12\x16\n" +
 	"\x06reason\x18\x03 \x01(\tR\x06reason\x12\x16\n" +
-	"\x06detail\x18\x04 \x01(\tR\x06detail\"T\n" +
+	"\x06detail\x18\x04 \x01(\tR\x06detail\"5\n" +
+	"\x12PinSnapshotRequest\x12\x1f\n" +
+	"\vsnapshot_id\x18\x01 \x01(\tR\n" +
+	"snapshotId\"E\n" +
+	"\x13PinSnapshotResponse\x12.\n" +
+	"\bsnapshot\x18\x01 \x01(\v2\x12.imago.v1.SnapshotR\bsnapshot\"7\n" +
+	"\x14UnpinSnapshotRequest\x12\x1f\n" +
+	"\vsnapshot_id\x18\x01 \x01(\tR\n" +
+	"snapshotId\"G\n" +
+	"\x15UnpinSnapshotResponse\x12.\n" +
+	"\bsnapshot\x18\x01 \x01(\v2\x12.imago.v1.SnapshotR\bsnapshot\"T\n" +
 	"\x13TakeSnapshotRequest\x12#\n" +
 	"\rconnection_id\x18\x01 \x01(\tR\fconnectionId\x12\x18\n" +
 	"\atrigger\x18\x02 \x01(\tR\atrigger\"F\n" +
@@ -2098,11 +2387,14 @@ const file_imago_v1_snapshot_proto_rawDesc = "" +
 	"\aupdated\x18\x02 \x01(\x03R\aupdated\x12\x18\n" +
 	"\adeleted\x18\x03 \x01(\x03R\adeleted\x12\x18\n" +
 	"\aunknown\x18\x04 \x01(\x03R\aunknown\x12\x1a\n" +
-	"\bcompared\x18\x05 \x01(\x03R\bcompared2\xa5\b\n" +
+	"\bcompared\x18\x05 \x01(\x03R\bcompared2\x9d\n" +
+	"\n" +
 	"\x0fSnapshotService\x12\x83\x01\n" +
 	"\fTakeSnapshot\x12\x1d.imago.v1.TakeSnapshotRequest\x1a\x1e.imago.v1.TakeSnapshotResponse\"4\x82\xd3\xe4\x93\x02.:\x01*\")/v1/connections/{connection_id}/snapshots\x12o\n" +
 	"\vGetSnapshot\x12\x1c.imago.v1.GetSnapshotRequest\x1a\x1d.imago.v1.GetSnapshotResponse\"#\x82\xd3\xe4\x93\x02\x1d\x12\x1b/v1/snapshots/{snapshot_id}\x12\x83\x01\n" +
-	"\rListSnapshots\x12\x1e.imago.v1.ListSnapshotsRequest\x1a\x1f.imago.v1.ListSnapshotsResponse\"1\x82\xd3\xe4\x93\x02+\x12)/v1/connections/{connection_id}/snapshots\x12T\n" +
+	"\rListSnapshots\x12\x1e.imago.v1.ListSnapshotsRequest\x1a\x1f.imago.v1.ListSnapshotsResponse\"1\x82\xd3\xe4\x93\x02+\x12)/v1/connections/{connection_id}/snapshots\x12v\n" +
+	"\vPinSnapshot\x12\x1c.imago.v1.PinSnapshotRequest\x1a\x1d.imago.v1.PinSnapshotResponse\"*\x82\xd3\xe4\x93\x02$:\x01*\"\x1f/v1/snapshots/{snapshot_id}:pin\x12~\n" +
+	"\rUnpinSnapshot\x12\x1e.imago.v1.UnpinSnapshotRequest\x1a\x1f.imago.v1.UnpinSnapshotResponse\",\x82\xd3\xe4\x93\x02&:\x01*\"!/v1/snapshots/{snapshot_id}:unpin\x12T\n" +
 	"\rWatchSnapshot\x12\x1e.imago.v1.WatchSnapshotRequest\x1a\x1f.imago.v1.WatchSnapshotResponse\"\x000\x01\x12\x7f\n" +
 	"\rListResources\x12\x1e.imago.v1.ListResourcesRequest\x1a\x1f.imago.v1.ListResourcesResponse\"-\x82\xd3\xe4\x93\x02'\x12%/v1/snapshots/{snapshot_id}/resources\x12x\n" +
 	"\vGetResource\x12\x1c.imago.v1.GetResourceRequest\x1a\x1d.imago.v1.GetResourceResponse\",\x82\xd3\xe4\x93\x02&\x12$/v1/snapshots/{snapshot_id}/resource\x12\x7f\n" +
@@ -2122,88 +2414,103 @@ func file_imago_v1_snapshot_proto_rawDescGZIP() []byte {
 	return file_imago_v1_snapshot_proto_rawDescData
 }
 
-var file_imago_v1_snapshot_proto_msgTypes = make([]protoimpl.MessageInfo, 27)
+var file_imago_v1_snapshot_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
 var file_imago_v1_snapshot_proto_goTypes = []any{
 	(*Snapshot)(nil),               // 0: imago.v1.Snapshot
-	(*SnapshotType)(nil),           // 1: imago.v1.SnapshotType
-	(*Gap)(nil),                    // 2: imago.v1.Gap
-	(*TakeSnapshotRequest)(nil),    // 3: imago.v1.TakeSnapshotRequest
-	(*TakeSnapshotResponse)(nil),   // 4: imago.v1.TakeSnapshotResponse
-	(*GetSnapshotRequest)(nil),     // 5: imago.v1.GetSnapshotRequest
-	(*GetSnapshotResponse)(nil),    // 6: imago.v1.GetSnapshotResponse
-	(*ListSnapshotsRequest)(nil),   // 7: imago.v1.ListSnapshotsRequest
-	(*ListSnapshotsResponse)(nil),  // 8: imago.v1.ListSnapshotsResponse
-	(*WatchSnapshotRequest)(nil),   // 9: imago.v1.WatchSnapshotRequest
-	(*WatchSnapshotResponse)(nil),  // 10: imago.v1.WatchSnapshotResponse
-	(*ListResourcesRequest)(nil),   // 11: imago.v1.ListResourcesRequest
-	(*ListResourcesResponse)(nil),  // 12: imago.v1.ListResourcesResponse
-	(*ResourceSummary)(nil),        // 13: imago.v1.ResourceSummary
-	(*GetResourceRequest)(nil),     // 14: imago.v1.GetResourceRequest
-	(*GetResourceResponse)(nil),    // 15: imago.v1.GetResourceResponse
-	(*SearchSnapshotRequest)(nil),  // 16: imago.v1.SearchSnapshotRequest
-	(*SearchSnapshotResponse)(nil), // 17: imago.v1.SearchSnapshotResponse
-	(*SearchHit)(nil),              // 18: imago.v1.SearchHit
-	(*ListVersionsRequest)(nil),    // 19: imago.v1.ListVersionsRequest
-	(*ListVersionsResponse)(nil),   // 20: imago.v1.ListVersionsResponse
-	(*Version)(nil),                // 21: imago.v1.Version
-	(*CompareRequest)(nil),         // 22: imago.v1.CompareRequest
-	(*CompareResponse)(nil),        // 23: imago.v1.CompareResponse
-	(*Change)(nil),                 // 24: imago.v1.Change
-	(*Field)(nil),                  // 25: imago.v1.Field
-	(*CompareSummary)(nil),         // 26: imago.v1.CompareSummary
-	(*timestamppb.Timestamp)(nil),  // 27: google.protobuf.Timestamp
-	(*Problem)(nil),                // 28: imago.v1.Problem
+	(*KeptBecause)(nil),            // 1: imago.v1.KeptBecause
+	(*SnapshotType)(nil),           // 2: imago.v1.SnapshotType
+	(*Gap)(nil),                    // 3: imago.v1.Gap
+	(*PinSnapshotRequest)(nil),     // 4: imago.v1.PinSnapshotRequest
+	(*PinSnapshotResponse)(nil),    // 5: imago.v1.PinSnapshotResponse
+	(*UnpinSnapshotRequest)(nil),   // 6: imago.v1.UnpinSnapshotRequest
+	(*UnpinSnapshotResponse)(nil),  // 7: imago.v1.UnpinSnapshotResponse
+	(*TakeSnapshotRequest)(nil),    // 8: imago.v1.TakeSnapshotRequest
+	(*TakeSnapshotResponse)(nil),   // 9: imago.v1.TakeSnapshotResponse
+	(*GetSnapshotRequest)(nil),     // 10: imago.v1.GetSnapshotRequest
+	(*GetSnapshotResponse)(nil),    // 11: imago.v1.GetSnapshotResponse
+	(*ListSnapshotsRequest)(nil),   // 12: imago.v1.ListSnapshotsRequest
+	(*ListSnapshotsResponse)(nil),  // 13: imago.v1.ListSnapshotsResponse
+	(*WatchSnapshotRequest)(nil),   // 14: imago.v1.WatchSnapshotRequest
+	(*WatchSnapshotResponse)(nil),  // 15: imago.v1.WatchSnapshotResponse
+	(*ListResourcesRequest)(nil),   // 16: imago.v1.ListResourcesRequest
+	(*ListResourcesResponse)(nil),  // 17: imago.v1.ListResourcesResponse
+	(*ResourceSummary)(nil),        // 18: imago.v1.ResourceSummary
+	(*GetResourceRequest)(nil),     // 19: imago.v1.GetResourceRequest
+	(*GetResourceResponse)(nil),    // 20: imago.v1.GetResourceResponse
+	(*SearchSnapshotRequest)(nil),  // 21: imago.v1.SearchSnapshotRequest
+	(*SearchSnapshotResponse)(nil), // 22: imago.v1.SearchSnapshotResponse
+	(*SearchHit)(nil),              // 23: imago.v1.SearchHit
+	(*ListVersionsRequest)(nil),    // 24: imago.v1.ListVersionsRequest
+	(*ListVersionsResponse)(nil),   // 25: imago.v1.ListVersionsResponse
+	(*Version)(nil),                // 26: imago.v1.Version
+	(*CompareRequest)(nil),         // 27: imago.v1.CompareRequest
+	(*CompareResponse)(nil),        // 28: imago.v1.CompareResponse
+	(*Change)(nil),                 // 29: imago.v1.Change
+	(*Field)(nil),                  // 30: imago.v1.Field
+	(*CompareSummary)(nil),         // 31: imago.v1.CompareSummary
+	(*timestamppb.Timestamp)(nil),  // 32: google.protobuf.Timestamp
+	(*Problem)(nil),                // 33: imago.v1.Problem
 }
 var file_imago_v1_snapshot_proto_depIdxs = []int32{
-	27, // 0: imago.v1.Snapshot.created_at:type_name -> google.protobuf.Timestamp
-	27, // 1: imago.v1.Snapshot.started_at:type_name -> google.protobuf.Timestamp
-	27, // 2: imago.v1.Snapshot.ended_at:type_name -> google.protobuf.Timestamp
-	1,  // 3: imago.v1.Snapshot.types:type_name -> imago.v1.SnapshotType
-	28, // 4: imago.v1.Snapshot.problem:type_name -> imago.v1.Problem
-	27, // 5: imago.v1.Snapshot.waits_until:type_name -> google.protobuf.Timestamp
-	2,  // 6: imago.v1.SnapshotType.gaps:type_name -> imago.v1.Gap
-	0,  // 7: imago.v1.TakeSnapshotResponse.snapshot:type_name -> imago.v1.Snapshot
-	27, // 8: imago.v1.GetSnapshotRequest.at:type_name -> google.protobuf.Timestamp
-	0,  // 9: imago.v1.GetSnapshotResponse.snapshot:type_name -> imago.v1.Snapshot
-	0,  // 10: imago.v1.ListSnapshotsResponse.snapshots:type_name -> imago.v1.Snapshot
-	0,  // 11: imago.v1.WatchSnapshotResponse.snapshot:type_name -> imago.v1.Snapshot
-	13, // 12: imago.v1.ListResourcesResponse.resources:type_name -> imago.v1.ResourceSummary
-	13, // 13: imago.v1.GetResourceResponse.summary:type_name -> imago.v1.ResourceSummary
-	13, // 14: imago.v1.GetResourceResponse.references:type_name -> imago.v1.ResourceSummary
-	13, // 15: imago.v1.GetResourceResponse.referenced_by:type_name -> imago.v1.ResourceSummary
-	18, // 16: imago.v1.SearchSnapshotResponse.hits:type_name -> imago.v1.SearchHit
-	13, // 17: imago.v1.SearchHit.resource:type_name -> imago.v1.ResourceSummary
-	21, // 18: imago.v1.ListVersionsResponse.versions:type_name -> imago.v1.Version
-	27, // 19: imago.v1.Version.taken_at:type_name -> google.protobuf.Timestamp
-	25, // 20: imago.v1.Version.fields:type_name -> imago.v1.Field
-	27, // 21: imago.v1.Version.changed_at:type_name -> google.protobuf.Timestamp
-	24, // 22: imago.v1.CompareResponse.change:type_name -> imago.v1.Change
-	2,  // 23: imago.v1.CompareResponse.unknown:type_name -> imago.v1.Gap
-	26, // 24: imago.v1.CompareResponse.summary:type_name -> imago.v1.CompareSummary
-	25, // 25: imago.v1.Change.fields:type_name -> imago.v1.Field
-	3,  // 26: imago.v1.SnapshotService.TakeSnapshot:input_type -> imago.v1.TakeSnapshotRequest
-	5,  // 27: imago.v1.SnapshotService.GetSnapshot:input_type -> imago.v1.GetSnapshotRequest
-	7,  // 28: imago.v1.SnapshotService.ListSnapshots:input_type -> imago.v1.ListSnapshotsRequest
-	9,  // 29: imago.v1.SnapshotService.WatchSnapshot:input_type -> imago.v1.WatchSnapshotRequest
-	11, // 30: imago.v1.SnapshotService.ListResources:input_type -> imago.v1.ListResourcesRequest
-	14, // 31: imago.v1.SnapshotService.GetResource:input_type -> imago.v1.GetResourceRequest
-	16, // 32: imago.v1.SnapshotService.SearchSnapshot:input_type -> imago.v1.SearchSnapshotRequest
-	19, // 33: imago.v1.SnapshotService.ListVersions:input_type -> imago.v1.ListVersionsRequest
-	22, // 34: imago.v1.SnapshotService.Compare:input_type -> imago.v1.CompareRequest
-	4,  // 35: imago.v1.SnapshotService.TakeSnapshot:output_type -> imago.v1.TakeSnapshotResponse
-	6,  // 36: imago.v1.SnapshotService.GetSnapshot:output_type -> imago.v1.GetSnapshotResponse
-	8,  // 37: imago.v1.SnapshotService.ListSnapshots:output_type -> imago.v1.ListSnapshotsResponse
-	10, // 38: imago.v1.SnapshotService.WatchSnapshot:output_type -> imago.v1.WatchSnapshotResponse
-	12, // 39: imago.v1.SnapshotService.ListResources:output_type -> imago.v1.ListResourcesResponse
-	15, // 40: imago.v1.SnapshotService.GetResource:output_type -> imago.v1.GetResourceResponse
-	17, // 41: imago.v1.SnapshotService.SearchSnapshot:output_type -> imago.v1.SearchSnapshotResponse
-	20, // 42: imago.v1.SnapshotService.ListVersions:output_type -> imago.v1.ListVersionsResponse
-	23, // 43: imago.v1.SnapshotService.Compare:output_type -> imago.v1.CompareResponse
-	35, // [35:44] is the sub-list for method output_type
-	26, // [26:35] is the sub-list for method input_type
-	26, // [26:26] is the sub-list for extension type_name
-	26, // [26:26] is the sub-list for extension extendee
-	0,  // [0:26] is the sub-list for field type_name
+	32, // 0: imago.v1.Snapshot.created_at:type_name -> google.protobuf.Timestamp
+	32, // 1: imago.v1.Snapshot.started_at:type_name -> google.protobuf.Timestamp
+	32, // 2: imago.v1.Snapshot.ended_at:type_name -> google.protobuf.Timestamp
+	2,  // 3: imago.v1.Snapshot.types:type_name -> imago.v1.SnapshotType
+	33, // 4: imago.v1.Snapshot.problem:type_name -> imago.v1.Problem
+	32, // 5: imago.v1.Snapshot.waits_until:type_name -> google.protobuf.Timestamp
+	32, // 6: imago.v1.Snapshot.pinned_at:type_name -> google.protobuf.Timestamp
+	1,  // 7: imago.v1.Snapshot.kept_because:type_name -> imago.v1.KeptBecause
+	32, // 8: imago.v1.Snapshot.kept_until:type_name -> google.protobuf.Timestamp
+	32, // 9: imago.v1.KeptBecause.until:type_name -> google.protobuf.Timestamp
+	3,  // 10: imago.v1.SnapshotType.gaps:type_name -> imago.v1.Gap
+	0,  // 11: imago.v1.PinSnapshotResponse.snapshot:type_name -> imago.v1.Snapshot
+	0,  // 12: imago.v1.UnpinSnapshotResponse.snapshot:type_name -> imago.v1.Snapshot
+	0,  // 13: imago.v1.TakeSnapshotResponse.snapshot:type_name -> imago.v1.Snapshot
+	32, // 14: imago.v1.GetSnapshotRequest.at:type_name -> google.protobuf.Timestamp
+	0,  // 15: imago.v1.GetSnapshotResponse.snapshot:type_name -> imago.v1.Snapshot
+	0,  // 16: imago.v1.ListSnapshotsResponse.snapshots:type_name -> imago.v1.Snapshot
+	0,  // 17: imago.v1.WatchSnapshotResponse.snapshot:type_name -> imago.v1.Snapshot
+	18, // 18: imago.v1.ListResourcesResponse.resources:type_name -> imago.v1.ResourceSummary
+	18, // 19: imago.v1.GetResourceResponse.summary:type_name -> imago.v1.ResourceSummary
+	18, // 20: imago.v1.GetResourceResponse.references:type_name -> imago.v1.ResourceSummary
+	18, // 21: imago.v1.GetResourceResponse.referenced_by:type_name -> imago.v1.ResourceSummary
+	23, // 22: imago.v1.SearchSnapshotResponse.hits:type_name -> imago.v1.SearchHit
+	18, // 23: imago.v1.SearchHit.resource:type_name -> imago.v1.ResourceSummary
+	26, // 24: imago.v1.ListVersionsResponse.versions:type_name -> imago.v1.Version
+	32, // 25: imago.v1.Version.taken_at:type_name -> google.protobuf.Timestamp
+	30, // 26: imago.v1.Version.fields:type_name -> imago.v1.Field
+	32, // 27: imago.v1.Version.changed_at:type_name -> google.protobuf.Timestamp
+	29, // 28: imago.v1.CompareResponse.change:type_name -> imago.v1.Change
+	3,  // 29: imago.v1.CompareResponse.unknown:type_name -> imago.v1.Gap
+	31, // 30: imago.v1.CompareResponse.summary:type_name -> imago.v1.CompareSummary
+	30, // 31: imago.v1.Change.fields:type_name -> imago.v1.Field
+	8,  // 32: imago.v1.SnapshotService.TakeSnapshot:input_type -> imago.v1.TakeSnapshotRequest
+	10, // 33: imago.v1.SnapshotService.GetSnapshot:input_type -> imago.v1.GetSnapshotRequest
+	12, // 34: imago.v1.SnapshotService.ListSnapshots:input_type -> imago.v1.ListSnapshotsRequest
+	4,  // 35: imago.v1.SnapshotService.PinSnapshot:input_type -> imago.v1.PinSnapshotRequest
+	6,  // 36: imago.v1.SnapshotService.UnpinSnapshot:input_type -> imago.v1.UnpinSnapshotRequest
+	14, // 37: imago.v1.SnapshotService.WatchSnapshot:input_type -> imago.v1.WatchSnapshotRequest
+	16, // 38: imago.v1.SnapshotService.ListResources:input_type -> imago.v1.ListResourcesRequest
+	19, // 39: imago.v1.SnapshotService.GetResource:input_type -> imago.v1.GetResourceRequest
+	21, // 40: imago.v1.SnapshotService.SearchSnapshot:input_type -> imago.v1.SearchSnapshotRequest
+	24, // 41: imago.v1.SnapshotService.ListVersions:input_type -> imago.v1.ListVersionsRequest
+	27, // 42: imago.v1.SnapshotService.Compare:input_type -> imago.v1.CompareRequest
+	9,  // 43: imago.v1.SnapshotService.TakeSnapshot:output_type -> imago.v1.TakeSnapshotResponse
+	11, // 44: imago.v1.SnapshotService.GetSnapshot:output_type -> imago.v1.GetSnapshotResponse
+	13, // 45: imago.v1.SnapshotService.ListSnapshots:output_type -> imago.v1.ListSnapshotsResponse
+	5,  // 46: imago.v1.SnapshotService.PinSnapshot:output_type -> imago.v1.PinSnapshotResponse
+	7,  // 47: imago.v1.SnapshotService.UnpinSnapshot:output_type -> imago.v1.UnpinSnapshotResponse
+	15, // 48: imago.v1.SnapshotService.WatchSnapshot:output_type -> imago.v1.WatchSnapshotResponse
+	17, // 49: imago.v1.SnapshotService.ListResources:output_type -> imago.v1.ListResourcesResponse
+	20, // 50: imago.v1.SnapshotService.GetResource:output_type -> imago.v1.GetResourceResponse
+	22, // 51: imago.v1.SnapshotService.SearchSnapshot:output_type -> imago.v1.SearchSnapshotResponse
+	25, // 52: imago.v1.SnapshotService.ListVersions:output_type -> imago.v1.ListVersionsResponse
+	28, // 53: imago.v1.SnapshotService.Compare:output_type -> imago.v1.CompareResponse
+	43, // [43:54] is the sub-list for method output_type
+	32, // [32:43] is the sub-list for method input_type
+	32, // [32:32] is the sub-list for extension type_name
+	32, // [32:32] is the sub-list for extension extendee
+	0,  // [0:32] is the sub-list for field type_name
 }
 
 func init() { file_imago_v1_snapshot_proto_init() }
@@ -2212,7 +2519,7 @@ func file_imago_v1_snapshot_proto_init() {
 		return
 	}
 	file_imago_v1_problem_proto_init()
-	file_imago_v1_snapshot_proto_msgTypes[23].OneofWrappers = []any{
+	file_imago_v1_snapshot_proto_msgTypes[28].OneofWrappers = []any{
 		(*CompareResponse_Change)(nil),
 		(*CompareResponse_Unknown)(nil),
 		(*CompareResponse_Summary)(nil),
@@ -2223,7 +2530,7 @@ func file_imago_v1_snapshot_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_imago_v1_snapshot_proto_rawDesc), len(file_imago_v1_snapshot_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   27,
+			NumMessages:   32,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

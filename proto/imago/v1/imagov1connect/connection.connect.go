@@ -60,6 +60,9 @@ const (
 	// ConnectionServiceSetScheduleProcedure is the fully-qualified name of the ConnectionService's
 	// SetSchedule RPC.
 	ConnectionServiceSetScheduleProcedure = "/imago.v1.ConnectionService/SetSchedule"
+	// ConnectionServiceSetRetentionProcedure is the fully-qualified name of the ConnectionService's
+	// SetRetention RPC.
+	ConnectionServiceSetRetentionProcedure = "/imago.v1.ConnectionService/SetRetention"
 )
 
 // ConnectionServiceClient is a client for the imago.v1.ConnectionService service.
@@ -87,6 +90,9 @@ type ConnectionServiceClient interface {
 	DeleteConnection(context.Context, *connect.Request[v1.DeleteConnectionRequest]) (*connect.Response[v1.DeleteConnectionResponse], error)
 	// SetSchedule says when snapshots are taken by themselves.
 	SetSchedule(context.Context, *connect.Request[v1.SetScheduleRequest]) (*connect.Response[v1.SetScheduleResponse], error)
+	// SetRetention says which of a connection's snapshots are kept, of those that the plan
+	// keeps. What it lets go is let go a day later, so that there is time to take it back.
+	SetRetention(context.Context, *connect.Request[v1.SetRetentionRequest]) (*connect.Response[v1.SetRetentionResponse], error)
 }
 
 // NewConnectionServiceClient constructs a client for the imago.v1.ConnectionService service. By
@@ -154,6 +160,12 @@ func NewConnectionServiceClient(httpClient connect.HTTPClient, baseURL string, o
 			connect.WithSchema(connectionServiceMethods.ByName("SetSchedule")),
 			connect.WithClientOptions(opts...),
 		),
+		setRetention: connect.NewClient[v1.SetRetentionRequest, v1.SetRetentionResponse](
+			httpClient,
+			baseURL+ConnectionServiceSetRetentionProcedure,
+			connect.WithSchema(connectionServiceMethods.ByName("SetRetention")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
@@ -168,6 +180,7 @@ type connectionServiceClient struct {
 	listConnections  *connect.Client[v1.ListConnectionsRequest, v1.ListConnectionsResponse]
 	deleteConnection *connect.Client[v1.DeleteConnectionRequest, v1.DeleteConnectionResponse]
 	setSchedule      *connect.Client[v1.SetScheduleRequest, v1.SetScheduleResponse]
+	setRetention     *connect.Client[v1.SetRetentionRequest, v1.SetRetentionResponse]
 }
 
 // CreateConnection calls imago.v1.ConnectionService.CreateConnection.
@@ -215,6 +228,11 @@ func (c *connectionServiceClient) SetSchedule(ctx context.Context, req *connect.
 	return c.setSchedule.CallUnary(ctx, req)
 }
 
+// SetRetention calls imago.v1.ConnectionService.SetRetention.
+func (c *connectionServiceClient) SetRetention(ctx context.Context, req *connect.Request[v1.SetRetentionRequest]) (*connect.Response[v1.SetRetentionResponse], error) {
+	return c.setRetention.CallUnary(ctx, req)
+}
+
 // ConnectionServiceHandler is an implementation of the imago.v1.ConnectionService service.
 type ConnectionServiceHandler interface {
 	// CreateConnection begins: it asks the address whether an org answers there, makes
@@ -240,6 +258,9 @@ type ConnectionServiceHandler interface {
 	DeleteConnection(context.Context, *connect.Request[v1.DeleteConnectionRequest]) (*connect.Response[v1.DeleteConnectionResponse], error)
 	// SetSchedule says when snapshots are taken by themselves.
 	SetSchedule(context.Context, *connect.Request[v1.SetScheduleRequest]) (*connect.Response[v1.SetScheduleResponse], error)
+	// SetRetention says which of a connection's snapshots are kept, of those that the plan
+	// keeps. What it lets go is let go a day later, so that there is time to take it back.
+	SetRetention(context.Context, *connect.Request[v1.SetRetentionRequest]) (*connect.Response[v1.SetRetentionResponse], error)
 }
 
 // NewConnectionServiceHandler builds an HTTP handler from the service implementation. It returns
@@ -303,6 +324,12 @@ func NewConnectionServiceHandler(svc ConnectionServiceHandler, opts ...connect.H
 		connect.WithSchema(connectionServiceMethods.ByName("SetSchedule")),
 		connect.WithHandlerOptions(opts...),
 	)
+	connectionServiceSetRetentionHandler := connect.NewUnaryHandler(
+		ConnectionServiceSetRetentionProcedure,
+		svc.SetRetention,
+		connect.WithSchema(connectionServiceMethods.ByName("SetRetention")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/imago.v1.ConnectionService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case ConnectionServiceCreateConnectionProcedure:
@@ -323,6 +350,8 @@ func NewConnectionServiceHandler(svc ConnectionServiceHandler, opts ...connect.H
 			connectionServiceDeleteConnectionHandler.ServeHTTP(w, r)
 		case ConnectionServiceSetScheduleProcedure:
 			connectionServiceSetScheduleHandler.ServeHTTP(w, r)
+		case ConnectionServiceSetRetentionProcedure:
+			connectionServiceSetRetentionHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -366,4 +395,8 @@ func (UnimplementedConnectionServiceHandler) DeleteConnection(context.Context, *
 
 func (UnimplementedConnectionServiceHandler) SetSchedule(context.Context, *connect.Request[v1.SetScheduleRequest]) (*connect.Response[v1.SetScheduleResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("imago.v1.ConnectionService.SetSchedule is not implemented"))
+}
+
+func (UnimplementedConnectionServiceHandler) SetRetention(context.Context, *connect.Request[v1.SetRetentionRequest]) (*connect.Response[v1.SetRetentionResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("imago.v1.ConnectionService.SetRetention is not implemented"))
 }

@@ -42,6 +42,12 @@ const (
 	// SnapshotServiceListSnapshotsProcedure is the fully-qualified name of the SnapshotService's
 	// ListSnapshots RPC.
 	SnapshotServiceListSnapshotsProcedure = "/imago.v1.SnapshotService/ListSnapshots"
+	// SnapshotServicePinSnapshotProcedure is the fully-qualified name of the SnapshotService's
+	// PinSnapshot RPC.
+	SnapshotServicePinSnapshotProcedure = "/imago.v1.SnapshotService/PinSnapshot"
+	// SnapshotServiceUnpinSnapshotProcedure is the fully-qualified name of the SnapshotService's
+	// UnpinSnapshot RPC.
+	SnapshotServiceUnpinSnapshotProcedure = "/imago.v1.SnapshotService/UnpinSnapshot"
 	// SnapshotServiceWatchSnapshotProcedure is the fully-qualified name of the SnapshotService's
 	// WatchSnapshot RPC.
 	SnapshotServiceWatchSnapshotProcedure = "/imago.v1.SnapshotService/WatchSnapshot"
@@ -67,6 +73,10 @@ type SnapshotServiceClient interface {
 	TakeSnapshot(context.Context, *connect.Request[v1.TakeSnapshotRequest]) (*connect.Response[v1.TakeSnapshotResponse], error)
 	GetSnapshot(context.Context, *connect.Request[v1.GetSnapshotRequest]) (*connect.Response[v1.GetSnapshotResponse], error)
 	ListSnapshots(context.Context, *connect.Request[v1.ListSnapshotsRequest]) (*connect.Response[v1.ListSnapshotsResponse], error)
+	// PinSnapshot keeps a snapshot whatever its age, until somebody unpins it.
+	PinSnapshot(context.Context, *connect.Request[v1.PinSnapshotRequest]) (*connect.Response[v1.PinSnapshotResponse], error)
+	// UnpinSnapshot has its age decide again: what nothing else keeps is let go within a day.
+	UnpinSnapshot(context.Context, *connect.Request[v1.UnpinSnapshotRequest]) (*connect.Response[v1.UnpinSnapshotResponse], error)
 	// WatchSnapshot sends the snapshot as it goes, until it has ended.
 	WatchSnapshot(context.Context, *connect.Request[v1.WatchSnapshotRequest]) (*connect.ServerStreamForClient[v1.WatchSnapshotResponse], error)
 	// ListResources lists what a snapshot holds of one type.
@@ -113,6 +123,18 @@ func NewSnapshotServiceClient(httpClient connect.HTTPClient, baseURL string, opt
 			connect.WithSchema(snapshotServiceMethods.ByName("ListSnapshots")),
 			connect.WithClientOptions(opts...),
 		),
+		pinSnapshot: connect.NewClient[v1.PinSnapshotRequest, v1.PinSnapshotResponse](
+			httpClient,
+			baseURL+SnapshotServicePinSnapshotProcedure,
+			connect.WithSchema(snapshotServiceMethods.ByName("PinSnapshot")),
+			connect.WithClientOptions(opts...),
+		),
+		unpinSnapshot: connect.NewClient[v1.UnpinSnapshotRequest, v1.UnpinSnapshotResponse](
+			httpClient,
+			baseURL+SnapshotServiceUnpinSnapshotProcedure,
+			connect.WithSchema(snapshotServiceMethods.ByName("UnpinSnapshot")),
+			connect.WithClientOptions(opts...),
+		),
 		watchSnapshot: connect.NewClient[v1.WatchSnapshotRequest, v1.WatchSnapshotResponse](
 			httpClient,
 			baseURL+SnapshotServiceWatchSnapshotProcedure,
@@ -157,6 +179,8 @@ type snapshotServiceClient struct {
 	takeSnapshot   *connect.Client[v1.TakeSnapshotRequest, v1.TakeSnapshotResponse]
 	getSnapshot    *connect.Client[v1.GetSnapshotRequest, v1.GetSnapshotResponse]
 	listSnapshots  *connect.Client[v1.ListSnapshotsRequest, v1.ListSnapshotsResponse]
+	pinSnapshot    *connect.Client[v1.PinSnapshotRequest, v1.PinSnapshotResponse]
+	unpinSnapshot  *connect.Client[v1.UnpinSnapshotRequest, v1.UnpinSnapshotResponse]
 	watchSnapshot  *connect.Client[v1.WatchSnapshotRequest, v1.WatchSnapshotResponse]
 	listResources  *connect.Client[v1.ListResourcesRequest, v1.ListResourcesResponse]
 	getResource    *connect.Client[v1.GetResourceRequest, v1.GetResourceResponse]
@@ -178,6 +202,16 @@ func (c *snapshotServiceClient) GetSnapshot(ctx context.Context, req *connect.Re
 // ListSnapshots calls imago.v1.SnapshotService.ListSnapshots.
 func (c *snapshotServiceClient) ListSnapshots(ctx context.Context, req *connect.Request[v1.ListSnapshotsRequest]) (*connect.Response[v1.ListSnapshotsResponse], error) {
 	return c.listSnapshots.CallUnary(ctx, req)
+}
+
+// PinSnapshot calls imago.v1.SnapshotService.PinSnapshot.
+func (c *snapshotServiceClient) PinSnapshot(ctx context.Context, req *connect.Request[v1.PinSnapshotRequest]) (*connect.Response[v1.PinSnapshotResponse], error) {
+	return c.pinSnapshot.CallUnary(ctx, req)
+}
+
+// UnpinSnapshot calls imago.v1.SnapshotService.UnpinSnapshot.
+func (c *snapshotServiceClient) UnpinSnapshot(ctx context.Context, req *connect.Request[v1.UnpinSnapshotRequest]) (*connect.Response[v1.UnpinSnapshotResponse], error) {
+	return c.unpinSnapshot.CallUnary(ctx, req)
 }
 
 // WatchSnapshot calls imago.v1.SnapshotService.WatchSnapshot.
@@ -216,6 +250,10 @@ type SnapshotServiceHandler interface {
 	TakeSnapshot(context.Context, *connect.Request[v1.TakeSnapshotRequest]) (*connect.Response[v1.TakeSnapshotResponse], error)
 	GetSnapshot(context.Context, *connect.Request[v1.GetSnapshotRequest]) (*connect.Response[v1.GetSnapshotResponse], error)
 	ListSnapshots(context.Context, *connect.Request[v1.ListSnapshotsRequest]) (*connect.Response[v1.ListSnapshotsResponse], error)
+	// PinSnapshot keeps a snapshot whatever its age, until somebody unpins it.
+	PinSnapshot(context.Context, *connect.Request[v1.PinSnapshotRequest]) (*connect.Response[v1.PinSnapshotResponse], error)
+	// UnpinSnapshot has its age decide again: what nothing else keeps is let go within a day.
+	UnpinSnapshot(context.Context, *connect.Request[v1.UnpinSnapshotRequest]) (*connect.Response[v1.UnpinSnapshotResponse], error)
 	// WatchSnapshot sends the snapshot as it goes, until it has ended.
 	WatchSnapshot(context.Context, *connect.Request[v1.WatchSnapshotRequest], *connect.ServerStream[v1.WatchSnapshotResponse]) error
 	// ListResources lists what a snapshot holds of one type.
@@ -256,6 +294,18 @@ func NewSnapshotServiceHandler(svc SnapshotServiceHandler, opts ...connect.Handl
 		SnapshotServiceListSnapshotsProcedure,
 		svc.ListSnapshots,
 		connect.WithSchema(snapshotServiceMethods.ByName("ListSnapshots")),
+		connect.WithHandlerOptions(opts...),
+	)
+	snapshotServicePinSnapshotHandler := connect.NewUnaryHandler(
+		SnapshotServicePinSnapshotProcedure,
+		svc.PinSnapshot,
+		connect.WithSchema(snapshotServiceMethods.ByName("PinSnapshot")),
+		connect.WithHandlerOptions(opts...),
+	)
+	snapshotServiceUnpinSnapshotHandler := connect.NewUnaryHandler(
+		SnapshotServiceUnpinSnapshotProcedure,
+		svc.UnpinSnapshot,
+		connect.WithSchema(snapshotServiceMethods.ByName("UnpinSnapshot")),
 		connect.WithHandlerOptions(opts...),
 	)
 	snapshotServiceWatchSnapshotHandler := connect.NewServerStreamHandler(
@@ -302,6 +352,10 @@ func NewSnapshotServiceHandler(svc SnapshotServiceHandler, opts ...connect.Handl
 			snapshotServiceGetSnapshotHandler.ServeHTTP(w, r)
 		case SnapshotServiceListSnapshotsProcedure:
 			snapshotServiceListSnapshotsHandler.ServeHTTP(w, r)
+		case SnapshotServicePinSnapshotProcedure:
+			snapshotServicePinSnapshotHandler.ServeHTTP(w, r)
+		case SnapshotServiceUnpinSnapshotProcedure:
+			snapshotServiceUnpinSnapshotHandler.ServeHTTP(w, r)
 		case SnapshotServiceWatchSnapshotProcedure:
 			snapshotServiceWatchSnapshotHandler.ServeHTTP(w, r)
 		case SnapshotServiceListResourcesProcedure:
@@ -333,6 +387,14 @@ func (UnimplementedSnapshotServiceHandler) GetSnapshot(context.Context, *connect
 
 func (UnimplementedSnapshotServiceHandler) ListSnapshots(context.Context, *connect.Request[v1.ListSnapshotsRequest]) (*connect.Response[v1.ListSnapshotsResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("imago.v1.SnapshotService.ListSnapshots is not implemented"))
+}
+
+func (UnimplementedSnapshotServiceHandler) PinSnapshot(context.Context, *connect.Request[v1.PinSnapshotRequest]) (*connect.Response[v1.PinSnapshotResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("imago.v1.SnapshotService.PinSnapshot is not implemented"))
+}
+
+func (UnimplementedSnapshotServiceHandler) UnpinSnapshot(context.Context, *connect.Request[v1.UnpinSnapshotRequest]) (*connect.Response[v1.UnpinSnapshotResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("imago.v1.SnapshotService.UnpinSnapshot is not implemented"))
 }
 
 func (UnimplementedSnapshotServiceHandler) WatchSnapshot(context.Context, *connect.Request[v1.WatchSnapshotRequest], *connect.ServerStream[v1.WatchSnapshotResponse]) error {

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file imago/v1/snapshot.proto.
  */
 export const file_imago_v1_snapshot: GenFile = /*@__PURE__*/
-  fileDesc("ChdpbWFnby92MS9zbmFwc2hvdC5wcm90bxIIaW1hZ28udjEi4AMKCFNuYXBzaG90EgoKAmlkGAEgASgJEhUKDWNvbm5lY3Rpb25faWQYAiABKAkSDQoFc3RhdGUYAyABKAkSDwoHdHJpZ2dlchgEIAEoCRIuCgpjcmVhdGVkX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpzdGFydGVkX2F0GAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRlZF9hdBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHb2JqZWN0cxgIIAEoAxIUCgxzdG9yZWRfYnl0ZXMYCSABKAMSEwoLcGxhaW5fYnl0ZXMYCiABKAMSDQoFY2FsbHMYCyABKAMSJQoFdHlwZXMYDCADKAsyFi5pbWFnby52MS5TbmFwc2hvdFR5cGUSIgoHcHJvYmxlbRgNIAEoCzIRLmltYWdvLnYxLlByb2JsZW0SEAoIbG9jYXRpb24YDiABKAkSFwoPbWFuaWZlc3RfZGlnZXN0GA8gASgJEi8KC3dhaXRzX3VudGlsGBAgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIRCgl3YWl0c19mb3IYESABKAkihgEKDFNuYXBzaG90VHlwZRIMCgR0eXBlGAEgASgJEg0KBXRpdGxlGAIgASgJEg4KBmZhbWlseRgDIAEoCRIPCgdvYmplY3RzGAQgASgDEg0KBWNhbGxzGAUgASgDEgwKBGRvbmUYBiABKAgSGwoEZ2FwcxgHIAMoCzINLmltYWdvLnYxLkdhcCJDCgNHYXASDAoEdHlwZRgBIAEoCRIOCgZwYXJlbnQYAiABKAkSDgoGcmVhc29uGAMgASgJEg4KBmRldGFpbBgEIAEoCSI9ChNUYWtlU25hcHNob3RSZXF1ZXN0EhUKDWNvbm5lY3Rpb25faWQYASABKAkSDwoHdHJpZ2dlchgCIAEoCSI8ChRUYWtlU25hcHNob3RSZXNwb25zZRIkCghzbmFwc2hvdBgBIAEoCzISLmltYWdvLnYxLlNuYXBzaG90ImgKEkdldFNuYXBzaG90UmVxdWVzdBITCgtzbmFwc2hvdF9pZBgBIAEoCRIVCg1jb25uZWN0aW9uX2lkGAIgASgJEiYKAmF0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCI7ChNHZXRTbmFwc2hvdFJlc3BvbnNlEiQKCHNuYXBzaG90GAEgASgLMhIuaW1hZ28udjEuU25hcHNob3QiVAoUTGlzdFNuYXBzaG90c1JlcXVlc3QSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRIRCglwYWdlX3NpemUYAiABKAUSEgoKcGFnZV90b2tlbhgDIAEoCSJXChVMaXN0U25hcHNob3RzUmVzcG9uc2USJQoJc25hcHNob3RzGAEgAygLMhIuaW1hZ28udjEuU25hcHNob3QSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIisKFFdhdGNoU25hcHNob3RSZXF1ZXN0EhMKC3NuYXBzaG90X2lkGAEgASgJIj0KFVdhdGNoU25hcHNob3RSZXNwb25zZRIkCghzbmFwc2hvdBgBIAEoCzISLmltYWdvLnYxLlNuYXBzaG90IoABChRMaXN0UmVzb3VyY2VzUmVxdWVzdBITCgtzbmFwc2hvdF9pZBgBIAEoCRIMCgR0eXBlGAIgASgJEg4KBnBhcmVudBgDIAEoCRIOCgZzZWFyY2gYBCABKAkSEQoJcGFnZV9zaXplGAUgASgFEhIKCnBhZ2VfdG9rZW4YBiABKAkiXgoVTGlzdFJlc291cmNlc1Jlc3BvbnNlEiwKCXJlc291cmNlcxgBIAMoCzIZLmltYWdvLnYxLlJlc291cmNlU3VtbWFyeRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiQwoPUmVzb3VyY2VTdW1tYXJ5EgsKA2tleRgBIAEoCRINCgVsYWJlbBgCIAEoCRIUCgxwYXJlbnRfbGFiZWwYAyABKAkiTQoSR2V0UmVzb3VyY2VSZXF1ZXN0EhMKC3NuYXBzaG90X2lkGAEgASgJEgsKA2tleRgCIAEoCRIVCg1yZWZlcmVuY2VkX2J5GAMgASgIIswBChNHZXRSZXNvdXJjZVJlc3BvbnNlEioKB3N1bW1hcnkYASABKAsyGS5pbWFnby52MS5SZXNvdXJjZVN1bW1hcnkSDAoEYm9keRgCIAEoCRItCgpyZWZlcmVuY2VzGAMgAygLMhkuaW1hZ28udjEuUmVzb3VyY2VTdW1tYXJ5EjAKDXJlZmVyZW5jZWRfYnkYBCADKAsyGS5pbWFnby52MS5SZXNvdXJjZVN1bW1hcnkSGgoScmVmZXJlbmNlZF9ieV9tb3JlGAUgASgIIoIBChVTZWFyY2hTbmFwc2hvdFJlcXVlc3QSEwoLc25hcHNob3RfaWQYASABKAkSDgoGc2VhcmNoGAIgASgJEg0KBXR5cGVzGAMgAygJEg4KBmZpZWxkcxgEIAEoCBIRCglwYWdlX3NpemUYBSABKAUSEgoKcGFnZV90b2tlbhgGIAEoCSJUChZTZWFyY2hTbmFwc2hvdFJlc3BvbnNlEiEKBGhpdHMYASADKAsyEy5pbWFnby52MS5TZWFyY2hIaXQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJImkKCVNlYXJjaEhpdBIrCghyZXNvdXJjZRgBIAEoCzIZLmltYWdvLnYxLlJlc291cmNlU3VtbWFyeRISCgp0eXBlX3RpdGxlGAIgASgJEgwKBHBhdGgYAyABKAkSDQoFdmFsdWUYBCABKAkiYAoTTGlzdFZlcnNpb25zUmVxdWVzdBIVCg1jb25uZWN0aW9uX2lkGAEgASgJEgsKA2tleRgCIAEoCRIRCglwYWdlX3NpemUYAyABKAUSEgoKcGFnZV90b2tlbhgEIAEoCSJUChRMaXN0VmVyc2lvbnNSZXNwb25zZRIjCgh2ZXJzaW9ucxgBIAMoCzIRLmltYWdvLnYxLlZlcnNpb24SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIs0BCgdWZXJzaW9uEhMKC3NuYXBzaG90X2lkGAEgASgJEiwKCHRha2VuX2F0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIKCgJvcBgDIAEoCRIfCgZmaWVsZHMYBCADKAsyDy5pbWFnby52MS5GaWVsZBITCgtmaW5kaW5nX2lkcxgFIAMoCRINCgVhY3RvchgGIAEoCRIuCgpjaGFuZ2VkX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJqCg5Db21wYXJlUmVxdWVzdBIaChJiZWZvcmVfc25hcHNob3RfaWQYASABKAkSGQoRYWZ0ZXJfc25hcHNob3RfaWQYAiABKAkSDQoFdHlwZXMYAyADKAkSEgoKcmVzdG9yZV9pZBgEIAEoCSKMAQoPQ29tcGFyZVJlc3BvbnNlEiIKBmNoYW5nZRgBIAEoCzIQLmltYWdvLnYxLkNoYW5nZUgAEiAKB3Vua25vd24YAiABKAsyDS5pbWFnby52MS5HYXBIABIrCgdzdW1tYXJ5GAMgASgLMhguaW1hZ28udjEuQ29tcGFyZVN1bW1hcnlIAEIGCgRwYXJ0InsKBkNoYW5nZRILCgNrZXkYASABKAkSEgoKdHlwZV90aXRsZRgCIAEoCRINCgVsYWJlbBgDIAEoCRIUCgxwYXJlbnRfbGFiZWwYBCABKAkSCgoCb3AYBSABKAkSHwoGZmllbGRzGAYgAygLMg8uaW1hZ28udjEuRmllbGQiNAoFRmllbGQSDAoEcGF0aBgBIAEoCRIOCgZiZWZvcmUYAiABKAkSDQoFYWZ0ZXIYAyABKAkiZgoOQ29tcGFyZVN1bW1hcnkSDwoHY3JlYXRlZBgBIAEoAxIPCgd1cGRhdGVkGAIgASgDEg8KB2RlbGV0ZWQYAyABKAMSDwoHdW5rbm93bhgEIAEoAxIQCghjb21wYXJlZBgFIAEoAzLWBQoPU25hcHNob3RTZXJ2aWNlEk0KDFRha2VTbmFwc2hvdBIdLmltYWdvLnYxLlRha2VTbmFwc2hvdFJlcXVlc3QaHi5pbWFnby52MS5UYWtlU25hcHNob3RSZXNwb25zZRJKCgtHZXRTbmFwc2hvdBIcLmltYWdvLnYxLkdldFNuYXBzaG90UmVxdWVzdBodLmltYWdvLnYxLkdldFNuYXBzaG90UmVzcG9uc2USUAoNTGlzdFNuYXBzaG90cxIeLmltYWdvLnYxLkxpc3RTbmFwc2hvdHNSZXF1ZXN0Gh8uaW1hZ28udjEuTGlzdFNuYXBzaG90c1Jlc3BvbnNlElIKDVdhdGNoU25hcHNob3QSHi5pbWFnby52MS5XYXRjaFNuYXBzaG90UmVxdWVzdBofLmltYWdvLnYxLldhdGNoU25hcHNob3RSZXNwb25zZTABElAKDUxpc3RSZXNvdXJjZXMSHi5pbWFnby52MS5MaXN0UmVzb3VyY2VzUmVxdWVzdBofLmltYWdvLnYxLkxpc3RSZXNvdXJjZXNSZXNwb25zZRJKCgtHZXRSZXNvdXJjZRIcLmltYWdvLnYxLkdldFJlc291cmNlUmVxdWVzdBodLmltYWdvLnYxLkdldFJlc291cmNlUmVzcG9uc2USUwoOU2VhcmNoU25hcHNob3QSHy5pbWFnby52MS5TZWFyY2hTbmFwc2hvdFJlcXVlc3QaIC5pbWFnby52MS5TZWFyY2hTbmFwc2hvdFJlc3BvbnNlEk0KDExpc3RWZXJzaW9ucxIdLmltYWdvLnYxLkxpc3RWZXJzaW9uc1JlcXVlc3QaHi5pbWFnby52MS5MaXN0VmVyc2lvbnNSZXNwb25zZRJACgdDb21wYXJlEhguaW1hZ28udjEuQ29tcGFyZVJlcXVlc3QaGS5pbWFnby52MS5Db21wYXJlUmVzcG9uc2UwAUIeWhxpbWFnby9wcm90by9pbWFnby92MTtpbWFnb3YxYgZwcm90bzM", [file_google_protobuf_timestamp, file_imago_v1_problem]);
+  fileDesc("ChdpbWFnby92MS9zbmFwc2hvdC5wcm90bxIIaW1hZ28udjEi7AQKCFNuYXBzaG90EgoKAmlkGAEgASgJEhUKDWNvbm5lY3Rpb25faWQYAiABKAkSDQoFc3RhdGUYAyABKAkSDwoHdHJpZ2dlchgEIAEoCRIuCgpjcmVhdGVkX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpzdGFydGVkX2F0GAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRlZF9hdBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHb2JqZWN0cxgIIAEoAxIUCgxzdG9yZWRfYnl0ZXMYCSABKAMSEwoLcGxhaW5fYnl0ZXMYCiABKAMSDQoFY2FsbHMYCyABKAMSJQoFdHlwZXMYDCADKAsyFi5pbWFnby52MS5TbmFwc2hvdFR5cGUSIgoHcHJvYmxlbRgNIAEoCzIRLmltYWdvLnYxLlByb2JsZW0SEAoIbG9jYXRpb24YDiABKAkSFwoPbWFuaWZlc3RfZGlnZXN0GA8gASgJEi8KC3dhaXRzX3VudGlsGBAgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIRCgl3YWl0c19mb3IYESABKAkSLQoJcGlubmVkX2F0GBIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIrCgxrZXB0X2JlY2F1c2UYEyADKAsyFS5pbWFnby52MS5LZXB0QmVjYXVzZRIuCgprZXB0X3VudGlsGBQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJSCgtLZXB0QmVjYXVzZRIMCgRydWxlGAEgASgJEgoKAm9mGAIgASgJEikKBXVudGlsGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKGAQoMU25hcHNob3RUeXBlEgwKBHR5cGUYASABKAkSDQoFdGl0bGUYAiABKAkSDgoGZmFtaWx5GAMgASgJEg8KB29iamVjdHMYBCABKAMSDQoFY2FsbHMYBSABKAMSDAoEZG9uZRgGIAEoCBIbCgRnYXBzGAcgAygLMg0uaW1hZ28udjEuR2FwIkMKA0dhcBIMCgR0eXBlGAEgASgJEg4KBnBhcmVudBgCIAEoCRIOCgZyZWFzb24YAyABKAkSDgoGZGV0YWlsGAQgASgJIikKElBpblNuYXBzaG90UmVxdWVzdBITCgtzbmFwc2hvdF9pZBgBIAEoCSI7ChNQaW5TbmFwc2hvdFJlc3BvbnNlEiQKCHNuYXBzaG90GAEgASgLMhIuaW1hZ28udjEuU25hcHNob3QiKwoUVW5waW5TbmFwc2hvdFJlcXVlc3QSEwoLc25hcHNob3RfaWQYASABKAkiPQoVVW5waW5TbmFwc2hvdFJlc3BvbnNlEiQKCHNuYXBzaG90GAEgASgLMhIuaW1hZ28udjEuU25hcHNob3QiPQoTVGFrZVNuYXBzaG90UmVxdWVzdBIVCg1jb25uZWN0aW9uX2lkGAEgASgJEg8KB3RyaWdnZXIYAiABKAkiPAoUVGFrZVNuYXBzaG90UmVzcG9uc2USJAoIc25hcHNob3QYASABKAsyEi5pbWFnby52MS5TbmFwc2hvdCJoChJHZXRTbmFwc2hvdFJlcXVlc3QSEwoLc25hcHNob3RfaWQYASABKAkSFQoNY29ubmVjdGlvbl9pZBgCIAEoCRImCgJhdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiOwoTR2V0U25hcHNob3RSZXNwb25zZRIkCghzbmFwc2hvdBgBIAEoCzISLmltYWdvLnYxLlNuYXBzaG90IlQKFExpc3RTbmFwc2hvdHNSZXF1ZXN0EhUKDWNvbm5lY3Rpb25faWQYASABKAkSEQoJcGFnZV9zaXplGAIgASgFEhIKCnBhZ2VfdG9rZW4YAyABKAkiVwoVTGlzdFNuYXBzaG90c1Jlc3BvbnNlEiUKCXNuYXBzaG90cxgBIAMoCzISLmltYWdvLnYxLlNuYXBzaG90EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIrChRXYXRjaFNuYXBzaG90UmVxdWVzdBITCgtzbmFwc2hvdF9pZBgBIAEoCSI9ChVXYXRjaFNuYXBzaG90UmVzcG9uc2USJAoIc25hcHNob3QYASABKAsyEi5pbWFnby52MS5TbmFwc2hvdCKAAQoUTGlzdFJlc291cmNlc1JlcXVlc3QSEwoLc25hcHNob3RfaWQYASABKAkSDAoEdHlwZRgCIAEoCRIOCgZwYXJlbnQYAyABKAkSDgoGc2VhcmNoGAQgASgJEhEKCXBhZ2Vfc2l6ZRgFIAEoBRISCgpwYWdlX3Rva2VuGAYgASgJIl4KFUxpc3RSZXNvdXJjZXNSZXNwb25zZRIsCglyZXNvdXJjZXMYASADKAsyGS5pbWFnby52MS5SZXNvdXJjZVN1bW1hcnkSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIkMKD1Jlc291cmNlU3VtbWFyeRILCgNrZXkYASABKAkSDQoFbGFiZWwYAiABKAkSFAoMcGFyZW50X2xhYmVsGAMgASgJIk0KEkdldFJlc291cmNlUmVxdWVzdBITCgtzbmFwc2hvdF9pZBgBIAEoCRILCgNrZXkYAiABKAkSFQoNcmVmZXJlbmNlZF9ieRgDIAEoCCLMAQoTR2V0UmVzb3VyY2VSZXNwb25zZRIqCgdzdW1tYXJ5GAEgASgLMhkuaW1hZ28udjEuUmVzb3VyY2VTdW1tYXJ5EgwKBGJvZHkYAiABKAkSLQoKcmVmZXJlbmNlcxgDIAMoCzIZLmltYWdvLnYxLlJlc291cmNlU3VtbWFyeRIwCg1yZWZlcmVuY2VkX2J5GAQgAygLMhkuaW1hZ28udjEuUmVzb3VyY2VTdW1tYXJ5EhoKEnJlZmVyZW5jZWRfYnlfbW9yZRgFIAEoCCKCAQoVU2VhcmNoU25hcHNob3RSZXF1ZXN0EhMKC3NuYXBzaG90X2lkGAEgASgJEg4KBnNlYXJjaBgCIAEoCRINCgV0eXBlcxgDIAMoCRIOCgZmaWVsZHMYBCABKAgSEQoJcGFnZV9zaXplGAUgASgFEhIKCnBhZ2VfdG9rZW4YBiABKAkiVAoWU2VhcmNoU25hcHNob3RSZXNwb25zZRIhCgRoaXRzGAEgAygLMhMuaW1hZ28udjEuU2VhcmNoSGl0EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJpCglTZWFyY2hIaXQSKwoIcmVzb3VyY2UYASABKAsyGS5pbWFnby52MS5SZXNvdXJjZVN1bW1hcnkSEgoKdHlwZV90aXRsZRgCIAEoCRIMCgRwYXRoGAMgASgJEg0KBXZhbHVlGAQgASgJImAKE0xpc3RWZXJzaW9uc1JlcXVlc3QSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRILCgNrZXkYAiABKAkSEQoJcGFnZV9zaXplGAMgASgFEhIKCnBhZ2VfdG9rZW4YBCABKAkiVAoUTGlzdFZlcnNpb25zUmVzcG9uc2USIwoIdmVyc2lvbnMYASADKAsyES5pbWFnby52MS5WZXJzaW9uEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSLNAQoHVmVyc2lvbhITCgtzbmFwc2hvdF9pZBgBIAEoCRIsCgh0YWtlbl9hdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASCgoCb3AYAyABKAkSHwoGZmllbGRzGAQgAygLMg8uaW1hZ28udjEuRmllbGQSEwoLZmluZGluZ19pZHMYBSADKAkSDQoFYWN0b3IYBiABKAkSLgoKY2hhbmdlZF9hdBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiagoOQ29tcGFyZVJlcXVlc3QSGgoSYmVmb3JlX3NuYXBzaG90X2lkGAEgASgJEhkKEWFmdGVyX3NuYXBzaG90X2lkGAIgASgJEg0KBXR5cGVzGAMgAygJEhIKCnJlc3RvcmVfaWQYBCABKAkijAEKD0NvbXBhcmVSZXNwb25zZRIiCgZjaGFuZ2UYASABKAsyEC5pbWFnby52MS5DaGFuZ2VIABIgCgd1bmtub3duGAIgASgLMg0uaW1hZ28udjEuR2FwSAASKwoHc3VtbWFyeRgDIAEoCzIYLmltYWdvLnYxLkNvbXBhcmVTdW1tYXJ5SABCBgoEcGFydCJ7CgZDaGFuZ2USCwoDa2V5GAEgASgJEhIKCnR5cGVfdGl0bGUYAiABKAkSDQoFbGFiZWwYAyABKAkSFAoMcGFyZW50X2xhYmVsGAQgASgJEgoKAm9wGAUgASgJEh8KBmZpZWxkcxgGIAMoCzIPLmltYWdvLnYxLkZpZWxkIjQKBUZpZWxkEgwKBHBhdGgYASABKAkSDgoGYmVmb3JlGAIgASgJEg0KBWFmdGVyGAMgASgJImYKDkNvbXBhcmVTdW1tYXJ5Eg8KB2NyZWF0ZWQYASABKAMSDwoHdXBkYXRlZBgCIAEoAxIPCgdkZWxldGVkGAMgASgDEg8KB3Vua25vd24YBCABKAMSEAoIY29tcGFyZWQYBSABKAMy9AYKD1NuYXBzaG90U2VydmljZRJNCgxUYWtlU25hcHNob3QSHS5pbWFnby52MS5UYWtlU25hcHNob3RSZXF1ZXN0Gh4uaW1hZ28udjEuVGFrZVNuYXBzaG90UmVzcG9uc2USSgoLR2V0U25hcHNob3QSHC5pbWFnby52MS5HZXRTbmFwc2hvdFJlcXVlc3QaHS5pbWFnby52MS5HZXRTbmFwc2hvdFJlc3BvbnNlElAKDUxpc3RTbmFwc2hvdHMSHi5pbWFnby52MS5MaXN0U25hcHNob3RzUmVxdWVzdBofLmltYWdvLnYxLkxpc3RTbmFwc2hvdHNSZXNwb25zZRJKCgtQaW5TbmFwc2hvdBIcLmltYWdvLnYxLlBpblNuYXBzaG90UmVxdWVzdBodLmltYWdvLnYxLlBpblNuYXBzaG90UmVzcG9uc2USUAoNVW5waW5TbmFwc2hvdBIeLmltYWdvLnYxLlVucGluU25hcHNob3RSZXF1ZXN0Gh8uaW1hZ28udjEuVW5waW5TbmFwc2hvdFJlc3BvbnNlElIKDVdhdGNoU25hcHNob3QSHi5pbWFnby52MS5XYXRjaFNuYXBzaG90UmVxdWVzdBofLmltYWdvLnYxLldhdGNoU25hcHNob3RSZXNwb25zZTABElAKDUxpc3RSZXNvdXJjZXMSHi5pbWFnby52MS5MaXN0UmVzb3VyY2VzUmVxdWVzdBofLmltYWdvLnYxLkxpc3RSZXNvdXJjZXNSZXNwb25zZRJKCgtHZXRSZXNvdXJjZRIcLmltYWdvLnYxLkdldFJlc291cmNlUmVxdWVzdBodLmltYWdvLnYxLkdldFJlc291cmNlUmVzcG9uc2USUwoOU2VhcmNoU25hcHNob3QSHy5pbWFnby52MS5TZWFyY2hTbmFwc2hvdFJlcXVlc3QaIC5pbWFnby52MS5TZWFyY2hTbmFwc2hvdFJlc3BvbnNlEk0KDExpc3RWZXJzaW9ucxIdLmltYWdvLnYxLkxpc3RWZXJzaW9uc1JlcXVlc3QaHi5pbWFnby52MS5MaXN0VmVyc2lvbnNSZXNwb25zZRJACgdDb21wYXJlEhguaW1hZ28udjEuQ29tcGFyZVJlcXVlc3QaGS5pbWFnby52MS5Db21wYXJlUmVzcG9uc2UwAUIeWhxpbWFnby9wcm90by9pbWFnby92MTtpbWFnb3YxYgZwcm90bzM", [file_google_protobuf_timestamp, file_imago_v1_problem]);
 
 /**
  * @generated from message imago.v1.Snapshot
@@ -119,6 +119,28 @@ export type Snapshot = Message<"imago.v1.Snapshot"> & {
    * @generated from field: string waits_for = 17;
    */
   waitsFor: string;
+
+  /**
+   * When somebody pinned it; absent: nobody did.
+   *
+   * @generated from field: google.protobuf.Timestamp pinned_at = 18;
+   */
+  pinnedAt?: Timestamp | undefined;
+
+  /**
+   * Why it is kept, as things stand; in answers of GetSnapshot, ListSnapshots, PinSnapshot
+   * and UnpinSnapshot. Empty for one that was taken: it is let go within a day.
+   *
+   * @generated from field: repeated imago.v1.KeptBecause kept_because = 19;
+   */
+  keptBecause: KeptBecause[];
+
+  /**
+   * When the last of these reasons ends; absent: no end is known.
+   *
+   * @generated from field: google.protobuf.Timestamp kept_until = 20;
+   */
+  keptUntil?: Timestamp | undefined;
 };
 
 /**
@@ -127,6 +149,44 @@ export type Snapshot = Message<"imago.v1.Snapshot"> & {
  */
 export const SnapshotSchema: GenMessage<Snapshot> = /*@__PURE__*/
   messageDesc(file_imago_v1_snapshot, 0);
+
+/**
+ * KeptBecause is one reason to keep a snapshot.
+ *
+ * @generated from message imago.v1.KeptBecause
+ */
+export type KeptBecause = Message<"imago.v1.KeptBecause"> & {
+  /**
+   * One of: newest, last_complete, pinned, restore (one that has not ended is about it),
+   * finding (one that is not settled points to it), plan (it is younger than what the plan
+   * keeps) or, where snapshots are thinned, hourly, daily, weekly, monthly.
+   *
+   * @generated from field: string rule = 1;
+   */
+  rule: string;
+
+  /**
+   * The hour, day, week or month that it is the first snapshot of, in UTC: 2026-11-03T14,
+   * 2026-11-03, 2026-W45, 2026-11.
+   *
+   * @generated from field: string of = 2;
+   */
+  of: string;
+
+  /**
+   * When it ends; absent: no end is known.
+   *
+   * @generated from field: google.protobuf.Timestamp until = 3;
+   */
+  until?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message imago.v1.KeptBecause.
+ * Use `create(KeptBecauseSchema)` to create a new message.
+ */
+export const KeptBecauseSchema: GenMessage<KeptBecause> = /*@__PURE__*/
+  messageDesc(file_imago_v1_snapshot, 1);
 
 /**
  * SnapshotType is what a snapshot holds, and lacks, of one type.
@@ -175,7 +235,7 @@ export type SnapshotType = Message<"imago.v1.SnapshotType"> & {
  * Use `create(SnapshotTypeSchema)` to create a new message.
  */
 export const SnapshotTypeSchema: GenMessage<SnapshotType> = /*@__PURE__*/
-  messageDesc(file_imago_v1_snapshot, 1);
+  messageDesc(file_imago_v1_snapshot, 2);
 
 /**
  * Gap is what a snapshot lacks, and why. It is never a deletion.
@@ -213,7 +273,75 @@ export type Gap = Message<"imago.v1.Gap"> & {
  * Use `create(GapSchema)` to create a new message.
  */
 export const GapSchema: GenMessage<Gap> = /*@__PURE__*/
-  messageDesc(file_imago_v1_snapshot, 2);
+  messageDesc(file_imago_v1_snapshot, 3);
+
+/**
+ * @generated from message imago.v1.PinSnapshotRequest
+ */
+export type PinSnapshotRequest = Message<"imago.v1.PinSnapshotRequest"> & {
+  /**
+   * @generated from field: string snapshot_id = 1;
+   */
+  snapshotId: string;
+};
+
+/**
+ * Describes the message imago.v1.PinSnapshotRequest.
+ * Use `create(PinSnapshotRequestSchema)` to create a new message.
+ */
+export const PinSnapshotRequestSchema: GenMessage<PinSnapshotRequest> = /*@__PURE__*/
+  messageDesc(file_imago_v1_snapshot, 4);
+
+/**
+ * @generated from message imago.v1.PinSnapshotResponse
+ */
+export type PinSnapshotResponse = Message<"imago.v1.PinSnapshotResponse"> & {
+  /**
+   * @generated from field: imago.v1.Snapshot snapshot = 1;
+   */
+  snapshot?: Snapshot | undefined;
+};
+
+/**
+ * Describes the message imago.v1.PinSnapshotResponse.
+ * Use `create(PinSnapshotResponseSchema)` to create a new message.
+ */
+export const PinSnapshotResponseSchema: GenMessage<PinSnapshotResponse> = /*@__PURE__*/
+  messageDesc(file_imago_v1_snapshot, 5);
+
+/**
+ * @generated from message imago.v1.UnpinSnapshotRequest
+ */
+export type UnpinSnapshotRequest = Message<"imago.v1.UnpinSnapshotRequest"> & {
+  /**
+   * @generated from field: string snapshot_id = 1;
+   */
+  snapshotId: string;
+};
+
+/**
+ * Describes the message imago.v1.UnpinSnapshotRequest.
+ * Use `create(UnpinSnapshotRequestSchema)` to create a new message.
+ */
+export const UnpinSnapshotRequestSchema: GenMessage<UnpinSnapshotRequest> = /*@__PURE__*/
+  messageDesc(file_imago_v1_snapshot, 6);
+
+/**
+ * @generated from message imago.v1.UnpinSnapshotResponse
+ */
+export type UnpinSnapshotResponse = Message<"imago.v1.UnpinSnapshotResponse"> & {
+  /**
+   * @generated from field: imago.v1.Snapshot snapshot = 1;
+   */
+  snapshot?: Snapshot | undefined;
+};
+
+/**
+ * Describes the message imago.v1.UnpinSnapshotResponse.
+ * Use `create(UnpinSnapshotResponseSchema)` to create a new message.
+ */
+export const UnpinSnapshotResponseSchema: GenMessage<UnpinSnapshotResponse> = /*@__PURE__*/
+  messageDesc(file_imago_v1_snapshot, 7);
 
 /**
  * @generated from message imago.v1.TakeSnapshotRequest
@@ -238,7 +366,7 @@ export type TakeSnapshotRequest = Message<"imago.v1.TakeSnapshotRequest"> & {
  * Use `create(TakeSnapshotRequestSchema)` to create a new message.
  */
 export const TakeSnapshotRequestSchema: GenMessage<TakeSnapshotRequest> = /*@__PURE__*/
-  messageDesc(file_imago_v1_snapshot, 3);
+  messageDesc(file_imago_v1_snapshot, 8);
 
 /**
  * @generated from message imago.v1.TakeSnapshotResponse
@@ -255,7 +383,7 @@ export type TakeSnapshotResponse = Message<"imago.v1.TakeSnapshotResponse"> & {
  * Use `create(TakeSnapshotResponseSchema)` to create a new message.
  */
 export const TakeSnapshotResponseSchema: GenMessage<TakeSnapshotResponse> = /*@__PURE__*/
-  messageDesc(file_imago_v1_snapshot, 4);
+  messageDesc(file_imago_v1_snapshot, 9);
 
 /**
  * @generated from message imago.v1.GetSnapshotRequest
@@ -287,7 +415,7 @@ export type GetSnapshotRequest = Message<"imago.v1.GetSnapshotRequest"> & {
  * Use `create(GetSnapshotRequestSchema)` to create a new message.
  */
 export const GetSnapshotRequestSchema: GenMessage<GetSnapshotRequest> = /*@__PURE__*/
-  messageDesc(file_imago_v1_snapshot, 5);
+  messageDesc(file_imago_v1_snapshot, 10);
 
 /**
  * @generated from message imago.v1.GetSnapshotResponse
@@ -304,7 +432,7 @@ export type GetSnapshotResponse = Message<"imago.v1.GetSnapshotResponse"> & {
  * Use `create(GetSnapshotResponseSchema)` to create a new message.
  */
 export const GetSnapshotResponseSchema: GenMessage<GetSnapshotResponse> = /*@__PURE__*/
-  messageDesc(file_imago_v1_snapshot, 6);
+  messageDesc(file_imago_v1_snapshot, 11);
 
 /**
  * @generated from message imago.v1.ListSnapshotsRequest
@@ -331,7 +459,7 @@ export type ListSnapshotsRequest = Message<"imago.v1.ListSnapshotsRequest"> & {
  * Use `create(ListSnapshotsRequestSchema)` to create a new message.
  */
 export const ListSnapshotsRequestSchema: GenMessage<ListSnapshotsRequest> = /*@__PURE__*/
-  messageDesc(file_imago_v1_snapshot, 7);
+  messageDesc(file_imago_v1_snapshot, 12);
 
 /**
  * @generated from message imago.v1.ListSnapshotsResponse
@@ -353,7 +481,7 @@ export type ListSnapshotsResponse = Message<"imago.v1.ListSnapshotsResponse"> & 
  * Use `create(ListSnapshotsResponseSchema)` to create a new message.
  */
 export const ListSnapshotsResponseSchema: GenMessage<ListSnapshotsResponse> = /*@__PURE__*/
-  messageDesc(file_imago_v1_snapshot, 8);
+  messageDesc(file_imago_v1_snapshot, 13);
 
 /**
  * @generated from message imago.v1.WatchSnapshotRequest
@@ -370,7 +498,7 @@ export type WatchSnapshotRequest = Message<"imago.v1.WatchSnapshotRequest"> & {
  * Use `create(WatchSnapshotRequestSchema)` to create a new message.
  */
 export const WatchSnapshotRequestSchema: GenMessage<WatchSnapshotRequest> = /*@__PURE__*/
-  messageDesc(file_imago_v1_snapshot, 9);
+  messageDesc(file_imago_v1_snapshot, 14);
 
 /**
  * @generated from message imago.v1.WatchSnapshotResponse
@@ -387,7 +515,7 @@ export type WatchSnapshotResponse = Message<"imago.v1.WatchSnapshotResponse"> & 
  * Use `create(WatchSnapshotResponseSchema)` to create a new message.
  */
 export const WatchSnapshotResponseSchema: GenMessage<WatchSnapshotResponse> = /*@__PURE__*/
-  messageDesc(file_imago_v1_snapshot, 10);
+  messageDesc(file_imago_v1_snapshot, 15);
 
 /**
  * @generated from message imago.v1.ListResourcesRequest
@@ -433,7 +561,7 @@ export type ListResourcesRequest = Message<"imago.v1.ListResourcesRequest"> & {
  * Use `create(ListResourcesRequestSchema)` to create a new message.
  */
 export const ListResourcesRequestSchema: GenMessage<ListResourcesRequest> = /*@__PURE__*/
-  messageDesc(file_imago_v1_snapshot, 11);
+  messageDesc(file_imago_v1_snapshot, 16);
 
 /**
  * @generated from message imago.v1.ListResourcesResponse
@@ -455,7 +583,7 @@ export type ListResourcesResponse = Message<"imago.v1.ListResourcesResponse"> & 
  * Use `create(ListResourcesResponseSchema)` to create a new message.
  */
 export const ListResourcesResponseSchema: GenMessage<ListResourcesResponse> = /*@__PURE__*/
-  messageDesc(file_imago_v1_snapshot, 12);
+  messageDesc(file_imago_v1_snapshot, 17);
 
 /**
  * ResourceSummary names one resource for a person.
@@ -488,7 +616,7 @@ export type ResourceSummary = Message<"imago.v1.ResourceSummary"> & {
  * Use `create(ResourceSummarySchema)` to create a new message.
  */
 export const ResourceSummarySchema: GenMessage<ResourceSummary> = /*@__PURE__*/
-  messageDesc(file_imago_v1_snapshot, 13);
+  messageDesc(file_imago_v1_snapshot, 18);
 
 /**
  * @generated from message imago.v1.GetResourceRequest
@@ -518,7 +646,7 @@ export type GetResourceRequest = Message<"imago.v1.GetResourceRequest"> & {
  * Use `create(GetResourceRequestSchema)` to create a new message.
  */
 export const GetResourceRequestSchema: GenMessage<GetResourceRequest> = /*@__PURE__*/
-  messageDesc(file_imago_v1_snapshot, 14);
+  messageDesc(file_imago_v1_snapshot, 19);
 
 /**
  * @generated from message imago.v1.GetResourceResponse
@@ -563,7 +691,7 @@ export type GetResourceResponse = Message<"imago.v1.GetResourceResponse"> & {
  * Use `create(GetResourceResponseSchema)` to create a new message.
  */
 export const GetResourceResponseSchema: GenMessage<GetResourceResponse> = /*@__PURE__*/
-  messageDesc(file_imago_v1_snapshot, 15);
+  messageDesc(file_imago_v1_snapshot, 20);
 
 /**
  * @generated from message imago.v1.SearchSnapshotRequest
@@ -611,7 +739,7 @@ export type SearchSnapshotRequest = Message<"imago.v1.SearchSnapshotRequest"> & 
  * Use `create(SearchSnapshotRequestSchema)` to create a new message.
  */
 export const SearchSnapshotRequestSchema: GenMessage<SearchSnapshotRequest> = /*@__PURE__*/
-  messageDesc(file_imago_v1_snapshot, 16);
+  messageDesc(file_imago_v1_snapshot, 21);
 
 /**
  * @generated from message imago.v1.SearchSnapshotResponse
@@ -636,7 +764,7 @@ export type SearchSnapshotResponse = Message<"imago.v1.SearchSnapshotResponse"> 
  * Use `create(SearchSnapshotResponseSchema)` to create a new message.
  */
 export const SearchSnapshotResponseSchema: GenMessage<SearchSnapshotResponse> = /*@__PURE__*/
-  messageDesc(file_imago_v1_snapshot, 17);
+  messageDesc(file_imago_v1_snapshot, 22);
 
 /**
  * SearchHit is one object that holds what was looked for.
@@ -672,7 +800,7 @@ export type SearchHit = Message<"imago.v1.SearchHit"> & {
  * Use `create(SearchHitSchema)` to create a new message.
  */
 export const SearchHitSchema: GenMessage<SearchHit> = /*@__PURE__*/
-  messageDesc(file_imago_v1_snapshot, 18);
+  messageDesc(file_imago_v1_snapshot, 23);
 
 /**
  * @generated from message imago.v1.ListVersionsRequest
@@ -708,7 +836,7 @@ export type ListVersionsRequest = Message<"imago.v1.ListVersionsRequest"> & {
  * Use `create(ListVersionsRequestSchema)` to create a new message.
  */
 export const ListVersionsRequestSchema: GenMessage<ListVersionsRequest> = /*@__PURE__*/
-  messageDesc(file_imago_v1_snapshot, 19);
+  messageDesc(file_imago_v1_snapshot, 24);
 
 /**
  * @generated from message imago.v1.ListVersionsResponse
@@ -730,7 +858,7 @@ export type ListVersionsResponse = Message<"imago.v1.ListVersionsResponse"> & {
  * Use `create(ListVersionsResponseSchema)` to create a new message.
  */
 export const ListVersionsResponseSchema: GenMessage<ListVersionsResponse> = /*@__PURE__*/
-  messageDesc(file_imago_v1_snapshot, 20);
+  messageDesc(file_imago_v1_snapshot, 25);
 
 /**
  * Version is a change of one object, from one snapshot to the next.
@@ -786,7 +914,7 @@ export type Version = Message<"imago.v1.Version"> & {
  * Use `create(VersionSchema)` to create a new message.
  */
 export const VersionSchema: GenMessage<Version> = /*@__PURE__*/
-  messageDesc(file_imago_v1_snapshot, 21);
+  messageDesc(file_imago_v1_snapshot, 26);
 
 /**
  * @generated from message imago.v1.CompareRequest
@@ -823,7 +951,7 @@ export type CompareRequest = Message<"imago.v1.CompareRequest"> & {
  * Use `create(CompareRequestSchema)` to create a new message.
  */
 export const CompareRequestSchema: GenMessage<CompareRequest> = /*@__PURE__*/
-  messageDesc(file_imago_v1_snapshot, 22);
+  messageDesc(file_imago_v1_snapshot, 27);
 
 /**
  * @generated from message imago.v1.CompareResponse
@@ -858,7 +986,7 @@ export type CompareResponse = Message<"imago.v1.CompareResponse"> & {
  * Use `create(CompareResponseSchema)` to create a new message.
  */
 export const CompareResponseSchema: GenMessage<CompareResponse> = /*@__PURE__*/
-  messageDesc(file_imago_v1_snapshot, 23);
+  messageDesc(file_imago_v1_snapshot, 28);
 
 /**
  * Change is a create, update or delete of one resource.
@@ -904,7 +1032,7 @@ export type Change = Message<"imago.v1.Change"> & {
  * Use `create(ChangeSchema)` to create a new message.
  */
 export const ChangeSchema: GenMessage<Change> = /*@__PURE__*/
-  messageDesc(file_imago_v1_snapshot, 24);
+  messageDesc(file_imago_v1_snapshot, 29);
 
 /**
  * Field is one path that differs; before and after are JSON, empty when absent.
@@ -933,7 +1061,7 @@ export type Field = Message<"imago.v1.Field"> & {
  * Use `create(FieldSchema)` to create a new message.
  */
 export const FieldSchema: GenMessage<Field> = /*@__PURE__*/
-  messageDesc(file_imago_v1_snapshot, 25);
+  messageDesc(file_imago_v1_snapshot, 30);
 
 /**
  * @generated from message imago.v1.CompareSummary
@@ -970,7 +1098,7 @@ export type CompareSummary = Message<"imago.v1.CompareSummary"> & {
  * Use `create(CompareSummarySchema)` to create a new message.
  */
 export const CompareSummarySchema: GenMessage<CompareSummary> = /*@__PURE__*/
-  messageDesc(file_imago_v1_snapshot, 26);
+  messageDesc(file_imago_v1_snapshot, 31);
 
 /**
  * SnapshotService takes, lists, opens and compares snapshots.
@@ -1003,6 +1131,26 @@ export const SnapshotService: GenService<{
     methodKind: "unary";
     input: typeof ListSnapshotsRequestSchema;
     output: typeof ListSnapshotsResponseSchema;
+  },
+  /**
+   * PinSnapshot keeps a snapshot whatever its age, until somebody unpins it.
+   *
+   * @generated from rpc imago.v1.SnapshotService.PinSnapshot
+   */
+  pinSnapshot: {
+    methodKind: "unary";
+    input: typeof PinSnapshotRequestSchema;
+    output: typeof PinSnapshotResponseSchema;
+  },
+  /**
+   * UnpinSnapshot has its age decide again: what nothing else keeps is let go within a day.
+   *
+   * @generated from rpc imago.v1.SnapshotService.UnpinSnapshot
+   */
+  unpinSnapshot: {
+    methodKind: "unary";
+    input: typeof UnpinSnapshotRequestSchema;
+    output: typeof UnpinSnapshotResponseSchema;
   },
   /**
    * WatchSnapshot sends the snapshot as it goes, until it has ended.

@@ -1,0 +1,105 @@
+package snapshots
+
+import (
+	"context"
+	"time"
+
+	"imago/pkg/account"
+	"imago/pkg/job"
+	"imago/pkg/postgres"
+	"imago/pkg/postgres/internal/rows"
+	"imago/pkg/problem"
+	"imago/pkg/snapshot/retention"
+)
+
+// Kept lists what retention must know of a connection's snapshots that were taken and
+// began at a moment or later, oldest first; zero: of all.
+func Kept(ctx context.Context, tx *postgres.Tx, id account.ConnectionID, since time.Time) ([]retention.Snapshot, error) {
+	return rows.All[retention.Snapshot](ctx, tx, `
+		select s.id, s.started_at as began, s.state = 'complete' as complete, s.pinned_at is not null as pinned,
+			exists (select from restores r where r.account_id = s.account_id and r.snapshot_id = s.id
+				and r.state not in ('closed', 'failed', 'cancelled', 'stopped')) as restore,
+			exists (select from findings f where f.account_id = s.account_id and f.snapshot_id = s.id
+				and f.state in ('open', 'acknowledged', 'snoozed')) as finding
+		from snapshots s
+		where s.connection_id = as_uuid($1) and s.state in ('complete', 'partial') and s.expired_at is null and s.started_at >= $2
+		order by s.started_at, s.id`, id, since)
+}
+
+// Lock keeps a connection's snapshots as they are until the transaction ends: who pins
+// one, or plans a restore of it, waits. Read what decides after it.
+func Lock(ctx context.Context, tx *postgres.Tx, id account.ConnectionID) error {
+	_, err := rows.Exec(ctx, tx, `select from snapshots
+		where connection_id = as_uuid($1) and state in ('complete', 'partial') and expired_at is null
+		order by id for update`, id)
+	return err
+}
+
+// Expire lets a snapshot go: from now on nobody sees it but a forget_snapshots job. Stale:
+// it is pinned, or needed, or was let go before.
+func Expire(ctx context.Context, tx *postgres.Tx, id string, at time.Time) error {
+	return rows.Must(ctx, tx, problem.New(problem.Stale, "snapshot %s is kept", id), `update snapshots set expired_at = $2
+		where id = as_uuid($1) and expired_at is null and pinned_at is null and state in ('complete', 'partial')`, id, at)
+}
+
+// Expired lists a connection's snapshots that were let go before a moment and still lie in
+// the store, oldest first: for a forget_snapshots job.
+func Expired(ctx context.Context, tx *postgres.Tx, id account.ConnectionID, before time.Time, most int) ([]Snapshot, error) {
+	return rows.All[Snapshot](ctx, tx, `select `+columns+` from snapshots
+		where connection_id = as_uuid($1) and expired_at <= $2 and forgotten_at is null
+		order by id limit $3`, id, before, most)
+}
+
+// Forgotten says that nothing of an expired snapshot is left in the store.
+func Forgotten(ctx context.Context, tx *postgres.Tx, id string, at time.Time) error {
+	return rows.Must(ctx, tx, problem.New(problem.Stale, "snapshot %s has not expired", id),
+		`update snapshots set forgotten_at = $2 where id = as_uuid($1) and expired_at is not null`, id, at)
+}
+
+// Pin keeps a snapshot, whatever its age, in the name of whoever is signed in. One that is
+// pinned already stays who pinned it; one that was not taken is a problem of kind Conflict.
+func Pin(ctx context.Context, tx *postgres.Tx, id string) (Snapshot, error) {
+	return pin(ctx, tx, id, `update snapshots set pinned_at = coalesce(pinned_at, now()), pinned_by = coalesce(pinned_by, current_user_id())
+		where id = as_uuid($1) and state in ('complete', 'partial') returning `+columns)
+}
+
+// Unpin has a snapshot's age decide again.
+func Unpin(ctx context.Context, tx *postgres.Tx, id string) (Snapshot, error) {
+	return pin(ctx, tx, id, `update snapshots set pinned_at = null, pinned_by = null
+		where id = as_uuid($1) and state in ('complete', 'partial') returning `+columns)
+}
+
+func pin(ctx context.Context, tx *postgres.Tx, id, sql string) (Snapshot, error) {
+	s, ok, err := rows.Maybe[Snapshot](ctx, tx, sql, id)
+	if err != nil || ok {
+		return s, err
+	}
+	if s, err = Get(ctx, tx, id); err == nil {
+		err = problem.New(problem.Conflict, "the snapshot is %s, and only one that was taken is kept", s.State).
+			WithHint("wait until it is taken")
+	}
+	return s, err
+}
+
+// Pins counts a connection's pinned snapshots.
+func Pins(ctx context.Context, tx *postgres.Tx, id account.ConnectionID) (int, error) {
+	n, err := rows.One[struct{ N int }](ctx, tx, "connection",
+		`select count(*)::int as n from snapshots where connection_id = as_uuid($1) and pinned_at is not null`, id)
+	return n.N, err
+}
+
+// ClaimForgetting gives connections, of all accounts, whose snapshots are to be looked
+// through, each once a day, and enqueues that: for a running run_schedules job.
+func ClaimForgetting(ctx context.Context, tx *postgres.Tx, now time.Time, most int) (int, error) {
+	due, err := rows.All[struct {
+		AccountID    account.ID
+		ConnectionID account.ConnectionID
+	}](ctx, tx, `select account_id, connection_id from claim_forgetting($1, $2)`, now, most)
+	for _, d := range due {
+		if err != nil {
+			break
+		}
+		err = tx.Enqueue(ctx, job.ForgetSnapshots{AccountID: string(d.AccountID), ConnectionID: string(d.ConnectionID)})
+	}
+	return len(due), err
+}

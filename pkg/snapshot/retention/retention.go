@@ -1,0 +1,199 @@
+// Package retention says which snapshots are kept, and why. It is pure: whoever asks
+// brings the time.
+package retention
+
+import (
+	"fmt"
+	"slices"
+	"time"
+)
+
+const day = 24 * time.Hour
+
+// Policy is what is kept besides what always is.
+type Policy struct {
+	Keep time.Duration // how long snapshots are kept at most; zero: for ever
+	// Thin keeps the first snapshot of every hour for a day, of every day for a week, of
+	// every week for a month and of every month for a year, and no others.
+	Thin bool
+}
+
+// Snapshot is what is known of one that was taken.
+type Snapshot struct {
+	ID       string
+	Began    time.Time // what it shows is the org of then
+	Complete bool      // without a gap
+	Pinned   bool
+	Restore  bool // a restore that has not ended is about it
+	Finding  bool // a finding that is not settled points to it
+}
+
+// Rule is why a snapshot is kept.
+type Rule string
+
+// The rules. Those before Plan hold whatever the age.
+const (
+	Newest       Rule = "newest"
+	LastComplete Rule = "last_complete" // the newest without a gap
+	Pinned       Rule = "pinned"
+	Restore      Rule = "restore"
+	Finding      Rule = "finding"
+	Plan         Rule = "plan" // it is younger than the plan's limit
+	Hourly       Rule = "hourly"
+	Daily        Rule = "daily"
+	Weekly       Rule = "weekly"
+	Monthly      Rule = "monthly"
+)
+
+// Reason is one of the rules that keep a snapshot.
+type Reason struct {
+	Rule  Rule
+	Of    string    // the hour, day, week or month that it is the first of, such as 2026-11-03; UTC
+	Until time.Time // when it ends; zero: no end is known
+}
+
+// Verdict is all that keeps a snapshot.
+type Verdict []Reason
+
+// Keep reports whether anything does.
+func (v Verdict) Keep() bool { return len(v) > 0 }
+
+// Until is when nothing will, as things stand; zero: no end is known.
+func (v Verdict) Until() (last time.Time) {
+	for _, r := range v {
+		if r.Until.IsZero() {
+			return time.Time{}
+		}
+		if r.Until.After(last) {
+			last = r.Until
+		}
+	}
+	return last
+}
+
+// rung is a step of the ladder by which snapshots are thinned.
+type rung struct {
+	rule Rule
+	age  time.Duration
+	of   func(time.Time) string
+}
+
+var ladder = []rung{
+	{Hourly, day, stamp("2006-01-02T15")},
+	{Daily, 7 * day, stamp(time.DateOnly)},
+	{Weekly, 30 * day, week},
+	{Monthly, 365 * day, stamp("2006-01")},
+}
+
+func stamp(layout string) func(time.Time) string {
+	return func(t time.Time) string { return t.UTC().Format(layout) }
+}
+
+func week(t time.Time) string {
+	year, n := t.UTC().ISOWeek()
+	return fmt.Sprintf("%d-W%02d", year, n)
+}
+
+// Judge gives a verdict on each snapshot of one connection, in their order. A snapshot that
+// is the first of its time stays that whatever comes after it, unless it has gaps and the
+// other has none: so what is let go today is not missed tomorrow.
+func Judge(all []Snapshot, p Policy, now time.Time) []Verdict {
+	j := judge{policy: p, now: now, first: firsts(all)}
+	for _, s := range all {
+		j.newest = later(j.newest, s, true)
+		j.complete = later(j.complete, s, s.Complete)
+	}
+	out := make([]Verdict, len(all))
+	for i, s := range all {
+		out[i] = slices.Concat(j.always(s), j.aged(s))
+	}
+	return out
+}
+
+type judge struct {
+	policy           Policy
+	now              time.Time
+	newest, complete Snapshot
+	first            map[string]Snapshot // by rule and time
+}
+
+// always is what keeps a snapshot whatever its age.
+func (j judge) always(s Snapshot) (v Verdict) {
+	for _, r := range []struct {
+		rule  Rule
+		holds bool
+	}{
+		{Newest, s.ID == j.newest.ID}, {LastComplete, s.ID == j.complete.ID}, {Pinned, s.Pinned},
+		{Restore, s.Restore}, {Finding, s.Finding},
+	} {
+		if r.holds {
+			v = append(v, Reason{Rule: r.rule})
+		}
+	}
+	return v
+}
+
+// aged is what keeps a snapshot for some time.
+func (j judge) aged(s Snapshot) (v Verdict) {
+	if !j.policy.Thin {
+		return j.reason(nil, s, Reason{Rule: Plan}, 0)
+	}
+	for _, r := range ladder {
+		if of := r.of(s.Began); j.first[string(r.rule)+of].ID == s.ID {
+			v = j.reason(v, s, Reason{Rule: r.rule, Of: of}, r.age)
+		}
+	}
+	return v
+}
+
+// reason adds a reason that holds up to an age, and no longer than the plan's limit.
+func (j judge) reason(v Verdict, s Snapshot, r Reason, age time.Duration) Verdict {
+	if keep := j.policy.Keep; age == 0 || keep != 0 && keep < age {
+		age = keep
+	}
+	if age != 0 {
+		r.Until = s.Began.Add(age)
+	}
+	if age != 0 && !j.now.Before(r.Until) {
+		return v
+	}
+	return append(v, r)
+}
+
+// firsts finds the first snapshot of every hour, day, week and month; of those without a
+// gap, if there is one.
+func firsts(all []Snapshot) map[string]Snapshot {
+	out := map[string]Snapshot{}
+	for _, s := range all {
+		for _, r := range ladder {
+			key := string(r.rule) + r.of(s.Began)
+			if was, ok := out[key]; !ok || better(s, was) {
+				out[key] = s
+			}
+		}
+	}
+	return out
+}
+
+// better reports whether a stands for their time rather than b.
+func better(a, b Snapshot) bool {
+	if a.Complete != b.Complete {
+		return a.Complete
+	}
+	return before(a, b)
+}
+
+// later is s, if it counts and comes after was.
+func later(was, s Snapshot, counts bool) Snapshot {
+	if counts && (was.ID == "" || before(was, s)) {
+		return s
+	}
+	return was
+}
+
+func before(a, b Snapshot) bool {
+	if !a.Began.Equal(b.Began) {
+		return a.Began.Before(b.Began)
+	}
+	return a.ID < b.ID
+}

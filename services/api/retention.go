@@ -1,0 +1,152 @@
+package api
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"connectrpc.com/connect"
+
+	"imago/pkg/account"
+	"imago/pkg/billing"
+	"imago/pkg/postgres"
+	"imago/pkg/postgres/connections"
+	"imago/pkg/postgres/snapshots"
+	"imago/pkg/problem"
+	"imago/pkg/snapshot/retention"
+	imagov1 "imago/proto/imago/v1"
+	"imago/services/api/internal/valid"
+)
+
+// mostPins is how many snapshots of a connection are kept past what a plan keeps.
+const mostPins = 10
+
+// lookAround is how far before a snapshot others may have begun that its hour, day, week
+// or month has.
+const lookAround = 32 * 24 * time.Hour
+
+func (s connectionService) SetRetention(ctx context.Context, r *connect.Request[imagov1.SetRetentionRequest]) (*connect.Response[imagov1.SetRetentionResponse], error) {
+	id, err := valid.ID("connection_id", r.Msg.GetConnectionId())
+	if err != nil {
+		return nil, err
+	}
+	return change(ctx, s.Service, r, func(w *work) (*imagov1.SetRetentionResponse, error) {
+		c, err := connections.Thin(ctx, w.Tx, account.ConnectionID(id), r.Msg.GetThin(), s.now())
+		if err != nil {
+			return nil, in("connection_id", connectionsHint, err)
+		}
+		out, err := s.shape(ctx, w.Tx, c)
+		if err != nil {
+			return nil, err
+		}
+		detail := "all that the plan keeps"
+		if c.Thin {
+			detail = "hourly for a day, daily for a week, weekly for a month, monthly for a year"
+		}
+		return &imagov1.SetRetentionResponse{Connection: out}, w.record(ctx, "set_retention", "connection", id, detail)
+	})
+}
+
+func (s snapshotService) PinSnapshot(ctx context.Context, r *connect.Request[imagov1.PinSnapshotRequest]) (*connect.Response[imagov1.PinSnapshotResponse], error) {
+	id, err := valid.ID("snapshot_id", r.Msg.GetSnapshotId())
+	if err != nil {
+		return nil, err
+	}
+	return change(ctx, s.Service, r, func(w *work) (*imagov1.PinSnapshotResponse, error) {
+		row, err := snapshots.Get(ctx, w.Tx, id)
+		if err != nil {
+			return nil, in("snapshot_id", snapshotsHint, err)
+		}
+		if err := w.mayPin(ctx, row); err != nil {
+			return nil, err
+		}
+		out, err := w.pin(ctx, id, "pin_snapshot", snapshots.Pin)
+		return &imagov1.PinSnapshotResponse{Snapshot: out}, err
+	})
+}
+
+func (s snapshotService) UnpinSnapshot(ctx context.Context, r *connect.Request[imagov1.UnpinSnapshotRequest]) (*connect.Response[imagov1.UnpinSnapshotResponse], error) {
+	id, err := valid.ID("snapshot_id", r.Msg.GetSnapshotId())
+	if err != nil {
+		return nil, err
+	}
+	return change(ctx, s.Service, r, func(w *work) (*imagov1.UnpinSnapshotResponse, error) {
+		out, err := w.pin(ctx, id, "unpin_snapshot", snapshots.Unpin)
+		return &imagov1.UnpinSnapshotResponse{Snapshot: out}, err
+	})
+}
+
+// mayPin refuses one more pin than there may be where the plan's retention ends: what is
+// pinned outlasts it.
+func (w *work) mayPin(ctx context.Context, row snapshots.Snapshot) error {
+	e, _, err := w.entitled(ctx)
+	if err != nil || row.PinnedAt != nil || e.Retention == 0 {
+		return err
+	}
+	if have, err := snapshots.Pins(ctx, w.Tx, row.ConnectionID); err != nil || have < mostPins {
+		return err
+	}
+	return problem.New(problem.OverLimit, "%d snapshots of the connection are pinned, and the %s plan has no more", mostPins, e.Plan.Title()).
+		WithHint("unpin one, or choose the Business plan, which keeps every snapshot")
+}
+
+// pin changes whether a snapshot is pinned.
+func (w *work) pin(ctx context.Context, id, action string, set func(context.Context, *postgres.Tx, string) (snapshots.Snapshot, error)) (*imagov1.Snapshot, error) {
+	row, err := set(ctx, w.Tx, id)
+	if err != nil {
+		return nil, in("snapshot_id", snapshotsHint, err)
+	}
+	out, err := w.s.judged(ctx, w.Tx, row)
+	if err != nil {
+		return nil, err
+	}
+	return out[0], w.record(ctx, action, "snapshot", id, fmt.Sprintf("taken %s", began(row).UTC().Format("2006-01-02 15:04 MST")))
+}
+
+// judged shows snapshots of one connection, with what keeps each.
+func (s *Service) judged(ctx context.Context, tx *postgres.Tx, rows ...snapshots.Snapshot) ([]*imagov1.Snapshot, error) {
+	out := each(rows, s.shape)
+	if len(rows) == 0 {
+		return out, nil
+	}
+	verdicts, err := s.verdicts(ctx, tx, rows)
+	if err != nil {
+		return nil, err
+	}
+	for _, o := range out {
+		v := verdicts[o.GetId()]
+		o.KeptUntil = stamp(v.Until())
+		o.KeptBecause = each(v, func(r retention.Reason) *imagov1.KeptBecause {
+			return &imagov1.KeptBecause{Rule: string(r.Rule), Of: r.Of, Until: stamp(r.Until)}
+		})
+	}
+	return out, nil
+}
+
+// verdicts judges snapshots among those that have a say in it.
+func (s *Service) verdicts(ctx context.Context, tx *postgres.Tx, rows []snapshots.Snapshot) (map[string]retention.Verdict, error) {
+	oldest := s.now()
+	for _, row := range rows {
+		if at := began(row); row.StartedAt != nil && at.Before(oldest) {
+			oldest = at
+		}
+	}
+	c, err := connections.Get(ctx, tx, rows[0].ConnectionID)
+	if err != nil {
+		return nil, err
+	}
+	standing, err := s.standing(ctx, tx)
+	if err != nil {
+		return nil, err
+	}
+	kept, err := snapshots.Kept(ctx, tx, c.ID, oldest.Add(-lookAround))
+	if err != nil {
+		return nil, err
+	}
+	p := retention.Policy{Keep: billing.Entitlements(standing.Subscription, s.now()).Retention, Thin: c.Thin}
+	out := map[string]retention.Verdict{}
+	for i, v := range retention.Judge(kept, p, s.now()) {
+		out[kept[i].ID] = v
+	}
+	return out, nil
+}

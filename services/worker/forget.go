@@ -1,0 +1,175 @@
+package worker
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"imago/pkg/account"
+	"imago/pkg/billing"
+	"imago/pkg/envelope"
+	"imago/pkg/job"
+	"imago/pkg/postgres"
+	"imago/pkg/postgres/connections"
+	"imago/pkg/postgres/snapshots"
+	"imago/pkg/postgres/subscriptions"
+	"imago/pkg/postgres/work"
+	"imago/pkg/repository"
+	"imago/pkg/snapshot/retention"
+)
+
+// lingers is how long a snapshot that was let go stays in the store, where nobody sees it
+// any more: whoever was reading it comes to the end. The next day's job removes it.
+const lingers = time.Hour
+
+// startForgetting has the snapshots of connections looked through, each once a day.
+func (s *Service) startForgetting(ctx context.Context, u work.Unit) (n int, err error) {
+	err = s.DB.As(ctx, u.Proof, func(tx *postgres.Tx) (err error) {
+		n, err = snapshots.ClaimForgetting(ctx, tx, s.Now(), batch)
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("start to look for what is let go: %w", err)
+	}
+	return n, nil
+}
+
+// forgetting is one job that lets snapshots of a connection go.
+type forgetting struct {
+	*Service
+	unit work.Unit
+	id   account.ConnectionID
+	ring *envelope.Keyring
+	repo *repository.Repository
+}
+
+// forgetSnapshots lets go what nothing keeps, and removes what was let go before. First
+// nobody sees a snapshot any more, later its manifest goes, then the rest: it may end
+// anywhere, and the next attempt goes on there.
+func (s *Service) forgetSnapshots(ctx context.Context, u work.Unit, a job.ForgetSnapshots) (work.End, error) {
+	id, connection := account.ID(a.AccountID), account.ConnectionID(a.ConnectionID)
+	ring, err := s.keyrings.Of(ctx, u.Proof, id)
+	if err != nil {
+		return s.notBegun(ctx, u, err)
+	}
+	repo, err := repository.New(s.Store, ring, id, connection, repository.Options{})
+	if err != nil {
+		return work.End{}, err
+	}
+	f := &forgetting{s, u, connection, ring, repo}
+	expired, err := f.expire(ctx)
+	if err != nil {
+		return work.End{}, fmt.Errorf("let snapshots of connection %s go: %w", connection, err)
+	}
+	removed, err := f.remove(ctx)
+	switch {
+	case stopped(ctx):
+		return work.Again(0, outcome("stopped")), nil
+	case err != nil:
+		return f.unremoved(ctx, err)
+	}
+	return work.Done(slog.Int("expired", expired), slog.Int("removed", removed)), nil
+}
+
+// expire lets go what nothing keeps. Whoever pins a snapshot meanwhile, or plans a restore
+// of it, waits until it is decided.
+func (f *forgetting) expire(ctx context.Context) (n int, err error) {
+	err = f.DB.As(ctx, f.unit.Proof, func(tx *postgres.Tx) error {
+		n = 0
+		if err := snapshots.Lock(ctx, tx, f.id); err != nil {
+			return err
+		}
+		p, plan, err := f.policy(ctx, tx)
+		if err != nil {
+			return err
+		}
+		kept, err := snapshots.Kept(ctx, tx, f.id, time.Time{})
+		if err != nil {
+			return err
+		}
+		for i, v := range retention.Judge(kept, p, f.Now()) {
+			if v.Keep() {
+				continue
+			}
+			n++
+			if err := f.letGo(ctx, tx, kept[i], plan); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return n, err
+}
+
+// policy is what the account's plan keeps, and the connection of that.
+func (f *forgetting) policy(ctx context.Context, tx *postgres.Tx) (retention.Policy, billing.Plan, error) {
+	c, err := connections.Get(ctx, tx, f.id)
+	if err != nil {
+		return retention.Policy{}, "", err
+	}
+	pays := subscriptions.Subscription{Subscription: billing.Subscription{Plan: billing.SelfHosted}}
+	if f.Billing != nil {
+		if pays, err = subscriptions.Get(ctx, tx); err != nil {
+			return retention.Policy{}, "", err
+		}
+	}
+	e := billing.Entitlements(pays.Subscription, f.Now())
+	return retention.Policy{Keep: e.Retention, Thin: c.Thin}, e.Plan, nil
+}
+
+func (f *forgetting) letGo(ctx context.Context, tx *postgres.Tx, s retention.Snapshot, plan billing.Plan) error {
+	if err := snapshots.Expire(ctx, tx, s.ID, f.Now()); err != nil {
+		return err
+	}
+	return f.unit.Record(ctx, tx, f.ring, work.Event{At: f.Now(), Action: "expire_snapshot", TargetType: "snapshot", TargetID: s.ID,
+		Detail: fmt.Sprintf("taken %s: nothing keeps it, on the %s plan", s.Began.UTC().Format("2006-01-02 15:04 MST"), plan.Title())})
+}
+
+// remove removes what was let go long enough ago; a sweep of the repository comes after it.
+func (f *forgetting) remove(ctx context.Context) (n int, err error) {
+	for {
+		var gone []snapshots.Snapshot
+		err := f.DB.As(ctx, f.unit.Proof, func(tx *postgres.Tx) (err error) {
+			gone, err = snapshots.Expired(ctx, tx, f.id, f.Now().Add(-lingers), 1)
+			return err
+		})
+		if err != nil || len(gone) == 0 {
+			return n, err
+		}
+		if err := f.forget(ctx, gone[0]); err != nil {
+			return n, err
+		}
+		n++
+	}
+}
+
+// forget removes one snapshot from the store, and says so.
+func (f *forgetting) forget(ctx context.Context, s snapshots.Snapshot) error {
+	if err := f.repo.Forget(ctx, s.Place()); err != nil {
+		return err
+	}
+	ctx, cancel := aftermath(ctx)
+	defer cancel()
+	return f.DB.As(ctx, f.unit.Proof, func(tx *postgres.Tx) error {
+		if err := snapshots.Forgotten(ctx, tx, s.ID, f.Now()); err != nil {
+			return err
+		}
+		if err := tx.Enqueue(ctx, job.SweepRepository{AccountID: string(tx.Account()), ConnectionID: string(f.id)}); err != nil {
+			return err
+		}
+		return f.unit.Record(ctx, tx, f.ring, work.Event{At: f.Now(), Action: "forget_snapshot", TargetType: "snapshot", TargetID: s.ID,
+			Detail: count(s.Objects, "object") + ", " + count(s.Bytes, "byte") + " removed from the store"})
+	})
+}
+
+// unremoved tries again, and tells when it gives up: the next day it is tried anew.
+func (f *forgetting) unremoved(ctx context.Context, cause error) (work.End, error) {
+	if f.unit.Attempt < triesOfSweep {
+		return work.End{}, fmt.Errorf("remove snapshots of connection %s: %w", f.id, cause)
+	}
+	f.Log.ErrorContext(ctx, "snapshots are not removed", "job", f.unit.Job, "connection", f.id, "error", cause)
+	e := work.Event{At: f.Now(), Action: "fail_forget", TargetType: "connection", TargetID: string(f.id),
+		Detail: "snapshots that were let go still lie in the store: " + work.Problem(cause).Error()}
+	return work.Done(outcome("given up")), f.tell(ctx, f.unit, f.ring, e)
+}

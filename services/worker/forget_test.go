@@ -1,0 +1,185 @@
+package worker_test
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"imago/pkg/blob"
+	"imago/pkg/blob/fault"
+	"imago/pkg/blob/mem"
+	"imago/pkg/postgres"
+	"imago/pkg/postgres/connections"
+	"imago/pkg/postgres/snapshots"
+	"imago/pkg/postgres/worldtest"
+	"imago/services/worker"
+)
+
+// keysBelow lists what lies in a store.
+func keysBelow(t *testing.T, store blob.Store, prefix string) (keys []string) {
+	t.Helper()
+	for o, err := range store.List(t.Context(), prefix) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		keys = append(keys, o.Key)
+	}
+	return keys
+}
+
+// looked waits until connections have been looked through so often.
+func looked(t *testing.T, w *worldtest.World, times int) {
+	t.Helper()
+	worldtest.Until(t, "the snapshots are looked through", func() bool {
+		var n int
+		err := w.Base.Owner().QueryRow(t.Context(), `select count(*) from river.river_job where kind = 'forget_snapshots' and state = 'completed'`).Scan(&n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return n >= times
+	})
+}
+
+// TestWhatThePlanDoesNotKeepGoes: an account whose trial is over for longer than what it
+// kept. First a snapshot is not there for anybody, a day later not in the store either,
+// though the store fails half way.
+func TestWhatThePlanDoesNotKeepGoes(t *testing.T) {
+	t.Parallel()
+	store := mem.New(mem.Options{})
+	failing := fault.New(store)
+	s := newShopIn(t, worldtest.Options{Store: failing})
+	d := deps(t, s.World)
+	d.Billing = s.processor
+	stop := work(t, s.World, worker.Config{}, d)
+	old, pinned, newest := s.Taken(t, s.Queue(t)), s.Taken(t, s.Queue(t)), s.Taken(t, s.Queue(t))
+	stop()
+	s.Ask(t, func(ctx context.Context, tx *postgres.Tx) error {
+		_, err := snapshots.Pin(ctx, tx, pinned.ID)
+		return err
+	})
+	s.Exec(t, `delete from river.river_job where kind = 'forget_snapshots'`)
+	s.Exec(t, `update connections set forget_at = null`)
+	var c clock
+	d = deps(t, s.World)
+	d.Billing, d.Now = s.processor, c.now
+	failing.AddFault(fault.Delete).After(1).ErrorInstead(errors.New("the store is away"))
+	work(t, s.World, worker.Config{}, d)
+
+	looked(t, s.World, 1)
+	if n := len(list(t, s.World)); n != 3 {
+		t.Fatalf("%d snapshots while the trial goes on, want 3", n)
+	}
+	c.advance(45 * 24 * time.Hour) // the trial of two weeks, and the month for which its snapshots are kept
+	looked(t, s.World, 2)
+	if all := list(t, s.World); len(all) != 2 || all[0].ID != newest.ID || all[1].ID != pinned.ID {
+		t.Fatalf("left: %s", worldtest.JSON(t, all))
+	}
+	if len(keysBelow(t, store, old.Place())) == 0 {
+		t.Fatal("whoever was reading it reads no more")
+	}
+	c.advance(24 * time.Hour)
+	looked(t, s.World, 3)
+	if left := keysBelow(t, store, old.Place()); len(left) > 0 {
+		t.Errorf("left in the store: %v", left)
+	}
+	failing.VerifyAllFired(t)
+	for name, kept := range map[string]snapshots.Snapshot{"the pinned": pinned, "the newest": newest} {
+		if got := s.Open(t, kept).Digest(); got != kept.ManifestDigest {
+			t.Errorf("%s is another", name)
+		}
+	}
+	if got := s.Detail(t, "expire_snapshot"); !strings.Contains(got, "nothing keeps it, on the Free plan") {
+		t.Errorf("the activity log says %q", got)
+	}
+	if got := s.Detail(t, "forget_snapshot"); !strings.Contains(got, "removed from the store") {
+		t.Errorf("the activity log says %q", got)
+	}
+}
+
+// TestADowngradeKeepsDataForAMonth is the promise that nobody loses snapshots by a card
+// that has run out.
+func TestADowngradeKeepsDataForAMonth(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	d := deps(t, s.World)
+	stop := work(t, s.World, worker.Config{}, d)
+	s.Taken(t, s.Queue(t))
+	s.Taken(t, s.Queue(t))
+	stop()
+	var c clock
+	s.Exec(t, `delete from river.river_job where kind = 'forget_snapshots'`)
+	s.Exec(t, `update connections set forget_at = null`)
+	s.Exec(t, `update accounts set created_at = created_at - make_interval(days => 400)`)
+	s.Exec(t, `update subscriptions set subscription_id = 'sub_1', plan = 'business', state = 'cancelled', ended_at = now()`)
+	d = deps(t, s.World)
+	d.Billing, d.Now = s.processor, c.now
+	work(t, s.World, worker.Config{}, d)
+	for n, want := range []int{2, 2, 1} {
+		looked(t, s.World, n+1)
+		if got := len(list(t, s.World)); got != want {
+			t.Fatalf("look %d: %d snapshots, want %d", n, got, want)
+		}
+		c.advance(29 * 24 * time.Hour)
+	}
+}
+
+// TestThinning: where nothing is sold nothing is limited, and what the customer thins goes.
+func TestThinning(t *testing.T) {
+	t.Parallel()
+	w := worldtest.New(t, worldtest.Options{})
+	d := deps(t, w)
+	stop := work(t, w, worker.Config{}, d)
+	first, _, newest := w.Taken(t, w.Queue(t)), w.Taken(t, w.Queue(t)), w.Taken(t, w.Queue(t))
+	stop()
+	w.Exec(t, `delete from river.river_job where kind = 'forget_snapshots'`)
+	w.Exec(t, `update connections set forget_at = null`)
+	var c clock
+	d = deps(t, w)
+	d.Now = c.now
+	work(t, w, worker.Config{}, d)
+	looked(t, w, 1)
+	if n := len(list(t, w)); n != 3 {
+		t.Fatalf("%d snapshots, want 3: nobody asked for less", n)
+	}
+	w.Ask(t, func(ctx context.Context, tx *postgres.Tx) error {
+		_, err := connections.Thin(ctx, tx, w.Connection, true, c.now())
+		return err
+	})
+	c.advance(23 * time.Hour)
+	ticks(t, w, 2)
+	if n := len(list(t, w)); n != 3 {
+		t.Fatalf("%d snapshots within a day, want 3: there is time to take it back", n)
+	}
+	c.advance(2 * time.Hour)
+	looked(t, w, 2)
+	if all := list(t, w); len(all) != 2 || all[0].ID != newest.ID || all[1].ID != first.ID {
+		t.Errorf("left: %s", worldtest.JSON(t, all))
+	}
+}
+
+// TestAStoreThatRemovesNothingIsToldOf, when it was tried often enough.
+func TestAStoreThatRemovesNothingIsToldOf(t *testing.T) {
+	t.Parallel()
+	failing := fault.New(mem.New(mem.Options{}))
+	w := worldtest.New(t, worldtest.Options{Store: failing})
+	stop := work(t, w, worker.Config{}, deps(t, w))
+	old := w.Taken(t, w.Queue(t))
+	w.Taken(t, w.Queue(t))
+	stop()
+	w.Exec(t, `update snapshots set expired_at = now() - interval '2 hours' where id = $1`, old.ID)
+	w.Exec(t, `delete from river.river_job where kind = 'forget_snapshots'`)
+	w.Exec(t, `update connections set forget_at = null`)
+	failing.AddFault(fault.Delete).Forever().ErrorInstead(errors.New("the store is away"))
+	work(t, w, worker.Config{}, deps(t, w))
+	worldtest.Until(t, "the job is tried", func() bool {
+		// As if it had been tried often, each a while after the other.
+		w.Exec(t, `update river.river_job set errors = array_fill(errors[1], array[8]), scheduled_at = now(), state = 'available'
+			where kind = 'forget_snapshots' and state = 'retryable'`)
+		return count(w.Actions(t), "fail_forget") == 1
+	})
+	if got := w.Detail(t, "fail_forget"); !strings.Contains(got, "still lie in the store") {
+		t.Errorf("the activity log says %q", got)
+	}
+}
