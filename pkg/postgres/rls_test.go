@@ -98,7 +98,7 @@ func unforced(ctx context.Context, owner *pgxpool.Pool) ([]string, error) {
 		where c.relkind in ('r', 'p') and n.nspname not in ('pg_catalog', 'information_schema')
 			and not n.nspname || '.' || c.relname = any ($1)
 			and (not c.relrowsecurity or not c.relforcerowsecurity or (
-				c.relname not in ('users', 'sign_in_codes', 'sign_in_refusals', 'installation_keys', 'totp_factors', 'recovery_codes') and not exists (
+				c.relname not in ('users', 'sign_in_codes', 'sign_in_refusals', 'installation_keys', 'totp_factors', 'recovery_codes', 'device_sign_ins', 'device_guesses') and not exists (
 					select from pg_policy p where p.polrelid = c.oid
 						and pg_get_expr(coalesce(p.polqual, p.polwithcheck), c.oid) like '%current_account()%')))
 		order by 1`, keys(unprotected))
@@ -499,7 +499,7 @@ func (w *world) statement(t *testing.T, verb string, tb table, columns map[strin
 // through would pass the rest of the test.
 func (w *world) sees(t *testing.T, conn *pgx.Conn, p presented, where string, tb table, columns map[string]bool, touched int64, err error) (wrong []string) {
 	t.Helper()
-	if tb.name == "sign_in_codes" || tb.name == "sign_in_refusals" || tb.name == "totp_factors" || tb.name == "recovery_codes" || tb.name == "users" || tb.name == "sessions" || tb.name == "idempotency_keys" || tb.name == "restore_steps" && len(columns) == 0 {
+	if tb.name == "sign_in_codes" || tb.name == "sign_in_refusals" || tb.name == "totp_factors" || tb.name == "recovery_codes" || tb.name == "device_sign_ins" || tb.name == "device_guesses" || tb.name == "users" || tb.name == "sessions" || tb.name == "idempotency_keys" || tb.name == "restore_steps" && len(columns) == 0 {
 		return nil // narrower than the account: their own tests
 	}
 	if touched == 0 {

@@ -64,6 +64,12 @@ var permissions = map[string]permission{
 
 	rpc.MailServiceGetMailPreferencesProcedure:    member,
 	rpc.MailServiceUpdateMailPreferencesProcedure: member,
+	// What a machine is let in with outlives the session that lets it in.
+	rpc.DeviceServiceBeginDeviceProcedure:    public,
+	rpc.DeviceServiceExchangeDeviceProcedure: public,
+	rpc.DeviceServiceGetDeviceProcedure:      member,
+	rpc.DeviceServiceApproveDeviceProcedure:  member.proven(),
+	rpc.DeviceServiceDenyDeviceProcedure:     member,
 
 	rpc.ConnectionServiceCreateConnectionProcedure: may(account.EditConnection),
 	rpc.ConnectionServiceSetCredentialProcedure:    may(account.EditConnection).proven(),

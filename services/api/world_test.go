@@ -174,6 +174,7 @@ type person struct {
 	billing     rpc.BillingServiceClient
 	team        rpc.TeamServiceClient
 	mail        rpc.MailServiceClient
+	devices     rpc.DeviceServiceClient
 }
 
 // owner makes an account and its owner.
@@ -231,6 +232,7 @@ func (w *world) clients(p *person) *person {
 	p.billing = rpc.NewBillingServiceClient(c, w.url, o)
 	p.team = rpc.NewTeamServiceClient(c, w.url, o)
 	p.mail = rpc.NewMailServiceClient(c, w.url, o)
+	p.devices = rpc.NewDeviceServiceClient(c, w.url, o)
 	return p
 }
 

@@ -70,6 +70,10 @@ func Response(u account.UserID, key string) Place {
 // their sessions in all of their accounts.
 func Session(id string) Place { return Place{"sessions", "origin", id} }
 
+// Device is the place of where a machine asked from to be let in, in the keyring for
+// signing in.
+func Device(id string) Place { return Place{"device_sign_ins", "origin", id} }
+
 // TOTP is the place of the secret of a person's authenticator, in the keyring for signing
 // in: a person is of no one account.
 func TOTP(u account.UserID) Place { return Place{"totp_factors", "secret", string(u)} }
