@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/go-webauthn/webauthn/webauthn"
 	"github.com/prometheus/client_golang/prometheus"
 
 	"imago/pkg/billing"
@@ -42,6 +43,7 @@ type Service struct {
 	now      func() time.Time
 	metrics  *metrics
 	keyrings *keyrings.Keyrings
+	relying  *webauthn.WebAuthn // nil: there are no passkeys here
 	streams  streams
 	indexes  *indexes
 	handler  http.Handler
@@ -63,6 +65,9 @@ func New(c Config, d Deps) (*Service, error) {
 	s.indexes = newIndexes(indexBytes, indexIdle, s.now)
 	s.keyrings = keyrings.New(d.DB, d.Keys, keyrings.Options{Now: s.now})
 	if s.metrics, err = newMetrics(d.Metrics); err != nil {
+		return nil, err
+	}
+	if s.relying, err = relyingParty(c.PublicURL); err != nil {
 		return nil, err
 	}
 	if s.handler, err = s.routes(); err != nil {

@@ -29,7 +29,7 @@ type Config struct {
 	AllowLoopbackOrgs bool `env:"ALLOW_LOOPBACK_ORGS" help:"true takes simulated orgs on this machine; never in production"`
 	// PublicURL is where people reach the api and its console, such as
 	// https://imago.example.com: pages elsewhere lead back there.
-	PublicURL string `env:"PUBLIC_URL" help:"where people reach the console, as https://imago.example.com; needed where plans are sold, and to sign command lines in by a browser"`
+	PublicURL string `env:"PUBLIC_URL" help:"where people reach the console, as https://imago.example.com; needed for passkeys, where plans are sold, and to sign command lines in by a browser"`
 	// TrustedProxies are the networks whose X-Forwarded-For counts.
 	TrustedProxies []netip.Prefix `env:"TRUSTED_PROXIES" help:"networks whose X-Forwarded-For counts, as 10.0.0.0/8,fd00::/8"`
 	// SessionIdle ends a command line's session that is not used; zero: 7 days.

@@ -135,9 +135,6 @@ func (s factorService) rightStep(ctx context.Context, code string, confirmed boo
 	return n, err
 }
 
-// enrolled is the action of who has a new authenticator.
-const enrolled = "enroll_totp"
-
 // ConfirmTotp takes no idempotency key: the token that would ask again is worth nothing.
 func (s factorService) ConfirmTotp(ctx context.Context, r *connect.Request[imagov1.ConfirmTotpRequest]) (*connect.Response[imagov1.ConfirmTotpResponse], error) {
 	code, err := valid.Code("code", r.Msg.GetCode())
@@ -149,7 +146,7 @@ func (s factorService) ConfirmTotp(ctx context.Context, r *connect.Request[imago
 		return nil, err
 	}
 	codes, hashes := recoveryCodes()
-	token, session, err := s.rise(ctx, enrolled, func(tx *postgres.Tx, token signin.Hash) (*time.Time, error) {
+	token, session, err := s.rise(ctx, "enroll_totp", func(tx *postgres.Tx, token signin.Hash) (*time.Time, error) {
 		return signin.ConfirmTOTP(ctx, tx, n, hashes, token)
 	})
 	if err != nil {
@@ -190,10 +187,12 @@ func given(m *imagov1.VerifyTotpRequest) (f factor, err error) {
 	return f, err
 }
 
-// verify lets the session rise by what was given. A try is counted for either.
+// verify lets the session rise by what was given. A try is counted for either; who has
+// passkeys alone has no authenticator to count it at, and recovery codes are too long to be
+// guessed.
 func (s factorService) verify(ctx context.Context, f factor) (string, signin.Session, error) {
 	if f.recovery != "" {
-		if _, err := s.try(ctx); err != nil {
+		if _, err := s.try(ctx); err != nil && !problem.Is(err, problem.NotFound) {
 			return "", signin.Session{}, err
 		}
 		return s.rise(ctx, "step_up", func(tx *postgres.Tx, token signin.Hash) (*time.Time, error) {
@@ -281,7 +280,7 @@ func (s factorService) letIn(ctx context.Context, action string, token signin.Ha
 		return session, err
 	}
 	var done []string
-	if action == enrolled {
+	if action != "step_up" {
 		done = []string{action}
 	}
 	session, err = s.welcome(ctx, session.AccountID, token, done...)

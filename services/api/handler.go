@@ -43,6 +43,7 @@ func (s *Service) routes() (http.Handler, error) {
 	add(rpc.NewSessionServiceHandler(s.sessions(), options...))
 	add(rpc.NewFactorServiceHandler(s.factors(), options...))
 	add(rpc.NewDeviceServiceHandler(s.devices(), options...))
+	add(rpc.NewPasskeyServiceHandler(s.passkeys(), options...))
 	add(rpc.NewConnectionServiceHandler(s.connections(), options...))
 	add(rpc.NewSnapshotServiceHandler(s.snapshots(), options...))
 	add(rpc.NewDriftServiceHandler(s.drift(), options...))

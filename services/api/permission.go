@@ -43,10 +43,11 @@ func (p permission) proven() permission {
 // permissions is the one table of RPCs and who may call them. An RPC without a row
 // keeps the api from starting.
 var permissions = map[string]permission{
-	rpc.SignInServiceRequestCodeProcedure:  public,
-	rpc.SignInServiceExchangeCodeProcedure: public,
-	rpc.SignInServiceWhoAmIProcedure:       member,
-	rpc.SignInServiceSignOutProcedure:      member,
+	rpc.SignInServiceGetSignInMethodsProcedure: public,
+	rpc.SignInServiceRequestCodeProcedure:      public,
+	rpc.SignInServiceExchangeCodeProcedure:     public,
+	rpc.SignInServiceWhoAmIProcedure:           member,
+	rpc.SignInServiceSignOutProcedure:          member,
 
 	rpc.SessionServiceListSessionsProcedure:        member,
 	rpc.SessionServiceRevokeSessionProcedure:       member,
@@ -70,6 +71,16 @@ var permissions = map[string]permission{
 	rpc.DeviceServiceGetDeviceProcedure:      member,
 	rpc.DeviceServiceApproveDeviceProcedure:  member.proven(),
 	rpc.DeviceServiceDenyDeviceProcedure:     member,
+
+	// As EnrollTotp, BeginPasskeyRegistration asks for a step-up itself.
+	rpc.PasskeyServiceBeginPasskeySignInProcedure:        public,
+	rpc.PasskeyServiceFinishPasskeySignInProcedure:       public,
+	rpc.PasskeyServiceListPasskeysProcedure:              waiting,
+	rpc.PasskeyServiceBeginPasskeyRegistrationProcedure:  waiting,
+	rpc.PasskeyServiceFinishPasskeyRegistrationProcedure: waiting,
+	rpc.PasskeyServiceBeginPasskeyProofProcedure:         waiting,
+	rpc.PasskeyServiceFinishPasskeyProofProcedure:        waiting,
+	rpc.PasskeyServiceRemovePasskeyProcedure:             member.proven(),
 
 	rpc.ConnectionServiceCreateConnectionProcedure: may(account.EditConnection),
 	rpc.ConnectionServiceSetCredentialProcedure:    may(account.EditConnection).proven(),

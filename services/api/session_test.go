@@ -68,7 +68,7 @@ func TestWhatNeedsAStepUp(t *testing.T) {
 		}
 	}
 	want := []string{
-		"DeleteConnection", "ReplaceKey", "SetCredential", "SetRetention", "ApproveDevice", "RemoveTotp", "RequireSecondFactor", "ApplyRestore",
+		"DeleteConnection", "ReplaceKey", "SetCredential", "SetRetention", "ApproveDevice", "RemoveTotp", "RequireSecondFactor", "RemovePasskey", "ApplyRestore",
 		"ApproveRestore", "CloseRestore", "UnpinSnapshot", "CreateInvitation", "RemoveMember", "ResendInvitation", "UpdateMember",
 	}
 	if diff := cmp.Diff(want, needs); diff != "" {

@@ -60,6 +60,10 @@ func (s signIn) place(ctx context.Context, ip string) (signin.Hash, error) {
 	return signin.Hash(ring.Digest("client address", []byte(ip))), nil
 }
 
+func (s signIn) GetSignInMethods(context.Context, *connect.Request[imagov1.GetSignInMethodsRequest]) (*connect.Response[imagov1.GetSignInMethodsResponse], error) {
+	return connect.NewResponse(&imagov1.GetSignInMethodsResponse{Passkeys: s.relying != nil}), nil
+}
+
 func (s signIn) RequestCode(ctx context.Context, r *connect.Request[imagov1.RequestCodeRequest]) (*connect.Response[imagov1.RequestCodeResponse], error) {
 	email, err := valid.Email("email", r.Msg.GetEmail())
 	if err != nil {
@@ -196,13 +200,7 @@ func (s signIn) refusal(ctx context.Context) (signin.Refusal, error) {
 // out only after the sign-in stands in the activity log: until then nobody holds it. A
 // session that waits for its second factor lets in nobody, and is written down when it does.
 func (s signIn) open(ctx context.Context, a attempt, of []signin.Membership, token string) (session signin.Session, waits string, err error) {
-	o := signin.Opening{
-		AttemptID: a.id, Client: hash(a.client), Token: hash(token),
-		Kind: "cli", Idle: s.config.SessionIdle, Life: s.config.SessionLife,
-	}
-	if a.cookie {
-		o.Kind, o.Idle, o.Life = "web", s.config.WebIdle, s.config.WebLife
-	}
+	o := s.opening(a, token)
 	if a.invitation == "" {
 		if err := s.enter(ctx, &o, of); err != nil {
 			return session, "", err
@@ -229,6 +227,18 @@ func (s signIn) open(ctx context.Context, a attempt, of []signin.Membership, tok
 	}
 	session, err = s.welcome(ctx, o.Account, o.Token)
 	return session, "", err
+}
+
+// opening is the session that an attempt opens; of which account is left open.
+func (s signIn) opening(a attempt, token string) signin.Opening {
+	o := signin.Opening{
+		AttemptID: a.id, Client: hash(a.client), Token: hash(token),
+		Kind: "cli", Idle: s.config.SessionIdle, Life: s.config.SessionLife,
+	}
+	if a.cookie {
+		o.Kind, o.Idle, o.Life = "web", s.config.WebIdle, s.config.WebLife
+	}
+	return o
 }
 
 // enter decides which account is entered: the person's oldest, or a new one.

@@ -165,6 +165,7 @@ type person struct {
 	signIn      rpc.SignInServiceClient
 	sessions    rpc.SessionServiceClient
 	factors     rpc.FactorServiceClient
+	passkeys    rpc.PasskeyServiceClient
 	connections rpc.ConnectionServiceClient
 	snapshots   rpc.SnapshotServiceClient
 	drift       rpc.DriftServiceClient
@@ -223,6 +224,7 @@ func (w *world) clients(p *person) *person {
 	p.signIn = rpc.NewSignInServiceClient(c, w.url, o)
 	p.sessions = rpc.NewSessionServiceClient(c, w.url, o)
 	p.factors = rpc.NewFactorServiceClient(c, w.url, o)
+	p.passkeys = rpc.NewPasskeyServiceClient(c, w.url, o)
 	p.connections = rpc.NewConnectionServiceClient(c, w.url, o)
 	p.snapshots = rpc.NewSnapshotServiceClient(c, w.url, o)
 	p.drift = rpc.NewDriftServiceClient(c, w.url, o)

@@ -118,6 +118,9 @@ func (p *program) secondFactor(ctx context.Context, server, token, wanted string
 		p.notice("your account wants a second factor of everybody")
 		return p.enroll(ctx, p.apiAs(server, token))
 	}
+	if wanted == "passkey" {
+		p.notice("your second factor is a passkey, which only a browser can ask for: here a recovery code stands in for it")
+	}
 	return p.verify(ctx, server, token, "")
 }
 

@@ -78,6 +78,9 @@ func Device(id string) Place { return Place{"device_sign_ins", "origin", id} }
 // in: a person is of no one account.
 func TOTP(u account.UserID) Place { return Place{"totp_factors", "secret", string(u)} }
 
+// Passkey is the place of a passkey's record, in the keyring for signing in.
+func Passkey(id string) Place { return Place{"passkeys", "record", id} }
+
 // Seal seals a value, as JSON, for its place.
 func (p Place) Seal(k *envelope.Keyring, value any) ([]byte, error) {
 	plain, err := json.Marshal(value)

@@ -10,7 +10,7 @@ import (
 )
 
 // WaitsFor tells what a session that OpenSession has just opened needs before it lets in:
-// "totp", "enroll", or "" for nothing.
+// "totp", "passkey", "enroll", or "" for nothing.
 func WaitsFor(ctx context.Context, tx *postgres.Tx, token Hash) (string, error) {
 	answer, err := rows.One[struct{ Factor string }](ctx, tx, "session", `select session_waits_for($1) as factor`, token[:])
 	return answer.Factor, err

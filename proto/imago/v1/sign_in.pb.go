@@ -23,6 +23,87 @@ const (
 	_ = protoimpl.EnforceVersion(protoimpl.MaxVersion - 20)
 )
 
+type GetSignInMethodsRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetSignInMethodsRequest) Reset() {
+	*x = GetSignInMethodsRequest{}
+	mi := &file_imago_v1_sign_in_proto_msgTypes[0]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetSignInMethodsRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetSignInMethodsRequest) ProtoMessage() {}
+
+func (x *GetSignInMethodsRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_imago_v1_sign_in_proto_msgTypes[0]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetSignInMethodsRequest.ProtoReflect.Descriptor instead.
+func (*GetSignInMethodsRequest) Descriptor() ([]byte, []int) {
+	return file_imago_v1_sign_in_proto_rawDescGZIP(), []int{0}
+}
+
+type GetSignInMethodsResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// By passkeys; by mailed codes always.
+	Passkeys      bool `protobuf:"varint,1,opt,name=passkeys,proto3" json:"passkeys,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetSignInMethodsResponse) Reset() {
+	*x = GetSignInMethodsResponse{}
+	mi := &file_imago_v1_sign_in_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetSignInMethodsResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetSignInMethodsResponse) ProtoMessage() {}
+
+func (x *GetSignInMethodsResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_imago_v1_sign_in_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetSignInMethodsResponse.ProtoReflect.Descriptor instead.
+func (*GetSignInMethodsResponse) Descriptor() ([]byte, []int) {
+	return file_imago_v1_sign_in_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *GetSignInMethodsResponse) GetPasskeys() bool {
+	if x != nil {
+		return x.Passkeys
+	}
+	return false
+}
+
 type RequestCodeRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Email         string                 `protobuf:"bytes,1,opt,name=email,proto3" json:"email,omitempty"`
@@ -32,7 +113,7 @@ type RequestCodeRequest struct {
 
 func (x *RequestCodeRequest) Reset() {
 	*x = RequestCodeRequest{}
-	mi := &file_imago_v1_sign_in_proto_msgTypes[0]
+	mi := &file_imago_v1_sign_in_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -44,7 +125,7 @@ func (x *RequestCodeRequest) String() string {
 func (*RequestCodeRequest) ProtoMessage() {}
 
 func (x *RequestCodeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_sign_in_proto_msgTypes[0]
+	mi := &file_imago_v1_sign_in_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -57,7 +138,7 @@ func (x *RequestCodeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestCodeRequest.ProtoReflect.Descriptor instead.
 func (*RequestCodeRequest) Descriptor() ([]byte, []int) {
-	return file_imago_v1_sign_in_proto_rawDescGZIP(), []int{0}
+	return file_imago_v1_sign_in_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *RequestCodeRequest) GetEmail() string {
@@ -80,7 +161,7 @@ type RequestCodeResponse struct {
 
 func (x *RequestCodeResponse) Reset() {
 	*x = RequestCodeResponse{}
-	mi := &file_imago_v1_sign_in_proto_msgTypes[1]
+	mi := &file_imago_v1_sign_in_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -92,7 +173,7 @@ func (x *RequestCodeResponse) String() string {
 func (*RequestCodeResponse) ProtoMessage() {}
 
 func (x *RequestCodeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_sign_in_proto_msgTypes[1]
+	mi := &file_imago_v1_sign_in_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -105,7 +186,7 @@ func (x *RequestCodeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RequestCodeResponse.ProtoReflect.Descriptor instead.
 func (*RequestCodeResponse) Descriptor() ([]byte, []int) {
-	return file_imago_v1_sign_in_proto_rawDescGZIP(), []int{1}
+	return file_imago_v1_sign_in_proto_rawDescGZIP(), []int{3}
 }
 
 func (x *RequestCodeResponse) GetAttemptId() string {
@@ -146,7 +227,7 @@ type ExchangeCodeRequest struct {
 
 func (x *ExchangeCodeRequest) Reset() {
 	*x = ExchangeCodeRequest{}
-	mi := &file_imago_v1_sign_in_proto_msgTypes[2]
+	mi := &file_imago_v1_sign_in_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -158,7 +239,7 @@ func (x *ExchangeCodeRequest) String() string {
 func (*ExchangeCodeRequest) ProtoMessage() {}
 
 func (x *ExchangeCodeRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_sign_in_proto_msgTypes[2]
+	mi := &file_imago_v1_sign_in_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -171,7 +252,7 @@ func (x *ExchangeCodeRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExchangeCodeRequest.ProtoReflect.Descriptor instead.
 func (*ExchangeCodeRequest) Descriptor() ([]byte, []int) {
-	return file_imago_v1_sign_in_proto_rawDescGZIP(), []int{2}
+	return file_imago_v1_sign_in_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *ExchangeCodeRequest) GetAttemptId() string {
@@ -225,7 +306,7 @@ type ExchangeCodeResponse struct {
 
 func (x *ExchangeCodeResponse) Reset() {
 	*x = ExchangeCodeResponse{}
-	mi := &file_imago_v1_sign_in_proto_msgTypes[3]
+	mi := &file_imago_v1_sign_in_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -237,7 +318,7 @@ func (x *ExchangeCodeResponse) String() string {
 func (*ExchangeCodeResponse) ProtoMessage() {}
 
 func (x *ExchangeCodeResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_sign_in_proto_msgTypes[3]
+	mi := &file_imago_v1_sign_in_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -250,7 +331,7 @@ func (x *ExchangeCodeResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ExchangeCodeResponse.ProtoReflect.Descriptor instead.
 func (*ExchangeCodeResponse) Descriptor() ([]byte, []int) {
-	return file_imago_v1_sign_in_proto_rawDescGZIP(), []int{3}
+	return file_imago_v1_sign_in_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *ExchangeCodeResponse) GetToken() string {
@@ -289,7 +370,7 @@ type WhoAmIRequest struct {
 
 func (x *WhoAmIRequest) Reset() {
 	*x = WhoAmIRequest{}
-	mi := &file_imago_v1_sign_in_proto_msgTypes[4]
+	mi := &file_imago_v1_sign_in_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -301,7 +382,7 @@ func (x *WhoAmIRequest) String() string {
 func (*WhoAmIRequest) ProtoMessage() {}
 
 func (x *WhoAmIRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_sign_in_proto_msgTypes[4]
+	mi := &file_imago_v1_sign_in_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -314,7 +395,7 @@ func (x *WhoAmIRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhoAmIRequest.ProtoReflect.Descriptor instead.
 func (*WhoAmIRequest) Descriptor() ([]byte, []int) {
-	return file_imago_v1_sign_in_proto_rawDescGZIP(), []int{4}
+	return file_imago_v1_sign_in_proto_rawDescGZIP(), []int{6}
 }
 
 type WhoAmIResponse struct {
@@ -326,7 +407,7 @@ type WhoAmIResponse struct {
 
 func (x *WhoAmIResponse) Reset() {
 	*x = WhoAmIResponse{}
-	mi := &file_imago_v1_sign_in_proto_msgTypes[5]
+	mi := &file_imago_v1_sign_in_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -338,7 +419,7 @@ func (x *WhoAmIResponse) String() string {
 func (*WhoAmIResponse) ProtoMessage() {}
 
 func (x *WhoAmIResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_sign_in_proto_msgTypes[5]
+	mi := &file_imago_v1_sign_in_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -351,7 +432,7 @@ func (x *WhoAmIResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WhoAmIResponse.ProtoReflect.Descriptor instead.
 func (*WhoAmIResponse) Descriptor() ([]byte, []int) {
-	return file_imago_v1_sign_in_proto_rawDescGZIP(), []int{5}
+	return file_imago_v1_sign_in_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *WhoAmIResponse) GetSession() *Session {
@@ -369,7 +450,7 @@ type SignOutRequest struct {
 
 func (x *SignOutRequest) Reset() {
 	*x = SignOutRequest{}
-	mi := &file_imago_v1_sign_in_proto_msgTypes[6]
+	mi := &file_imago_v1_sign_in_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -381,7 +462,7 @@ func (x *SignOutRequest) String() string {
 func (*SignOutRequest) ProtoMessage() {}
 
 func (x *SignOutRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_sign_in_proto_msgTypes[6]
+	mi := &file_imago_v1_sign_in_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -394,7 +475,7 @@ func (x *SignOutRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignOutRequest.ProtoReflect.Descriptor instead.
 func (*SignOutRequest) Descriptor() ([]byte, []int) {
-	return file_imago_v1_sign_in_proto_rawDescGZIP(), []int{6}
+	return file_imago_v1_sign_in_proto_rawDescGZIP(), []int{8}
 }
 
 type SignOutResponse struct {
@@ -405,7 +486,7 @@ type SignOutResponse struct {
 
 func (x *SignOutResponse) Reset() {
 	*x = SignOutResponse{}
-	mi := &file_imago_v1_sign_in_proto_msgTypes[7]
+	mi := &file_imago_v1_sign_in_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -417,7 +498,7 @@ func (x *SignOutResponse) String() string {
 func (*SignOutResponse) ProtoMessage() {}
 
 func (x *SignOutResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_sign_in_proto_msgTypes[7]
+	mi := &file_imago_v1_sign_in_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -430,7 +511,7 @@ func (x *SignOutResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SignOutResponse.ProtoReflect.Descriptor instead.
 func (*SignOutResponse) Descriptor() ([]byte, []int) {
-	return file_imago_v1_sign_in_proto_rawDescGZIP(), []int{7}
+	return file_imago_v1_sign_in_proto_rawDescGZIP(), []int{9}
 }
 
 // Session is a signed-in person in one account.
@@ -452,7 +533,7 @@ type Session struct {
 
 func (x *Session) Reset() {
 	*x = Session{}
-	mi := &file_imago_v1_sign_in_proto_msgTypes[8]
+	mi := &file_imago_v1_sign_in_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -464,7 +545,7 @@ func (x *Session) String() string {
 func (*Session) ProtoMessage() {}
 
 func (x *Session) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_sign_in_proto_msgTypes[8]
+	mi := &file_imago_v1_sign_in_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -477,7 +558,7 @@ func (x *Session) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Session.ProtoReflect.Descriptor instead.
 func (*Session) Descriptor() ([]byte, []int) {
-	return file_imago_v1_sign_in_proto_rawDescGZIP(), []int{8}
+	return file_imago_v1_sign_in_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *Session) GetEmail() string {
@@ -540,7 +621,10 @@ var File_imago_v1_sign_in_proto protoreflect.FileDescriptor
 
 const file_imago_v1_sign_in_proto_rawDesc = "" +
 	"\n" +
-	"\x16imago/v1/sign_in.proto\x12\bimago.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"*\n" +
+	"\x16imago/v1/sign_in.proto\x12\bimago.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x19\n" +
+	"\x17GetSignInMethodsRequest\"6\n" +
+	"\x18GetSignInMethodsResponse\x12\x1a\n" +
+	"\bpasskeys\x18\x01 \x01(\bR\bpasskeys\"*\n" +
 	"\x12RequestCodeRequest\x12\x14\n" +
 	"\x05email\x18\x01 \x01(\tR\x05email\"\x94\x01\n" +
 	"\x13RequestCodeResponse\x12\x1d\n" +
@@ -577,8 +661,9 @@ const file_imago_v1_sign_in_proto_rawDesc = "" +
 	"\n" +
 	"expires_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\x12B\n" +
 	"\x0fidle_expires_at\x18\a \x01(\v2\x1a.google.protobuf.TimestampR\ridleExpiresAt\x12\x18\n" +
-	"\aactions\x18\b \x03(\tR\aactions2\x93\x03\n" +
-	"\rSignInService\x12h\n" +
+	"\aactions\x18\b \x03(\tR\aactions2\x8b\x04\n" +
+	"\rSignInService\x12v\n" +
+	"\x10GetSignInMethods\x12!.imago.v1.GetSignInMethodsRequest\x1a\".imago.v1.GetSignInMethodsResponse\"\x1b\x82\xd3\xe4\x93\x02\x15\x12\x13/v1/sign-in/methods\x12h\n" +
 	"\vRequestCode\x12\x1c.imago.v1.RequestCodeRequest\x1a\x1d.imago.v1.RequestCodeResponse\"\x1c\x82\xd3\xe4\x93\x02\x16:\x01*\"\x11/v1/sign-in/codes\x12n\n" +
 	"\fExchangeCode\x12\x1d.imago.v1.ExchangeCodeRequest\x1a\x1e.imago.v1.ExchangeCodeResponse\"\x1f\x82\xd3\xe4\x93\x02\x19:\x01*\"\x14/v1/sign-in/sessions\x12K\n" +
 	"\x06WhoAmI\x12\x17.imago.v1.WhoAmIRequest\x1a\x18.imago.v1.WhoAmIResponse\"\x0e\x82\xd3\xe4\x93\x02\b\x12\x06/v1/me\x12[\n" +
@@ -596,36 +681,40 @@ func file_imago_v1_sign_in_proto_rawDescGZIP() []byte {
 	return file_imago_v1_sign_in_proto_rawDescData
 }
 
-var file_imago_v1_sign_in_proto_msgTypes = make([]protoimpl.MessageInfo, 9)
+var file_imago_v1_sign_in_proto_msgTypes = make([]protoimpl.MessageInfo, 11)
 var file_imago_v1_sign_in_proto_goTypes = []any{
-	(*RequestCodeRequest)(nil),    // 0: imago.v1.RequestCodeRequest
-	(*RequestCodeResponse)(nil),   // 1: imago.v1.RequestCodeResponse
-	(*ExchangeCodeRequest)(nil),   // 2: imago.v1.ExchangeCodeRequest
-	(*ExchangeCodeResponse)(nil),  // 3: imago.v1.ExchangeCodeResponse
-	(*WhoAmIRequest)(nil),         // 4: imago.v1.WhoAmIRequest
-	(*WhoAmIResponse)(nil),        // 5: imago.v1.WhoAmIResponse
-	(*SignOutRequest)(nil),        // 6: imago.v1.SignOutRequest
-	(*SignOutResponse)(nil),       // 7: imago.v1.SignOutResponse
-	(*Session)(nil),               // 8: imago.v1.Session
-	(*timestamppb.Timestamp)(nil), // 9: google.protobuf.Timestamp
+	(*GetSignInMethodsRequest)(nil),  // 0: imago.v1.GetSignInMethodsRequest
+	(*GetSignInMethodsResponse)(nil), // 1: imago.v1.GetSignInMethodsResponse
+	(*RequestCodeRequest)(nil),       // 2: imago.v1.RequestCodeRequest
+	(*RequestCodeResponse)(nil),      // 3: imago.v1.RequestCodeResponse
+	(*ExchangeCodeRequest)(nil),      // 4: imago.v1.ExchangeCodeRequest
+	(*ExchangeCodeResponse)(nil),     // 5: imago.v1.ExchangeCodeResponse
+	(*WhoAmIRequest)(nil),            // 6: imago.v1.WhoAmIRequest
+	(*WhoAmIResponse)(nil),           // 7: imago.v1.WhoAmIResponse
+	(*SignOutRequest)(nil),           // 8: imago.v1.SignOutRequest
+	(*SignOutResponse)(nil),          // 9: imago.v1.SignOutResponse
+	(*Session)(nil),                  // 10: imago.v1.Session
+	(*timestamppb.Timestamp)(nil),    // 11: google.protobuf.Timestamp
 }
 var file_imago_v1_sign_in_proto_depIdxs = []int32{
-	9,  // 0: imago.v1.RequestCodeResponse.expires_at:type_name -> google.protobuf.Timestamp
-	9,  // 1: imago.v1.ExchangeCodeResponse.expires_at:type_name -> google.protobuf.Timestamp
-	8,  // 2: imago.v1.ExchangeCodeResponse.session:type_name -> imago.v1.Session
-	8,  // 3: imago.v1.WhoAmIResponse.session:type_name -> imago.v1.Session
-	9,  // 4: imago.v1.Session.expires_at:type_name -> google.protobuf.Timestamp
-	9,  // 5: imago.v1.Session.idle_expires_at:type_name -> google.protobuf.Timestamp
-	0,  // 6: imago.v1.SignInService.RequestCode:input_type -> imago.v1.RequestCodeRequest
-	2,  // 7: imago.v1.SignInService.ExchangeCode:input_type -> imago.v1.ExchangeCodeRequest
-	4,  // 8: imago.v1.SignInService.WhoAmI:input_type -> imago.v1.WhoAmIRequest
-	6,  // 9: imago.v1.SignInService.SignOut:input_type -> imago.v1.SignOutRequest
-	1,  // 10: imago.v1.SignInService.RequestCode:output_type -> imago.v1.RequestCodeResponse
-	3,  // 11: imago.v1.SignInService.ExchangeCode:output_type -> imago.v1.ExchangeCodeResponse
-	5,  // 12: imago.v1.SignInService.WhoAmI:output_type -> imago.v1.WhoAmIResponse
-	7,  // 13: imago.v1.SignInService.SignOut:output_type -> imago.v1.SignOutResponse
-	10, // [10:14] is the sub-list for method output_type
-	6,  // [6:10] is the sub-list for method input_type
+	11, // 0: imago.v1.RequestCodeResponse.expires_at:type_name -> google.protobuf.Timestamp
+	11, // 1: imago.v1.ExchangeCodeResponse.expires_at:type_name -> google.protobuf.Timestamp
+	10, // 2: imago.v1.ExchangeCodeResponse.session:type_name -> imago.v1.Session
+	10, // 3: imago.v1.WhoAmIResponse.session:type_name -> imago.v1.Session
+	11, // 4: imago.v1.Session.expires_at:type_name -> google.protobuf.Timestamp
+	11, // 5: imago.v1.Session.idle_expires_at:type_name -> google.protobuf.Timestamp
+	0,  // 6: imago.v1.SignInService.GetSignInMethods:input_type -> imago.v1.GetSignInMethodsRequest
+	2,  // 7: imago.v1.SignInService.RequestCode:input_type -> imago.v1.RequestCodeRequest
+	4,  // 8: imago.v1.SignInService.ExchangeCode:input_type -> imago.v1.ExchangeCodeRequest
+	6,  // 9: imago.v1.SignInService.WhoAmI:input_type -> imago.v1.WhoAmIRequest
+	8,  // 10: imago.v1.SignInService.SignOut:input_type -> imago.v1.SignOutRequest
+	1,  // 11: imago.v1.SignInService.GetSignInMethods:output_type -> imago.v1.GetSignInMethodsResponse
+	3,  // 12: imago.v1.SignInService.RequestCode:output_type -> imago.v1.RequestCodeResponse
+	5,  // 13: imago.v1.SignInService.ExchangeCode:output_type -> imago.v1.ExchangeCodeResponse
+	7,  // 14: imago.v1.SignInService.WhoAmI:output_type -> imago.v1.WhoAmIResponse
+	9,  // 15: imago.v1.SignInService.SignOut:output_type -> imago.v1.SignOutResponse
+	11, // [11:16] is the sub-list for method output_type
+	6,  // [6:11] is the sub-list for method input_type
 	6,  // [6:6] is the sub-list for extension type_name
 	6,  // [6:6] is the sub-list for extension extendee
 	0,  // [0:6] is the sub-list for field type_name
@@ -642,7 +731,7 @@ func file_imago_v1_sign_in_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_imago_v1_sign_in_proto_rawDesc), len(file_imago_v1_sign_in_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   9,
+			NumMessages:   11,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -33,6 +33,9 @@ const (
 // reflection-formatted method names, remove the leading slash and convert the remaining slash to a
 // period.
 const (
+	// SignInServiceGetSignInMethodsProcedure is the fully-qualified name of the SignInService's
+	// GetSignInMethods RPC.
+	SignInServiceGetSignInMethodsProcedure = "/imago.v1.SignInService/GetSignInMethods"
 	// SignInServiceRequestCodeProcedure is the fully-qualified name of the SignInService's RequestCode
 	// RPC.
 	SignInServiceRequestCodeProcedure = "/imago.v1.SignInService/RequestCode"
@@ -47,6 +50,8 @@ const (
 
 // SignInServiceClient is a client for the imago.v1.SignInService service.
 type SignInServiceClient interface {
+	// GetSignInMethods tells by what people can sign in here.
+	GetSignInMethods(context.Context, *connect.Request[v1.GetSignInMethodsRequest]) (*connect.Response[v1.GetSignInMethodsResponse], error)
 	// RequestCode mails a code of six digits to an address. The answer is the same
 	// whether or not anybody has that address; where nobody new is let in, only a
 	// member's address gets a mail. The code works for ten minutes, for five tries,
@@ -72,6 +77,12 @@ func NewSignInServiceClient(httpClient connect.HTTPClient, baseURL string, opts 
 	baseURL = strings.TrimRight(baseURL, "/")
 	signInServiceMethods := v1.File_imago_v1_sign_in_proto.Services().ByName("SignInService").Methods()
 	return &signInServiceClient{
+		getSignInMethods: connect.NewClient[v1.GetSignInMethodsRequest, v1.GetSignInMethodsResponse](
+			httpClient,
+			baseURL+SignInServiceGetSignInMethodsProcedure,
+			connect.WithSchema(signInServiceMethods.ByName("GetSignInMethods")),
+			connect.WithClientOptions(opts...),
+		),
 		requestCode: connect.NewClient[v1.RequestCodeRequest, v1.RequestCodeResponse](
 			httpClient,
 			baseURL+SignInServiceRequestCodeProcedure,
@@ -101,10 +112,16 @@ func NewSignInServiceClient(httpClient connect.HTTPClient, baseURL string, opts 
 
 // signInServiceClient implements SignInServiceClient.
 type signInServiceClient struct {
-	requestCode  *connect.Client[v1.RequestCodeRequest, v1.RequestCodeResponse]
-	exchangeCode *connect.Client[v1.ExchangeCodeRequest, v1.ExchangeCodeResponse]
-	whoAmI       *connect.Client[v1.WhoAmIRequest, v1.WhoAmIResponse]
-	signOut      *connect.Client[v1.SignOutRequest, v1.SignOutResponse]
+	getSignInMethods *connect.Client[v1.GetSignInMethodsRequest, v1.GetSignInMethodsResponse]
+	requestCode      *connect.Client[v1.RequestCodeRequest, v1.RequestCodeResponse]
+	exchangeCode     *connect.Client[v1.ExchangeCodeRequest, v1.ExchangeCodeResponse]
+	whoAmI           *connect.Client[v1.WhoAmIRequest, v1.WhoAmIResponse]
+	signOut          *connect.Client[v1.SignOutRequest, v1.SignOutResponse]
+}
+
+// GetSignInMethods calls imago.v1.SignInService.GetSignInMethods.
+func (c *signInServiceClient) GetSignInMethods(ctx context.Context, req *connect.Request[v1.GetSignInMethodsRequest]) (*connect.Response[v1.GetSignInMethodsResponse], error) {
+	return c.getSignInMethods.CallUnary(ctx, req)
 }
 
 // RequestCode calls imago.v1.SignInService.RequestCode.
@@ -129,6 +146,8 @@ func (c *signInServiceClient) SignOut(ctx context.Context, req *connect.Request[
 
 // SignInServiceHandler is an implementation of the imago.v1.SignInService service.
 type SignInServiceHandler interface {
+	// GetSignInMethods tells by what people can sign in here.
+	GetSignInMethods(context.Context, *connect.Request[v1.GetSignInMethodsRequest]) (*connect.Response[v1.GetSignInMethodsResponse], error)
 	// RequestCode mails a code of six digits to an address. The answer is the same
 	// whether or not anybody has that address; where nobody new is let in, only a
 	// member's address gets a mail. The code works for ten minutes, for five tries,
@@ -150,6 +169,12 @@ type SignInServiceHandler interface {
 // and JSON codecs. They also support gzip compression.
 func NewSignInServiceHandler(svc SignInServiceHandler, opts ...connect.HandlerOption) (string, http.Handler) {
 	signInServiceMethods := v1.File_imago_v1_sign_in_proto.Services().ByName("SignInService").Methods()
+	signInServiceGetSignInMethodsHandler := connect.NewUnaryHandler(
+		SignInServiceGetSignInMethodsProcedure,
+		svc.GetSignInMethods,
+		connect.WithSchema(signInServiceMethods.ByName("GetSignInMethods")),
+		connect.WithHandlerOptions(opts...),
+	)
 	signInServiceRequestCodeHandler := connect.NewUnaryHandler(
 		SignInServiceRequestCodeProcedure,
 		svc.RequestCode,
@@ -176,6 +201,8 @@ func NewSignInServiceHandler(svc SignInServiceHandler, opts ...connect.HandlerOp
 	)
 	return "/imago.v1.SignInService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
+		case SignInServiceGetSignInMethodsProcedure:
+			signInServiceGetSignInMethodsHandler.ServeHTTP(w, r)
 		case SignInServiceRequestCodeProcedure:
 			signInServiceRequestCodeHandler.ServeHTTP(w, r)
 		case SignInServiceExchangeCodeProcedure:
@@ -192,6 +219,10 @@ func NewSignInServiceHandler(svc SignInServiceHandler, opts ...connect.HandlerOp
 
 // UnimplementedSignInServiceHandler returns CodeUnimplemented from all methods.
 type UnimplementedSignInServiceHandler struct{}
+
+func (UnimplementedSignInServiceHandler) GetSignInMethods(context.Context, *connect.Request[v1.GetSignInMethodsRequest]) (*connect.Response[v1.GetSignInMethodsResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("imago.v1.SignInService.GetSignInMethods is not implemented"))
+}
 
 func (UnimplementedSignInServiceHandler) RequestCode(context.Context, *connect.Request[v1.RequestCodeRequest]) (*connect.Response[v1.RequestCodeResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("imago.v1.SignInService.RequestCode is not implemented"))

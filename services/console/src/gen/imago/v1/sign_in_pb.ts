@@ -12,7 +12,39 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file imago/v1/sign_in.proto.
  */
 export const file_imago_v1_sign_in: GenFile = /*@__PURE__*/
-  fileDesc("ChZpbWFnby92MS9zaWduX2luLnByb3RvEghpbWFnby52MSIjChJSZXF1ZXN0Q29kZVJlcXVlc3QSDQoFZW1haWwYASABKAkicAoTUmVxdWVzdENvZGVSZXNwb25zZRISCgphdHRlbXB0X2lkGAEgASgJEhUKDWNsaWVudF9zZWNyZXQYAiABKAkSLgoKZXhwaXJlc19hdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAieAoTRXhjaGFuZ2VDb2RlUmVxdWVzdBISCgphdHRlbXB0X2lkGAEgASgJEhUKDWNsaWVudF9zZWNyZXQYAiABKAkSDAoEY29kZRgDIAEoCRIOCgZjb29raWUYBCABKAgSGAoQaW52aXRhdGlvbl90b2tlbhgFIAEoCSKQAQoURXhjaGFuZ2VDb2RlUmVzcG9uc2USDQoFdG9rZW4YASABKAkSLgoKZXhwaXJlc19hdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASIgoHc2Vzc2lvbhgDIAEoCzIRLmltYWdvLnYxLlNlc3Npb24SFQoNc2Vjb25kX2ZhY3RvchgEIAEoCSIPCg1XaG9BbUlSZXF1ZXN0IjQKDldob0FtSVJlc3BvbnNlEiIKB3Nlc3Npb24YASABKAsyES5pbWFnby52MS5TZXNzaW9uIhAKDlNpZ25PdXRSZXF1ZXN0IhEKD1NpZ25PdXRSZXNwb25zZSLXAQoHU2Vzc2lvbhINCgVlbWFpbBgBIAEoCRIPCgd1c2VyX2lkGAIgASgJEhIKCmFjY291bnRfaWQYAyABKAkSFAoMYWNjb3VudF9uYW1lGAQgASgJEgwKBHJvbGUYBSABKAkSLgoKZXhwaXJlc19hdBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASMwoPaWRsZV9leHBpcmVzX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIPCgdhY3Rpb25zGAggAygJMqcCCg1TaWduSW5TZXJ2aWNlEkoKC1JlcXVlc3RDb2RlEhwuaW1hZ28udjEuUmVxdWVzdENvZGVSZXF1ZXN0Gh0uaW1hZ28udjEuUmVxdWVzdENvZGVSZXNwb25zZRJNCgxFeGNoYW5nZUNvZGUSHS5pbWFnby52MS5FeGNoYW5nZUNvZGVSZXF1ZXN0Gh4uaW1hZ28udjEuRXhjaGFuZ2VDb2RlUmVzcG9uc2USOwoGV2hvQW1JEhcuaW1hZ28udjEuV2hvQW1JUmVxdWVzdBoYLmltYWdvLnYxLldob0FtSVJlc3BvbnNlEj4KB1NpZ25PdXQSGC5pbWFnby52MS5TaWduT3V0UmVxdWVzdBoZLmltYWdvLnYxLlNpZ25PdXRSZXNwb25zZUIeWhxpbWFnby9wcm90by9pbWFnby92MTtpbWFnb3YxYgZwcm90bzM", [file_google_protobuf_timestamp]);
+  fileDesc("ChZpbWFnby92MS9zaWduX2luLnByb3RvEghpbWFnby52MSIZChdHZXRTaWduSW5NZXRob2RzUmVxdWVzdCIsChhHZXRTaWduSW5NZXRob2RzUmVzcG9uc2USEAoIcGFzc2tleXMYASABKAgiIwoSUmVxdWVzdENvZGVSZXF1ZXN0Eg0KBWVtYWlsGAEgASgJInAKE1JlcXVlc3RDb2RlUmVzcG9uc2USEgoKYXR0ZW1wdF9pZBgBIAEoCRIVCg1jbGllbnRfc2VjcmV0GAIgASgJEi4KCmV4cGlyZXNfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIngKE0V4Y2hhbmdlQ29kZVJlcXVlc3QSEgoKYXR0ZW1wdF9pZBgBIAEoCRIVCg1jbGllbnRfc2VjcmV0GAIgASgJEgwKBGNvZGUYAyABKAkSDgoGY29va2llGAQgASgIEhgKEGludml0YXRpb25fdG9rZW4YBSABKAkikAEKFEV4Y2hhbmdlQ29kZVJlc3BvbnNlEg0KBXRva2VuGAEgASgJEi4KCmV4cGlyZXNfYXQYAiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiIKB3Nlc3Npb24YAyABKAsyES5pbWFnby52MS5TZXNzaW9uEhUKDXNlY29uZF9mYWN0b3IYBCABKAkiDwoNV2hvQW1JUmVxdWVzdCI0Cg5XaG9BbUlSZXNwb25zZRIiCgdzZXNzaW9uGAEgASgLMhEuaW1hZ28udjEuU2Vzc2lvbiIQCg5TaWduT3V0UmVxdWVzdCIRCg9TaWduT3V0UmVzcG9uc2Ui1wEKB1Nlc3Npb24SDQoFZW1haWwYASABKAkSDwoHdXNlcl9pZBgCIAEoCRISCgphY2NvdW50X2lkGAMgASgJEhQKDGFjY291bnRfbmFtZRgEIAEoCRIMCgRyb2xlGAUgASgJEi4KCmV4cGlyZXNfYXQYBiABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEjMKD2lkbGVfZXhwaXJlc19hdBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHYWN0aW9ucxgIIAMoCTKCAwoNU2lnbkluU2VydmljZRJZChBHZXRTaWduSW5NZXRob2RzEiEuaW1hZ28udjEuR2V0U2lnbkluTWV0aG9kc1JlcXVlc3QaIi5pbWFnby52MS5HZXRTaWduSW5NZXRob2RzUmVzcG9uc2USSgoLUmVxdWVzdENvZGUSHC5pbWFnby52MS5SZXF1ZXN0Q29kZVJlcXVlc3QaHS5pbWFnby52MS5SZXF1ZXN0Q29kZVJlc3BvbnNlEk0KDEV4Y2hhbmdlQ29kZRIdLmltYWdvLnYxLkV4Y2hhbmdlQ29kZVJlcXVlc3QaHi5pbWFnby52MS5FeGNoYW5nZUNvZGVSZXNwb25zZRI7CgZXaG9BbUkSFy5pbWFnby52MS5XaG9BbUlSZXF1ZXN0GhguaW1hZ28udjEuV2hvQW1JUmVzcG9uc2USPgoHU2lnbk91dBIYLmltYWdvLnYxLlNpZ25PdXRSZXF1ZXN0GhkuaW1hZ28udjEuU2lnbk91dFJlc3BvbnNlQh5aHGltYWdvL3Byb3RvL2ltYWdvL3YxO2ltYWdvdjFiBnByb3RvMw", [file_google_protobuf_timestamp]);
+
+/**
+ * @generated from message imago.v1.GetSignInMethodsRequest
+ */
+export type GetSignInMethodsRequest = Message<"imago.v1.GetSignInMethodsRequest"> & {
+};
+
+/**
+ * Describes the message imago.v1.GetSignInMethodsRequest.
+ * Use `create(GetSignInMethodsRequestSchema)` to create a new message.
+ */
+export const GetSignInMethodsRequestSchema: GenMessage<GetSignInMethodsRequest> = /*@__PURE__*/
+  messageDesc(file_imago_v1_sign_in, 0);
+
+/**
+ * @generated from message imago.v1.GetSignInMethodsResponse
+ */
+export type GetSignInMethodsResponse = Message<"imago.v1.GetSignInMethodsResponse"> & {
+  /**
+   * By passkeys; by mailed codes always.
+   *
+   * @generated from field: bool passkeys = 1;
+   */
+  passkeys: boolean;
+};
+
+/**
+ * Describes the message imago.v1.GetSignInMethodsResponse.
+ * Use `create(GetSignInMethodsResponseSchema)` to create a new message.
+ */
+export const GetSignInMethodsResponseSchema: GenMessage<GetSignInMethodsResponse> = /*@__PURE__*/
+  messageDesc(file_imago_v1_sign_in, 1);
 
 /**
  * @generated from message imago.v1.RequestCodeRequest
@@ -29,7 +61,7 @@ export type RequestCodeRequest = Message<"imago.v1.RequestCodeRequest"> & {
  * Use `create(RequestCodeRequestSchema)` to create a new message.
  */
 export const RequestCodeRequestSchema: GenMessage<RequestCodeRequest> = /*@__PURE__*/
-  messageDesc(file_imago_v1_sign_in, 0);
+  messageDesc(file_imago_v1_sign_in, 2);
 
 /**
  * @generated from message imago.v1.RequestCodeResponse
@@ -60,7 +92,7 @@ export type RequestCodeResponse = Message<"imago.v1.RequestCodeResponse"> & {
  * Use `create(RequestCodeResponseSchema)` to create a new message.
  */
 export const RequestCodeResponseSchema: GenMessage<RequestCodeResponse> = /*@__PURE__*/
-  messageDesc(file_imago_v1_sign_in, 1);
+  messageDesc(file_imago_v1_sign_in, 3);
 
 /**
  * @generated from message imago.v1.ExchangeCodeRequest
@@ -103,7 +135,7 @@ export type ExchangeCodeRequest = Message<"imago.v1.ExchangeCodeRequest"> & {
  * Use `create(ExchangeCodeRequestSchema)` to create a new message.
  */
 export const ExchangeCodeRequestSchema: GenMessage<ExchangeCodeRequest> = /*@__PURE__*/
-  messageDesc(file_imago_v1_sign_in, 2);
+  messageDesc(file_imago_v1_sign_in, 4);
 
 /**
  * @generated from message imago.v1.ExchangeCodeResponse
@@ -142,7 +174,7 @@ export type ExchangeCodeResponse = Message<"imago.v1.ExchangeCodeResponse"> & {
  * Use `create(ExchangeCodeResponseSchema)` to create a new message.
  */
 export const ExchangeCodeResponseSchema: GenMessage<ExchangeCodeResponse> = /*@__PURE__*/
-  messageDesc(file_imago_v1_sign_in, 3);
+  messageDesc(file_imago_v1_sign_in, 5);
 
 /**
  * @generated from message imago.v1.WhoAmIRequest
@@ -155,7 +187,7 @@ export type WhoAmIRequest = Message<"imago.v1.WhoAmIRequest"> & {
  * Use `create(WhoAmIRequestSchema)` to create a new message.
  */
 export const WhoAmIRequestSchema: GenMessage<WhoAmIRequest> = /*@__PURE__*/
-  messageDesc(file_imago_v1_sign_in, 4);
+  messageDesc(file_imago_v1_sign_in, 6);
 
 /**
  * @generated from message imago.v1.WhoAmIResponse
@@ -172,7 +204,7 @@ export type WhoAmIResponse = Message<"imago.v1.WhoAmIResponse"> & {
  * Use `create(WhoAmIResponseSchema)` to create a new message.
  */
 export const WhoAmIResponseSchema: GenMessage<WhoAmIResponse> = /*@__PURE__*/
-  messageDesc(file_imago_v1_sign_in, 5);
+  messageDesc(file_imago_v1_sign_in, 7);
 
 /**
  * @generated from message imago.v1.SignOutRequest
@@ -185,7 +217,7 @@ export type SignOutRequest = Message<"imago.v1.SignOutRequest"> & {
  * Use `create(SignOutRequestSchema)` to create a new message.
  */
 export const SignOutRequestSchema: GenMessage<SignOutRequest> = /*@__PURE__*/
-  messageDesc(file_imago_v1_sign_in, 6);
+  messageDesc(file_imago_v1_sign_in, 8);
 
 /**
  * @generated from message imago.v1.SignOutResponse
@@ -198,7 +230,7 @@ export type SignOutResponse = Message<"imago.v1.SignOutResponse"> & {
  * Use `create(SignOutResponseSchema)` to create a new message.
  */
 export const SignOutResponseSchema: GenMessage<SignOutResponse> = /*@__PURE__*/
-  messageDesc(file_imago_v1_sign_in, 7);
+  messageDesc(file_imago_v1_sign_in, 9);
 
 /**
  * Session is a signed-in person in one account.
@@ -256,7 +288,7 @@ export type Session = Message<"imago.v1.Session"> & {
  * Use `create(SessionSchema)` to create a new message.
  */
 export const SessionSchema: GenMessage<Session> = /*@__PURE__*/
-  messageDesc(file_imago_v1_sign_in, 8);
+  messageDesc(file_imago_v1_sign_in, 10);
 
 /**
  * SignInService signs people in with a code that arrives by mail.
@@ -264,6 +296,16 @@ export const SessionSchema: GenMessage<Session> = /*@__PURE__*/
  * @generated from service imago.v1.SignInService
  */
 export const SignInService: GenService<{
+  /**
+   * GetSignInMethods tells by what people can sign in here.
+   *
+   * @generated from rpc imago.v1.SignInService.GetSignInMethods
+   */
+  getSignInMethods: {
+    methodKind: "unary";
+    input: typeof GetSignInMethodsRequestSchema;
+    output: typeof GetSignInMethodsResponseSchema;
+  },
   /**
    * RequestCode mails a code of six digits to an address. The answer is the same
    * whether or not anybody has that address; where nobody new is let in, only a
