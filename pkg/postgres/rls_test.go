@@ -293,8 +293,11 @@ func (tb table) ours(n int, id account.ID) string {
 	case "args":
 		return fmt.Sprintf("args ->> 'account_id' = '%s'", id)
 	case "":
-		if tb.name == "installation_keys" {
+		switch tb.name {
+		case "installation_keys":
 			return fmt.Sprintf("purpose = 'text %d'", n)
+		case "device_guesses":
+			return fmt.Sprintf("user_id = md5('%d')::uuid", n)
 		}
 		return fmt.Sprintf("id = md5('%d')::uuid", n)
 	}
