@@ -15,7 +15,7 @@ const themes = ["light", "dark"] as const;
 const pages: Record<string, (page: Page) => Promise<void>> = {
   overview: async () => {},
   org: (p) => open(p, p.getByRole("main").getByRole("link", { name: "acme", exact: true })),
-  changes: (p) => open(p, p.getByRole("main").getByRole("link", { name: /finding/ })),
+  changes: (p) => open(p, p.getByRole("main").getByRole("link", { name: /finding/i })),
   change: async (p) => {
     await pages.changes?.(p);
     await p.getByText("All", { exact: true }).click();
@@ -34,6 +34,19 @@ const pages: Record<string, (page: Page) => Promise<void>> = {
     await pages.snapshot?.(p);
     await open(p, p.getByRole("table").getByRole("link", { name: "Group", exact: true }));
     await open(p, p.getByRole("link", { name: "Finance", exact: true }));
+  },
+  found: async (p) => {
+    await pages.browse?.(p);
+    await p.getByRole("searchbox", { name: "Search the whole snapshot" }).fill("finance");
+    await p.getByRole("checkbox", { name: "In all fields, too" }).check();
+    await expect(p.getByRole("region", { name: "What was found" })).toBeVisible();
+  },
+  history: async (p) => {
+    await pages.object?.(p);
+    await p.getByRole("button", { name: "Find what refers to it" }).click();
+    await expect(p.getByRole("region", { name: "What refers to it" })).toBeVisible();
+    await p.getByRole("button", { name: "Show how it changed" }).click();
+    await expect(p.getByRole("region", { name: "How it changed" })).toBeVisible();
   },
   compare: (p) => nav(p, "Compare"),
   restores: (p) => nav(p, "Restores"),

@@ -63,6 +63,11 @@ const snapshots = createRoute({
 const findings = createRoute({
   getParentRoute: () => connection,
   path: "/changes",
+  validateSearch: (s: Record<string, unknown>): { shelf?: string; severity?: string; actor?: string } => ({
+    shelf: text(s.shelf),
+    severity: text(s.severity),
+    actor: text(s.actor),
+  }),
   component: lazyRouteComponent(() => import("./pages/Findings"), "Findings"),
 });
 
@@ -89,10 +94,21 @@ const snapshot = createRoute({
   component: lazyRouteComponent(() => import("./pages/Snapshot"), "SnapshotPage"),
 });
 
+// Browsing is what is looked at of a snapshot: what was found in all of it, or one type.
+interface Browsing {
+  find?: string;
+  fields?: boolean;
+  type?: string;
+  search?: string;
+  parent?: string;
+}
+
 const browse = createRoute({
   getParentRoute: () => signedIn,
   path: "/snapshots/$snapshotId/browse",
-  validateSearch: (s: Record<string, unknown>): { type?: string; search?: string; parent?: string } => ({
+  validateSearch: (s: Record<string, unknown>): Browsing => ({
+    find: text(s.find),
+    fields: s.fields === true ? true : undefined,
     type: text(s.type),
     search: text(s.search),
     parent: text(s.parent),

@@ -1,4 +1,5 @@
 import { useInfiniteQuery } from "@connectrpc/connect-query";
+import { keepPreviousData } from "@tanstack/react-query";
 import { ActivityService } from "../gen/imago/v1/activity_pb";
 import { DriftService } from "../gen/imago/v1/drift_pb";
 import { RestoreService } from "../gen/imago/v1/restore_pb";
@@ -20,8 +21,24 @@ export function useSnapshots(connectionId: string) {
   );
 }
 
-export function useFindings(connectionId: string) {
-  return useInfiniteQuery(DriftService.method.listFindings, { connectionId, pageSize, pageToken: "" }, next);
+export function useFindings(
+  connectionId: string,
+  of: { states: string[]; severities: string[]; actor: string },
+) {
+  return useInfiniteQuery(
+    DriftService.method.listFindings,
+    { connectionId, ...of, pageSize, pageToken: "" },
+    { ...next, placeholderData: keepPreviousData },
+  );
+}
+
+// useSearchHits looks through all types of a snapshot.
+export function useSearchHits(snapshotId: string, of: { search: string; fields: boolean }) {
+  return useInfiniteQuery(
+    SnapshotService.method.searchSnapshot,
+    { snapshotId, ...of, pageSize, pageToken: "" },
+    next,
+  );
 }
 
 export function useRestores(connectionId: string) {

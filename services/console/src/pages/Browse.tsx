@@ -4,6 +4,7 @@ import {
   Box,
   Button,
   Checkbox,
+  Code,
   Grid,
   Group,
   NavLink,
@@ -19,15 +20,17 @@ import { IconArrowBackUp, IconListSearch, IconSearch } from "@tabler/icons-react
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
 import { useVirtualizer } from "@tanstack/react-virtual";
 import { useEffect, useMemo, useRef, useState } from "react";
-import { useResources } from "../api/lists";
+import { useResources, useSearchHits } from "../api/lists";
 import { useMay } from "../api/session";
 import {
   type ResourceSummary,
+  type SearchHit,
   type Snapshot,
   SnapshotService,
   type SnapshotType,
 } from "../gen/imago/v1/snapshot_pb";
 import { count, date, moment } from "../parts/format";
+import { More } from "../parts/More";
 import { Page } from "../parts/Page";
 import { Query } from "../parts/Query";
 import { Empty, Failed, Loading } from "../parts/States";
@@ -61,11 +64,109 @@ export function Browse() {
               },
             ]}
           >
-            <Tree of={s} />
+            <Finder of={s} />
           </Page>
         );
       }}
     </Query>
+  );
+}
+
+// Finder looks through the whole snapshot; without a word, one walks through its types.
+function Finder({ of: s }: { of: Snapshot }) {
+  const { find = "", fields = false } = useSearch({ from });
+  const navigate = useNavigate({ from: "/snapshots/$snapshotId/browse" });
+  const [typed, setTyped] = useState(find);
+  const [deep, setDeep] = useState(fields);
+  const look = useDebouncedCallback(
+    (value: string, all: boolean) =>
+      navigate({ search: value ? { find: value, fields: all || undefined } : {}, replace: true }),
+    250,
+  );
+  return (
+    <>
+      <Group gap="md">
+        <TextInput
+          aria-label="Search the whole snapshot"
+          placeholder="Search all types by name or ID"
+          type="search"
+          flex={1}
+          miw={240}
+          leftSection={<IconListSearch size={16} />}
+          value={typed}
+          onChange={(e) => {
+            setTyped(e.currentTarget.value);
+            look(e.currentTarget.value.trim(), deep);
+          }}
+        />
+        <Checkbox
+          label="In all fields, too"
+          checked={deep}
+          onChange={(e) => {
+            setDeep(e.currentTarget.checked);
+            look(typed.trim(), e.currentTarget.checked);
+          }}
+        />
+      </Group>
+      {find ? <Hits of={s} find={find} fields={fields} /> : <Tree of={s} />}
+    </>
+  );
+}
+
+// Hits is what a search of the whole snapshot found.
+function Hits({ of: s, find, fields }: { of: Snapshot; find: string; fields: boolean }) {
+  const list = useSearchHits(s.id, { search: find, fields });
+  return (
+    <Query of={list}>
+      {(data) => {
+        const all = data.pages.flatMap((p) => p.hits);
+        if (all.length === 0 && !list.hasNextPage) {
+          return (
+            <Empty icon={IconListSearch} title="Nothing matches">
+              {fields
+                ? "No name, ID or field of this snapshot holds it."
+                : "Search looks at names and IDs; let it look at all fields, too."}
+            </Empty>
+          );
+        }
+        return (
+          <Stack gap={0} component="section" aria-label="What was found">
+            {all.map((h) => (
+              <Hit key={`${h.resource?.key} ${h.path}`} of={h} snapshotId={s.id} />
+            ))}
+            <More {...list} />
+          </Stack>
+        );
+      }}
+    </Query>
+  );
+}
+
+function Hit({ of: h, snapshotId }: { of: SearchHit; snapshotId: string }) {
+  const key = h.resource?.key ?? "";
+  return (
+    <Group gap="sm" py={8} px="xs" className="row">
+      <Text size="sm" c="dimmed" w={180}>
+        {h.typeTitle}
+      </Text>
+      <Anchor
+        renderRoot={(p) => (
+          <Link to="/snapshots/$snapshotId/object" params={{ snapshotId }} search={{ key }} {...p} />
+        )}
+      >
+        {h.resource?.label || key}
+      </Anchor>
+      {h.resource?.parentLabel && (
+        <Text size="sm" c="dimmed">
+          {h.resource.parentLabel}
+        </Text>
+      )}
+      {h.path && (
+        <Text size="sm">
+          {h.path}: <Code>{h.value}</Code>
+        </Text>
+      )}
+    </Group>
   );
 }
 

@@ -1,4 +1,5 @@
 import { createClient } from "@connectrpc/connect";
+import { useMutation } from "@connectrpc/connect-query";
 import {
   Accordion,
   Alert,
@@ -13,17 +14,27 @@ import {
   Text,
   TextInput,
 } from "@mantine/core";
-import { IconArrowBackUp, IconArrowsDiff, IconEqual, IconHelp, IconSearch } from "@tabler/icons-react";
-import { useQuery } from "@tanstack/react-query";
+import {
+  IconArrowBackUp,
+  IconArrowsDiff,
+  IconEqual,
+  IconHelp,
+  IconRefresh,
+  IconSearch,
+} from "@tabler/icons-react";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
-import { useState } from "react";
+import { useEffect, useState } from "react";
 import { useSnapshots } from "../api/lists";
+import { sentence } from "../api/problem";
 import { useMay } from "../api/session";
 import { transport } from "../api/transport";
+import { useSnapshot } from "../api/watch";
 import { type Change, type CompareSummary, type Gap, SnapshotService } from "../gen/imago/v1/snapshot_pb";
 import { Op } from "../parts/Badges";
+import { Wrong } from "../parts/CodeForm";
 import { Fields } from "../parts/Fields";
-import { count, counted, date, moment } from "../parts/format";
+import { capital, count, counted, date, moment } from "../parts/format";
 import { Page } from "../parts/Page";
 import { Query } from "../parts/Query";
 import { Empty, Failed } from "../parts/States";
@@ -70,8 +81,13 @@ export function Compare() {
         {(data) => {
           const all = data.pages.flatMap((p) => p.snapshots).filter(ended);
           if (all.length < 2) {
+            const only = all[0];
             return (
-              <Empty icon={IconArrowsDiff} title="There is nothing to compare yet">
+              <Empty
+                icon={IconArrowsDiff}
+                title="There is nothing to compare yet"
+                action={only && <WithNow connectionId={connectionId} before={only.id} />}
+              >
                 A comparison takes two snapshots. This org has {counted(all.length, "snapshot")}.
               </Empty>
             );
@@ -82,6 +98,7 @@ export function Compare() {
           const before = search.before ?? older?.id ?? "";
           return (
             <Stack gap="lg">
+              <WithNow connectionId={connectionId} before={search.after ?? all[0]?.id ?? ""} />
               <SimpleGrid cols={{ base: 1, sm: 2 }}>
                 <Select
                   label="Before"
@@ -106,6 +123,61 @@ export function Compare() {
         }}
       </Query>
     </Page>
+  );
+}
+
+// WithNow compares a snapshot with the org as it is now: another one is taken for it, as the
+// api itself asks no org.
+function WithNow({ connectionId, before }: { connectionId: string; before: string }) {
+  const may = useMay("take_snapshot");
+  const [taking, setTaking] = useState("");
+  const take = useMutation(SnapshotService.method.takeSnapshot, {
+    onSuccess: (r) => r.snapshot && setTaking(r.snapshot.id),
+  });
+  if (!may) return null;
+  if (taking) return <Reading snapshotId={taking} before={before} over={() => setTaking("")} />;
+  return (
+    <Group gap="sm">
+      <Button
+        variant="default"
+        leftSection={<IconRefresh size={16} />}
+        loading={take.isPending}
+        onClick={() => take.mutate({ connectionId, trigger: "verify" })}
+      >
+        Compare with the org as it is now
+      </Button>
+      {take.error && <Wrong error={take.error} />}
+    </Group>
+  );
+}
+
+// Reading shows how the org is read, and then what differs.
+function Reading({ snapshotId, before, over }: { snapshotId: string; before: string; over: () => void }) {
+  const navigate = useNavigate({ from: "/orgs/$connectionId/compare" });
+  const queries = useQueryClient();
+  const { data: s, error } = useSnapshot(snapshotId);
+  const done = s && ended(s);
+  useEffect(() => {
+    if (!done) return;
+    void queries
+      .invalidateQueries()
+      .then(() => navigate({ search: { before, after: snapshotId } }))
+      .then(over);
+  }, [done, before, snapshotId, over, navigate, queries]);
+  if (error) return <Failed error={error} />;
+  if (s?.state === "failed") {
+    return (
+      <Alert color="red" role="alert">
+        {s.problem ? capital(sentence(s.problem)) : "The org could not be read."}
+      </Alert>
+    );
+  }
+  if (done) return null;
+  return (
+    <Group role="status">
+      <Loader size="sm" />
+      <Text>Reading the org: {counted(s?.objects ?? 0n, "object")} so far…</Text>
+    </Group>
   );
 }
 

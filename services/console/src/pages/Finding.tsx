@@ -1,16 +1,15 @@
-import { useMutation, useQuery } from "@connectrpc/connect-query";
-import { Button, Card, Group, List, Stack, Table, Text, Title } from "@mantine/core";
-import { IconArrowBackUp, IconCheck } from "@tabler/icons-react";
-import { useQueryClient } from "@tanstack/react-query";
+import { useQuery } from "@connectrpc/connect-query";
+import { Button, Card, Group, List, Table, Text, Title } from "@mantine/core";
+import { IconArrowBackUp } from "@tabler/icons-react";
 import { Link, useParams } from "@tanstack/react-router";
 import { useMay } from "../api/session";
 import { DriftService, type Finding } from "../gen/imago/v1/drift_pb";
 import { Op, Severity, State } from "../parts/Badges";
-import { Wrong } from "../parts/CodeForm";
 import { Fields } from "../parts/Fields";
 import { date, moment } from "../parts/format";
 import { Page } from "../parts/Page";
 import { Query } from "../parts/Query";
+import { Verdict } from "../parts/Verdict";
 
 // FindingPage is one finding: what changed, who did it, and the way to put it back.
 export function FindingPage() {
@@ -30,7 +29,7 @@ function Shown({ of: f }: { of: Finding }) {
           link: { to: "/orgs/$connectionId/changes", params: { connectionId: f.connectionId } },
         },
       ]}
-      actions={<Doing of={f} />}
+      actions={<Revert of={f} />}
     >
       <Group gap="xs">
         <Severity of={f.severity} />
@@ -55,49 +54,29 @@ function Shown({ of: f }: { of: Finding }) {
           <Fields of={f.change.fields} />
         </Card>
       )}
+      <Verdict of={f} />
     </Page>
   );
 }
 
-function Doing({ of: f }: { of: Finding }) {
-  const queries = useQueryClient();
-  const mayResolve = useMay("resolve_finding");
-  const mayRestore = useMay("plan_restore");
-  const resolve = useMutation(DriftService.method.resolveFinding, {
-    onSuccess: () => queries.invalidateQueries(),
-  });
+function Revert({ of: f }: { of: Finding }) {
+  const may = useMay("plan_restore");
   const key = f.change?.key;
+  if (!may || !key || !f.snapshotId) return null;
   return (
-    <Stack gap="xs" align="flex-end">
-      <Group gap="xs">
-        {mayResolve && f.state === "open" && (
-          <Button
-            variant="default"
-            leftSection={<IconCheck size={16} />}
-            loading={resolve.isPending}
-            onClick={() => resolve.mutate({ findingId: f.id })}
-          >
-            It is seen to
-          </Button>
-        )}
-        {mayRestore && key && f.snapshotId && (
-          <Button
-            leftSection={<IconArrowBackUp size={16} />}
-            renderRoot={(p) => (
-              <Link
-                to="/snapshots/$snapshotId/restore"
-                params={{ snapshotId: f.snapshotId }}
-                search={{ keys: [key] }}
-                {...p}
-              />
-            )}
-          >
-            Revert this change
-          </Button>
-        )}
-      </Group>
-      {resolve.error && <Wrong error={resolve.error} />}
-    </Stack>
+    <Button
+      leftSection={<IconArrowBackUp size={16} />}
+      renderRoot={(p) => (
+        <Link
+          to="/snapshots/$snapshotId/restore"
+          params={{ snapshotId: f.snapshotId }}
+          search={{ keys: [key] }}
+          {...p}
+        />
+      )}
+    >
+      Revert this change
+    </Button>
   );
 }
 

@@ -1,26 +1,16 @@
 import { useQuery } from "@connectrpc/connect-query";
-import {
-  Anchor,
-  Button,
-  Card,
-  Code,
-  Collapse,
-  CopyButton,
-  Group,
-  Stack,
-  Table,
-  Text,
-  Title,
-} from "@mantine/core";
+import { Button, Card, Code, Collapse, CopyButton, Group, Stack, Table, Text } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { IconArrowBackUp, IconCheck, IconCopy } from "@tabler/icons-react";
 import { Link, useParams, useSearch } from "@tanstack/react-router";
 import { useMay } from "../api/session";
 import { useSnapshotTypes } from "../api/snapshots";
-import { type GetResourceResponse, type ResourceSummary, SnapshotService } from "../gen/imago/v1/snapshot_pb";
+import { type GetResourceResponse, SnapshotService } from "../gen/imago/v1/snapshot_pb";
 import { readable } from "../parts/Fields";
+import { History } from "../parts/History";
 import { Page } from "../parts/Page";
 import { Query } from "../parts/Query";
+import { ReferencedBy, References } from "../parts/References";
 
 // ObjectPage shows one object as it was: its fields to read, what it refers to, and on
 // request the JSON that the provider sent.
@@ -72,7 +62,9 @@ function Shown({
       }
     >
       <FieldsOf body={o.body} />
-      <References of={o.references} snapshotId={snapshotId} />
+      <References title="It refers to" of={o.references} snapshotId={snapshotId} />
+      <ReferencedBy key={`by ${objectKey}`} snapshotId={snapshotId} objectKey={objectKey} />
+      <History key={objectKey} snapshotId={snapshotId} objectKey={objectKey} />
       <Raw body={o.body} />
     </Page>
   );
@@ -110,38 +102,6 @@ function FieldsOf({ body }: { body: string }) {
         </Table.Tbody>
       </Table>
     </Card>
-  );
-}
-
-function References({ of, snapshotId }: { of: ResourceSummary[]; snapshotId: string }) {
-  const titles = useSnapshotTypes(snapshotId);
-  if (of.length === 0) return null;
-  return (
-    <Stack gap="xs" component="section" aria-label="What it refers to">
-      <Title order={2}>It refers to</Title>
-      <Card withBorder padding="sm">
-        {of.map((r) => (
-          <Group key={r.key} gap="sm" py={4}>
-            <Text size="sm" c="dimmed" w={180}>
-              {titles.get(r.key.split("/")[0] ?? "") ?? r.key.split("/")[0]}
-            </Text>
-            <Anchor
-              size="sm"
-              renderRoot={(p) => (
-                <Link
-                  to="/snapshots/$snapshotId/object"
-                  params={{ snapshotId }}
-                  search={{ key: r.key }}
-                  {...p}
-                />
-              )}
-            >
-              {r.label || r.key}
-            </Anchor>
-          </Group>
-        ))}
-      </Card>
-    </Stack>
   );
 }
 

@@ -27,6 +27,7 @@ import { useSnapshot } from "../api/watch";
 import type { Gap, Snapshot, SnapshotType } from "../gen/imago/v1/snapshot_pb";
 import { State } from "../parts/Badges";
 import { bytes, capital, count, counted, date, moment, span, words } from "../parts/format";
+import { Kept } from "../parts/Kept";
 import { Page } from "../parts/Page";
 import { Failed, Loading } from "../parts/States";
 import { Time, useNow } from "../parts/Time";
@@ -53,6 +54,7 @@ export function SnapshotPage() {
     >
       <Stack gap="lg">
         <How of={s} />
+        {ended(s) && <Kept snapshotId={s.id} />}
         <Missing of={s} />
         <Types of={s} />
       </Stack>

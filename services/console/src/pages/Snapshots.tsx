@@ -8,6 +8,7 @@ import { type Snapshot, SnapshotService } from "../gen/imago/v1/snapshot_pb";
 import { State } from "../parts/Badges";
 import { Wrong } from "../parts/CodeForm";
 import { bytes, count, counted, words } from "../parts/format";
+import { kept } from "../parts/Kept";
 import { More } from "../parts/More";
 import { Page } from "../parts/Page";
 import { Query } from "../parts/Query";
@@ -75,7 +76,7 @@ function TakeNow({ connectionId }: { connectionId: string }) {
 
 function SnapshotTable({ of }: { of: Snapshot[] }) {
   return (
-    <Wide minWidth={640}>
+    <Wide minWidth={760}>
       <Table highlightOnHover verticalSpacing="sm">
         <Table.Thead>
           <Table.Tr>
@@ -85,6 +86,7 @@ function SnapshotTable({ of }: { of: Snapshot[] }) {
             <Table.Th ta="right">Objects</Table.Th>
             <Table.Th ta="right">Stored</Table.Th>
             <Table.Th>Gaps</Table.Th>
+            <Table.Th>Kept</Table.Th>
           </Table.Tr>
         </Table.Thead>
         <Table.Tbody>
@@ -111,6 +113,13 @@ function SnapshotTable({ of }: { of: Snapshot[] }) {
               </Table.Td>
               <Table.Td>
                 <Gaps of={s} />
+              </Table.Td>
+              <Table.Td>
+                <Text size="sm">
+                  {kept(s)}
+                  {s.keptUntil && " until "}
+                  {s.keptUntil && <Time at={s.keptUntil} />}
+                </Text>
               </Table.Td>
             </Table.Tr>
           ))}

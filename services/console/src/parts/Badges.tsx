@@ -44,6 +44,9 @@ const states: Record<string, Look> = {
   partial: warns,
   // findings
   open: warns,
+  acknowledged: busy,
+  accepted: plain,
+  snoozed: waits,
   resolved: good,
   // restores
   planning: busy,
