@@ -26,6 +26,7 @@ type Config struct {
 	NewKey bool          `env:"NEW_CREDENTIALS_KEY" help:"true makes a new credentials.key for one that is lost; each connection then needs new keys (imago connect NAME --new-key)"`
 	Listen boot.Listener `envPrefix:"LISTEN_"`
 	Mail   Mail          `envPrefix:"MAIL_"`
+	Stripe Payment       `envPrefix:"STRIPE_"`
 	API    api.Config
 	Worker worker.Config
 	Drift  drift.Config
@@ -38,6 +39,9 @@ func (c Config) Validate() error {
 		if err := c.listener().Validate(); err != nil {
 			wrong = append(wrong, fmt.Errorf("LISTEN_%w", err))
 		}
+	}
+	if c.Stripe.Key.Set() && c.API.PublicURL == "" {
+		wrong = append(wrong, errors.New("PUBLIC_URL: it is missing, and Stripe's pages lead back there"))
 	}
 	if _, err := cluster.Find(); err != nil {
 		wrong = append(wrong, fmt.Errorf("POSTGRES_BIN: %w", err))

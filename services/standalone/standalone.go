@@ -118,14 +118,18 @@ func (g ground) assemble(c Config, p *boot.Process) (http.Handler, error) {
 	part := func(name string) (*slog.Logger, prometheus.Registerer) {
 		return p.Log.With("part", name), prometheus.WrapRegistererWith(prometheus.Labels{"part": name}, p.Metrics)
 	}
+	shop, err := c.Stripe.processor()
+	if err != nil {
+		return nil, err
+	}
 	org := okta.New(okta.Options{Public: !c.API.AllowLoopbackOrgs})
 	log, metrics := part("api")
 	front, apiErr := api.New(c.API, api.Deps{
-		DB: g.database.api, Store: g.store, Keys: g.keys.master, Box: g.keys.box.PublicKey(), Provider: org, Log: log, Metrics: metrics,
+		DB: g.database.api, Store: g.store, Keys: g.keys.master, Box: g.keys.box.PublicKey(), Provider: org, Billing: shop, Log: log, Metrics: metrics,
 	})
 	log, metrics = part("worker")
 	hands, workerErr := worker.New(c.Worker, worker.Deps{
-		DB: g.database.worker, Store: g.store, Keys: g.keys.master, Box: g.keys.box, Providers: []provider.Provider{org}, Mail: g.mail,
+		DB: g.database.worker, Store: g.store, Keys: g.keys.master, Box: g.keys.box, Providers: []provider.Provider{org}, Mail: g.mail, Billing: shop,
 		Software: "imagod " + p.Version, Log: log, Metrics: metrics,
 	})
 	log, metrics = part("drift")

@@ -63,10 +63,15 @@ type Event struct {
 	Payload            []byte
 }
 
+// Open makes a stand-in, for who serves it.
+func Open() *Stripe {
+	return &Stripe{customers: map[string]object{}, sessions: map[string]object{}, repeated: map[string]repeat{}}
+}
+
 // New starts a stand-in.
 func New(t testing.TB) *Stripe {
 	t.Helper()
-	s := &Stripe{customers: map[string]object{}, sessions: map[string]object{}, repeated: map[string]repeat{}}
+	s := Open()
 	server := httptest.NewServer(s)
 	t.Cleanup(server.Close)
 	s.URL = server.URL
