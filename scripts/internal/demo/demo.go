@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"syscall"
 	"time"
 )
@@ -23,6 +24,7 @@ type options struct {
 	data  string
 	once  bool
 	reset bool
+	set   []string // imagod's settings, each NAME=VALUE
 }
 
 // The outcome of an interrupted demo is not a failure of it.
@@ -76,6 +78,13 @@ func parse(args []string) (options, error) {
 	f.StringVar(&o.data, "data", "", "where everything is kept (default .demo in the repository, /var/lib/imago-demo for root)")
 	f.BoolVar(&o.once, "once", false, "end after the story instead of staying up")
 	f.BoolVar(&o.reset, "reset", false, "delete what an earlier run left, and start anew")
+	f.Func("set", "a setting of imagod's, as SIGN_UP=open; may be repeated", func(setting string) error {
+		if name, _, ok := strings.Cut(setting, "="); !ok || name == "" {
+			return errors.New("give NAME=VALUE")
+		}
+		o.set = append(o.set, "IMAGO_"+setting)
+		return nil
+	})
 	if err := f.Parse(args); err != nil {
 		return o, err
 	}

@@ -27,17 +27,17 @@ type process struct {
 	err  error
 }
 
-// startProcess starts a server; what it says goes to a file. It is in a process
+// startProcess starts a server, with variables of its own; what it says goes to a file. It is in a process
 // group of its own, so that ^C reaches the demo alone, which stops the servers in
 // their order.
-func startProcess(dir, program string, args ...string) (*process, error) {
+func startProcess(dir, program string, env []string, args ...string) (*process, error) {
 	name := filepath.Base(program)
 	log, err := os.OpenFile(filepath.Join(dir, name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
 	if err != nil {
 		return nil, err
 	}
 	p := &process{name: name, cmd: exec.Command(program, args...), log: log, done: make(chan struct{})}
-	p.cmd.Env = slices.DeleteFunc(os.Environ(), ofAnother)
+	p.cmd.Env = append(slices.DeleteFunc(os.Environ(), ofAnother), env...)
 	p.cmd.Stdout, p.cmd.Stderr = log, log
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGTERM}
 	if err := p.cmd.Start(); err != nil {

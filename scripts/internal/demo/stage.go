@@ -99,7 +99,7 @@ func (s *stage) startOkta(ctx context.Context) (err error) {
 	if err := os.Remove(ready); err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
-	s.okta, err = startProcess(s.data, filepath.Join(s.bin, "oktasim"), "serve", "--listen", s.ports.Okta,
+	s.okta, err = startProcess(s.data, filepath.Join(s.bin, "oktasim"), nil, "serve", "--listen", s.ports.Okta,
 		"--seed", "demo", "--rate-multiplier", "10", "--state", filepath.Join(s.data, "okta.json"), "--ready-file", ready)
 	if err != nil {
 		return err
@@ -133,7 +133,7 @@ func (s *stage) administrator(ctx context.Context, login, ip string) (*admin, er
 
 // startImago starts imagod and waits until it is ready.
 func (s *stage) startImago(ctx context.Context) (err error) {
-	s.imagod, err = startProcess(s.data, filepath.Join(s.bin, "imagod"), "--data", filepath.Join(s.data, "imago"),
+	s.imagod, err = startProcess(s.data, filepath.Join(s.bin, "imagod"), append([]string{"IMAGO_PUBLIC_URL=" + s.server}, s.set...), "--data", filepath.Join(s.data, "imago"),
 		"--listen", s.ports.Imago, "--smtp", s.outbox.address(), "--from", "Imago <imago@acme-robotics.example>", "--allow-loopback-orgs")
 	if err != nil {
 		return err
