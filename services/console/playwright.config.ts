@@ -1,4 +1,8 @@
+import { existsSync } from "node:fs";
 import { defineConfig } from "@playwright/test";
+
+// A stage that stands already is taken as it is.
+const stands = existsSync(`${process.env.IMAGO_STAGE}/ports.json`);
 
 // The console is walked through on the real stack: imagod with its own Postgres and object
 // store, beside the simulated org, as scripts/demo starts them. scripts/console browser
@@ -12,16 +16,20 @@ export default defineConfig({
   fullyParallel: true,
   projects: [
     { name: "door", testMatch: "door.setup.ts" },
-    { name: "pages", testMatch: "pages.spec.ts", dependencies: ["door"] },
+    { name: "pages", testMatch: ["pages.spec.ts", "states.spec.ts"], dependencies: ["door"] },
+    { name: "journeys", testMatch: ["journeys.spec.ts", "shop.spec.ts"], dependencies: ["pages"] },
+    { name: "people", testMatch: ["factor.spec.ts", "team.spec.ts"] },
   ],
   reporter: [["list"]],
-  webServer: {
-    command: `"$IMAGO_BIN/imago-demo" --bin "$IMAGO_BIN" --data "$IMAGO_STAGE"`,
-    wait: { stdout: /Everything stays up/ },
-    timeout: 180_000,
-    gracefulShutdown: { signal: "SIGINT", timeout: 30_000 },
-    stdout: process.env.IMAGO_VERBOSE ? "pipe" : "ignore",
-  },
+  webServer: stands
+    ? undefined
+    : {
+        command: `"$IMAGO_BIN/imago-demo" --bin "$IMAGO_BIN" --data "$IMAGO_STAGE" --set SIGN_UP=open`,
+        wait: { stdout: /Everything stays up/ },
+        timeout: 180_000,
+        gracefulShutdown: { signal: "SIGINT", timeout: 30_000 },
+        stdout: process.env.IMAGO_VERBOSE ? "pipe" : "ignore",
+      },
   use: {
     launchOptions: {
       executablePath: process.env.IMAGO_CHROMIUM,

@@ -1,6 +1,5 @@
-import AxeBuilder from "@axe-core/playwright";
 import type { Page } from "@playwright/test";
-import { expect, test } from "./stage";
+import { expect, looks, test } from "./stage";
 
 // Every page in both themes and at both widths: nothing that axe objects to, nothing that
 // the page's policy kept out, no sideways scrolling. The pictures are there to be looked at.
@@ -65,6 +64,17 @@ const pages: Record<string, (page: Page) => Promise<void>> = {
   },
   connect: (p) => nav(p, "Connect an org"),
   activity: (p) => nav(p, "Activity"),
+  team: (p) => nav(p, "Team"),
+  accounts: async (p) => {
+    await p.goto("/accounts");
+    await expect(p.getByText("this one")).toBeVisible();
+  },
+  settings: (p) => nav(p, "Settings"),
+  authenticator: async (p) => {
+    await nav(p, "Settings");
+    await p.getByRole("button", { name: "Set up an authenticator app" }).click();
+    await expect(p.getByRole("img", { name: "QR code of the key" })).toBeVisible();
+  },
   nowhere: async (p) => {
     await p.goto("/there/is/nothing");
     await expect(p.getByText("There is no such page")).toBeVisible();
@@ -86,15 +96,6 @@ async function open(page: Page, link: ReturnType<Page["getByRole"]>): Promise<vo
 async function settled(page: Page): Promise<void> {
   await expect(page.getByRole("heading", { level: 1 })).toBeVisible();
   await expect(page.getByRole("status", { name: "Loading" })).toHaveCount(0);
-}
-
-// looks says what is wrong with the page as it stands: everything, or with its colours.
-async function looks(page: Page, colours: boolean): Promise<string[]> {
-  const axe = new AxeBuilder({ page });
-  const { violations } = await (colours ? axe.withRules("color-contrast") : axe).analyze();
-  const wrong = violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.html.slice(0, 160)).join("\n  ")}`);
-  const beyond = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-  return beyond > 0 ? [...wrong, `it is ${beyond} pixels too wide`] : wrong;
 }
 
 for (const [name, reach] of Object.entries(pages)) {

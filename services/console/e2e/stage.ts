@@ -1,21 +1,27 @@
+import { createHmac } from "node:crypto";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import AxeBuilder from "@axe-core/playwright";
 import { test as base, expect, type Page } from "@playwright/test";
 
 // dir is where the demo keeps everything.
-function dir(): string {
+export function dir(): string {
   const d = process.env.IMAGO_STAGE;
   if (!d) throw new Error("IMAGO_STAGE is not set: run scripts/console browser");
   return d;
 }
 
 // ada is the person of the story: an owner.
+export const ivo = "ivo.almeida@acme-robotics.example";
 export const ada = "ada.moreno@acme-robotics.example";
 
-// address is where the console is served.
-export function address(): string {
-  return `http://${JSON.parse(readFileSync(join(dir(), "ports.json"), "utf8")).imago}`;
+// ports says where what is.
+export function ports(): { imago: string; okta: string } {
+  return JSON.parse(readFileSync(join(dir(), "ports.json"), "utf8"));
 }
+
+// address is where the console is served.
+export const address = () => `http://${ports().imago}`;
 
 // letters lists the mails that have arrived, oldest first.
 export function letters(): string[] {
@@ -25,8 +31,8 @@ export function letters(): string[] {
     .map((f) => readFileSync(join(box, f), "utf8"));
 }
 
-// codeAfter waits for the mail with a code that comes after the first n.
-async function codeAfter(n: number): Promise<string> {
+// codeAfter waits for the mail with a code to somebody that comes after the first n.
+async function codeAfter(n: number, email: string): Promise<string> {
   let code = "";
   await expect
     .poll(
@@ -34,7 +40,8 @@ async function codeAfter(n: number): Promise<string> {
         code =
           letters()
             .slice(n)
-            .map((l) => /^Subject: Your Imago sign-in code/m.test(l) && /^ {4}(\d{6})\r?$/m.exec(l)?.[1])
+            .filter((l) => l.includes(email) && /^Subject: Your Imago .*code/m.test(l))
+            .map((l) => /^ {4}(\d{6})\r?$/m.exec(l)?.[1])
             .find(Boolean) || "";
         return code;
       },
@@ -44,16 +51,80 @@ async function codeAfter(n: number): Promise<string> {
   return code;
 }
 
-// signIn goes through the door as a person does.
-export async function signIn(page: Page, to = "/"): Promise<void> {
-  const before = letters().length;
-  await page.goto(`${address()}${to}`);
-  await page.getByLabel("Mail address").fill(ada);
-  await page.getByRole("button", { name: "Mail me a code" }).click();
-  const code = await codeAfter(before);
+// type types a code where it is asked for.
+export async function type(page: Page, code: string): Promise<void> {
   await page.getByLabel("Digit 1 of 6").click();
   await page.keyboard.type(code);
+}
+
+// mailedCode does what has a code mailed, and types it.
+export async function mailedCode(page: Page, email: string, ask: () => Promise<void>): Promise<void> {
+  const before = letters().length;
+  await ask();
+  await type(page, await codeAfter(before, email));
+}
+
+// knock goes to the door with an address and its mailed code.
+export async function knock(page: Page, email = ada, to = "/"): Promise<void> {
+  await page.goto(`${address()}${to}`);
+  await page.getByLabel("Mail address").fill(email);
+  await mailedCode(page, email, () => page.getByRole("button", { name: "Mail me a code" }).click());
+}
+
+// signIn goes through the door as a person does.
+export async function signIn(page: Page, email = ada, to = "/"): Promise<void> {
+  await knock(page, email, to);
   await expect(page.getByRole("button", { name: /Account menu/ })).toBeVisible();
+}
+
+// letterTo waits for a mail to somebody, and reads its plain text's lines as they were written.
+export async function letterTo(email: string, subject: RegExp): Promise<string> {
+  let text = "";
+  await expect
+    .poll(
+      () => {
+        text = letters().find((l) => l.includes(email) && subject.test(l)) ?? "";
+        return text;
+      },
+      { timeout: 60_000 },
+    )
+    .not.toBe("");
+  // Quoted-printable (RFC 2045): soft line breaks are none, and =3D is an equals sign.
+  return text
+    .replaceAll(/=\r?\n/g, "")
+    .replaceAll(/=([0-9A-F]{2})/g, (_, hex) => String.fromCharCode(Number.parseInt(hex, 16)));
+}
+
+// invitation asks somebody in, from wherever in the console, and gives their mail's link.
+export async function invitation(page: Page, email: string): Promise<string> {
+  await page.getByRole("navigation", { name: "Main" }).getByRole("link", { name: "Team" }).click();
+  await page.getByLabel("Mail address").fill(email);
+  await page.getByRole("button", { name: "Invite" }).click();
+  await expect(page.getByRole("table", { name: "Invitations" }).getByText(email)).toBeVisible();
+  const letter = await letterTo(email, /^Subject: .*invited/m);
+  return /http\S+\/invitation#imago_invite_[\w-]+/.exec(letter)?.[0] ?? "no link in the mail";
+}
+
+// totp is an authenticator app's code (RFC 6238, RFC 4648): of now, or some steps from now.
+export function totp(secret: string, steps = 0): string {
+  const bits = [...secret].map((c) =>
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567".indexOf(c).toString(2).padStart(5, "0"),
+  );
+  const key = Buffer.from((bits.join("").match(/.{8}/g) ?? []).map((b) => Number.parseInt(b, 2)));
+  const at = Buffer.alloc(8);
+  at.writeBigInt64BE(BigInt(Math.floor(Date.now() / 30_000) + steps));
+  const mac = createHmac("sha1", key).update(at).digest();
+  const word = mac.readUInt32BE((mac[19] ?? 0) & 15) & 0x7fffffff;
+  return String(word % 1_000_000).padStart(6, "0");
+}
+
+// looks says what is wrong with a page as it stands: all that axe knows, or its colours.
+export async function looks(page: Page, colours = false): Promise<string[]> {
+  const axe = new AxeBuilder({ page });
+  const { violations } = await (colours ? axe.withRules("color-contrast") : axe).analyze();
+  const wrong = violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.html.slice(0, 160)).join("\n  ")}`);
+  const beyond = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+  return beyond > 0 ? [...wrong, `it is ${beyond} pixels too wide`] : wrong;
 }
 
 // The session is kept beside the stage, for all tests: codes are mailed five times an hour.

@@ -5,7 +5,7 @@ import { RouterProvider } from "@tanstack/react-router";
 import { isProblem } from "./api/problem";
 import { transport } from "./api/transport";
 import { makeRouter } from "./router";
-import { SignInAgain } from "./shell/SignInAgain";
+import { Wanted } from "./shell/Wanted";
 import { theme, variables } from "./theme";
 
 // An outage is worth another try; what a person can act on is told at once.
@@ -34,7 +34,7 @@ export function App() {
       <TransportProvider transport={transport}>
         <QueryClientProvider client={queries}>
           <RouterProvider router={router} />
-          <SignInAgain />
+          <Wanted />
         </QueryClientProvider>
       </TransportProvider>
     </MantineProvider>

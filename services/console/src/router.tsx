@@ -8,7 +8,6 @@ import {
 } from "@tanstack/react-router";
 import { currentSession } from "./api/session";
 import { Failed, Loading, NotFound } from "./parts/States";
-import { Shell } from "./shell/Shell";
 
 // text reads a search parameter that is text; anything else counts as absent.
 const text = (value: unknown) => (typeof value === "string" && value !== "" ? value : undefined);
@@ -18,8 +17,17 @@ const root = createRootRouteWithContext<{ queries: QueryClient }>()({ notFoundCo
 const signIn = createRoute({
   getParentRoute: () => root,
   path: "/sign-in",
-  validateSearch: (s: Record<string, unknown>): { to?: string } => ({ to: text(s.to) }),
+  validateSearch: (s: Record<string, unknown>): { to?: string; factor?: string } => ({
+    to: text(s.to),
+    factor: text(s.factor),
+  }),
   component: lazyRouteComponent(() => import("./pages/SignIn"), "SignIn"),
+});
+
+const invitation = createRoute({
+  getParentRoute: () => root,
+  path: "/invitation",
+  component: lazyRouteComponent(() => import("./pages/Invitation"), "Invitation"),
 });
 
 // signedIn is above every page that shows an account.
@@ -30,7 +38,7 @@ const signedIn = createRoute({
     if (!(await currentSession(context.queries)))
       throw redirect({ to: "/sign-in", search: { to: location.href } });
   },
-  component: Shell,
+  component: lazyRouteComponent(() => import("./shell/Shell"), "Shell"),
 });
 
 const overview = createRoute({
@@ -150,6 +158,38 @@ const activity = createRoute({
   component: lazyRouteComponent(() => import("./pages/Activity"), "ActivityPage"),
 });
 
+const team = createRoute({
+  getParentRoute: () => signedIn,
+  path: "/team",
+  component: lazyRouteComponent(() => import("./pages/Team"), "Team"),
+});
+
+const accounts = createRoute({
+  getParentRoute: () => signedIn,
+  path: "/accounts",
+  component: lazyRouteComponent(() => import("./pages/Accounts"), "Accounts"),
+});
+
+const device = createRoute({
+  getParentRoute: () => signedIn,
+  path: "/device",
+  validateSearch: (s: Record<string, unknown>): { code?: string } => ({ code: text(s.code) }),
+  component: lazyRouteComponent(() => import("./pages/Device"), "DevicePage"),
+});
+
+const settings = createRoute({
+  getParentRoute: () => signedIn,
+  path: "/settings",
+  component: lazyRouteComponent(() => import("./pages/Settings"), "Settings"),
+});
+
+const billing = createRoute({
+  getParentRoute: () => signedIn,
+  path: "/billing",
+  validateSearch: (s: Record<string, unknown>): { checkout?: string } => ({ checkout: text(s.checkout) }),
+  component: lazyRouteComponent(() => import("./pages/Billing"), "Billing"),
+});
+
 const pages = [
   overview,
   connect,
@@ -161,12 +201,17 @@ const pages = [
   finding,
   restore,
   activity,
+  team,
+  accounts,
+  device,
+  settings,
+  billing,
 ];
 
 // makeRouter makes the console's addresses; each page's code comes when it is first opened.
 export function makeRouter(queries: QueryClient) {
   return createRouter({
-    routeTree: root.addChildren([signIn, signedIn.addChildren(pages)]),
+    routeTree: root.addChildren([signIn, invitation, signedIn.addChildren(pages)]),
     context: { queries },
     defaultPreload: "intent",
     defaultPendingComponent: Loading,

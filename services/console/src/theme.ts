@@ -1,5 +1,4 @@
 import {
-  Accordion,
   type CSSVariablesResolver,
   createTheme,
   defaultVariantColorsResolver,
@@ -42,7 +41,7 @@ const colors: VariantColorsResolver = (input) => {
 
 export const theme = createTheme({
   variantColorResolver: colors,
-  components: { Accordion: Accordion.extend({ defaultProps: { variant: "contained" } }) },
+  components: { Accordion: { defaultProps: { variant: "contained" } } },
   primaryColor: "teal",
   primaryShade: { light: 6, dark: 7 },
   colors: { teal },
@@ -62,6 +61,6 @@ export const theme = createTheme({
 // What is said more quietly is still read: 4.5:1 and more on every ground that it stands on.
 export const variables: CSSVariablesResolver = () => ({
   variables: {},
-  light: { "--mantine-color-dimmed": "#5c636a" },
-  dark: { "--mantine-color-dimmed": "#a6adb4" },
+  light: { "--mantine-color-dimmed": "#5c636a", "--mantine-color-error": "var(--mantine-color-red-9)" },
+  dark: { "--mantine-color-dimmed": "#a6adb4", "--mantine-color-error": "var(--mantine-color-red-4)" },
 });

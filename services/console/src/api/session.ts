@@ -2,18 +2,18 @@ import { Code, ConnectError } from "@connectrpc/connect";
 import { callUnaryMethod, createConnectQueryKey } from "@connectrpc/connect-query";
 import { type QueryClient, queryOptions, useSuspenseQuery } from "@tanstack/react-query";
 import { type Session, SignInService } from "../gen/imago/v1/sign_in_pb";
-import { transport } from "./transport";
+import { door } from "./transport";
 
 const sessionKey = createConnectQueryKey({
   schema: SignInService.method.whoAmI,
   input: {},
-  transport,
+  transport: door,
   cardinality: "finite",
 });
 
 export const sessionQuery = queryOptions({
   queryKey: [...sessionKey],
-  queryFn: async () => (await callUnaryMethod(transport, SignInService.method.whoAmI, {})).session as Session,
+  queryFn: async () => (await callUnaryMethod(door, SignInService.method.whoAmI, {})).session as Session,
   staleTime: 60_000,
 });
 

@@ -1,41 +1,66 @@
 import { Code, ConnectError, type Interceptor } from "@connectrpc/connect";
 import { createConnectTransport } from "@connectrpc/connect-web";
-import { SignInService } from "../gen/imago/v1/sign_in_pb";
 import { isProblem } from "./problem";
 
-// ask is how the console asks a person to sign in again. While it does, the calls that
-// were refused wait, and are made once more after: no plan and nothing typed is lost.
-type Ask = () => Promise<void>;
+// Want is what a call lacks: a session, or proof of the last ten minutes that it is you.
+export type Want = "session" | "step_up";
+
+// ask is how the console asks a person for it. While it does, the calls that were refused
+// wait, and are made once more after: no plan and nothing typed is lost. It answers whether
+// the person gave it.
+type Ask = (want: Want) => Promise<boolean>;
 
 let ask: Ask | undefined;
-let asking: Promise<void> | undefined;
+let asking: Promise<boolean> | undefined;
+let given = 0; // how often somebody has
 
-// onSessionEnd says who asks; what it gives takes that back.
-export function onSessionEnd(fn: Ask): () => void {
+// onWant says who asks; what it gives takes that back.
+export function onWant(fn: Ask): () => void {
   ask = fn;
   return () => {
     ask = undefined;
   };
 }
 
-function signedInAgain(fn: Ask): Promise<void> {
-  asking ??= fn().finally(() => {
-    asking = undefined;
-  });
+// renewed tells that the session has a new token.
+export function renewed() {
+  given++;
+}
+
+function asked(fn: Ask, want: Want): Promise<boolean> {
+  asking ??= fn(want)
+    .then((yes) => {
+      if (yes) renewed();
+      return yes;
+    })
+    .finally(() => {
+      asking = undefined;
+    });
   return asking;
 }
 
+function wanted(error: unknown): Want | undefined {
+  if (isProblem(error, "step_up")) return "step_up";
+  return ConnectError.from(error).code === Code.Unauthenticated ? "session" : undefined;
+}
+
 const again: Interceptor = (next) => async (request) => {
+  const before = given;
   try {
     return await next(request);
   } catch (error) {
-    // A new sign-in is proof of who it is, too, which the server wants before what cannot be
-    // taken back.
-    const ended = ConnectError.from(error).code === Code.Unauthenticated || isProblem(error, "step_up");
-    if (!ended || !ask || request.service.typeName === SignInService.typeName) throw error;
-    await signedInAgain(ask);
+    const want = wanted(error);
+    if (!want || !ask) throw error;
+    // Each proof changes the session's token: a call that was under way came with the old one.
+    if (before === given && !(await asked(ask, want))) throw error;
     return next(request);
   }
 };
 
-export const transport = createConnectTransport({ baseUrl: window.location.origin, interceptors: [again] });
+const baseUrl = window.location.origin;
+
+// door speaks for who is on the way in: what it is refused, its form says.
+export const door = createConnectTransport({ baseUrl });
+
+// transport speaks for who is signed in.
+export const transport = createConnectTransport({ baseUrl, interceptors: [again] });

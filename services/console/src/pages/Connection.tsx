@@ -149,7 +149,9 @@ function App({ of: c, credential: k }: { of: Connection; credential: Credential 
         {may && (
           <Accordion defaultValue={k.clientId ? null : "how"}>
             <Accordion.Item value="how">
-              <Accordion.Control>{k.clientId ? "How it is set up" : "Set it up in Okta"}</Accordion.Control>
+              <Accordion.Control>
+                {k.clientId ? "How it is set up" : "Set it up in Okta"}: “{p.app}”
+              </Accordion.Control>
               <Accordion.Panel>
                 <SetUp of={c} credential={k} name={p.app} />
               </Accordion.Panel>

@@ -8,7 +8,6 @@ import {
   Code,
   Group,
   List,
-  Modal,
   Progress,
   SegmentedControl,
   SimpleGrid,
@@ -34,6 +33,7 @@ import { useRestore } from "../api/watch";
 import { type Plan, type Restore, RestoreService, type Step } from "../gen/imago/v1/restore_pb";
 import { Op, State } from "../parts/Badges";
 import { Wrong } from "../parts/CodeForm";
+import { Dialog } from "../parts/Dialog";
 import { Fields } from "../parts/Fields";
 import { capital, count, counted } from "../parts/format";
 import { Page } from "../parts/Page";
@@ -165,7 +165,7 @@ function Approve({ of: r, again }: { of: Restore; again: () => void }) {
           )}
         </Group>
       </Group>
-      <Modal opened={asked} onClose={close} title="Approve this plan" centered>
+      <Dialog opened={asked} onClose={close} title="Approve this plan">
         <Stack>
           <Text size="sm">
             You approve exactly these {counted(steps, "step")}, and what the org looked like when they were
@@ -187,7 +187,7 @@ function Approve({ of: r, again }: { of: Restore; again: () => void }) {
             </Button>
           </Group>
         </Stack>
-      </Modal>
+      </Dialog>
     </Card>
   );
 }
@@ -307,7 +307,7 @@ function CloseByWord({ of: r, app, again }: { of: Restore; app: string; again: (
       <Button variant="subtle" size="compact-sm" onClick={open}>
         The org cannot be asked any more
       </Button>
-      <Modal opened={asked} onClose={close} title="Close the window on your word" centered>
+      <Dialog opened={asked} onClose={close} title="Close the window on your word">
         <Stack>
           <Text size="sm">
             Only when the app is deactivated or deleted, and the org cannot confirm it. Type the app's client
@@ -325,7 +325,7 @@ function CloseByWord({ of: r, app, again }: { of: Restore; app: string; again: (
             </Button>
           </Group>
         </Stack>
-      </Modal>
+      </Dialog>
     </>
   );
 }

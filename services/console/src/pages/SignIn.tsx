@@ -1,9 +1,7 @@
-import { Center, Group, Paper, Stack, Text, Title } from "@mantine/core";
 import { useQueryClient } from "@tanstack/react-query";
-import { useRouter, useSearch } from "@tanstack/react-router";
-import { useEffect } from "react";
-import { CodeForm } from "../parts/CodeForm";
-import { Mark } from "../shell/Mark";
+import { useNavigate, useRouter, useSearch } from "@tanstack/react-router";
+import { CodeForm, SecondFactor } from "../parts/CodeForm";
+import { Doorway } from "../parts/Doorway";
 
 // local keeps a way back that leads out of this console from being followed.
 function local(to: string | undefined): string {
@@ -14,32 +12,28 @@ function local(to: string | undefined): string {
     : "/";
 }
 
-// SignIn is the door.
+// SignIn is the door. Who comes from another account that wants a second factor of them is
+// asked for that alone.
 export function SignIn() {
-  const { to } = useSearch({ from: "/sign-in" });
+  const { to, factor } = useSearch({ from: "/sign-in" });
   const router = useRouter();
+  const navigate = useNavigate();
   const queries = useQueryClient();
-  useEffect(() => {
-    document.title = "Sign in · Imago";
-  }, []);
   const enter = () => {
     queries.clear();
     router.history.push(local(to));
   };
   return (
-    <Center mih="100vh" p="md" component="main">
-      <Stack w="100%" maw={400} gap="lg">
-        <Group gap="sm" justify="center">
-          <Mark size={36} />
-          <Title order={1}>Sign in to Imago</Title>
-        </Group>
-        <Paper withBorder p="lg" radius="lg">
-          <CodeForm onDone={enter} />
-        </Paper>
-        <Text size="sm" c="dimmed" ta="center">
-          Backup, drift detection and recovery for your identity provider.
-        </Text>
-      </Stack>
-    </Center>
+    <Doorway title="Sign in to Imago">
+      {factor ? (
+        <SecondFactor
+          kind={factor}
+          onDone={enter}
+          onBack={() => navigate({ to: "/sign-in", search: { to } })}
+        />
+      ) : (
+        <CodeForm onDone={enter} />
+      )}
+    </Doorway>
   );
 }

@@ -4,7 +4,6 @@ import {
   Button,
   Card,
   Group,
-  Progress,
   SimpleGrid,
   Stack,
   Table,
@@ -31,6 +30,7 @@ import { Kept } from "../parts/Kept";
 import { Page } from "../parts/Page";
 import { Failed, Loading } from "../parts/States";
 import { Time, useNow } from "../parts/Time";
+import { Underway } from "../parts/Underway";
 import { Wide } from "../parts/Wide";
 import { Fact } from "./Overview";
 
@@ -120,13 +120,7 @@ function How({ of: s }: { of: Snapshot }) {
             {done} of {s.types.length}
           </Fact>
         </SimpleGrid>
-        {s.state === "running" && (
-          <Progress
-            value={s.types.length ? (100 * done) / s.types.length : 0}
-            aria-label="Types read"
-            animated
-          />
-        )}
+        {s.state === "running" && <Underway of={s} />}
         {s.waitsUntil && !s.endedAt && (
           <Alert color="yellow" icon={<IconHourglass />} p="sm">
             {s.waitsFor

@@ -1,16 +1,39 @@
 import { useMutation } from "@connectrpc/connect-query";
-import { Alert, Button, Group, Input, PinInput, Stack, Text, TextInput } from "@mantine/core";
-import { type FormEvent, useId, useState } from "react";
+import { Alert, Button, Group, Stack, Text, TextInput } from "@mantine/core";
+import { type FormEvent, lazy, Suspense, useState } from "react";
 import { fieldProblem, sentence, trouble } from "../api/problem";
+import { door } from "../api/transport";
 import { type RequestCodeResponse, SignInService } from "../gen/imago/v1/sign_in_pb";
-import { capital } from "../parts/format";
+import { CodeInput } from "./CodeInput";
+import { capital } from "./format";
+import { Loading } from "./States";
 
-// CodeForm lets somebody in by a code that arrives by mail: first the address, then the code.
-export function CodeForm({ email, onDone }: { email?: string; onDone: () => void }) {
-  const [address, setAddress] = useState(email ?? "");
-  const request = useMutation(SignInService.method.requestCode);
+const Enroll = lazy(() => import("./Enroll"));
+const Verify = lazy(() => import("./Verify"));
+
+// CodeForm lets somebody in by a code that arrives by mail: first the address, then the
+// code, then the second factor where there is one, or one is wanted.
+export function CodeForm(p: { email?: string; invitation?: string; onDone: () => void }) {
+  const { onDone } = p;
+  const [address, setAddress] = useState(p.email ?? "");
+  const [factor, setFactor] = useState("");
+  const request = useMutation(SignInService.method.requestCode, { transport: door });
+  const again = () => {
+    setFactor("");
+    request.reset();
+  };
+  if (factor) return <SecondFactor kind={factor} onDone={onDone} onBack={again} />;
   if (request.data) {
-    return <CodeStep address={address} attempt={request.data} onDone={onDone} onBack={request.reset} />;
+    const enter = (wanted: string) => (wanted ? setFactor(wanted) : onDone());
+    return (
+      <CodeStep
+        address={address}
+        attempt={request.data}
+        invitation={p.invitation}
+        onDone={enter}
+        onBack={again}
+      />
+    );
   }
   const submit = (e: FormEvent) => {
     e.preventDefault();
@@ -44,13 +67,14 @@ export function CodeForm({ email, onDone }: { email?: string; onDone: () => void
 function CodeStep(p: {
   address: string;
   attempt: RequestCodeResponse;
-  onDone: () => void;
+  invitation?: string;
+  onDone: (secondFactor: string) => void;
   onBack: () => void;
 }) {
   const [code, setCode] = useState("");
-  const id = useId();
   const exchange = useMutation(SignInService.method.exchangeCode, {
-    onSuccess: p.onDone,
+    transport: door,
+    onSuccess: (r) => p.onDone(r.secondFactor),
     onError: () => setCode(""),
   });
   const send = (value: string) =>
@@ -59,6 +83,7 @@ function CodeStep(p: {
       clientSecret: p.attempt.clientSecret,
       code: value,
       cookie: true,
+      invitationToken: p.invitation,
     });
   const wrong = fieldProblem(exchange.error, "code");
   return (
@@ -66,21 +91,7 @@ function CodeStep(p: {
       <Text size="sm">
         If <b>{p.address}</b> may sign in here, a code of six digits is on its way. It works for ten minutes.
       </Text>
-      <Input.Wrapper label="Code" id={id} error={wrong}>
-        <PinInput
-          id={id}
-          length={6}
-          type="number"
-          oneTimeCode
-          autoFocus
-          value={code}
-          onChange={setCode}
-          onComplete={send}
-          disabled={exchange.isPending}
-          error={!!wrong}
-          getInputProps={(i) => ({ "aria-label": `Digit ${i + 1} of 6` })}
-        />
-      </Input.Wrapper>
+      <CodeInput value={code} onChange={setCode} onComplete={send} wrong={wrong} busy={exchange.isPending} />
       {exchange.error && !wrong && <Wrong error={exchange.error} />}
       <Group justify="space-between">
         <Button variant="subtle" size="compact-sm" onClick={p.onBack}>
@@ -91,6 +102,33 @@ function CodeStep(p: {
         </Button>
       </Group>
     </Stack>
+  );
+}
+
+// SecondFactor completes a sign-in that waits for it.
+export function SecondFactor(p: { kind: string; onDone: () => void; onBack: () => void }) {
+  return (
+    <Suspense fallback={<Loading lines={3} />}>
+      <Stack gap="sm">
+        {p.kind === "enroll" ? (
+          <>
+            <Text size="sm">
+              Your account wants a second factor of everybody. Set one up to go on; this waits for a quarter
+              of an hour.
+            </Text>
+            <Enroll onDone={p.onDone} through={door} />
+          </>
+        ) : (
+          <>
+            <Text size="sm">Now your second factor. This waits for a quarter of an hour.</Text>
+            <Verify label="Sign in" onDone={p.onDone} />
+          </>
+        )}
+        <Button variant="subtle" size="compact-sm" onClick={p.onBack} style={{ alignSelf: "flex-start" }}>
+          Start again
+        </Button>
+      </Stack>
+    </Suspense>
   );
 }
 

@@ -60,6 +60,13 @@ export function moment(t: Date): string {
   return moments.format(t);
 }
 
+const days = new Intl.DateTimeFormat("en", { dateStyle: "long" });
+
+// day writes a date, in the browser's time zone.
+export function day(t: Date): string {
+  return days.format(t);
+}
+
 // date reads a message's time.
 export function date(t: Timestamp | undefined): Date | undefined {
   return t && timestampDate(t);

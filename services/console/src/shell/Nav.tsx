@@ -5,12 +5,16 @@ import {
   IconArrowsDiff,
   IconBell,
   IconCamera,
+  IconCreditCard,
   IconLayoutDashboard,
   IconPlugConnected,
   type IconProps,
+  IconSettings,
+  IconUsers,
 } from "@tabler/icons-react";
 import { Link, type LinkProps, useNavigate, useRouter, useRouterState } from "@tanstack/react-router";
 import type { ComponentType } from "react";
+import { useSells } from "../api/billing";
 import { useConnections } from "../api/connections";
 import { useMay } from "../api/session";
 import { useHere } from "./here";
@@ -19,6 +23,7 @@ import { useHere } from "./here";
 export function Nav() {
   const here = useHere();
   const mayViewActivity = useMay("view_activity");
+  const sells = useSells();
   const mayConnect = useMay("edit_connection");
   return (
     <Stack gap={2} component="nav" aria-label="Main">
@@ -26,6 +31,9 @@ export function Nav() {
       {here && <OfOrg connectionId={here} />}
       <Divider my="xs" />
       {mayConnect && <Item label="Connect an org" icon={IconPlugConnected} link={{ to: "/connect" }} />}
+      <Item label="Team" icon={IconUsers} link={{ to: "/team" }} />
+      {sells && <Item label="Billing" icon={IconCreditCard} link={{ to: "/billing" }} />}
+      <Item label="Settings" icon={IconSettings} link={{ to: "/settings" }} />
       {mayViewActivity && <Item label="Activity" icon={IconActivity} link={{ to: "/activity" }} />}
     </Stack>
   );

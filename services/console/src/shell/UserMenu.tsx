@@ -9,14 +9,24 @@ import {
   useMantineColorScheme,
   VisuallyHidden,
 } from "@mantine/core";
-import { IconDeviceDesktop, IconLogout, IconMoon, IconSun } from "@tabler/icons-react";
+import {
+  IconArrowsExchange,
+  IconDeviceDesktop,
+  IconLogout,
+  IconMoon,
+  IconSettings,
+  IconSun,
+} from "@tabler/icons-react";
+import { Link } from "@tanstack/react-router";
 import { useSession } from "../api/session";
+import { door } from "../api/transport";
 import { SignInService } from "../gen/imago/v1/sign_in_pb";
 
 // UserMenu is who is signed in, to which account, as what; how it looks; and the way out.
 export function UserMenu() {
   const session = useSession();
   const signOut = useMutation(SignInService.method.signOut, {
+    transport: door,
     onSuccess: () => window.location.assign("/sign-in"),
   });
   return (
@@ -41,6 +51,18 @@ export function UserMenu() {
         <Menu.Label>{session.email}</Menu.Label>
         <Appearance />
         <Menu.Divider />
+        <Menu.Item
+          leftSection={<IconSettings size={16} />}
+          renderRoot={(props) => <Link to="/settings" {...props} />}
+        >
+          Settings
+        </Menu.Item>
+        <Menu.Item
+          leftSection={<IconArrowsExchange size={16} />}
+          renderRoot={(props) => <Link to="/accounts" {...props} />}
+        >
+          Switch account
+        </Menu.Item>
         <Menu.Item
           leftSection={<IconLogout size={16} />}
           onClick={() => signOut.mutate({})}

@@ -1,0 +1,25 @@
+import { Group, Modal } from "@mantine/core";
+import type { ReactNode } from "react";
+
+// Dialog asks something above the page. Its head is no second banner of the page, which
+// Modal's own would be.
+export function Dialog(p: {
+  opened: boolean;
+  onClose: () => void;
+  title: string;
+  closing?: string; // what closing it means
+  children: ReactNode;
+}) {
+  return (
+    <Modal.Root opened={p.opened} onClose={p.onClose} centered>
+      <Modal.Overlay />
+      <Modal.Content>
+        <Group justify="space-between" wrap="nowrap" p="md" pb={0}>
+          <Modal.Title fw={600}>{p.title}</Modal.Title>
+          <Modal.CloseButton aria-label={p.closing ?? "Close"} />
+        </Group>
+        <Modal.Body pt="xs">{p.children}</Modal.Body>
+      </Modal.Content>
+    </Modal.Root>
+  );
+}
