@@ -81,7 +81,7 @@ function Shown({ of: c }: { of: Connection }) {
       {read && <App of={c} credential={read} />}
       {c.access.length > 0 && <Access of={c.access} />}
       {write && <App of={c} credential={write} />}
-      <Schedule key={c.schedule?.cron} of={c} />
+      <Schedule key={c.id} of={c} />
     </Page>
   );
 }
