@@ -115,6 +115,15 @@ type SendDigest struct {
 // Kind names the job.
 func (SendDigest) Kind() string { return "send_digest" }
 
+// ReportStopped tells an account that mail to a member is stopped.
+type ReportStopped struct {
+	AccountID string `json:"account_id" river:"unique"`
+	EventID   string `json:"event_id" river:"unique"`
+}
+
+// Kind names the job.
+func (ReportStopped) Kind() string { return "report_stopped" }
+
 // ApplyBilling asks the payment processor how the account's subscription stands, and
 // stores that. A notification of the processor enqueues it.
 type ApplyBilling struct {

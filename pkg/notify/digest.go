@@ -80,7 +80,7 @@ type MailStopped struct {
 	Account Text
 	Who     Text   // the member's address
 	Topic   string // what it was about
-	Reason  string // bounce, dropped, spam_report or unsubscribe
+	Reason  Reason
 }
 
 func (MailStopped) template() string { return "mail_stopped" }
@@ -97,11 +97,11 @@ func (MailStopped) Page() string { return "/team" }
 // Sentence says what happened.
 func (s MailStopped) Sentence() string {
 	switch s.Reason {
-	case "bounce":
+	case Bounce:
 		return "The mailbox refused a mail for good."
-	case "dropped":
+	case Dropped:
 		return "A mail was not delivered, because the mailbox had refused one before."
-	case "spam_report":
+	case SpamReport:
 		return "Somebody who reads the mailbox reported a mail as spam."
 	}
 	return "Somebody who reads the mailbox unsubscribed."

@@ -14,7 +14,7 @@ type Foot struct {
 }
 
 // settingsPage is the console's, where people choose their mail.
-const settingsPage = "/settings/mail"
+const settingsPage = "/settings"
 
 // sheet is what the one layout of all mails is filled with.
 type sheet struct {

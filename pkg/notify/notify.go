@@ -22,6 +22,9 @@ type Message struct {
 	Subject string
 	Text    string
 	HTML    string
+	// Asked says that its recipient waits for it, having just asked: it goes out although
+	// earlier mail came back or was complained of, where the provider keeps lists of such.
+	Asked bool
 	// Unsubscribe is the address at which the recipient ends such mail with one click
 	// and without signing in (RFC 8058); "": they did not subscribe to it.
 	Unsubscribe string

@@ -186,6 +186,7 @@ var special = map[string]string{
 	"passkey_ceremonies.kind": "'prove'", "passkey_ceremonies.client_hash": "null",
 	"invitations.role": "'viewer'", "invitations.email": "'n' || %d || '@acme.test'", "invitations.mails": "1",
 	"messages.kind": "'finding'", "messages.state": "'queued'", "messages.waits_for": "''", "messages.due_at": "null",
+	"messages.unsubscribe_hash": "sha256('%d')", "mail_events.kind": "'bounce'",
 	"mail_preferences.topic": "'drift'", "mail_preferences.timing": "'daily'", "mail_preferences.threshold": "'high'",
 	"mail_preferences.stopped": "''", "mail_preferences.stopped_at": "null",
 	"subscriptions.plan": "'standard'", "subscriptions.better": "''", "subscriptions.state": "'past_due'",

@@ -17,22 +17,25 @@ import (
 	"imago/pkg/billing"
 	"imago/pkg/blob"
 	"imago/pkg/envelope"
+	"imago/pkg/notify"
 	"imago/pkg/postgres"
 	"imago/pkg/postgres/keyrings"
 	"imago/pkg/provider"
 )
 
-// Deps is what the api works with; all of it is needed but Billing and Now.
+// Deps is what the api works with; all of it is needed but Billing, MailEvents and Now.
 type Deps struct {
 	DB       *postgres.DB
 	Store    blob.Store          // of snapshots; only read
 	Keys     envelope.KeyService // wraps accounts' keyrings
 	Box      *envelope.PublicKey // the workers'; seals credentials
 	Provider provider.Provider   // for its name and catalog, and to ask an address which org it is
-	Billing  billing.Processor   // nil: nothing is sold, and nothing is limited
-	Log      *slog.Logger
-	Metrics  prometheus.Registerer
-	Now      func() time.Time // nil: time.Now
+	// MailEvents reads the mail provider's notifications; nil: there are none.
+	MailEvents notify.Listener
+	Billing    billing.Processor // nil: nothing is sold, and nothing is limited
+	Log        *slog.Logger
+	Metrics    prometheus.Registerer
+	Now        func() time.Time // nil: time.Now
 }
 
 // Service is the api.

@@ -62,6 +62,11 @@ func (s *Service) routes() (http.Handler, error) {
 	if s.Billing != nil {
 		mux.HandleFunc("POST /webhooks/stripe", s.stripeHook)
 	}
+	if s.MailEvents != nil {
+		mux.HandleFunc("POST /webhooks/sendgrid", s.sendgridHook)
+	}
+	mux.HandleFunc("GET /unsubscribe", s.unsubscribe)
+	mux.HandleFunc("POST /unsubscribe", s.unsubscribe)
 	pages, err := s.pages()
 	if err != nil {
 		return nil, err

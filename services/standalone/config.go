@@ -68,6 +68,7 @@ type Mail struct {
 	Password boot.File `env:"SMTP_PASSWORD_FILE" help:"file with the password at the mail server"`
 	SendGrid boot.File `env:"SENDGRID_KEY_FILE" help:"file with SendGrid's API key, instead of a mail server"`
 	Host     string    `env:"SENDGRID_HOST" help:"https://api.eu.sendgrid.com for the EU region"`
+	Webhook  string    `env:"SENDGRID_WEBHOOK_KEY" help:"SendGrid's verification key of the event webhook at /webhooks/sendgrid, base64; absent: it is not listened to"`
 }
 
 // Validate tells what does not go together.
@@ -77,6 +78,9 @@ func (m Mail) Validate() error {
 	}
 	if (m.User == "") == m.Password.Set() {
 		return errors.New("SMTP_USER and SMTP_PASSWORD_FILE: one needs the other")
+	}
+	if _, err := m.listener(); err != nil {
+		return fmt.Errorf("SENDGRID_WEBHOOK_KEY: %w", err)
 	}
 	if m.none() {
 		return nil
@@ -95,6 +99,14 @@ func (m Mail) sender(dir string, now func() time.Time) (notify.Sender, error) {
 		return newFolder(dir, now)
 	}
 	return m.server()
+}
+
+// listener is nil where nobody is listened to.
+func (m Mail) listener() (notify.Listener, error) {
+	if m.Webhook == "" {
+		return nil, nil
+	}
+	return sendgrid.NewHook(m.Webhook, nil)
 }
 
 func (m Mail) server() (notify.Sender, error) {

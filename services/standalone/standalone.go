@@ -123,9 +123,14 @@ func (g ground) assemble(c Config, p *boot.Process) (http.Handler, error) {
 		return nil, err
 	}
 	org := okta.New(okta.Options{Public: !c.API.AllowLoopbackOrgs})
+	events, err := c.Mail.listener()
+	if err != nil {
+		return nil, err
+	}
 	log, metrics := part("api")
 	front, apiErr := api.New(c.API, api.Deps{
 		DB: g.database.api, Store: g.store, Keys: g.keys.master, Box: g.keys.box.PublicKey(), Provider: org, Billing: shop, Log: log, Metrics: metrics,
+		MailEvents: events,
 	})
 	log, metrics = part("worker")
 	hands, workerErr := worker.New(c.Worker, worker.Deps{

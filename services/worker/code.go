@@ -44,6 +44,7 @@ func (s *Service) sendCode(ctx context.Context, u work.Unit, a job.SendCode) (wo
 	if err != nil {
 		return work.End{}, err
 	}
+	m.Asked = true
 	sent, err := s.deliver(ctx, "sign_in_code", m)
 	return work.Done(delivered(sent)), err
 }

@@ -2,6 +2,7 @@ package worker_test
 
 import (
 	"context"
+	"crypto/sha256"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -75,9 +76,79 @@ func TestStormAndDigestAreMailed(t *testing.T) {
 	if first, second := strings.Index(digest.Text, "critical  Group renamed: Team 8"), strings.Index(digest.Text, "medium    Group renamed: Team 0"); digest.To != daily.Email || first < 0 || second < first {
 		t.Errorf("the digest to %s:\n%s", digest.To, digest.Text)
 	}
+	token, found := strings.CutPrefix(strings.Trim(digest.Unsubscribe, "<>"), "https://imago.example.com/unsubscribe?token=")
+	if !found || digest.UnsubscribePost != "List-Unsubscribe=One-Click" || len(token) < 40 || !strings.Contains(digest.Text, token) {
+		t.Errorf("the digest is ended by %q, %q", digest.Unsubscribe, digest.UnsubscribePost)
+	}
+	if !end(t, w, token) || end(t, w, token) {
+		t.Error("the link in the digest ends it not at all, or twice")
+	}
+	waitMail(t, w, "Mail to "+daily.Email+" is stopped")
 	ticks(t, w, 2)
-	if got := len(w.Mails.Mails()); got != messages.Crowd+1+1+1 {
+	if got := len(w.Mails.Mails()); got-1 != messages.Crowd+1+1+1 {
 		t.Errorf("%d mails arrived", got)
+	}
+}
+
+// end clicks on the link of a mail.
+func end(t *testing.T, w *worldtest.World, token string) (ended bool) {
+	t.Helper()
+	err := w.API.As(t.Context(), postgres.Nobody, func(tx *postgres.Tx) (err error) {
+		ended, err = messages.End(t.Context(), tx, sha256.Sum256([]byte(token)))
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ended
+}
+
+// A mailbox that bounces gets nothing more but codes; the account's log and its owners are
+// told, and what the mailbox's owner chooses anew is sent again.
+func TestMailboxThatBounces(t *testing.T) {
+	t.Parallel()
+	w := worldtest.New(t, worldtest.Options{})
+	gone := w.Base.Member(t, w.Account.ID, "admin")
+	work(t, w, worker.Config{}, deps(t, w))
+	store(t, w, renamed(1, drift.High))
+	waitMail(t, w, "Team 1")
+	worldtest.Until(t, "both have it", func() bool { return len(w.Mails.Mails()) == 2 })
+	err := w.API.As(t.Context(), postgres.Nobody, func(tx *postgres.Tx) error {
+		var id string
+		if err := w.Base.Owner().QueryRow(t.Context(), `select id from messages where user_id = $1`, gone.User).Scan(&id); err != nil {
+			return err
+		}
+		news, err := messages.Note(t.Context(), tx, notify.Event{ID: "e1-" + id, Reason: notify.Bounce, Message: id, Address: gone.Email})
+		if !news {
+			t.Error("the bounce is no news")
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	told := waitMail(t, w, "Mail to "+gone.Email+" is stopped")
+	if told.To != w.Account.Email || !strings.Contains(told.Text, "refused a mail for good") || !strings.Contains(told.Text, "drift, restores, backups, billing, product updates") {
+		t.Errorf("the mail to %s: %s", told.To, told.Text)
+	}
+	if got := w.Detail(t, "stop_mail"); !strings.Contains(got, gone.Email) || !strings.Contains(got, "bounce") {
+		t.Errorf("the log says: %s", got)
+	}
+	store(t, w, renamed(2, drift.High))
+	waitMail(t, w, "Team 2")
+	if err := w.API.As(t.Context(), gone.Proof, func(tx *postgres.Tx) error {
+		return messages.Prefer(t.Context(), tx, messages.Preference{Topic: notify.Drift, Timing: notify.Now})
+	}); err != nil {
+		t.Fatal(err)
+	}
+	store(t, w, renamed(3, drift.High))
+	ctx, cancel := context.WithTimeout(t.Context(), worldtest.Patience)
+	defer cancel()
+	w.Mails.Wait(ctx, t, func(m notifytest.Mail) bool { return m.To == gone.Email && strings.Contains(m.Subject, "Team 3") })
+	for _, m := range w.Mails.Mails() {
+		if m.To == gone.Email && strings.Contains(m.Subject, "Team 2") {
+			t.Error("mail was sent to a mailbox that bounces")
+		}
 	}
 }
 

@@ -66,7 +66,11 @@ func (s *Service) sendMessage(ctx context.Context, u work.Unit, a job.SendMessag
 	if err != nil {
 		return work.End{}, fmt.Errorf("render message %s: %w", a.MessageID, err)
 	}
-	m, err := s.templates.Render(l.ID, l.Email, mail)
+	unsubscribe, err := s.unsubscribe(ctx, u.Proof, &l)
+	if err != nil {
+		return work.End{}, err
+	}
+	m, err := s.templates.RenderList(l.ID, l.Email, mail, unsubscribe)
 	if err != nil {
 		return work.End{}, fmt.Errorf("render message %s: %w", a.MessageID, err)
 	}
@@ -120,8 +124,9 @@ type letter struct {
 	snapshot   snapshots.Snapshot
 	schedule   schedules.Schedule
 	payer      payer
-	account    string // its name, for a digest
+	account    string // its name, for a digest, and when mail is stopped
 	parts      []letter
+	stop       messages.Stop
 	more       int // of a digest, those that are not among the parts
 }
 
@@ -132,6 +137,9 @@ func (l *letter) read(ctx context.Context, tx *postgres.Tx, id string) (err erro
 	}
 	if l.Kind == messages.Digest || l.Kind == messages.Storm {
 		return l.readDigest(ctx, tx)
+	}
+	if l.Kind == messages.MailStopped {
+		return l.readStopped(ctx, tx)
 	}
 	return l.collect(ctx, tx)
 }
@@ -227,6 +235,9 @@ func (l *letter) readOverdue(ctx context.Context, tx *postgres.Tx) (of account.C
 func (l *letter) mail() (notify.Mail, error) {
 	if l.Kind == messages.Digest || l.Kind == messages.Storm {
 		return l.digest()
+	}
+	if l.Kind == messages.MailStopped {
+		return notify.MailStopped{Account: notify.Text(l.account), Who: notify.Text(l.stop.Email), Topic: titles(l.stop.Topics), Reason: l.stop.Kind}, nil
 	}
 	place := notify.Place{ID: string(l.connection.ID), Connection: notify.Text(l.connection.Name), Org: l.connection.OrgURL}
 	switch l.Kind {

@@ -114,6 +114,10 @@ func (s *Sender) mail(m notify.Message) *sgmail.SGMailV3 {
 		out.SetHeader("List-Unsubscribe-Post", "List-Unsubscribe=One-Click")
 	}
 	out.SetCustomArg(messageArg, m.ID)
+	if m.Asked {
+		on := sgmail.NewSetting(true)
+		out.SetMailSettings(sgmail.NewMailSettings().SetBypassBounceManagement(on).SetBypassSpamManagement(on).SetBypassUnsubscribeManagement(on))
+	}
 	return out.SetTrackingSettings(sgmail.NewTrackingSettings().
 		SetClickTracking(sgmail.NewClickTrackingSetting().SetEnable(false).SetEnableText(false)).
 		SetOpenTracking(sgmail.NewOpenTrackingSetting().SetEnable(false)).

@@ -55,6 +55,7 @@ type body struct {
 	Content  []content         `json:"content"`
 	Headers  map[string]string `json:"headers"`
 	Args     map[string]string `json:"custom_args"`
+	Settings map[string]toggle `json:"mail_settings"`
 	Tracking map[string]toggle `json:"tracking_settings"`
 }
 
@@ -192,6 +193,35 @@ func TestSenderKeepsTheDoorsPromises(t *testing.T) {
 		a := &api{}
 		return notifytest.Bundle{Sender: start(t, a), Received: a.received, Refused: notifytest.RefusedAddress, Busy: notifytest.BusyAddress}
 	})
+}
+
+// What somebody has just asked for goes out past SendGrid's lists, and nothing else does.
+func TestWhatWasAskedForPassesLists(t *testing.T) {
+	t.Parallel()
+	for asked, want := range map[bool]string{false: "", true: "bypass_bounce_management bypass_spam_management bypass_unsubscribe_management"} {
+		var got []string
+		s := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			var b body
+			if err := json.NewDecoder(r.Body).Decode(&b); err != nil {
+				t.Error(err)
+			}
+			for name, setting := range b.Settings {
+				if setting.Enable != nil && *setting.Enable {
+					got = append(got, name)
+				}
+			}
+			w.WriteHeader(http.StatusAccepted)
+		}))
+		m := notifytest.Message()
+		m.Asked = asked
+		if err := s.Send(t.Context(), m); err != nil {
+			t.Fatal(err)
+		}
+		slices.Sort(got)
+		if strings.Join(got, " ") != want {
+			t.Errorf("asked %v: passes %v", asked, got)
+		}
+	}
 }
 
 func TestSendSaysWhatIsWrong(t *testing.T) {

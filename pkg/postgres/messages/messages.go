@@ -31,6 +31,8 @@ const (
 
 	Digest Kind = "digest" // of itself: those messages name it that it is made of
 	Storm  Kind = "storm"  // a digest of what came too thick
+
+	MailStopped Kind = "mail_stopped" // of a mail event: mail to another member is stopped
 )
 
 // topics say what a person chooses by, to get a kind or not.

@@ -13,6 +13,8 @@ import (
 	"imago/pkg/blob/s3"
 	"imago/pkg/boot"
 	"imago/pkg/envelope/local"
+	"imago/pkg/notify"
+	"imago/pkg/notify/sendgrid"
 	"imago/pkg/postgres"
 	"imago/pkg/provider/okta"
 	"imago/services/api"
@@ -28,6 +30,26 @@ type config struct {
 	Box        string        `env:"CREDENTIALS_PUB,required" help:"file of the workers' public key, to which credentials are sealed"`
 	Store      store         `envPrefix:"STORE_"`
 	Stripe     payment       `envPrefix:"STRIPE_"`
+	SendGrid   events        `envPrefix:"MAIL_SENDGRID_"`
+}
+
+// events are what SendGrid tells of mail, where mail goes through it.
+type events struct {
+	Key string `env:"WEBHOOK_KEY" help:"SendGrid's verification key of the event webhook at /webhooks/sendgrid, base64; absent: it is not listened to"`
+}
+
+// Validate tells what is no key.
+func (e events) Validate() error {
+	_, err := e.listener()
+	return err
+}
+
+// listener is nil where nobody is listened to.
+func (e events) listener() (notify.Listener, error) {
+	if e.Key == "" {
+		return nil, nil
+	}
+	return sendgrid.NewHook(e.Key, nil)
 }
 
 // store is where snapshots lie. The api only reads there: a key that can do no more is enough.
@@ -95,6 +117,9 @@ func setup(ctx context.Context, c config, p *boot.Process) error {
 		return err
 	}
 	if deps.Billing, err = c.Stripe.processor(); err != nil {
+		return err
+	}
+	if deps.MailEvents, err = c.SendGrid.listener(); err != nil {
 		return err
 	}
 	if deps.Store, err = c.Store.open(ctx); err != nil {
