@@ -16,9 +16,13 @@ export default defineConfig({
   fullyParallel: true,
   projects: [
     { name: "door", testMatch: "door.setup.ts" },
-    { name: "pages", testMatch: ["pages.spec.ts", "states.spec.ts"], dependencies: ["door"] },
+    {
+      name: "pages",
+      testMatch: ["pages.spec.ts", "states.spec.ts"],
+      dependencies: ["door"],
+    },
     { name: "journeys", testMatch: ["journeys.spec.ts", "shop.spec.ts"], dependencies: ["pages"] },
-    { name: "people", testMatch: ["factor.spec.ts", "team.spec.ts"] },
+    { name: "people", testMatch: ["device.spec.ts", "factor.spec.ts", "passkey.spec.ts", "team.spec.ts"] },
   ],
   reporter: [["list"]],
   webServer: stands

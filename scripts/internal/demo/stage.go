@@ -131,9 +131,14 @@ func (s *stage) administrator(ctx context.Context, login, ip string) (*admin, er
 	return &admin{org: s.org, name: login, token: token, ip: ip}, err
 }
 
+// public is where people open the console: by a name, which passkeys need.
+func (s *stage) public() string {
+	return "http://" + strings.Replace(s.ports.Imago, "127.0.0.1", "localhost", 1)
+}
+
 // startImago starts imagod and waits until it is ready.
 func (s *stage) startImago(ctx context.Context) (err error) {
-	s.imagod, err = startProcess(s.data, filepath.Join(s.bin, "imagod"), append([]string{"IMAGO_PUBLIC_URL=" + s.server}, s.set...), "--data", filepath.Join(s.data, "imago"),
+	s.imagod, err = startProcess(s.data, filepath.Join(s.bin, "imagod"), append([]string{"IMAGO_PUBLIC_URL=" + s.public()}, s.set...), "--data", filepath.Join(s.data, "imago"),
 		"--listen", s.ports.Imago, "--smtp", s.outbox.address(), "--from", "Imago <imago@acme-robotics.example>", "--allow-loopback-orgs")
 	if err != nil {
 		return err

@@ -20,8 +20,8 @@ export function ports(): { imago: string; okta: string } {
   return JSON.parse(readFileSync(join(dir(), "ports.json"), "utf8"));
 }
 
-// address is where the console is served.
-export const address = () => `http://${ports().imago}`;
+// address is where people open the console: by a name, which passkeys need.
+export const address = () => `http://${ports().imago.replace("127.0.0.1", "localhost")}`;
 
 // letters lists the mails that have arrived, oldest first.
 export function letters(): string[] {

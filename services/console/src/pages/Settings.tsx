@@ -20,6 +20,7 @@ import { type FormEvent, lazy, type ReactNode, Suspense, useState } from "react"
 import { fieldProblem } from "../api/problem";
 import { sessionQuery, useMay, useSession } from "../api/session";
 import { FactorService, type GetFactorsResponse } from "../gen/imago/v1/factor_pb";
+import { PasskeyService } from "../gen/imago/v1/passkey_pb";
 import { SessionService, type SignedIn } from "../gen/imago/v1/session_pb";
 import { TeamService } from "../gen/imago/v1/team_pb";
 import { Wrong } from "../parts/CodeForm";
@@ -32,6 +33,7 @@ import { Time } from "../parts/Time";
 import { Wide } from "../parts/Wide";
 import { Fact } from "./Overview";
 import { MailChoices } from "./SettingsMail";
+import { Passkeys } from "./SettingsPasskeys";
 
 const Enroll = lazy(() => import("../parts/Enroll"));
 
@@ -40,6 +42,7 @@ export function Settings() {
   const session = useSession();
   const maySecure = useMay("edit_security");
   const factors = useQuery(FactorService.method.getFactors);
+  const passkeys = useQuery(PasskeyService.method.listPasskeys);
   return (
     <Page title="Settings">
       <Section title="You">
@@ -57,6 +60,12 @@ export function Settings() {
           {(f) => <Authenticator of={f} />}
         </Query>
       </Section>
+      <Section
+        title="Passkeys"
+        about="Sign in with a finger, your face or a PIN, without a mail. A passkey is both factors at once."
+      >
+        <Passkeys />
+      </Section>
       <Section title="Where you are signed in" about="In all of your accounts. End what you do not know.">
         <Sessions />
       </Section>
@@ -67,7 +76,12 @@ export function Settings() {
         <Section title={`Everybody in ${session.accountName}`}>
           <AccountName />
           <Query of={factors} lines={1}>
-            {(f) => <Required on={f.required} own={f.totpConfirmedAt !== undefined} />}
+            {(f) => (
+              <Required
+                on={f.required}
+                own={f.totpConfirmedAt !== undefined || !!passkeys.data?.passkeys.length}
+              />
+            )}
           </Query>
         </Section>
       )}

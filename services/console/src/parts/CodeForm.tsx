@@ -1,15 +1,18 @@
 import { useMutation } from "@connectrpc/connect-query";
-import { Alert, Button, Group, Stack, Text, TextInput } from "@mantine/core";
+import { Alert, Button, Divider, Group, Stack, Text, TextInput } from "@mantine/core";
 import { type FormEvent, lazy, Suspense, useState } from "react";
+import { signInByPasskey, usePasskeys } from "../api/passkey";
 import { fieldProblem, sentence, trouble } from "../api/problem";
 import { door } from "../api/transport";
 import { type RequestCodeResponse, SignInService } from "../gen/imago/v1/sign_in_pb";
 import { CodeInput } from "./CodeInput";
 import { capital } from "./format";
+import { PasskeyButton } from "./PasskeyButton";
 import { Loading } from "./States";
 
+const AddPasskey = lazy(() => import("./AddPasskey"));
 const Enroll = lazy(() => import("./Enroll"));
-const Verify = lazy(() => import("./Verify"));
+const Proof = lazy(() => import("./Proof"));
 
 // CodeForm lets somebody in by a code that arrives by mail: first the address, then the
 // code, then the second factor where there is one, or one is wanted.
@@ -17,6 +20,7 @@ export function CodeForm(p: { email?: string; invitation?: string; onDone: () =>
   const { onDone } = p;
   const [address, setAddress] = useState(p.email ?? "");
   const [factor, setFactor] = useState("");
+  const passkeys = usePasskeys();
   const request = useMutation(SignInService.method.requestCode, { transport: door });
   const again = () => {
     setFactor("");
@@ -59,6 +63,12 @@ export function CodeForm(p: { email?: string; invitation?: string; onDone: () =>
         <Button type="submit" loading={request.isPending} fullWidth>
           Mail me a code
         </Button>
+        {passkeys && !p.invitation && (
+          <>
+            <Divider label="or" />
+            <PasskeyButton label="Use a passkey" act={signInByPasskey} onDone={onDone} />
+          </>
+        )}
       </Stack>
     </form>
   );
@@ -117,11 +127,12 @@ export function SecondFactor(p: { kind: string; onDone: () => void; onBack: () =
               of an hour.
             </Text>
             <Enroll onDone={p.onDone} through={door} />
+            <AddPasskey onDone={p.onDone} waiting />
           </>
         ) : (
           <>
             <Text size="sm">Now your second factor. This waits for a quarter of an hour.</Text>
-            <Verify label="Sign in" onDone={p.onDone} />
+            <Proof label="Sign in" onDone={p.onDone} />
           </>
         )}
         <Button variant="subtle" size="compact-sm" onClick={p.onBack} style={{ alignSelf: "flex-start" }}>

@@ -98,7 +98,8 @@ function Key({ of }: { of: string }) {
   );
 }
 
-function RecoveryCodes({ codes, onDone }: { codes: string[]; onDone: () => void }) {
+// RecoveryCodes are shown once, and to be kept.
+export function RecoveryCodes({ codes, onDone }: { codes: string[]; onDone: () => void }) {
   const clipboard = useClipboard();
   const [kept, setKept] = useState(false);
   return (

@@ -1,34 +1,23 @@
-import { useMutation, useQuery } from "@connectrpc/connect-query";
+import { useMutation } from "@connectrpc/connect-query";
 import { Button, Group, Stack, Text } from "@mantine/core";
 import { useState } from "react";
 import { fieldProblem } from "../api/problem";
 import { door } from "../api/transport";
-import { FactorService } from "../gen/imago/v1/factor_pb";
 import { SessionService } from "../gen/imago/v1/session_pb";
 import { Wrong } from "./CodeForm";
 import { CodeInput } from "./CodeInput";
-import { Query } from "./Query";
-import Verify from "./Verify";
+import Proof from "./Proof";
 
 // StepUp takes proof anew of who it is, before what cannot be taken back or opens a door: by
-// the authenticator, else by a code that is mailed for this session alone.
+// a second factor, else by a code that is mailed for this session alone.
 export default function StepUp({ email, onDone }: { email: string; onDone: () => void }) {
-  const factors = useQuery(FactorService.method.getFactors, {}, { transport: door, staleTime: 0 });
   return (
     <Stack gap="sm">
       <Text size="sm">
         This needs proof of the last ten minutes that it is you. It goes on at once after; nothing that you
         typed is lost.
       </Text>
-      <Query of={factors} lines={2}>
-        {(f) =>
-          f.totpConfirmedAt ? (
-            <Verify label="Go on" onDone={onDone} />
-          ) : (
-            <ByMail email={email} onDone={onDone} />
-          )
-        }
-      </Query>
+      <Proof label="Go on" onDone={onDone} none={<ByMail email={email} onDone={onDone} />} />
     </Stack>
   );
 }

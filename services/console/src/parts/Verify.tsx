@@ -8,12 +8,12 @@ import { Wrong } from "./CodeForm";
 import { CodeInput } from "./CodeInput";
 
 // Verify asks for a code of the authenticator or, for who has lost it, a recovery code.
-export default function Verify({ label, onDone }: { label: string; onDone: () => void }) {
-  const [recovering, setRecovering] = useState(false);
+export default function Verify(p: { label: string; onDone: () => void; recoveryOnly?: boolean }) {
+  const [recovering, setRecovering] = useState(p.recoveryOnly ?? false);
   const [code, setCode] = useState("");
   const verify = useMutation(FactorService.method.verifyTotp, {
     transport: door,
-    onSuccess: onDone,
+    onSuccess: p.onDone,
     onError: () => !recovering && setCode(""),
   });
   const field = recovering ? "recovery_code" : "code";
@@ -56,15 +56,19 @@ export default function Verify({ label, onDone }: { label: string; onDone: () =>
         )}
         {verify.error && !wrong && <Wrong error={verify.error} />}
         <Group justify="space-between">
-          <Button variant="subtle" size="compact-sm" onClick={swap}>
-            {recovering ? "Use the authenticator app" : "Use a recovery code"}
-          </Button>
+          {p.recoveryOnly ? (
+            <span />
+          ) : (
+            <Button variant="subtle" size="compact-sm" onClick={swap}>
+              {recovering ? "Use the authenticator app" : "Use a recovery code"}
+            </Button>
+          )}
           <Button
             type="submit"
             loading={verify.isPending}
             disabled={recovering ? code.trim() === "" : code.length < 6}
           >
-            {label}
+            {p.label}
           </Button>
         </Group>
       </Stack>
