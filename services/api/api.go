@@ -13,6 +13,7 @@ import (
 
 	"github.com/go-webauthn/webauthn/webauthn"
 	"github.com/prometheus/client_golang/prometheus"
+	"golang.org/x/sync/singleflight"
 
 	"imago/pkg/billing"
 	"imago/pkg/blob"
@@ -49,6 +50,7 @@ type Service struct {
 	relying  *webauthn.WebAuthn // nil: there are no passkeys here
 	streams  streams
 	indexes  *indexes
+	building singleflight.Group // of indexes
 	handler  http.Handler
 }
 

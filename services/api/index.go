@@ -3,10 +3,14 @@ package api
 import (
 	lru "container/list"
 	"context"
+	"fmt"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
 	"time"
+
+	"golang.org/x/sync/singleflight"
 
 	"imago/pkg/account"
 	"imago/pkg/resource"
@@ -18,6 +22,7 @@ const (
 	indexBytes   = 256 << 20        // of all indexes together
 	indexObjects = 1_000_000        // a type with more is read anew each time
 	indexIdle    = 15 * time.Minute // one that nobody uses goes
+	indexFor     = time.Minute      // that one may take to be made
 )
 
 // line is what an index knows of one resource.
@@ -92,6 +97,16 @@ func (n *names) index(ctx context.Context, t resource.Type) (out index, err erro
 		out = append(out, line{key: r.Key, label: label, parent: parent, folded: strings.ToLower(label + "\n" + r.ID)})
 	}
 	return out, nil
+}
+
+// holds is how many resources of a type the snapshot holds.
+func (n *names) holds(t resource.Type) (objects int64) {
+	for _, s := range n.snap.Manifest().Types {
+		if s.Type == t {
+			objects = s.Objects
+		}
+	}
+	return objects
 }
 
 // spot says what an index is of.
@@ -191,20 +206,41 @@ func (s *Service) indexed(ctx context.Context, n *names, at spot) (x index, ok b
 	if x, ok = s.indexes.get(at); ok {
 		return x, true, nil
 	}
-	for _, t := range n.snap.Manifest().Types {
-		if t.Type == at.of && t.Objects > indexObjects {
-			return nil, false, nil
+	if n.holds(at.of) > indexObjects {
+		return nil, false, nil
+	}
+	select {
+	case built := <-s.build(ctx, n, at):
+		x, ok = built.Val.(index)
+		return x, ok, built.Err
+	case <-ctx.Done():
+		return nil, false, ctx.Err()
+	}
+}
+
+// build makes an index, once for all who want it at the same time, and to its end though
+// they go away: somebody will look for it again.
+func (s *Service) build(ctx context.Context, n *names, at spot) <-chan singleflight.Result {
+	return s.building.DoChan(fmt.Sprint(at), func() (built any, err error) {
+		defer func() {
+			if what := recover(); what != nil {
+				err = fmt.Errorf("panic: %v\n%s", what, debug.Stack())
+			}
+		}()
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), indexFor)
+		defer cancel()
+		x, err := newNames(n.catalog, n.snap).index(ctx, at.of)
+		if err != nil {
+			return nil, err
 		}
-	}
-	if x, err = n.index(ctx, at.of); err != nil {
-		return nil, false, err
-	}
-	s.indexes.put(at, x)
-	return x, true, nil
+		s.indexes.put(at, x)
+		return x, nil
+	})
 }
 
 // listed lists by the index, if there is one; the first look without a search needs none
-// and reads no more than it shows.
+// and reads no more than it shows. Whoever sees that there is more will search or read on:
+// the index is made meanwhile.
 func (s *Service) listed(ctx context.Context, n *names, at spot, q query) ([]*imagov1.ResourceSummary, bool, error) {
 	x, ok := s.indexes.get(at)
 	if !ok && (q.search != "" || q.after != "" || q.parent != "") {
@@ -214,7 +250,11 @@ func (s *Service) listed(ctx context.Context, n *names, at spot, q query) ([]*im
 		}
 	}
 	if !ok {
-		return n.list(ctx, q)
+		found, more, err := n.list(ctx, q)
+		if more && n.holds(at.of) <= indexObjects {
+			s.build(ctx, n, at)
+		}
+		return found, more, err
 	}
 	found, more := x.list(q)
 	return found, more, nil

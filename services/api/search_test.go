@@ -1,6 +1,8 @@
 package api
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -211,19 +213,11 @@ func TestListsByTheIndexAreTheSame(t *testing.T) {
 	w := newWorld(t, Config{})
 	p := w.owner()
 	snap := w.take(p, w.db.Connection(t, p.account), company)
-	opened, err := w.api.find(w.as(p), snap, "")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s, err := w.api.open(w.as(p), p.ring, opened, opening{again: true})
-	if err != nil {
-		t.Fatal(err)
-	}
 	for _, q := range []query{
 		{t: "group", most: 10}, {t: "user", most: 2}, {t: "user", after: "user/00u1", most: 10}, {t: "user", after: "user/00u15", most: 1},
 		{t: "group_membership", parent: "00g1", most: 10}, {t: "group_membership", search: "Fiona", most: 1}, {t: "user", search: "00U2", most: 10},
 	} {
-		n := newNames(w.api.Provider.Catalog(), s)
+		n := w.opened(p, snap)
 		want, wantMore, err := n.list(t.Context(), q)
 		if err != nil {
 			t.Fatal(err)
@@ -237,4 +231,53 @@ func TestListsByTheIndexAreTheSame(t *testing.T) {
 			t.Errorf("%+v: %v %v, want %v %v", q, got, more, want, wantMore)
 		}
 	}
+}
+
+// TestTheFirstPageHasTheIndexMade, so that the search that comes after it need not wait;
+// and whoever goes away while one is made leaves it to those who stay.
+func TestTheFirstPageHasTheIndexMade(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Config{})
+	p := w.owner()
+	snap := w.take(p, w.db.Connection(t, p.account), company)
+	made := func(of resource.Type) bool {
+		_, ok := w.api.indexes.get(spot{p.account, snap, of})
+		return ok
+	}
+	page := func(m *imagov1.ListResourcesRequest) {
+		m.SnapshotId = snap
+		if _, err := p.snapshots.ListResources(t.Context(), req(m)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	page(&imagov1.ListResourcesRequest{Type: "group", PageSize: 10})
+	page(&imagov1.ListResourcesRequest{Type: "user", PageSize: 1})
+	// What is being made is waited for, and not made twice.
+	<-w.api.build(t.Context(), w.opened(p, snap), spot{p.account, snap, "user"})
+	if !made("user") || made("group") {
+		t.Errorf("made: user %v, group %v; want that of which there is more", made("user"), made("group"))
+	}
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	if _, _, err := w.api.indexed(gone, w.opened(p, snap), spot{p.account, snap, "group_membership"}); err != nil && !errors.Is(err, context.Canceled) {
+		t.Errorf("who goes away: %v", err)
+	}
+	built := <-w.api.build(t.Context(), w.opened(p, snap), spot{p.account, snap, "group_membership"})
+	if built.Err != nil || !made("group_membership") {
+		t.Errorf("what was begun for them: %v", built.Err)
+	}
+}
+
+// opened opens a snapshot as a request of somebody does.
+func (w *world) opened(p *person, id string) *names {
+	w.t.Helper()
+	row, err := w.api.find(w.as(p), id, "")
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	snap, err := w.api.open(w.as(p), p.ring, row, opening{again: true})
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return newNames(w.api.Provider.Catalog(), snap)
 }
