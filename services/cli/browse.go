@@ -18,6 +18,7 @@ import (
 type browsing struct {
 	snapshot, search, parent string
 	limit                    int
+	history, referencedBy    bool
 }
 
 func (p *program) browseCommand() *cobra.Command {
@@ -30,6 +31,8 @@ func (p *program) browseCommand() *cobra.Command {
 			"imago browse group --search fin", "groups whose name or ID contains \"fin\"",
 			"imago browse group:Finance", "one group, with what it refers to",
 			"imago browse group_membership --parent 00g1gjh63g214q0Hq0g4", "a group's members",
+			"imago browse group:Finance --referenced-by", "with what refers to it, too",
+			"imago browse group:Finance --history", "how it changed from snapshot to snapshot, and who did it",
 			"imago browse group/00g1gjh63g214q0Hq0g4 --json | jq .body", "the object as the org sent it"),
 		Args: maxArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return p.browse(cmd.Context(), args, b) },
@@ -38,6 +41,8 @@ func (p *program) browseCommand() *cobra.Command {
 	flags.StringVar(&b.snapshot, "snapshot", "latest", "which snapshot: an ID, the beginning or end of one, or latest")
 	flags.StringVar(&b.search, "search", "", "only those whose name or ID contains this, whatever the case")
 	flags.StringVar(&b.parent, "parent", "", "only those below the parent with this ID")
+	flags.BoolVar(&b.referencedBy, "referenced-by", false, "of one resource: also what refers to it")
+	flags.BoolVar(&b.history, "history", false, "of one resource: how it changed over the snapshots, newest first")
 	limitFlag(cmd, &b.limit, 100)
 	return cmd
 }
@@ -50,10 +55,15 @@ func (p *program) browse(ctx context.Context, args []string, b browsing) error {
 	if b.snapshot, err = api.snapshotID(ctx, conn.GetId(), b.snapshot); err != nil {
 		return err
 	}
+	one := len(args) > 0 && strings.ContainsAny(args[0], "/:")
 	switch {
+	case (b.history || b.referencedBy) && !one:
+		return usage("--history and --referenced-by are of one resource: name it as TYPE:NAME or TYPE/ID")
+	case b.history:
+		return p.history(ctx, api, conn, args[0], b)
 	case len(args) == 0:
 		return p.browseTypes(ctx, api, b)
-	case strings.ContainsAny(args[0], "/:"):
+	case one:
 		return p.browseResource(ctx, api, args[0], b)
 	default:
 		return p.browseType(ctx, api, args[0], b)
@@ -132,7 +142,9 @@ func (p *program) browseResource(ctx context.Context, api *api, key string, b br
 	if err != nil {
 		return err
 	}
-	res, err := api.snapshots.GetResource(ctx, connect.NewRequest(&imagov1.GetResourceRequest{SnapshotId: b.snapshot, Key: key}))
+	res, err := api.snapshots.GetResource(ctx, connect.NewRequest(&imagov1.GetResourceRequest{
+		SnapshotId: b.snapshot, Key: key, ReferencedBy: b.referencedBy,
+	}))
 	if err != nil {
 		return err
 	}
@@ -183,16 +195,24 @@ func (p *program) showResource(r *imagov1.GetResourceResponse) error {
 	p.print("\n")
 	rows := append([][]string{{"FIELD", "VALUE"}}, lines...)
 	p.table(rows)
-	if len(r.GetReferences()) == 0 {
-		return nil
+	p.showReferences("REFERS TO", r.GetReferences())
+	p.showReferences("REFERRED TO BY", r.GetReferencedBy())
+	if r.GetReferencedByMore() {
+		p.notice("there is more that refers to it")
+	}
+	return nil
+}
+
+func (p *program) showReferences(title string, of []*imagov1.ResourceSummary) {
+	if len(of) == 0 {
+		return
 	}
 	p.print("\n")
-	rows = [][]string{{"REFERS TO", "NAME"}}
-	for _, ref := range r.GetReferences() {
+	rows := [][]string{{title, "NAME"}}
+	for _, ref := range of {
 		rows = append(rows, []string{ref.GetKey(), ref.GetLabel()})
 	}
 	p.table(rows)
-	return nil
 }
 
 // flatten turns JSON into rows of path and value, sorted by path.

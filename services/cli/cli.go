@@ -97,7 +97,7 @@ func (p *program) root() *cobra.Command {
 	root.AddCommand(
 		p.loginCommand(), p.logoutCommand(), p.whoamiCommand(), p.sessionsCommand(), p.stepUpCommand(), p.totpCommand(),
 		p.connectCommand(), p.connectionsCommand(), p.disconnectCommand(), p.scheduleCommand(), p.retentionCommand(), p.statusCommand(),
-		p.snapshotCommand(), p.snapshotsCommand(), p.browseCommand(), p.diffCommand(),
+		p.snapshotCommand(), p.snapshotsCommand(), p.browseCommand(), p.searchCommand(), p.diffCommand(),
 		p.driftCommand(), p.restoreCommand(), p.activityCommand(), p.teamCommand(), p.accountCommand(), p.billingCommand(), p.versionCommand())
 	return root
 }

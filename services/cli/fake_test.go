@@ -625,11 +625,36 @@ func (f *fake) GetResource(_ context.Context, r *connect.Request[imagov1.GetReso
 	if r.Msg.GetKey() != "group/00g1" {
 		return nil, problem(connect.CodeNotFound, "not_found", "key", "the snapshot has no "+r.Msg.GetKey(), "")
 	}
-	return connect.NewResponse(&imagov1.GetResourceResponse{
+	out := &imagov1.GetResourceResponse{
 		Summary:    groups[0],
 		Body:       `{"id":"00g1","objectClass":["okta:user_group"],"profile":{"description":null,"name":"Finance"},"size":9007199254740993,"tags":{}}`,
 		References: []*imagov1.ResourceSummary{{Key: "user/00u1", Label: "Ada Lovelace"}},
-	}), nil
+	}
+	if r.Msg.GetReferencedBy() {
+		out.ReferencedBy = []*imagov1.ResourceSummary{{Key: "group_rule/0pr1", Label: "Finance by department"}}
+	}
+	return connect.NewResponse(out), nil
+}
+
+func (f *fake) SearchSnapshot(_ context.Context, r *connect.Request[imagov1.SearchSnapshotRequest]) (*connect.Response[imagov1.SearchSnapshotResponse], error) {
+	hits := []*imagov1.SearchHit{{Resource: groups[0], TypeTitle: "Group"}}
+	if r.Msg.GetFields() {
+		hits = append(hits, &imagov1.SearchHit{Resource: &imagov1.ResourceSummary{Key: "user/00u1", Label: "Ada Lovelace"}, TypeTitle: "User", Path: "profile.department", Value: "Finance"})
+	}
+	page, next := onePage(hits, r.Msg.GetPageToken())
+	return connect.NewResponse(&imagov1.SearchSnapshotResponse{Hits: page, NextPageToken: next}), nil
+}
+
+func (f *fake) ListVersions(_ context.Context, r *connect.Request[imagov1.ListVersionsRequest]) (*connect.Response[imagov1.ListVersionsResponse], error) {
+	if r.Msg.GetKey() != "group/00g1" {
+		return connect.NewResponse(&imagov1.ListVersionsResponse{}), nil
+	}
+	page, next := onePage([]*imagov1.Version{
+		{SnapshotId: id(101), TakenAt: at(0), Op: "update", Actor: "eve@acme.test", ChangedAt: at(-time.Minute),
+			Fields: []*imagov1.Field{{Path: "profile.name", Before: `"Finance"`, After: `"Money"`}, {Path: "profile.description", After: `"x"`}}},
+		{SnapshotId: id(100), TakenAt: at(-time.Hour)},
+	}, r.Msg.GetPageToken())
+	return connect.NewResponse(&imagov1.ListVersionsResponse{Versions: page, NextPageToken: next}), nil
 }
 
 func (f *fake) Compare(_ context.Context, r *connect.Request[imagov1.CompareRequest], out *connect.ServerStream[imagov1.CompareResponse]) error {
