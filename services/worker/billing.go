@@ -33,8 +33,14 @@ func (s *Service) applyBilling(ctx context.Context, u work.Unit, a job.ApplyBill
 		return s.notBegun(ctx, u, err)
 	}
 	was, err := s.subscription(ctx, u)
-	if err != nil || was.Customer == "" {
-		return work.Done(outcome("no customer")), err
+	if err != nil {
+		return work.End{}, err
+	}
+	if err := s.tellTrial(ctx, u, was.Subscription); err != nil {
+		return work.End{}, err
+	}
+	if was.Customer == "" {
+		return work.Done(outcome("no customer")), nil
 	}
 	fetched, err := s.Billing.Subscription(ctx, was.Customer)
 	if err != nil {
@@ -50,6 +56,65 @@ func (s *Service) applyBilling(ctx context.Context, u work.Unit, a job.ApplyBill
 		return work.End{}, fmt.Errorf("store the subscription of account %s: %w", a.AccountID, err)
 	}
 	return work.Done(outcome(string(next.State))), nil
+}
+
+// How often it is looked how accounts stand, without being told of anything, and how long
+// before the trial ends that is said; after so long it is too late to say that it has.
+const (
+	lookEvery = 6 * time.Hour
+	around    = 3 * 24 * time.Hour
+)
+
+// lookAtBilling has the processor asked about accounts that pay, and those told whose trial
+// ends.
+func (s *Service) lookAtBilling(ctx context.Context, u work.Unit) (n int, err error) {
+	if s.Billing == nil {
+		return 0, nil
+	}
+	err = s.DB.As(ctx, u.Proof, func(tx *postgres.Tx) error {
+		claimed, err := subscriptions.ClaimLooks(ctx, tx, s.Now(), lookEvery, around, batch)
+		n = len(claimed)
+		for _, id := range claimed {
+			if err != nil {
+				break
+			}
+			err = tx.Enqueue(ctx, job.ApplyBilling{AccountID: string(id)})
+		}
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("look at billing: %w", err)
+	}
+	return n, nil
+}
+
+// tellTrial tells that the trial ends, and that it has ended, once each, unless there is a
+// subscription that goes on.
+func (s *Service) tellTrial(ctx context.Context, u work.Unit, sub billing.Subscription) error {
+	kind := trialNews(sub, s.Now())
+	if kind == "" {
+		return nil
+	}
+	err := s.DB.As(ctx, u.Proof, func(tx *postgres.Tx) error {
+		_, err := messages.Queue(ctx, tx, kind, string(tx.Account()))
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("tell of the trial: %w", err)
+	}
+	return nil
+}
+
+// trialNews is what there is to tell of a trial at a moment; "" for nothing.
+func trialNews(s billing.Subscription, now time.Time) messages.Kind {
+	left := s.TrialEnds.Sub(now)
+	switch {
+	case s.Live() || left > around || left < -around:
+		return ""
+	case left > 0:
+		return messages.TrialEndsSoon
+	}
+	return messages.TrialEnded
 }
 
 // subscription reads the account's subscription.
@@ -127,6 +192,9 @@ func readPayer(ctx context.Context, tx *postgres.Tx) (p payer, err error) {
 
 // mail is what the payer is told.
 func (p payer) mail(kind messages.Kind) notify.Mail {
+	if kind == messages.TrialEndsSoon || kind == messages.TrialEnded {
+		return p.trial(kind)
+	}
 	if kind == messages.PaymentFailed {
 		return notify.PaymentFailed{Payer: notify.Payer{Account: p.name}, Plan: p.Plan.Title(), Until: p.FailedSince.Add(billing.Grace)}
 	}
@@ -135,4 +203,13 @@ func (p payer) mail(kind messages.Kind) notify.Mail {
 		out.Kept, out.Days = e.Until, int(e.Limits.Retention/(24*time.Hour))
 	}
 	return out
+}
+
+// trial is what is told of the trial.
+func (p payer) trial(kind messages.Kind) notify.Mail {
+	limits := billing.Free.Limits()
+	return notify.TrialEnds{
+		Payer: notify.Payer{Account: p.name}, Plan: billing.TrialPlan.Title(), Ends: p.TrialEnds, Over: kind == messages.TrialEnded,
+		Kept: p.TrialEnds.Add(billing.Kept), Days: int(limits.Retention / (24 * time.Hour)),
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -207,5 +208,45 @@ func TestProcessorIsAway(t *testing.T) {
 		return n > 0
 	})
 	s.stripe.Down(false)
+	s.becomes(t, billing.Business, billing.Active)
+}
+
+// TestTrialIsToldBeforeItEnds has the days of a trial go by: it is said three days before the
+// end, and at the end, once each; an account that pays is told nothing, and asked about.
+func TestTrialIsToldBeforeItEnds(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.Exec(t, `delete from subscriptions`) // nobody went to buy
+	s.Exec(t, `update accounts set created_at = now() - interval '10 days'`)
+	var c clock
+	d := deps(t, s.World)
+	d.Billing, d.Now = s.processor, c.now
+	work(t, s.World, worker.Config{}, d)
+	ticks(t, s.World, 1)
+	if n := len(s.Mails.Mails()); n != 0 {
+		t.Fatalf("%d mails four days before the end", n)
+	}
+	c.advance(26 * time.Hour)
+	s.mail(t, "[Imago] Your trial ends on", "you have all of the Standard plan")
+	c.advance(24 * time.Hour)
+	ticks(t, s.World, 2)
+	c.advance(48 * time.Hour)
+	s.mail(t, "[Imago] Your trial has ended", "Backups go on by the limits of the Free plan")
+	c.advance(24 * time.Hour)
+	ticks(t, s.World, 2)
+	if n := len(s.Mails.Mails()); n != 2 {
+		t.Errorf("%d mails", n)
+	}
+}
+
+// TestLostNotificationIsMadeUpFor has a customer pay without Imago being told.
+func TestLostNotificationIsMadeUpFor(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.Exec(t, `update accounts set created_at = now() - interval '12 days'`)
+	s.buy(t, billing.Business)
+	d := deps(t, s.World)
+	d.Billing = s.processor
+	work(t, s.World, worker.Config{}, d)
 	s.becomes(t, billing.Business, billing.Active)
 }

@@ -28,6 +28,8 @@ const (
 
 	PaymentFailed     Kind = "payment_failed"     // of a warning: see subscriptions.Subscription
 	SubscriptionEnded Kind = "subscription_ended" // of a warning, too
+	TrialEndsSoon     Kind = "trial_ends"         // of the account
+	TrialEnded        Kind = "trial_ended"        // of the account
 
 	Digest Kind = "digest" // of itself: those messages name it that it is made of
 	Storm  Kind = "storm"  // a digest of what came too thick
@@ -39,7 +41,7 @@ const (
 var topics = map[Kind]notify.Topic{
 	Finding: notify.Drift, Receipt: notify.Restores, WindowOpen: notify.Restores,
 	SnapshotFailed: notify.Backups, SnapshotOverdue: notify.Backups, LogSilent: notify.Backups,
-	PaymentFailed: notify.Billing, SubscriptionEnded: notify.Billing,
+	PaymentFailed: notify.Billing, SubscriptionEnded: notify.Billing, TrialEndsSoon: notify.Billing, TrialEnded: notify.Billing,
 }
 
 // urgent are the kinds that wait for no digest: a door stands open, or nobody watches.

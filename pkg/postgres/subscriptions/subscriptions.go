@@ -118,6 +118,18 @@ func Note(ctx context.Context, tx *postgres.Tx, e billing.Event) (bool, error) {
 	return true, tx.Enqueue(ctx, job.ApplyBilling{AccountID: noted.AccountID})
 }
 
+// ClaimLooks gives the accounts that pay, or whose trial ends within around from now or
+// did, each once in every: for a running run_schedules job, which enqueues ApplyBilling.
+func ClaimLooks(ctx context.Context, tx *postgres.Tx, now time.Time, every, around time.Duration, most int) ([]account.ID, error) {
+	all, err := rows.All[struct{ AccountID account.ID }](ctx, tx,
+		`select account_id from claim_billing_looks($1, $2, $3, $4, $5)`, now, every, billing.Trial, around, most)
+	var out []account.ID
+	for _, a := range all {
+		out = append(out, a.AccountID)
+	}
+	return out, err
+}
+
 // moment reads a time that may be null as the zero time.
 func moment(t *time.Time) time.Time {
 	if t == nil {
