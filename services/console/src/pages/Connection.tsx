@@ -34,6 +34,7 @@ import { Wrong } from "../parts/CodeForm";
 import { capital, counted, words } from "../parts/format";
 import { Page } from "../parts/Page";
 import { Query } from "../parts/Query";
+import { Retention } from "../parts/Retention";
 import { Time } from "../parts/Time";
 import { Wide } from "../parts/Wide";
 import { Fact } from "./Overview";
@@ -82,6 +83,7 @@ function Shown({ of: c }: { of: Connection }) {
       {c.access.length > 0 && <Access of={c.access} />}
       {write && <App of={c} credential={write} />}
       <Schedule key={c.id} of={c} />
+      <Retention key={`kept ${c.id}`} of={c} />
     </Page>
   );
 }
