@@ -10,7 +10,7 @@ const stands = existsSync(`${process.env.IMAGO_STAGE}/ports.json`);
 export default defineConfig({
   testDir: "e2e",
   outputDir: "e2e/results",
-  timeout: 120_000,
+  timeout: 240_000,
   expect: { timeout: 15_000 },
   workers: 2, // one org, one story: its pages are read two at a time
   fullyParallel: true,

@@ -2,6 +2,7 @@ import { TransportProvider } from "@connectrpc/connect-query";
 import { MantineProvider } from "@mantine/core";
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { RouterProvider } from "@tanstack/react-router";
+import { setNonce } from "get-nonce";
 import { isProblem } from "./api/problem";
 import { transport } from "./api/transport";
 import { makeRouter } from "./router";
@@ -20,7 +21,10 @@ const queries = new QueryClient({
 
 const router = makeRouter(queries);
 
+// The page's policy takes styles with its nonce only: Mantine's, and those that keep the page
+// behind a dialog from scrolling.
 const nonce = () => document.querySelector<HTMLMetaElement>('meta[name="csp-nonce"]')?.content ?? "";
+setNonce(nonce());
 
 // App is everything that every page stands on.
 export function App() {

@@ -46,7 +46,7 @@ export function Browse() {
     { select: (r) => r.snapshot },
   );
   return (
-    <Query of={snapshot}>
+    <Query of={snapshot} page="Browse">
       {(s) => {
         const taken = date(s.createdAt);
         return (

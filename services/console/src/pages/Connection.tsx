@@ -51,7 +51,11 @@ export function ConnectionPage() {
     const timer = setInterval(() => void refetch(), 1_000);
     return () => clearInterval(timer);
   }, [checking, refetch]);
-  return <Query of={connection}>{(c) => <Shown of={c} />}</Query>;
+  return (
+    <Query of={connection} page="Org">
+      {(c) => <Shown of={c} />}
+    </Query>
+  );
 }
 
 function Shown({ of: c }: { of: Connection }) {

@@ -15,7 +15,11 @@ import { Verdict } from "../parts/Verdict";
 export function FindingPage() {
   const { findingId } = useParams({ from: "/signed-in/changes/$findingId" });
   const finding = useQuery(DriftService.method.getFinding, { findingId }, { select: (r) => r.finding });
-  return <Query of={finding}>{(f) => <Shown of={f} />}</Query>;
+  return (
+    <Query of={finding} page="Change">
+      {(f) => <Shown of={f} />}
+    </Query>
+  );
 }
 
 function Shown({ of: f }: { of: Finding }) {

@@ -18,7 +18,11 @@ export function ObjectPage() {
   const { snapshotId } = useParams({ from: "/signed-in/snapshots/$snapshotId/object" });
   const { key } = useSearch({ from: "/signed-in/snapshots/$snapshotId/object" });
   const object = useQuery(SnapshotService.method.getResource, { snapshotId, key });
-  return <Query of={object}>{(o) => <Shown of={o} snapshotId={snapshotId} objectKey={key} />}</Query>;
+  return (
+    <Query of={object} page="Object">
+      {(o) => <Shown of={o} snapshotId={snapshotId} objectKey={key} />}
+    </Query>
+  );
 }
 
 function Shown({

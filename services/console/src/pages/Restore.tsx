@@ -49,7 +49,12 @@ export function RestorePage() {
   const { restoreId } = useParams({ from: "/signed-in/restores/$restoreId" });
   const [round, setRound] = useState(0);
   const { data: r, error } = useRestore(restoreId, round);
-  if (error && !r) return <Failed error={error} again={() => setRound(round + 1)} />;
+  if (error && !r)
+    return (
+      <Page title="Restore">
+        <Failed error={error} again={() => setRound(round + 1)} />
+      </Page>
+    );
   if (!r) return <Loading />;
   return (
     <Page

@@ -38,7 +38,12 @@ import { Fact } from "./Overview";
 export function SnapshotPage() {
   const { snapshotId } = useParams({ from: "/signed-in/snapshots/$snapshotId" });
   const { data: s, error } = useSnapshot(snapshotId);
-  if (error) return <Failed error={error} />;
+  if (error)
+    return (
+      <Page title="Snapshot">
+        <Failed error={error} />
+      </Page>
+    );
   if (!s) return <Loading />;
   const taken = date(s.createdAt);
   return (
