@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"imago/pkg/billing"
 	"imago/pkg/blob"
 	"imago/pkg/blob/fault"
 	"imago/pkg/blob/mem"
@@ -112,10 +113,19 @@ func TestADowngradeKeepsDataForAMonth(t *testing.T) {
 	s.Exec(t, `delete from river.river_job where kind = 'forget_snapshots'`)
 	s.Exec(t, `update connections set forget_at = null`)
 	s.Exec(t, `update accounts set created_at = created_at - make_interval(days => 400)`)
-	s.Exec(t, `update subscriptions set subscription_id = 'sub_1', plan = 'business', state = 'cancelled', ended_at = now()`)
+	if err := s.stripe.Cancel(s.buy(t, billing.Business)); err != nil {
+		t.Fatal(err)
+	}
 	d = deps(t, s.World)
 	d.Billing, d.Now = s.processor, c.now
 	work(t, s.World, worker.Config{}, d)
+	worldtest.Until(t, "the worker has heard of it", func() bool {
+		var state string
+		if err := s.Base.Owner().QueryRow(t.Context(), `select state from subscriptions`).Scan(&state); err != nil {
+			t.Fatal(err)
+		}
+		return state == string(billing.Cancelled)
+	})
 	for n, want := range []int{2, 2, 1} {
 		looked(t, s.World, n+1)
 		if got := len(list(t, s.World)); got != want {
