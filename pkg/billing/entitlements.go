@@ -118,9 +118,17 @@ func (s Subscription) warning(now, kept time.Time) (Warning, time.Time) {
 }
 
 // Becomes is what the subscription becomes when the processor says that it is as fetched
-// now: what we remember goes on.
+// now: what we remember goes on. One that the processor knows no more has ended, so that
+// its data is kept as after any other end.
 func (s Subscription) Becomes(fetched Subscription, now time.Time) Subscription {
 	next := fetched
+	if next.State == None && s.State != None {
+		next = s
+		next.State, next.EndsAt = Cancelled, time.Time{}
+		if next.Ended.IsZero() {
+			next.Ended = now
+		}
+	}
 	next.TrialEnds, next.FailedSince = s.TrialEnds, time.Time{}
 	next.Better, next.BetterUntil = s.Better, s.BetterUntil
 	if next.failing() {

@@ -232,3 +232,20 @@ func TestAllow(t *testing.T) {
 		})
 	}
 }
+
+// A subscription that the processor knows no more has ended, and only once.
+func TestWhatIsForgottenHasEnded(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 3, 4, 0, 0, 0, 0, time.UTC)
+	active := Subscription{ID: "sub_1", Plan: Business, State: Active}
+	gone := active.Becomes(Subscription{}, now)
+	if gone.State != Cancelled || gone.Plan != Business || !gone.Ended.Equal(now) {
+		t.Errorf("it becomes %+v", gone)
+	}
+	if later := gone.Becomes(Subscription{}, now.Add(time.Hour)); later.State != Cancelled || !later.Ended.Equal(now) {
+		t.Errorf("an hour later it is %+v", later)
+	}
+	if none := (Subscription{}).Becomes(Subscription{}, now); none.State != None {
+		t.Errorf("who had none: %+v", none)
+	}
+}
