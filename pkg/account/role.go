@@ -72,5 +72,14 @@ func (r Role) Above(other Role) bool {
 	return slices.Index(Roles(), r) < slices.Index(Roles(), other)
 }
 
+// harmless are the actions that an API token may be given: whoever comes upon one must not
+// do with it what cannot be taken back, or opens a door to more.
+var harmless = []Action{
+	ViewAccount, OpenSnapshot, ViewActivity, TakeSnapshot, EditConnection, EditAccount, ResolveFinding, PlanRestore,
+}
+
+// ForTokens reports whether an API token may be given the action.
+func (a Action) ForTokens() bool { return slices.Contains(harmless, a) }
+
 // May reports whether the role allows the action; unknown ones are refused.
 func (r Role) May(a Action) bool { return slices.Contains(allowed[a], r) }

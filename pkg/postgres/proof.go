@@ -51,6 +51,7 @@ type who struct {
 	Pending string
 	Person  account.UserID
 	Fresh   bool // who the person is was proven in the last ten minutes
+	Scopes  []string
 }
 
 const askWho = `select coalesce(current_account()::text, '') as account,
@@ -60,7 +61,7 @@ const askWho = `select coalesce(current_account()::text, '') as account,
     coalesce(current_job_kind(), '') as job_kind,
     coalesce(current_pending_id()::text, '') as pending,
     coalesce(current_person()::text, '') as person,
-    current_stepped_up() as fresh`
+    current_stepped_up() as fresh, current_scopes() as scopes`
 
 // present hands the proof to the database, and learns whom it lets in.
 func (t *Tx) present(ctx context.Context, p Proof) error {

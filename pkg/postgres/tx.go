@@ -39,6 +39,10 @@ func (t *Tx) Role() account.Role { return t.who.Role }
 // are; false for a job.
 func (t *Tx) SteppedUp() bool { return t.who.Fresh }
 
+// Scopes are the actions of the API token that was presented; nil: it is a person's
+// session, or none.
+func (t *Tx) Scopes() []string { return t.who.Scopes }
+
 // SessionID is the session that was presented; "" for a job.
 func (t *Tx) SessionID() string { return t.who.Session }
 

@@ -98,7 +98,7 @@ func (s driftService) finding(ctx context.Context, ring *envelope.Keyring, row f
 		Title: strings.ReplaceAll(row.Rule, "_", " "), FoundAt: stamp(row.FoundAt), State: row.State,
 		SnoozedUntil: stampAt(row.SnoozedUntil),
 	}
-	if !requestOf(ctx).caller.role.May(account.OpenSnapshot) {
+	if !requestOf(ctx).caller.may(account.OpenSnapshot) {
 		return out, nil
 	}
 	return out, s.reveal(ring, row, out)

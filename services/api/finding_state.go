@@ -186,8 +186,8 @@ func actorWanted(ctx context.Context, ring *envelope.Keyring, id account.Connect
 	if actor == "" {
 		return "", nil
 	}
-	if role := requestOf(ctx).caller.role; !role.May(account.OpenSnapshot) {
-		return "", problem.New(problem.Denied, "your role (%s) does not show who did what, so it cannot be looked for", role).
+	if c := requestOf(ctx).caller; !c.may(account.OpenSnapshot) {
+		return "", problem.New(problem.Denied, "your role (%s) does not show who did what, so it cannot be looked for", c.role).
 			WithHint("leave actor out, or ask an owner or an admin of the account")
 	}
 	actor, err := valid.Text("actor", actor, 300)

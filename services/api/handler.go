@@ -42,6 +42,7 @@ func (s *Service) routes() (http.Handler, error) {
 	add(rpc.NewSignInServiceHandler(s.signIn(), options...))
 	add(rpc.NewSessionServiceHandler(s.sessions(), options...))
 	add(rpc.NewFactorServiceHandler(s.factors(), options...))
+	add(rpc.NewTokenServiceHandler(s.tokens(), options...))
 	add(rpc.NewDeviceServiceHandler(s.devices(), options...))
 	add(rpc.NewPasskeyServiceHandler(s.passkeys(), options...))
 	add(rpc.NewConnectionServiceHandler(s.connections(), options...))

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"net/http"
+	"slices"
 	"strings"
 
 	"connectrpc.com/connect"
@@ -95,17 +96,36 @@ func (s *Service) admit(ctx context.Context, procedure string, h http.Header) er
 		return err
 	}
 	q.caller = c
-	return p.admits(c.role, c.steppedUp)
+	return p.admits(c.role, c.steppedUp, c.scopes)
 }
 
-// admits refuses a role that may not, and then who has not stepped up where that is needed.
-func (p permission) admits(r account.Role, steppedUp bool) error {
+// admits refuses a role that may not, a token that may not, and then who has not stepped up
+// where that is needed. Scopes are nil for a person.
+func (p permission) admits(r account.Role, steppedUp bool, scopes []string) error {
 	if p.action != "" && !r.May(p.action) {
 		return problem.New(problem.Denied, "your role (%s) does not allow to %s", r, words(p.action)).
 			WithHint("ask an owner or an admin of the account")
 	}
+	if scopes != nil {
+		return p.admitsToken(scopes)
+	}
 	if p.stepUp && !steppedUp {
 		return stepUpFirst()
+	}
+	return nil
+}
+
+// admitsToken refuses what a token does not name, and all that concerns its person alone or
+// wants proof of who they are: a token is no person.
+func (p permission) admitsToken(scopes []string) error {
+	if p.tokens {
+		return nil
+	}
+	if p.stepUp || p.action == "" || !p.action.ForTokens() {
+		return problem.New(problem.Denied, "no API token may do this").WithHint("sign in as yourself")
+	}
+	if !slices.Contains(scopes, string(p.action)) {
+		return problem.New(problem.Denied, "this token does not allow to %s", words(p.action)).WithHint("make one that names %s", p.action)
 	}
 	return nil
 }
@@ -124,6 +144,7 @@ func (s *Service) authenticate(ctx context.Context, h http.Header) (caller, erro
 	c := caller{proof: postgres.Session(sha256.Sum256([]byte(token))), cookie: h.Get("Authorization") == ""}
 	err := s.DB.As(ctx, c.proof, func(tx *postgres.Tx) error {
 		c.account, c.user, c.role, c.steppedUp = tx.Account(), tx.User(), tx.Role(), tx.SteppedUp()
+		c.scopes = tx.Scopes()
 		return s.touch(ctx, tx)
 	})
 	if problem.Is(err, problem.Denied) {

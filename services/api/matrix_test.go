@@ -4,8 +4,10 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"connectrpc.com/connect"
 	"google.golang.org/protobuf/encoding/protojson"
@@ -42,6 +44,7 @@ func (w *world) scene() scene {
 		values ($1, $2, $3, 'sealed', $4, 'failed', now()) returning id`, p.account, c, snapshot, p.user)
 	w.row([]any{&invitation}, `insert into invitations (account_id, email, role, invited_by)
 		values ($1, 'guest@acme.test', 'viewer', $2) returning id`, p.account, p.user)
+	s.ids["token"], s.ids["soon"] = w.token(p, account.ViewAccount).id, w.clock.now().Add(time.Hour).Format(time.RFC3339)
 	s.ids["snapshot"], s.ids["restore"], s.ids["invitation"], s.ids["session"] = snapshot, restore, invitation, session
 	return s
 }
@@ -105,7 +108,7 @@ func (w *world) call(p *person, m protoreflect.MethodDescriptor, body string) er
 
 // TestMatrix asks for every RPC of the contract: in one's own account with every role,
 // about the rows of another account, without a session, with one that has ended, and
-// with a token that is no session's. An RPC without a request in the table fails.
+// with a token that is no session's, and with API tokens. An RPC without a request in the table fails.
 func TestMatrix(t *testing.T) {
 	t.Parallel()
 	w, table := newWorld(t, Config{}), requests(t)
@@ -171,7 +174,12 @@ func (w *world) cells(m protoreflect.MethodDescriptor, body string, other scene)
 	for name, p := range nobodies {
 		out = append(out, cell{name, func() error { return w.call(p, m, own.fill(body)) }, outside})
 	}
-	if strings.Contains(body, "$") {
+	for name, scopes := range map[string][]account.Action{"a token of all that tokens may": harmless(), "a token of the activity": {account.ViewActivity}} {
+		allowed := may.tokens || !may.stepUp && may.action.ForTokens() && slices.Contains(scopes, may.action)
+		out = append(out, cell{name, func() error { return w.call(w.token(own.owner, scopes...).person, m, own.fill(body)) },
+			func(c connect.Code) bool { return allowed != denied(c) && c != connect.CodeInternal }})
+	}
+	if strings.Contains(strings.ReplaceAll(body, "$soon", ""), "$") {
 		out = append(out, cell{"about another account", func() error { return w.call(w.session(own.owner), m, other.fill(body)) },
 			func(c connect.Code) bool { return c == connect.CodeNotFound }})
 	}

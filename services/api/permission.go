@@ -20,6 +20,7 @@ type permission struct {
 	action  account.Action // what the member's role must allow; "" with a session: every member
 	pending bool           // also for a session that waits for its second factor
 	stepUp  bool           // only for who proved in the last ten minutes who they are
+	tokens  bool           // also for every API token, though it names no action
 }
 
 // public is for the RPCs by which people sign in, and for what everybody may know.
@@ -46,7 +47,7 @@ var permissions = map[string]permission{
 	rpc.SignInServiceGetSignInMethodsProcedure: public,
 	rpc.SignInServiceRequestCodeProcedure:      public,
 	rpc.SignInServiceExchangeCodeProcedure:     public,
-	rpc.SignInServiceWhoAmIProcedure:           member,
+	rpc.SignInServiceWhoAmIProcedure:           {tokens: true},
 	rpc.SignInServiceSignOutProcedure:          member,
 
 	rpc.SessionServiceListSessionsProcedure:        member,
@@ -65,6 +66,10 @@ var permissions = map[string]permission{
 
 	rpc.MailServiceGetMailPreferencesProcedure:    member,
 	rpc.MailServiceUpdateMailPreferencesProcedure: member,
+	rpc.TokenServiceCreateTokenProcedure:          member.proven(),
+	rpc.TokenServiceListTokensProcedure:           member,
+	rpc.TokenServiceRevokeTokenProcedure:          member,
+
 	// What a machine is let in with outlives the session that lets it in.
 	rpc.DeviceServiceBeginDeviceProcedure:    public,
 	rpc.DeviceServiceExchangeDeviceProcedure: public,

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/netip"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -42,9 +43,15 @@ type caller struct {
 	user      account.UserID
 	role      account.Role
 	steppedUp bool
+	scopes    []string       // of an API token; nil: a person
 	waits     bool           // for the second factor: the session lets into nothing
 	cookie    bool           // the session came as a browser's cookie
 	proof     postgres.Proof // the session that let them in
+}
+
+// may reports whether the caller's role allows an action, and the token, if it is one.
+func (c caller) may(a account.Action) bool {
+	return c.role.May(a) && (c.scopes == nil || slices.Contains(c.scopes, string(a)))
 }
 
 type requestKey struct{}

@@ -69,7 +69,7 @@ func TestWhatNeedsAStepUp(t *testing.T) {
 	}
 	want := []string{
 		"DeleteConnection", "ReplaceKey", "SetCredential", "SetRetention", "ApproveDevice", "RemoveTotp", "RequireSecondFactor", "RemovePasskey", "ApplyRestore",
-		"ApproveRestore", "CloseRestore", "UnpinSnapshot", "CreateInvitation", "RemoveMember", "ResendInvitation", "UpdateMember",
+		"ApproveRestore", "CloseRestore", "UnpinSnapshot", "CreateInvitation", "RemoveMember", "ResendInvitation", "UpdateMember", "CreateToken",
 	}
 	if diff := cmp.Diff(want, needs); diff != "" {
 		t.Errorf("what needs a step-up: %s", diff)

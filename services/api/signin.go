@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"connectrpc.com/connect"
@@ -361,15 +362,15 @@ func sessionShape(s signin.Session) *imagov1.Session {
 	return &imagov1.Session{
 		Email: s.Email, UserId: string(s.UserID), AccountId: string(s.AccountID), AccountName: s.AccountName,
 		Role: strings.ToLower(string(s.Role)), ExpiresAt: stamp(s.ExpiresAt), IdleExpiresAt: stamp(s.IdleExpiresAt),
-		Actions: actions(s.Role),
+		Actions: actions(s.Role, s.Scopes),
 	}
 }
 
-// actions lists what a role allows.
-func actions(r account.Role) []string {
+// actions lists what a role allows, and of it what a token may.
+func actions(r account.Role, scopes []string) []string {
 	var out []string
 	for _, a := range account.Actions() {
-		if r.May(a) {
+		if r.May(a) && (scopes == nil || slices.Contains(scopes, string(a))) {
 			out = append(out, string(a))
 		}
 	}

@@ -32,7 +32,7 @@ func (s *Service) read(ctx context.Context, fn func(*postgres.Tx) error) error {
 	q, in := requestOf(ctx), false
 	err := s.DB.As(ctx, q.caller.proof, func(tx *postgres.Tx) error {
 		in = true
-		if err := permissions[q.procedure].admits(tx.Role(), tx.SteppedUp()); err != nil {
+		if err := permissions[q.procedure].admits(tx.Role(), tx.SteppedUp(), tx.Scopes()); err != nil {
 			return err
 		}
 		return fn(tx)
@@ -194,13 +194,21 @@ func (w *work) record(ctx context.Context, action, targetType, targetID, detail 
 	}
 	e := audit.Entry{Time: w.s.now(), Action: action, TargetType: targetType, TargetID: targetID, RequestID: w.q.id}
 	e.Sealed, err = sealed.Activity(e).Seal(w.ring, audit.Who{
-		Actor: who.Email, UserID: string(who.UserID), SourceIP: w.q.ip, Detail: detail,
+		Actor: actor(who), UserID: string(who.UserID), SourceIP: w.q.ip, Detail: detail,
 	})
 	if err != nil {
 		return err
 	}
 	_, err = activity.Append(ctx, w.Tx, e)
 	return err
+}
+
+// actor names who acts, and the token that acts for them.
+func actor(s signin.Session) string {
+	if s.TokenName == "" {
+		return s.Email
+	}
+	return s.Email + ", by the token " + s.TokenName
 }
 
 // mac authenticates cursors under a key of the account.

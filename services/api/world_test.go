@@ -176,6 +176,7 @@ type person struct {
 	team        rpc.TeamServiceClient
 	mail        rpc.MailServiceClient
 	devices     rpc.DeviceServiceClient
+	tokens      rpc.TokenServiceClient
 }
 
 // owner makes an account and its owner.
@@ -234,6 +235,7 @@ func (w *world) clients(p *person) *person {
 	p.billing = rpc.NewBillingServiceClient(c, w.url, o)
 	p.team = rpc.NewTeamServiceClient(c, w.url, o)
 	p.mail = rpc.NewMailServiceClient(c, w.url, o)
+	p.tokens = rpc.NewTokenServiceClient(c, w.url, o)
 	p.devices = rpc.NewDeviceServiceClient(c, w.url, o)
 	return p
 }

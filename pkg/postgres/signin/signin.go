@@ -173,6 +173,8 @@ type Session struct {
 	AccountID     account.ID
 	AccountName   string
 	Role          account.Role
+	TokenName     string   // of an API token
+	Scopes        []string // an API token's actions; nil: it is a person's session
 	CreatedAt     time.Time
 	SeenAt        time.Time
 	IdleExpiresAt time.Time
@@ -183,7 +185,7 @@ type Session struct {
 func Current(ctx context.Context, tx *postgres.Tx) (Session, error) {
 	return rows.One[Session](ctx, tx, "session", `
 		select s.id, s.kind, s.user_id, u.email, s.account_id, a.name as account_name,
-			current_member_role() as role, s.created_at, s.seen_at, s.idle_expires_at, s.expires_at
+			current_member_role() as role, coalesce(s.name, '') as token_name, s.scopes, s.created_at, s.seen_at, s.idle_expires_at, s.expires_at
 		from sessions s
 		join users u on u.id = s.user_id
 		join accounts a on a.id = s.account_id
@@ -193,9 +195,10 @@ func Current(ctx context.Context, tx *postgres.Tx) (Session, error) {
 // Touch keeps the session from ending for idleness. It writes at most once a minute.
 func Touch(ctx context.Context, tx *postgres.Tx, idle Idle) error {
 	_, err := rows.Exec(ctx, tx, `
-		update sessions set seen_at = now(),
-			idle_expires_at = least(now() + case kind when 'web' then $2::interval else $1::interval end, expires_at)
-		where id = current_session_id() and seen_at < now() - interval '1 minute'`, idle.CLI, idle.Web)
+		update sessions set seen_at = now(), used_at = case kind when 'token' then now() end,
+			idle_expires_at = case kind when 'token' then expires_at
+				else least(now() + case kind when 'web' then $2::interval else $1::interval end, expires_at) end
+		where id = current_session_id() and (seen_at < now() - interval '1 minute' or kind = 'token' and used_at is null)`, idle.CLI, idle.Web)
 	return err
 }
 
