@@ -31,6 +31,8 @@ type Env struct {
 	Now            func() time.Time
 	// Wait pauses between two looks at something that is under way; nil really waits.
 	Wait func(ctx context.Context, d time.Duration) error
+	// Open shows an address in a browser; nil: there is none here.
+	Open func(url string) error
 	// Prompt: somebody sits in front of Stdin and can be asked.
 	Prompt bool
 	// Live: Stderr is a terminal that can be redrawn.
@@ -95,7 +97,7 @@ func (p *program) root() *cobra.Command {
 	root.SetUsageTemplate(root.UsageTemplate() + exitCodesHelp)
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage("%v", err) })
 	root.AddCommand(
-		p.loginCommand(), p.logoutCommand(), p.whoamiCommand(), p.sessionsCommand(), p.stepUpCommand(), p.totpCommand(),
+		p.loginCommand(), p.logoutCommand(), p.whoamiCommand(), p.sessionsCommand(), p.stepUpCommand(), p.totpCommand(), p.tokenCommand(),
 		p.connectCommand(), p.connectionsCommand(), p.disconnectCommand(), p.scheduleCommand(), p.retentionCommand(), p.statusCommand(),
 		p.snapshotCommand(), p.snapshotsCommand(), p.browseCommand(), p.searchCommand(), p.diffCommand(),
 		p.driftCommand(), p.restoreCommand(), p.activityCommand(), p.teamCommand(), p.accountCommand(), p.billingCommand(), p.versionCommand())

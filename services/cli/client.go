@@ -43,6 +43,8 @@ type api struct {
 	activity    imagov1connect.ActivityServiceClient
 	billing     imagov1connect.BillingServiceClient
 	team        imagov1connect.TeamServiceClient
+	devices     imagov1connect.DeviceServiceClient
+	tokens      imagov1connect.TokenServiceClient
 }
 
 // api connects as whoever is signed in; nobody is refused here, the server decides.
@@ -50,6 +52,9 @@ func (p *program) api() (*api, error) {
 	server, err := p.serverURL()
 	if err != nil {
 		return nil, err
+	}
+	if token := p.Getenv(tokenVariable); token != "" {
+		return p.apiAs(server, token), nil
 	}
 	login, err := p.readLogin(server)
 	if err != nil {
@@ -77,6 +82,8 @@ func (p *program) apiWith(server string, who *caller) *api {
 		activity:    imagov1connect.NewActivityServiceClient(p.http, server, with),
 		billing:     imagov1connect.NewBillingServiceClient(p.http, server, with),
 		team:        imagov1connect.NewTeamServiceClient(p.http, server, with),
+		devices:     imagov1connect.NewDeviceServiceClient(p.http, server, with),
+		tokens:      imagov1connect.NewTokenServiceClient(p.http, server, with),
 	}
 }
 
@@ -136,7 +143,8 @@ func changes(procedure string) bool {
 	verb := procedure[strings.LastIndex(procedure, "/")+1:]
 	for _, other := range []string{
 		"Get", "List", "Watch", "Compare", "WhoAmI", "RequestCode", "ExchangeCode", "SignOut", "LeaveAccount", "SwitchAccount",
-		"AcceptInvitation", "RequestStepUp", "StepUp", "EnrollTotp", "ConfirmTotp", "VerifyTotp",
+		"AcceptInvitation", "RequestStepUp", "StepUp", "BeginDevice", "ExchangeDevice", "CreateToken",
+		"EnrollTotp", "ConfirmTotp", "VerifyTotp",
 	} {
 		if strings.HasPrefix(verb, other) {
 			return false

@@ -42,6 +42,8 @@ type fake struct {
 	imagov1connect.UnimplementedActivityServiceHandler
 	imagov1connect.UnimplementedBillingServiceHandler
 	imagov1connect.UnimplementedTeamServiceHandler
+	imagov1connect.UnimplementedTokenServiceHandler
+	imagov1connect.UnimplementedDeviceServiceHandler
 
 	mu          sync.Mutex
 	connections []*imagov1.Connection
@@ -55,6 +57,7 @@ type fake struct {
 	pending     bool            // a check is under way
 	team        []*imagov1.Member
 	invited     []*imagov1.Invitation
+	apiTokens   []*imagov1.ApiToken
 }
 
 func newFake() *fake {
@@ -75,6 +78,8 @@ func (f *fake) serve() *httptest.Server {
 	mux.Handle(imagov1connect.NewActivityServiceHandler(f, with))
 	mux.Handle(imagov1connect.NewBillingServiceHandler(f, with))
 	mux.Handle(imagov1connect.NewTeamServiceHandler(f, with))
+	mux.Handle(imagov1connect.NewTokenServiceHandler(f, with))
+	mux.Handle(imagov1connect.NewDeviceServiceHandler(f, with))
 	return httptest.NewServer(f.elsewhere(mux))
 }
 
@@ -111,7 +116,7 @@ func problem(code connect.Code, kind, field, what, hint string) error {
 }
 
 // keyless are the verbs that begin or end a session.
-var keyless = []string{"WhoAmI", "SignOut", "LeaveAccount", "SwitchAccount", "AcceptInvitation", "RequestStepUp", "StepUp", "EnrollTotp", "ConfirmTotp", "VerifyTotp"}
+var keyless = []string{"WhoAmI", "SignOut", "LeaveAccount", "SwitchAccount", "AcceptInvitation", "RequestStepUp", "StepUp", "EnrollTotp", "ConfirmTotp", "VerifyTotp", "CreateToken"}
 
 // check wants a token, and a fresh idempotency key with every change.
 func (f *fake) check(next connect.UnaryFunc) connect.UnaryFunc {
@@ -120,7 +125,7 @@ func (f *fake) check(next connect.UnaryFunc) connect.UnaryFunc {
 		defer f.mu.Unlock()
 		verb := req.Spec().Procedure[strings.LastIndex(req.Spec().Procedure, "/")+1:]
 		key := req.Header().Get("Idempotency-Key")
-		open := verb == "RequestCode" || verb == "ExchangeCode"
+		open := slices.Contains([]string{"RequestCode", "ExchangeCode", "BeginDevice", "ExchangeDevice"}, verb)
 		reads := strings.HasPrefix(verb, "Get") || strings.HasPrefix(verb, "List") || slices.Contains(keyless, verb)
 		if (reads || open) != (key == "") || key != "" && f.changes[key] {
 			return nil, fmt.Errorf("%s has the idempotency key %q", verb, key)

@@ -18,13 +18,16 @@ func (p *program) loginCommand() *cobra.Command {
 	var code string
 	cmd := &cobra.Command{
 		Use:   "login [EMAIL]",
-		Short: "Sign in with a code that arrives by mail",
-		Long: "login asks the server to mail a code of six digits to you, and exchanges it for a\n" +
-			"session. The code works for ten minutes, once, and only from where it was asked for.\n" +
-			"Without a terminal the code is read from the standard input; or ask first and give\n" +
-			"it later with --code.",
+		Short: "Sign in, by a browser or a mailed code",
+		Long: "login without an address shows a code of letters: give it on the page that opens, in\n" +
+			"a browser where you are signed in, and approve.\n\n" +
+			"With an address, or where the server has no such page, the server mails a code of six\n" +
+			"digits to you, which is exchanged for a session. It works for ten minutes, once, and\n" +
+			"only from where it was asked for. Without a terminal the code is read from the standard\n" +
+			"input; or ask first and give it later with --code.",
 		Example: example(
-			"imago login ada@example.com", "sign in, asked for the code",
+			"imago login", "sign in by a browser",
+			"imago login ada@example.com", "sign in with a mailed code",
 			"imago login ada@example.com --server https://imago.example.com", "sign in to another server",
 			"imago login --code 123456", "finish a sign-in that was asked for before"),
 		Args: maxArgs(1),
@@ -50,6 +53,11 @@ func (p *program) login(ctx context.Context, args []string, code string) error {
 			return withHint(usage("no code was asked for, or the last was used"), "begin with imago login EMAIL")
 		}
 		return p.exchange(ctx, server, kept, code)
+	}
+	if len(args) == 0 && p.Prompt && p.invitation == "" {
+		if done, err := p.loginByBrowser(ctx, server); done {
+			return err
+		}
 	}
 	email, err := p.email(args, kept)
 	if err != nil {
@@ -160,17 +168,7 @@ func (p *program) exchange(ctx context.Context, server string, kept login, code 
 	if err != nil {
 		return p.notLetIn(server, kept, err)
 	}
-	session, token := res.GetSession(), res.GetToken()
-	if session == nil {
-		if token, session, err = p.secondFactor(ctx, server, token, res.GetSecondFactor()); err != nil {
-			return err
-		}
-	}
-	err = p.writeLogin(server, login{Email: session.GetEmail(), Token: token, Expires: res.GetExpiresAt().AsTime()})
-	if err != nil {
-		return err
-	}
-	return p.showSession(server, session)
+	return p.enter(ctx, server, res)
 }
 
 func (p *program) redeem(ctx context.Context, server string, a *attempt, code string) (*imagov1.ExchangeCodeResponse, error) {

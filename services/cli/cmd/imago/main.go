@@ -3,8 +3,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
+	"os/exec"
 	"os/signal"
+	"runtime"
+	"strings"
 	"syscall"
 	"time"
 
@@ -29,10 +33,30 @@ func world() cli.Env {
 		Live:   terminal(os.Stderr) && os.Getenv("TERM") != "dumb",
 	}
 	env.Color = terminal(os.Stdout) && os.Getenv("NO_COLOR") == "" && os.Getenv("TERM") != "dumb"
+	if env.Prompt && graphical() {
+		env.Open = browse
+	}
 	if width, _, err := term.GetSize(int(os.Stderr.Fd())); err == nil {
 		env.Width = width
 	}
 	return env
+}
+
+// graphical tells whether a browser can be shown here.
+func graphical() bool {
+	return runtime.GOOS == "darwin" || os.Getenv("DISPLAY") != "" || os.Getenv("WAYLAND_DISPLAY") != ""
+}
+
+// browse opens an address in the person's browser, and does not wait for it.
+func browse(url string) error {
+	opener := "xdg-open"
+	if runtime.GOOS == "darwin" {
+		opener = "open"
+	}
+	if !strings.HasPrefix(url, "https://") && !strings.HasPrefix(url, "http://") {
+		return errors.New("the server names no page")
+	}
+	return exec.Command(opener, url).Start()
 }
 
 func terminal(f *os.File) bool { return term.IsTerminal(int(f.Fd())) }
