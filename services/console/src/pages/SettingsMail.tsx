@@ -1,12 +1,11 @@
 import { createConnectQueryKey, useMutation, useQuery } from "@connectrpc/connect-query";
-import { Alert, Group, SegmentedControl, Select, Stack, Table, Text } from "@mantine/core";
+import { Alert, Group, SegmentedControl, Select, Stack, Text } from "@mantine/core";
 import { IconMailOff } from "@tabler/icons-react";
 import { useQueryClient } from "@tanstack/react-query";
 import { type MailPreference, MailService } from "../gen/imago/v1/mail_pb";
 import { Wrong } from "../parts/CodeForm";
 import { capital } from "../parts/format";
 import { Query } from "../parts/Query";
-import { Wide } from "../parts/Wide";
 
 const topics: Record<string, [name: string, about: string]> = {
   drift: ["Changes in your orgs", "what weakens them or takes access away"],
@@ -28,17 +27,11 @@ export function MailChoices() {
   return (
     <Query of={preferences} lines={3}>
       {(p) => (
-        <Stack gap="sm">
-          <Wide minWidth={520}>
-            <Table verticalSpacing="xs" aria-label="Mails">
-              <Table.Tbody>
-                {p.preferences.map((c) => (
-                  <Topic key={c.topic} of={c} />
-                ))}
-              </Table.Tbody>
-            </Table>
-          </Wide>
-          <Text size="sm" c="dimmed">
+        <Stack gap={0}>
+          {p.preferences.map((c) => (
+            <Topic key={c.topic} of={c} />
+          ))}
+          <Text size="sm" c="dimmed" mt="sm">
             What comes once a day comes at {p.digestHour}:00 UTC. Of more than {p.crowd} alerts in an hour,
             all but worse ones come as one mail.
           </Text>
@@ -63,9 +56,9 @@ function Topic({ of: c }: { of: MailPreference }) {
       preferences: [{ topic: c.topic, timing: c.timing, threshold: c.threshold, ...change }],
     });
   return (
-    <Table.Tr>
-      <Table.Th scope="row" fw={500}>
-        {name}
+    <Group className="row" justify="space-between" gap="xs" py="xs" role="group" aria-label={name}>
+      <Stack gap={2} flex="1 1 220px">
+        <Text fw={500}>{name}</Text>
         <Text size="xs" c="dimmed">
           {about}
         </Text>
@@ -75,32 +68,30 @@ function Topic({ of: c }: { of: MailPreference }) {
           </Alert>
         )}
         {update.error && <Wrong error={update.error} />}
-      </Table.Th>
-      <Table.Td>
-        <Group gap="sm" justify="flex-end">
-          {c.threshold && (
-            <Select
-              aria-label={`${name}: from which severity`}
-              size="xs"
-              w={150}
-              allowDeselect={false}
-              data={["low", "medium", "high", "critical"].map((s) => ({
-                value: s,
-                label: s === "critical" ? "only critical" : `${s} and worse`,
-              }))}
-              value={shown.threshold}
-              onChange={(threshold) => threshold && set({ threshold })}
-            />
-          )}
-          <SegmentedControl
-            aria-label={`${name}: when`}
+      </Stack>
+      <Group gap="sm">
+        {c.threshold && (
+          <Select
+            aria-label={`${name}: from which severity`}
             size="xs"
-            data={c.timings.map((t) => ({ value: t, label: timings[t] ?? t }))}
-            value={shown.timing}
-            onChange={(timing) => set({ timing })}
+            w={150}
+            allowDeselect={false}
+            data={["low", "medium", "high", "critical"].map((s) => ({
+              value: s,
+              label: s === "critical" ? "only critical" : `${s} and worse`,
+            }))}
+            value={shown.threshold}
+            onChange={(threshold) => threshold && set({ threshold })}
           />
-        </Group>
-      </Table.Td>
-    </Table.Tr>
+        )}
+        <SegmentedControl
+          aria-label={`${name}: when`}
+          size="xs"
+          data={c.timings.map((t) => ({ value: t, label: timings[t] ?? t }))}
+          value={shown.timing}
+          onChange={(timing) => set({ timing })}
+        />
+      </Group>
+    </Group>
   );
 }
