@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/uuid"
 	"google.golang.org/protobuf/testing/protocmp"
 	"google.golang.org/protobuf/types/known/timestamppb"
 
@@ -30,8 +31,12 @@ func (w *world) snap(p *person, c account.ConnectionID, state string, hours int,
 	if state != "running" {
 		digest, ended = "sha256:x", "now() - make_interval(hours => $4) + interval '30 minutes'"
 	}
-	w.exec(`insert into snapshots (account_id, connection_id, trigger, state, started_at, ended_at, manifest_digest, calls, types)
-		values ($1, $2, 'manual', $3, now() - make_interval(hours => $4), `+ended+`, $5, 600, $6)`, p.account, c, state, hours, digest, types)
+	id, err := uuid.NewV7() // later ones sort after earlier ones, also within a millisecond
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	w.exec(`insert into snapshots (id, account_id, connection_id, trigger, state, started_at, ended_at, manifest_digest, calls, types)
+		values ($7, $1, $2, 'manual', $3, now() - make_interval(hours => $4), `+ended+`, $5, 600, $6)`, p.account, c, state, hours, digest, types, id.String())
 }
 
 func TestOverviewOfAConnectionThatHoldsNothing(t *testing.T) {
