@@ -190,8 +190,9 @@ func (s passkeyService) take(ctx context.Context, kind, id string, client signin
 }
 
 // refused words why a passkey's answer does not count; why in detail is nobody's business.
+// What went wrong on our side stays what it is.
 func refused(err error) error {
-	if _, ok := errors.AsType[*protocol.Error](err); !ok && problem.Of(err) != nil {
+	if _, ok := errors.AsType[*protocol.Error](err); !ok {
 		return err
 	}
 	return problem.InField("credential", "the passkey's answer does not count here").
@@ -266,25 +267,23 @@ func (s passkeyService) owner(ctx context.Context, data webauthn.SessionData, an
 		return k, err
 	}
 	var h holder
+	var failed error // on our side: the library would take it for a wrong answer
 	who := func(credential, handle []byte) (webauthn.User, error) {
 		id, err := uuid.ParseBytes(handle)
 		if err != nil {
 			return nil, err
 		}
 		h = holder{id: account.UserID(id.String())}
-		var p signin.Passkey
-		err = s.DB.As(ctx, postgres.Nobody, func(tx *postgres.Tx) (err error) {
-			p.ID, p.Record, err = signin.FindPasskey(ctx, tx, h.id, sha256.Sum256(credential))
-			return err
-		})
-		if err != nil {
-			return nil, err
+		if k, err = s.find(ctx, ring, h.id, credential); err != nil && !problem.Is(err, problem.NotFound) {
+			failed = err
 		}
-		k, err = openKey(ring, p)
 		h.keys = []key{k}
 		return h, err
 	}
 	_, c, err := s.relying.ValidatePasskeyLogin(who, data, parsed)
+	if failed != nil {
+		return k, failed
+	}
 	if err == nil {
 		err = copied(c)
 	}
@@ -292,6 +291,19 @@ func (s passkeyService) owner(ctx context.Context, data webauthn.SessionData, an
 		return k, err
 	}
 	return h.with(c)
+}
+
+// find opens the passkey of a person with that credential. NotFound: they have none such.
+func (s passkeyService) find(ctx context.Context, ring *envelope.Keyring, of account.UserID, credential []byte) (key, error) {
+	var p signin.Passkey
+	err := s.DB.As(ctx, postgres.Nobody, func(tx *postgres.Tx) (err error) {
+		p.ID, p.Record, err = signin.FindPasskey(ctx, tx, of, sha256.Sum256(credential))
+		return err
+	})
+	if err != nil {
+		return key{}, err
+	}
+	return openKey(ring, p)
 }
 
 // letIn opens the session of a passkey that has answered: of its owner's oldest account.

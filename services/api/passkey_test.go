@@ -236,6 +236,17 @@ func TestPasskeyAnswersThatDoNotCount(t *testing.T) {
 	}
 }
 
+// TestOurOwnFailureIsNoWrongPasskey spoils what is kept of a passkey: its owner did nothing wrong.
+func TestOurOwnFailureIsNoWrongPasskey(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Config{SignUp: SignUpOpen, PublicURL: consoleURL})
+	_, d := w.withPasskey(address(t))
+	w.exec(`update passkeys set record = 'spoiled' where user_id = $1`, string(d.auth.Options.UserHandle))
+	if _, err := d.signIn(); err == nil || connect.CodeOf(err) == connect.CodeInvalidArgument {
+		t.Errorf("%v; want a failure of ours", err)
+	}
+}
+
 // TestPasskeyIsASecondFactor lets a session in that waits, and steps one up.
 func TestPasskeyIsASecondFactor(t *testing.T) {
 	t.Parallel()

@@ -180,7 +180,10 @@ func (h *hunt) within(ctx context.Context, r resource.Resource) (path, value str
 	if !h.fields {
 		return "", "", false, nil
 	}
-	info, _ := h.names.catalog.Info(r.Type)
+	info, known := h.names.catalog.Info(r.Type)
+	if !known { // nor what of it nobody may see
+		return "", "", false, nil
+	}
 	body, err := resource.Without(r.Body, info.Secret...)
 	if err != nil {
 		return "", "", false, err
