@@ -283,6 +283,40 @@ func TestPasskeyIsASecondFactor(t *testing.T) {
 	}
 }
 
+// TestAMailedCodeDoesNotGoAroundAPasskey: whoever reads a person's mail would enrol an
+// authenticator of their own in their name, beside the passkey that the session waits for.
+func TestAMailedCodeDoesNotGoAroundAPasskey(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Config{SignUp: SignUpOpen, PublicURL: consoleURL})
+	p := w.signInAs(address(t))
+	d := w.device(p)
+	w.exec(`update accounts set require_second_factor = true where id in (
+		select m.account_id from members m join users u on u.id = m.user_id where u.email = $1)`, p.email)
+	early := w.half(address(t), "enroll") // begins before there is a passkey
+	begun, err := early.factors.EnrollTotp(t.Context(), req(&imagov1.EnrollTotpRequest{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	made, err := d.register(w.half(address(t), "enroll"), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	thief := w.half(address(t), "passkey")
+	if got := problemOf(t, errOf(thief.factors.EnrollTotp(t.Context(), req(&imagov1.EnrollTotpRequest{}))), connect.CodePermissionDenied); got.GetHint() == "" {
+		t.Errorf("no way out: %v", got)
+	}
+	known := &authenticator{w: w, secret: begun.Msg.GetSecret()}
+	for name, half := range map[string]*person{"who began before": early, "who comes after": thief} {
+		_, err := half.factors.ConfirmTotp(t.Context(), req(&imagov1.ConfirmTotpRequest{Code: known.code(0)}))
+		if connect.CodeOf(err) != connect.CodePermissionDenied {
+			t.Errorf("%s confirms an authenticator: %v; want it denied", name, err)
+		}
+	}
+	if _, err := w.verify(thief, &imagov1.VerifyTotpRequest{RecoveryCode: made.GetRecoveryCodes()[0]}); err != nil {
+		t.Errorf("the person's own recovery code: %v", err)
+	}
+}
+
 func TestRecoveryCodeStandsInForAPasskey(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, Config{SignUp: SignUpOpen, PublicURL: consoleURL})
