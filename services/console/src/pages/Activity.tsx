@@ -1,13 +1,42 @@
-import { Code, Table, Text } from "@mantine/core";
+import { Code, Text } from "@mantine/core";
 import { IconActivity } from "@tabler/icons-react";
 import { useActivity } from "../api/lists";
+import type { Activity } from "../gen/imago/v1/activity_pb";
 import { capital, words } from "../parts/format";
 import { More } from "../parts/More";
 import { Page } from "../parts/Page";
 import { Query } from "../parts/Query";
+import { type Column, Rows } from "../parts/Rows";
 import { Empty } from "../parts/States";
 import { Time } from "../parts/Time";
-import { Wide } from "../parts/Wide";
+
+const columns: Column<Activity>[] = [
+  { name: "No.", number: true, cell: (a) => String(a.sequence) },
+  { name: "When", cell: (a) => <Time at={a.time} /> },
+  { name: "Who", cell: (a) => a.actor },
+  {
+    name: "What",
+    cell: (a) => (
+      <>
+        {capital(words(a.action))}
+        {a.detail && (
+          <Text size="xs" c="dimmed" style={{ overflowWrap: "anywhere" }}>
+            {a.detail}
+          </Text>
+        )}
+      </>
+    ),
+  },
+  {
+    name: "Of",
+    cell: (a) => (
+      <>
+        {words(a.targetType)} <Code>{a.targetId.slice(-8)}</Code>
+      </>
+    ),
+  },
+  { name: "From", cell: (a) => a.sourceIp },
+];
 
 // ActivityPage is the account's own log: who did what in Imago. Each row stands on the
 // hash of the one before.
@@ -24,47 +53,7 @@ export function ActivityPage() {
           if (all.length === 0) return <Empty icon={IconActivity} title="Nothing has happened yet" />;
           return (
             <>
-              <Wide minWidth={860}>
-                <Table verticalSpacing="xs" highlightOnHover>
-                  <Table.Thead>
-                    <Table.Tr>
-                      <Table.Th ta="right" className="nowrap">
-                        No.
-                      </Table.Th>
-                      <Table.Th>When</Table.Th>
-                      <Table.Th>Who</Table.Th>
-                      <Table.Th>What</Table.Th>
-                      <Table.Th>Of</Table.Th>
-                      <Table.Th>From</Table.Th>
-                    </Table.Tr>
-                  </Table.Thead>
-                  <Table.Tbody>
-                    {all.map((a) => (
-                      <Table.Tr key={String(a.sequence)}>
-                        <Table.Td ta="right" className="numeric">
-                          {String(a.sequence)}
-                        </Table.Td>
-                        <Table.Td className="nowrap">
-                          <Time at={a.time} />
-                        </Table.Td>
-                        <Table.Td>{a.actor}</Table.Td>
-                        <Table.Td>
-                          {capital(words(a.action))}
-                          {a.detail && (
-                            <Text size="xs" c="dimmed" style={{ overflowWrap: "anywhere" }}>
-                              {a.detail}
-                            </Text>
-                          )}
-                        </Table.Td>
-                        <Table.Td className="nowrap">
-                          {words(a.targetType)} <Code>{a.targetId.slice(-8)}</Code>
-                        </Table.Td>
-                        <Table.Td className="nowrap">{a.sourceIp}</Table.Td>
-                      </Table.Tr>
-                    ))}
-                  </Table.Tbody>
-                </Table>
-              </Wide>
+              <Rows label="Activity" of={all} by={(a) => String(a.sequence)} columns={columns} />
               <More {...list} />
             </>
           );

@@ -1,8 +1,7 @@
 import { useMutation, useQuery } from "@connectrpc/connect-query";
-import { Alert, Badge, Button, Group, Progress, SimpleGrid, Stack, Table, Text } from "@mantine/core";
+import { Alert, Badge, Button, Group, Progress, SimpleGrid, Stack, Text } from "@mantine/core";
 import { IconCheck, IconCreditCard, IconInfinity, IconInfoCircle } from "@tabler/icons-react";
 import { useSearch } from "@tanstack/react-router";
-import type { ReactNode } from "react";
 import { useBilling } from "../api/billing";
 import { useMay } from "../api/session";
 import {
@@ -15,8 +14,8 @@ import { Wrong } from "../parts/CodeForm";
 import { count, counted, date, day } from "../parts/format";
 import { Page } from "../parts/Page";
 import { Query } from "../parts/Query";
+import { Acts, Rows } from "../parts/Rows";
 import { Empty } from "../parts/States";
-import { Wide } from "../parts/Wide";
 import { Fact } from "./Overview";
 import { Section } from "./Settings";
 
@@ -200,38 +199,33 @@ function Plans({ of: b }: { of: GetBillingResponse }) {
     >
       <Query of={plans}>
         {(l) => (
-          <Wide minWidth={560}>
-            <Table verticalSpacing="sm" aria-label="Plans" layout="fixed">
-              <Table.Thead>
-                <Table.Tr>
-                  <Table.Th w="28%">
-                    <span className="visually-hidden">What</span>
-                  </Table.Th>
-                  {l.plans.map((p) => (
-                    <Table.Th key={p.name}>
-                      <Group gap="xs">
-                        {p.title}
-                        {p.name === b.plan && <Now />}
-                      </Group>
-                    </Table.Th>
-                  ))}
-                </Table.Tr>
-              </Table.Thead>
-              <Table.Tbody>
-                {lines.map(([name, say]) => (
-                  <Table.Tr key={name}>
-                    <Table.Th scope="row" fw={500}>
-                      {name}
-                    </Table.Th>
-                    {l.plans.map((p) => (
-                      <Table.Td key={p.name}>{p.limits && say(p.limits)}</Table.Td>
-                    ))}
-                  </Table.Tr>
-                ))}
-                {b.canCheckout && <Choices of={l.plans} />}
-              </Table.Tbody>
-            </Table>
-          </Wide>
+          <Rows
+            label="Plans"
+            spacing="sm"
+            of={l.plans}
+            by={(p) => p.name}
+            columns={[
+              {
+                name: "Plan",
+                cell: (p) => (
+                  <Group gap="xs">
+                    {p.title}
+                    {p.name === b.plan && <Now />}
+                  </Group>
+                ),
+              },
+              ...lines.map(([name, say]) => ({
+                name,
+                cell: (p: BillingPlan) => p.limits && say(p.limits),
+              })),
+              {
+                name: "Choose it",
+                silent: true,
+                action: true,
+                cell: (p) => b.canCheckout && p.sold && <Choose of={p} />,
+              },
+            ]}
+          />
         )}
       </Query>
     </Section>
@@ -246,27 +240,20 @@ function Now() {
   );
 }
 
-function Choices({ of }: { of: BillingPlan[] }): ReactNode {
+function Choose({ of: p }: { of: BillingPlan }) {
   const may = useMay("edit_billing");
   const checkout = useMutation(BillingService.method.createCheckout, { onSuccess: (r) => leave(r.url) });
   if (!may) return null;
   return (
-    <Table.Tr>
-      <Table.Td>{checkout.error && <Wrong error={checkout.error} />}</Table.Td>
-      {of.map((p) => (
-        <Table.Td key={p.name}>
-          {p.sold && (
-            <Button
-              size="xs"
-              loading={checkout.variables?.plan === p.name && (checkout.isPending || checkout.isSuccess)}
-              disabled={checkout.isPending}
-              onClick={() => checkout.mutate({ plan: p.name })}
-            >
-              Choose {p.title}
-            </Button>
-          )}
-        </Table.Td>
-      ))}
-    </Table.Tr>
+    <Acts>
+      {checkout.error && <Wrong error={checkout.error} />}
+      <Button
+        size="xs"
+        loading={checkout.isPending || checkout.isSuccess}
+        onClick={() => checkout.mutate({ plan: p.name })}
+      >
+        Choose {p.title}
+      </Button>
+    </Acts>
   );
 }

@@ -11,7 +11,6 @@ import {
   SimpleGrid,
   Stack,
   Switch,
-  Table,
   Text,
   TextInput,
   Title,
@@ -35,8 +34,8 @@ import { capital, counted, words } from "../parts/format";
 import { Page } from "../parts/Page";
 import { Query } from "../parts/Query";
 import { Retention } from "../parts/Retention";
+import { Rows } from "../parts/Rows";
 import { Time } from "../parts/Time";
-import { Wide } from "../parts/Wide";
 import { Fact } from "./Overview";
 
 // ConnectionPage is one org: how it is connected, what can be read of it, when snapshots
@@ -275,40 +274,32 @@ function Access({ of }: { of: TypeAccess[] }) {
         </Title>
         {unlicensed > 0 && <Text c="dimmed">{counted(unlicensed, "type")} this org has no licence for.</Text>}
         {missing.length > 0 && (
-          <Wide minWidth={480}>
-            <Table verticalSpacing={6}>
-              <Table.Thead>
-                <Table.Tr>
-                  <Table.Th>Not backed up</Table.Th>
-                  <Table.Th>Why</Table.Th>
-                  <Table.Th>It takes</Table.Th>
-                </Table.Tr>
-              </Table.Thead>
-              <Table.Tbody>
-                {missing.map((a) => (
-                  <Table.Tr key={a.type}>
-                    <Table.Td>{a.title}</Table.Td>
-                    <Table.Td>
-                      {capital(words(a.reason))}
-                      {a.detail && (
-                        <Text size="xs" c="dimmed">
-                          {a.detail}
-                        </Text>
-                      )}
-                    </Table.Td>
-                    <Table.Td>
-                      {a.scopes.map((s) => (
-                        <Code key={s}>{s}</Code>
-                      ))}
-                    </Table.Td>
-                  </Table.Tr>
-                ))}
-              </Table.Tbody>
-            </Table>
-          </Wide>
+          <Rows
+            label="What is not backed up"
+            of={missing}
+            by={(a) => a.type}
+            columns={[
+              { name: "Not backed up", cell: (a) => a.title },
+              { name: "Why", cell: (a) => <Reason of={a} /> },
+              { name: "It takes", cell: (a) => a.scopes.map((s) => <Code key={s}>{s}</Code>) },
+            ]}
+          />
         )}
       </Stack>
     </Card>
+  );
+}
+
+function Reason({ of: a }: { of: TypeAccess }) {
+  return (
+    <>
+      {capital(words(a.reason))}
+      {a.detail && (
+        <Text size="xs" c="dimmed">
+          {a.detail}
+        </Text>
+      )}
+    </>
   );
 }
 

@@ -1,14 +1,32 @@
-import { Anchor, Table } from "@mantine/core";
+import { Anchor } from "@mantine/core";
 import { IconArrowBackUp } from "@tabler/icons-react";
 import { Link, useParams } from "@tanstack/react-router";
 import { useRestores } from "../api/lists";
+import type { Restore } from "../gen/imago/v1/restore_pb";
 import { State } from "../parts/Badges";
 import { More } from "../parts/More";
 import { Page } from "../parts/Page";
 import { Query } from "../parts/Query";
+import { type Column, Rows } from "../parts/Rows";
 import { Empty } from "../parts/States";
 import { Time } from "../parts/Time";
-import { Wide } from "../parts/Wide";
+
+const columns: Column<Restore>[] = [
+  {
+    name: "Planned",
+    cell: (r) => (
+      <Anchor
+        inherit
+        renderRoot={(p) => <Link to="/restores/$restoreId" params={{ restoreId: r.id }} {...p} />}
+      >
+        <Time at={r.createdAt} />
+      </Anchor>
+    ),
+  },
+  { name: "State", cell: (r) => <State of={r.state} /> },
+  { name: "Approved by", cell: (r) => r.approvedBy || "nobody" },
+  { name: "Ended", cell: (r) => <Time at={r.endedAt} none="not yet" /> },
+];
 
 // Restores lists what was put back, or is on its way.
 export function Restores() {
@@ -28,40 +46,7 @@ export function Restores() {
           }
           return (
             <>
-              <Wide minWidth={520}>
-                <Table verticalSpacing="sm" highlightOnHover>
-                  <Table.Thead>
-                    <Table.Tr>
-                      <Table.Th>Planned</Table.Th>
-                      <Table.Th>State</Table.Th>
-                      <Table.Th>Approved by</Table.Th>
-                      <Table.Th>Ended</Table.Th>
-                    </Table.Tr>
-                  </Table.Thead>
-                  <Table.Tbody>
-                    {all.map((r) => (
-                      <Table.Tr key={r.id}>
-                        <Table.Td>
-                          <Anchor
-                            renderRoot={(p) => (
-                              <Link to="/restores/$restoreId" params={{ restoreId: r.id }} {...p} />
-                            )}
-                          >
-                            <Time at={r.createdAt} />
-                          </Anchor>
-                        </Table.Td>
-                        <Table.Td>
-                          <State of={r.state} />
-                        </Table.Td>
-                        <Table.Td>{r.approvedBy || "nobody"}</Table.Td>
-                        <Table.Td>
-                          <Time at={r.endedAt} none="not yet" />
-                        </Table.Td>
-                      </Table.Tr>
-                    ))}
-                  </Table.Tbody>
-                </Table>
-              </Wide>
+              <Rows label="Restores" spacing="sm" of={all} by={(r) => r.id} columns={columns} />
               <More {...list} />
             </>
           );

@@ -1,18 +1,6 @@
 import type { DescService } from "@bufbuild/protobuf";
 import { createConnectQueryKey, useMutation, useQuery } from "@connectrpc/connect-query";
-import {
-  Badge,
-  Button,
-  Card,
-  Group,
-  SimpleGrid,
-  Stack,
-  Switch,
-  Table,
-  Text,
-  TextInput,
-  Title,
-} from "@mantine/core";
+import { Badge, Button, Card, Group, SimpleGrid, Stack, Switch, Text, TextInput, Title } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { IconDeviceMobile, IconShieldCheck } from "@tabler/icons-react";
 import { useQueryClient } from "@tanstack/react-query";
@@ -28,9 +16,9 @@ import { Dialog } from "../parts/Dialog";
 import { counted } from "../parts/format";
 import { Page } from "../parts/Page";
 import { Query } from "../parts/Query";
+import { Acts, Rows } from "../parts/Rows";
 import { Loading } from "../parts/States";
 import { Time } from "../parts/Time";
-import { Wide } from "../parts/Wide";
 import { Fact } from "./Overview";
 import { MailChoices } from "./SettingsMail";
 import { Passkeys } from "./SettingsPasskeys";
@@ -253,26 +241,18 @@ function Sessions() {
     <Query of={list}>
       {({ sessions }) => (
         <Stack gap="sm">
-          <Wide minWidth={620}>
-            <Table verticalSpacing="xs" aria-label="Sessions">
-              <Table.Thead>
-                <Table.Tr>
-                  <Table.Th>With</Table.Th>
-                  <Table.Th>From</Table.Th>
-                  <Table.Th>Account</Table.Th>
-                  <Table.Th>Last used</Table.Th>
-                  <Table.Th>
-                    <span className="visually-hidden">End it</span>
-                  </Table.Th>
-                </Table.Tr>
-              </Table.Thead>
-              <Table.Tbody>
-                {sessions.map((s) => (
-                  <SessionRow key={s.id} of={s} onEnd={stale} />
-                ))}
-              </Table.Tbody>
-            </Table>
-          </Wide>
+          <Rows
+            label="Sessions"
+            of={sessions}
+            by={(s) => s.id}
+            columns={[
+              { name: "With", cell: (s) => (s.kind === "cli" ? "Command line" : browser(s.userAgent)) },
+              { name: "From", cell: (s) => s.sourceIp || "unknown" },
+              { name: "Account", cell: (s) => s.accountName },
+              { name: "Last used", cell: (s) => <Time at={s.seenAt} /> },
+              { name: "End it", silent: true, action: true, cell: (s) => <End of={s} onEnd={stale} /> },
+            ]}
+          />
           {others.error && <Wrong error={others.error} />}
           {sessions.length > 1 && (
             <Group>
@@ -287,36 +267,27 @@ function Sessions() {
   );
 }
 
-function SessionRow({ of: s, onEnd }: { of: SignedIn; onEnd: () => void }) {
+function End({ of: s, onEnd }: { of: SignedIn; onEnd: () => void }) {
   const revoke = useMutation(SessionService.method.revokeSession, { onSuccess: onEnd });
+  if (s.current) {
+    return (
+      <Text size="sm" c="dimmed">
+        this one
+      </Text>
+    );
+  }
   return (
-    <Table.Tr>
-      <Table.Td>
-        {s.kind === "cli" ? "Command line" : browser(s.userAgent)}
-        {revoke.error && <Wrong error={revoke.error} />}
-      </Table.Td>
-      <Table.Td className="nowrap">{s.sourceIp || "unknown"}</Table.Td>
-      <Table.Td>{s.accountName}</Table.Td>
-      <Table.Td className="nowrap">
-        <Time at={s.seenAt} />
-      </Table.Td>
-      <Table.Td ta="right">
-        {s.current ? (
-          <Text size="sm" c="dimmed">
-            this one
-          </Text>
-        ) : (
-          <Button
-            size="compact-sm"
-            variant="default"
-            loading={revoke.isPending}
-            onClick={() => revoke.mutate({ sessionId: s.id })}
-          >
-            End
-          </Button>
-        )}
-      </Table.Td>
-    </Table.Tr>
+    <Acts>
+      {revoke.error && <Wrong error={revoke.error} />}
+      <Button
+        size="compact-sm"
+        variant="default"
+        loading={revoke.isPending}
+        onClick={() => revoke.mutate({ sessionId: s.id })}
+      >
+        End
+      </Button>
+    </Acts>
   );
 }
 

@@ -1,5 +1,5 @@
 import { createConnectQueryKey, useMutation, useQuery } from "@connectrpc/connect-query";
-import { Button, Group, Stack, Table, Text } from "@mantine/core";
+import { Button, Group, Stack, Text } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { IconFingerprint } from "@tabler/icons-react";
 import { useQueryClient } from "@tanstack/react-query";
@@ -10,8 +10,8 @@ import AddPasskey from "../parts/AddPasskey";
 import { Wrong } from "../parts/CodeForm";
 import { Dialog } from "../parts/Dialog";
 import { Query } from "../parts/Query";
+import { Acts, Rows } from "../parts/Rows";
 import { Time } from "../parts/Time";
-import { Wide } from "../parts/Wide";
 
 // useStale has factors and passkeys asked for anew: the one tells of the other.
 function useStale() {
@@ -40,15 +40,23 @@ export function Passkeys() {
         <Stack gap="sm" align="stretch">
           {passkeys.length === 0 && <Text>You have none.</Text>}
           {passkeys.length > 0 && (
-            <Wide minWidth={480}>
-              <Table verticalSpacing="xs" aria-label="Passkeys">
-                <Table.Tbody>
-                  {passkeys.map((k) => (
-                    <Row key={k.id} of={k} onEnd={stale} />
-                  ))}
-                </Table.Tbody>
-              </Table>
-            </Wide>
+            <Rows
+              label="Passkeys"
+              of={passkeys}
+              by={(k) => k.id}
+              columns={[
+                { name: "Name", cell: (k) => k.name },
+                { name: "Added", cell: (k) => <Time at={k.createdAt} /> },
+                { name: "Last used", cell: (k) => <Time at={k.usedAt} none="not yet" /> },
+                { name: "Where", cell: (k) => (k.synced ? "synced" : "on one device") },
+                {
+                  name: "Remove it",
+                  silent: true,
+                  action: true,
+                  cell: (k) => <Remove of={k} onEnd={stale} />,
+                },
+              ]}
+            />
           )}
           <Group>
             <Button
@@ -74,37 +82,19 @@ export function Passkeys() {
   );
 }
 
-function Row({ of: k, onEnd }: { of: Passkey; onEnd: () => void }) {
+function Remove({ of: k, onEnd }: { of: Passkey; onEnd: () => void }) {
   const remove = useMutation(PasskeyService.method.removePasskey, { onSuccess: onEnd });
   return (
-    <Table.Tr>
-      <Table.Th scope="row" fw={500}>
-        {k.name}
-        {remove.error && <Wrong error={remove.error} />}
-      </Table.Th>
-      <Table.Td className="nowrap">
-        added <Time at={k.createdAt} />
-      </Table.Td>
-      <Table.Td className="nowrap">
-        {k.usedAt ? (
-          <>
-            used <Time at={k.usedAt} />
-          </>
-        ) : (
-          "not used yet"
-        )}
-      </Table.Td>
-      <Table.Td>{k.synced ? "synced" : "on one device"}</Table.Td>
-      <Table.Td ta="right">
-        <Button
-          size="compact-sm"
-          variant="default"
-          loading={remove.isPending}
-          onClick={() => remove.mutate({ passkeyId: k.id })}
-        >
-          Remove
-        </Button>
-      </Table.Td>
-    </Table.Tr>
+    <Acts>
+      {remove.error && <Wrong error={remove.error} />}
+      <Button
+        size="compact-sm"
+        variant="default"
+        loading={remove.isPending}
+        onClick={() => remove.mutate({ passkeyId: k.id })}
+      >
+        Remove
+      </Button>
+    </Acts>
   );
 }

@@ -1,16 +1,4 @@
-import {
-  Alert,
-  Anchor,
-  Button,
-  Card,
-  Group,
-  SimpleGrid,
-  Stack,
-  Table,
-  Text,
-  TextInput,
-  Title,
-} from "@mantine/core";
+import { Alert, Anchor, Button, Card, Group, SimpleGrid, Stack, Text, TextInput, Title } from "@mantine/core";
 import {
   IconAlertTriangle,
   IconArrowsDiff,
@@ -28,10 +16,10 @@ import { State } from "../parts/Badges";
 import { bytes, capital, count, counted, date, moment, span, words } from "../parts/format";
 import { Kept } from "../parts/Kept";
 import { Page } from "../parts/Page";
+import { Rows } from "../parts/Rows";
 import { Failed, Loading } from "../parts/States";
 import { Time, useNow } from "../parts/Time";
 import { Underway } from "../parts/Underway";
-import { Wide } from "../parts/Wide";
 import { Fact } from "./Overview";
 
 // SnapshotPage shows one snapshot: as it is taken, type by type; then what it holds and lacks.
@@ -182,12 +170,17 @@ function Missing({ of: s }: { of: Snapshot }) {
   );
 }
 
+// why is the reason of a gap, with what is known of it.
+function why(title: string, gap: Gap): string {
+  const detail = gap.detail.replace(`${title}: `, "");
+  return detail ? capital(detail) : (gapWords[gap.reason] ?? words(gap.reason));
+}
+
 function GapLine({ title, gap }: { title: string; gap: Gap }) {
   return (
     <Text size="sm">
       <b>{title}</b>
-      {gap.parent && ` of ${gap.parent}`}: {gapWords[gap.reason] ?? words(gap.reason)}
-      {gap.detail && ` (${gap.detail})`}.
+      {gap.parent && ` of ${gap.parent}`}: {why(title, gap)}.
     </Text>
   );
 }
@@ -211,59 +204,41 @@ function Types({ of: s }: { of: Snapshot }) {
           onChange={(e) => setSearch(e.currentTarget.value)}
         />
       </Group>
-      <Wide minWidth={480}>
-        <Table verticalSpacing={6} highlightOnHover>
-          <Table.Thead>
-            <Table.Tr>
-              <Table.Th>Type</Table.Th>
-              <Table.Th>Family</Table.Th>
-              <Table.Th ta="right">Objects</Table.Th>
-              <Table.Th ta="right">Requests</Table.Th>
-              <Table.Th>Read</Table.Th>
-            </Table.Tr>
-          </Table.Thead>
-          <Table.Tbody>
-            {shown.map((t) => (
-              <TypeRow key={t.type} of={t} snapshot={s} />
-            ))}
-          </Table.Tbody>
-        </Table>
-      </Wide>
+      <Rows
+        label="Types"
+        of={shown}
+        by={(t) => t.type}
+        columns={[
+          { name: "Type", cell: (t) => <TypeName of={t} snapshot={s} /> },
+          { name: "Family", cell: (t) => t.family },
+          { name: "Objects", number: true, cell: (t) => count(t.objects) },
+          { name: "Requests", number: true, cell: (t) => count(t.calls) },
+          {
+            name: "Read",
+            cell: (t) => (t.gaps.length ? "with gaps" : t.done ? "whole" : s.endedAt ? "not read" : "…"),
+          },
+        ]}
+      />
     </Stack>
   );
 }
 
-function TypeRow({ of: t, snapshot: s }: { of: SnapshotType; snapshot: Snapshot }) {
+function TypeName({ of: t, snapshot: s }: { of: SnapshotType; snapshot: Snapshot }) {
   const may = useMay("open_snapshot");
-  const open = may && ended(s) && t.objects > 0n;
+  if (!may || !ended(s) || t.objects === 0n) return t.title;
   return (
-    <Table.Tr>
-      <Table.Td>
-        {open ? (
-          <Anchor
-            renderRoot={(p) => (
-              <Link
-                to="/snapshots/$snapshotId/browse"
-                params={{ snapshotId: s.id }}
-                search={{ type: t.type }}
-                {...p}
-              />
-            )}
-          >
-            {t.title}
-          </Anchor>
-        ) : (
-          t.title
-        )}
-      </Table.Td>
-      <Table.Td>{t.family}</Table.Td>
-      <Table.Td ta="right" className="numeric">
-        {count(t.objects)}
-      </Table.Td>
-      <Table.Td ta="right" className="numeric">
-        {count(t.calls)}
-      </Table.Td>
-      <Table.Td>{t.gaps.length ? "with gaps" : t.done ? "whole" : s.endedAt ? "not read" : "…"}</Table.Td>
-    </Table.Tr>
+    <Anchor
+      inherit
+      renderRoot={(p) => (
+        <Link
+          to="/snapshots/$snapshotId/browse"
+          params={{ snapshotId: s.id }}
+          search={{ type: t.type }}
+          {...p}
+        />
+      )}
+    >
+      {t.title}
+    </Anchor>
   );
 }

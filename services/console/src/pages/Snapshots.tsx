@@ -1,5 +1,5 @@
 import { useMutation } from "@connectrpc/connect-query";
-import { Anchor, Button, Group, Table, Text } from "@mantine/core";
+import { Anchor, Button, Group, Text } from "@mantine/core";
 import { IconCamera } from "@tabler/icons-react";
 import { Link, useNavigate, useParams } from "@tanstack/react-router";
 import { useSnapshots } from "../api/lists";
@@ -12,9 +12,9 @@ import { kept } from "../parts/Kept";
 import { More } from "../parts/More";
 import { Page } from "../parts/Page";
 import { Query } from "../parts/Query";
+import { type Column, Rows } from "../parts/Rows";
 import { Empty } from "../parts/States";
 import { Time } from "../parts/Time";
-import { Wide } from "../parts/Wide";
 import { readable } from "../theme";
 
 // Snapshots lists an org's snapshots, newest first.
@@ -41,7 +41,7 @@ export function Snapshots() {
           }
           return (
             <>
-              <SnapshotTable of={all} />
+              <Rows label="Snapshots" spacing="sm" of={all} by={(s) => s.id} columns={columns} />
               <More {...list} />
             </>
           );
@@ -74,60 +74,34 @@ function TakeNow({ connectionId }: { connectionId: string }) {
   );
 }
 
-function SnapshotTable({ of }: { of: Snapshot[] }) {
-  return (
-    <Wide minWidth={760}>
-      <Table highlightOnHover verticalSpacing="sm">
-        <Table.Thead>
-          <Table.Tr>
-            <Table.Th>Taken</Table.Th>
-            <Table.Th>State</Table.Th>
-            <Table.Th>Because</Table.Th>
-            <Table.Th ta="right">Objects</Table.Th>
-            <Table.Th ta="right">Stored</Table.Th>
-            <Table.Th>Gaps</Table.Th>
-            <Table.Th>Kept</Table.Th>
-          </Table.Tr>
-        </Table.Thead>
-        <Table.Tbody>
-          {of.map((s) => (
-            <Table.Tr key={s.id}>
-              <Table.Td>
-                <Anchor
-                  renderRoot={(p) => (
-                    <Link to="/snapshots/$snapshotId" params={{ snapshotId: s.id }} {...p} />
-                  )}
-                >
-                  <Time at={s.createdAt} />
-                </Anchor>
-              </Table.Td>
-              <Table.Td>
-                <State of={s.state} />
-              </Table.Td>
-              <Table.Td>{reasons[s.trigger] ?? words(s.trigger)}</Table.Td>
-              <Table.Td ta="right" className="numeric">
-                {count(s.objects)}
-              </Table.Td>
-              <Table.Td ta="right" className="numeric">
-                {bytes(s.storedBytes)}
-              </Table.Td>
-              <Table.Td>
-                <Gaps of={s} />
-              </Table.Td>
-              <Table.Td>
-                <Text size="sm">
-                  {kept(s)}
-                  {s.keptUntil && " until "}
-                  {s.keptUntil && <Time at={s.keptUntil} />}
-                </Text>
-              </Table.Td>
-            </Table.Tr>
-          ))}
-        </Table.Tbody>
-      </Table>
-    </Wide>
-  );
-}
+const columns: Column<Snapshot>[] = [
+  {
+    name: "Taken",
+    cell: (s) => (
+      <Anchor
+        inherit
+        renderRoot={(p) => <Link to="/snapshots/$snapshotId" params={{ snapshotId: s.id }} {...p} />}
+      >
+        <Time at={s.createdAt} />
+      </Anchor>
+    ),
+  },
+  { name: "State", cell: (s) => <State of={s.state} /> },
+  { name: "Because", cell: (s) => reasons[s.trigger] ?? words(s.trigger) },
+  { name: "Objects", number: true, cell: (s) => count(s.objects) },
+  { name: "Stored", number: true, cell: (s) => bytes(s.storedBytes) },
+  { name: "Gaps", cell: (s) => <Gaps of={s} /> },
+  {
+    name: "Kept",
+    cell: (s) => (
+      <>
+        {kept(s)}
+        {s.keptUntil && " until "}
+        {s.keptUntil && <Time at={s.keptUntil} />}
+      </>
+    ),
+  },
+];
 
 const reasons: Record<string, string> = {
   schedule: "the schedule",

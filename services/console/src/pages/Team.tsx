@@ -1,6 +1,5 @@
 import { createConnectQueryKey, useMutation, useQuery } from "@connectrpc/connect-query";
-import { Badge, Button, Group, Select, Stack, Table, Text, TextInput } from "@mantine/core";
-import { useDisclosure } from "@mantine/hooks";
+import { Badge, Button, Group, Select, Stack, Text, TextInput } from "@mantine/core";
 import { IconMailForward, IconUserPlus } from "@tabler/icons-react";
 import { useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
@@ -8,12 +7,12 @@ import { fieldProblem } from "../api/problem";
 import { useMay, useSession } from "../api/session";
 import { type Invitation, type Member, TeamService } from "../gen/imago/v1/team_pb";
 import { Wrong } from "../parts/CodeForm";
-import { Dialog } from "../parts/Dialog";
+import { Confirmed } from "../parts/Confirmed";
 import { capital, date } from "../parts/format";
 import { Page } from "../parts/Page";
 import { Query } from "../parts/Query";
+import { Acts, Rows } from "../parts/Rows";
 import { Time, useNow } from "../parts/Time";
-import { Wide } from "../parts/Wide";
 import { Section } from "./Settings";
 
 // The roles from most to least, and what each is for.
@@ -38,7 +37,7 @@ function useStale() {
 // useRoles gives the roles that who is signed in may give: none above their own.
 function useRoles() {
   const own = useSession().role;
-  return roles.slice(roles.indexOf(own)).map((r) => ({ value: r, label: `${capital(r)}: ${purposes[r]}` }));
+  return roles.slice(roles.indexOf(own)).map((r) => ({ value: r, label: capital(r) }));
 }
 
 // Team is who is in the account, as what, and who is asked in.
@@ -94,6 +93,14 @@ function Invite() {
             flex="1 1 260px"
             allowDeselect={false}
             data={choices}
+            renderOption={({ option }) => (
+              <Stack gap={0}>
+                <Text size="sm">{option.label}</Text>
+                <Text size="xs" c="dimmed">
+                  {purposes[option.value]}
+                </Text>
+              </Stack>
+            )}
             value={role}
             onChange={(r) => r && setRole(r)}
           />
@@ -109,51 +116,49 @@ function Invite() {
 
 function Members({ of }: { of: Member[] }) {
   return (
-    <Wide minWidth={620}>
-      <Table verticalSpacing="xs" aria-label="Members">
-        <Table.Thead>
-          <Table.Tr>
-            <Table.Th>Who</Table.Th>
-            <Table.Th>Role</Table.Th>
-            <Table.Th>Since</Table.Th>
-            <Table.Th>
-              <span className="visually-hidden">What can be done</span>
-            </Table.Th>
-          </Table.Tr>
-        </Table.Thead>
-        <Table.Tbody>
-          {of.map((m) => (
-            <MemberRow key={m.userId} of={m} />
-          ))}
-        </Table.Tbody>
-      </Table>
-    </Wide>
+    <Rows
+      label="Members"
+      of={of}
+      by={(m) => m.userId}
+      columns={[
+        {
+          name: "Who",
+          cell: (m) => (
+            <>
+              {m.email}{" "}
+              {m.me && (
+                <Text span size="sm" c="dimmed">
+                  (you)
+                </Text>
+              )}
+            </>
+          ),
+        },
+        { name: "Role", cell: (m) => <RoleOf of={m} /> },
+        { name: "Since", cell: (m) => <Time at={m.joinedAt} /> },
+        { name: "What can be done", silent: true, action: true, cell: (m) => <Ending of={m} /> },
+      ]}
+    />
   );
 }
 
-function MemberRow({ of: m }: { of: Member }) {
+// useChangeable tells whether who is signed in may change another member.
+function useChangeable(m: Member): boolean {
   const may = useMay("edit_members");
   const above = roles.indexOf(m.role) < roles.indexOf(useSession().role);
-  return (
-    <Table.Tr>
-      <Table.Td>
-        {m.email}{" "}
-        {m.me && (
-          <Text span size="sm" c="dimmed">
-            (you)
-          </Text>
-        )}
-      </Table.Td>
-      <Table.Td>{may && !m.me && !above ? <RoleOf of={m} /> : m.role}</Table.Td>
-      <Table.Td className="nowrap">
-        <Time at={m.joinedAt} />
-      </Table.Td>
-      <Table.Td ta="right">{m.me ? <Leave /> : may && !above && <Remove of={m} />}</Table.Td>
-    </Table.Tr>
-  );
+  return may && !m.me && !above;
+}
+
+function Ending({ of: m }: { of: Member }) {
+  const changeable = useChangeable(m);
+  return <Acts>{m.me ? <Leave /> : changeable && <Remove of={m} />}</Acts>;
 }
 
 function RoleOf({ of: m }: { of: Member }) {
+  return useChangeable(m) ? <RoleChoice of={m} /> : m.role;
+}
+
+function RoleChoice({ of: m }: { of: Member }) {
   const stale = useStale();
   const choices = useRoles();
   const update = useMutation(TeamService.method.updateMember, { onSuccess: stale });
@@ -165,7 +170,7 @@ function RoleOf({ of: m }: { of: Member }) {
         maw={180}
         allowDeselect={false}
         disabled={update.isPending}
-        data={choices.map((c) => ({ ...c, label: capital(c.value) }))}
+        data={choices}
         value={update.isPending ? update.variables.role : m.role}
         onChange={(role) => role && role !== m.role && update.mutate({ userId: m.userId, role })}
       />
@@ -203,37 +208,6 @@ function Leave() {
   );
 }
 
-function Confirmed(p: {
-  label: string;
-  title: string;
-  text: string;
-  of: { isPending: boolean; error: unknown };
-  onYes: () => void;
-}) {
-  const [asking, ask] = useDisclosure();
-  return (
-    <>
-      <Button size="compact-sm" variant="default" onClick={ask.open}>
-        {p.label}
-      </Button>
-      <Dialog opened={asking} onClose={ask.close} title={p.title}>
-        <Stack gap="md">
-          <Text size="sm">{p.text}</Text>
-          {p.of.error != null && <Wrong error={p.of.error} />}
-          <Group justify="flex-end">
-            <Button variant="default" onClick={ask.close}>
-              Back
-            </Button>
-            <Button color="red" loading={p.of.isPending} onClick={p.onYes}>
-              {p.label}
-            </Button>
-          </Group>
-        </Stack>
-      </Dialog>
-    </>
-  );
-}
-
 function Invitations() {
   const list = useQuery(
     TeamService.method.listInvitations,
@@ -248,25 +222,17 @@ function Invitations() {
           l.invitations.length === 0 ? (
             <Text c="dimmed">None is open.</Text>
           ) : (
-            <Wide minWidth={620}>
-              <Table verticalSpacing="xs" aria-label="Invitations">
-                <Table.Thead>
-                  <Table.Tr>
-                    <Table.Th>Who</Table.Th>
-                    <Table.Th>Role</Table.Th>
-                    <Table.Th>State</Table.Th>
-                    <Table.Th>
-                      <span className="visually-hidden">What can be done</span>
-                    </Table.Th>
-                  </Table.Tr>
-                </Table.Thead>
-                <Table.Tbody>
-                  {l.invitations.map((i) => (
-                    <InvitationRow key={i.id} of={i} />
-                  ))}
-                </Table.Tbody>
-              </Table>
-            </Wide>
+            <Rows
+              label="Invitations"
+              of={l.invitations}
+              by={(i) => i.id}
+              columns={[
+                { name: "Who", cell: (i) => <Invited of={i} /> },
+                { name: "Role", cell: (i) => i.role },
+                { name: "State", cell: (i) => <Sent of={i} /> },
+                { name: "What can be done", silent: true, action: true, cell: (i) => <Reconsider of={i} /> },
+              ]}
+            />
           )
         }
       </Query>
@@ -274,46 +240,43 @@ function Invitations() {
   );
 }
 
-function InvitationRow({ of: i }: { of: Invitation }) {
+function Invited({ of: i }: { of: Invitation }) {
+  return (
+    <>
+      {i.email}
+      <Text size="xs" c="dimmed">
+        {i.invitedBy ? `by ${i.invitedBy}` : "by somebody who is no member any more: send it again"}
+      </Text>
+    </>
+  );
+}
+
+function Reconsider({ of: i }: { of: Invitation }) {
   const stale = useStale();
   const resend = useMutation(TeamService.method.resendInvitation, { onSuccess: stale });
   const revoke = useMutation(TeamService.method.revokeInvitation, { onSuccess: stale });
   const error = resend.error ?? revoke.error;
   return (
-    <Table.Tr>
-      <Table.Td>
-        {i.email}
-        <Text size="xs" c="dimmed">
-          {i.invitedBy ? `by ${i.invitedBy}` : "by somebody who is no member any more: send it again"}
-        </Text>
-        {error && <Wrong error={error} />}
-      </Table.Td>
-      <Table.Td>{i.role}</Table.Td>
-      <Table.Td className="nowrap">
-        <Sent of={i} />
-      </Table.Td>
-      <Table.Td>
-        <Group gap="xs" justify="flex-end" wrap="nowrap">
-          <Button
-            size="compact-sm"
-            variant="default"
-            leftSection={<IconMailForward size={14} />}
-            loading={resend.isPending}
-            onClick={() => resend.mutate({ invitationId: i.id })}
-          >
-            Send again
-          </Button>
-          <Button
-            size="compact-sm"
-            variant="default"
-            loading={revoke.isPending}
-            onClick={() => revoke.mutate({ invitationId: i.id })}
-          >
-            Revoke
-          </Button>
-        </Group>
-      </Table.Td>
-    </Table.Tr>
+    <Acts>
+      <Button
+        size="compact-sm"
+        variant="default"
+        leftSection={<IconMailForward size={14} />}
+        loading={resend.isPending}
+        onClick={() => resend.mutate({ invitationId: i.id })}
+      >
+        Send again
+      </Button>
+      <Button
+        size="compact-sm"
+        variant="default"
+        loading={revoke.isPending}
+        onClick={() => revoke.mutate({ invitationId: i.id })}
+      >
+        Revoke
+      </Button>
+      {error && <Wrong error={error} />}
+    </Acts>
   );
 }
 

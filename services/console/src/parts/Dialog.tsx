@@ -2,7 +2,8 @@ import { Group, Modal } from "@mantine/core";
 import type { ReactNode } from "react";
 
 // Dialog asks something above the page. Its head is no second banner of the page, which
-// Modal's own would be.
+// Modal's own would be. A click beside it does not end it: what was typed, or is shown
+// once, would be lost.
 export function Dialog(p: {
   opened: boolean;
   onClose: () => void;
@@ -11,7 +12,7 @@ export function Dialog(p: {
   children: ReactNode;
 }) {
   return (
-    <Modal.Root opened={p.opened} onClose={p.onClose} centered>
+    <Modal.Root opened={p.opened} onClose={p.onClose} closeOnClickOutside={false} centered>
       <Modal.Overlay />
       <Modal.Content>
         <Group justify="space-between" wrap="nowrap" p="md" pb={0}>

@@ -1,6 +1,6 @@
-import { Code, Table, Text } from "@mantine/core";
+import { Code, Text } from "@mantine/core";
 import type { Field } from "../gen/imago/v1/snapshot_pb";
-import { Wide } from "./Wide";
+import { Rows } from "./Rows";
 
 // Fields shows what differs, path by path. Values come from a directory: they are text, and
 // never anything that a browser would run.
@@ -15,32 +15,17 @@ export function Fields({
 }) {
   if (of.length === 0) return null;
   return (
-    <Wide minWidth={480}>
-      <Table layout="fixed" verticalSpacing="xs" aria-label="What differs">
-        <Table.Thead>
-          <Table.Tr>
-            <Table.Th w="30%">Field</Table.Th>
-            <Table.Th>{before}</Table.Th>
-            <Table.Th>{after}</Table.Th>
-          </Table.Tr>
-        </Table.Thead>
-        <Table.Tbody>
-          {of.map((f) => (
-            <Table.Tr key={f.path}>
-              <Table.Th scope="row" fw={500}>
-                {f.path}
-              </Table.Th>
-              <Table.Td>
-                <Value of={f.before} mark="del" />
-              </Table.Td>
-              <Table.Td>
-                <Value of={f.after} mark="ins" />
-              </Table.Td>
-            </Table.Tr>
-          ))}
-        </Table.Tbody>
-      </Table>
-    </Wide>
+    <Rows
+      label="What differs"
+      fixed
+      of={of}
+      by={(f) => f.path}
+      columns={[
+        { name: "Field", width: "30%", cell: (f) => f.path },
+        { name: before, cell: (f) => <Value of={f.before} mark="del" /> },
+        { name: after, cell: (f) => <Value of={f.after} mark="ins" /> },
+      ]}
+    />
   );
 }
 
