@@ -11,7 +11,7 @@ export default defineConfig({
   testDir: "e2e",
   outputDir: "e2e/results",
   timeout: 240_000,
-  expect: { timeout: 15_000 },
+  expect: { timeout: 30_000 },
   workers: 2, // one org, one story: its pages are read two at a time
   fullyParallel: true,
   projects: [
@@ -22,7 +22,10 @@ export default defineConfig({
       dependencies: ["door"],
     },
     { name: "journeys", testMatch: ["journeys.spec.ts", "shop.spec.ts"], dependencies: ["pages"] },
-    { name: "people", testMatch: ["device.spec.ts", "factor.spec.ts", "passkey.spec.ts", "team.spec.ts"] },
+    {
+      name: "people",
+      testMatch: ["device.spec.ts", "factor.spec.ts", "passkey.spec.ts", "team.spec.ts", "token.spec.ts"],
+    },
   ],
   reporter: [["list"]],
   webServer: stands

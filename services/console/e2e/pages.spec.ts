@@ -1,5 +1,6 @@
 import type { Page } from "@playwright/test";
-import { expect, looks, test } from "./stage";
+import { answer } from "./answers";
+import { beyond, expect, looks, test } from "./stage";
 
 // Every page in both themes and at both widths: nothing that axe objects to, nothing that
 // the page's policy kept out, no sideways scrolling. The pictures are there to be looked at.
@@ -76,11 +77,45 @@ const pages: Record<string, (page: Page) => Promise<void>> = {
     await expect(p.getByText("this one")).toBeVisible();
   },
   settings: (p) => nav(p, "Settings"),
+  tokens: async (p) => {
+    await nav(p, "Settings");
+    await open(p, p.getByRole("link", { name: "Tokens" }));
+    await answer(p, "TokenService/ListTokens", { tokens });
+    await p.reload();
+    await expect(p.getByRole("table", { name: "API tokens" })).toBeVisible();
+  },
+  token: async (p) => {
+    await p.goto("/settings/tokens");
+    await p.getByRole("button", { name: "Make a token" }).click();
+    await expect(p.getByRole("dialog", { name: "Make a token" })).toBeVisible();
+  },
   nowhere: async (p) => {
     await p.goto("/there/is/nothing");
     await expect(p.getByText("There is no such page")).toBeVisible();
   },
 };
+
+// tokens is what has been made by some time.
+const days = (n: number) => new Date(Date.now() + n * 86_400_000).toISOString();
+const tokens = [
+  {
+    id: "00000000-0000-0000-0000-000000000001",
+    name: "nightly export",
+    owner: "ada.moreno@acme-robotics.example",
+    scopes: ["open_snapshot", "view_account", "view_activity"],
+    createdAt: days(-40),
+    expiresAt: days(50),
+    lastUsedAt: days(-1),
+  },
+  {
+    id: "00000000-0000-0000-0000-000000000002",
+    name: "monitor",
+    owner: "robin.vale@acme-robotics.example",
+    scopes: ["view_account"],
+    createdAt: days(-2),
+    expiresAt: days(5),
+  },
+];
 
 async function nav(page: Page, name: string): Promise<void> {
   const menu = page.getByRole("button", { name: "Menu", exact: true });
@@ -113,6 +148,7 @@ for (const [name, reach] of Object.entries(pages)) {
       await page.setViewportSize({ width, height });
       for (const [i, colorScheme] of themes.entries()) {
         await page.emulateMedia({ colorScheme });
+        await expect.poll(() => beyond(page)).toBeLessThanOrEqual(0); // the layout has settled
         await page.screenshot({ path: `e2e/pictures/${name}-${colorScheme}-${width}.png`, fullPage: true });
         expect.soft(await looks(page, i > 0), `${name}, ${colorScheme}, ${width}`).toEqual([]);
       }

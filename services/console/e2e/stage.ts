@@ -123,8 +123,13 @@ export async function looks(page: Page, colours = false): Promise<string[]> {
   const axe = new AxeBuilder({ page });
   const { violations } = await (colours ? axe.withRules("color-contrast") : axe).analyze();
   const wrong = violations.map((v) => `${v.id}: ${v.nodes.map((n) => n.html.slice(0, 160)).join("\n  ")}`);
-  const beyond = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-  return beyond > 0 ? [...wrong, `it is ${beyond} pixels too wide`] : wrong;
+  const wide = await beyond(page);
+  return wide > 0 ? [...wrong, `it is ${wide} pixels too wide`] : wrong;
+}
+
+// beyond is how many pixels a page is wider than the window.
+export function beyond(page: Page): Promise<number> {
+  return page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
 }
 
 // The session is kept beside the stage, for all tests: codes are mailed five times an hour.

@@ -22,6 +22,7 @@ const pages: [name: string, at: (org: string) => string, rpc: string, empty: Reg
   ["team", () => "/team", "TeamService/ListMembers", undefined],
   ["accounts", () => "/accounts", "TeamService/ListAccounts", undefined],
   ["settings", () => "/settings", "FactorService/GetFactors", undefined],
+  ["tokens", () => "/settings/tokens", "TokenService/ListTokens", /No token yet/],
   ["billing", () => "/billing", "BillingService/GetBilling", undefined],
 ];
 

@@ -183,6 +183,12 @@ const settings = createRoute({
   component: lazyRouteComponent(() => import("./pages/Settings"), "Settings"),
 });
 
+const tokens = createRoute({
+  getParentRoute: () => signedIn,
+  path: "/settings/tokens",
+  component: lazyRouteComponent(() => import("./pages/Tokens"), "Tokens"),
+});
+
 const billing = createRoute({
   getParentRoute: () => signedIn,
   path: "/billing",
@@ -205,6 +211,7 @@ const pages = [
   accounts,
   device,
   settings,
+  tokens,
   billing,
 ];
 

@@ -4,6 +4,7 @@ import { Badge, Button, Card, Group, SimpleGrid, Stack, Switch, Text, TextInput,
 import { useDisclosure } from "@mantine/hooks";
 import { IconDeviceMobile, IconShieldCheck } from "@tabler/icons-react";
 import { useQueryClient } from "@tanstack/react-query";
+import { Link } from "@tanstack/react-router";
 import { type FormEvent, lazy, type ReactNode, Suspense, useState } from "react";
 import { fieldProblem } from "../api/problem";
 import { sessionQuery, useMay, useSession } from "../api/session";
@@ -60,6 +61,15 @@ export function Settings() {
       <Section title="Mails" about={`Which mails you get of ${session.accountName}, and when.`}>
         <MailChoices />
       </Section>
+      <Section
+        title="API tokens"
+        about="Programs act by them for you, with what you allow each."
+        aside={
+          <Button variant="default" renderRoot={(p) => <Link to="/settings/tokens" {...p} />}>
+            Tokens
+          </Button>
+        }
+      />
       {maySecure && (
         <Section title={`Everybody in ${session.accountName}`}>
           <AccountName />
@@ -77,7 +87,7 @@ export function Settings() {
   );
 }
 
-export function Section(p: { title: string; about?: string; aside?: ReactNode; children: ReactNode }) {
+export function Section(p: { title: string; about?: string; aside?: ReactNode; children?: ReactNode }) {
   return (
     <Card withBorder padding="lg" component="section" aria-label={p.title}>
       <Stack gap="md">
