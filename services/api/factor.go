@@ -42,7 +42,7 @@ func (s factorService) GetFactors(ctx context.Context, _ *connect.Request[imagov
 	if err != nil {
 		return nil, err
 	}
-	out := &imagov1.GetFactorsResponse{RecoveryCodesLeft: int32(f.RecoveryCodes), Required: f.Required}
+	out := &imagov1.GetFactorsResponse{RecoveryCodesLeft: int32(f.RecoveryCodes), Required: f.Required, AccountRequires: f.AccountRequires}
 	if f.TotpAt != nil {
 		out.TotpConfirmedAt = stamp(*f.TotpAt)
 	}
@@ -80,14 +80,15 @@ func (s factorService) EnrollTotp(ctx context.Context, _ *connect.Request[imagov
 	return connect.NewResponse(&imagov1.EnrollTotpResponse{Secret: key.Secret(), Uri: key.URL()}), nil
 }
 
-// try counts a try at the person's authenticator, and opens its secret.
-func (s factorService) try(ctx context.Context) (a signin.Authenticator, err error) {
+// try counts a try at the person's authenticator, or at the one that they are enrolling,
+// and opens its secret.
+func (s factorService) try(ctx context.Context, enrolling bool) (a signin.Authenticator, err error) {
 	own, err := s.keyrings.SignIn(ctx)
 	if err != nil {
 		return a, err
 	}
 	err = s.read(ctx, func(tx *postgres.Tx) (err error) {
-		if a, err = signin.TryFactor(ctx, tx); err != nil {
+		if a, err = signin.TryFactor(ctx, tx, enrolling); err != nil {
 			return err
 		}
 		a.Secret, err = sealed.TOTP(tx.Person()).OpenBytes(own, a.Secret)
@@ -120,12 +121,12 @@ func wrongCode() *problem.Problem {
 }
 
 // rightStep counts a try, and finds the step of a right code.
-func (s factorService) rightStep(ctx context.Context, code string, confirmed bool) (int64, error) {
-	a, err := s.try(ctx)
+func (s factorService) rightStep(ctx context.Context, code string, enrolling bool) (int64, error) {
+	a, err := s.try(ctx, enrolling)
 	if err != nil {
 		return 0, err
 	}
-	if a.Confirmed != confirmed {
+	if a.Confirmed == enrolling {
 		return 0, problem.New(problem.Conflict, "no authenticator waits for that").WithHint("see which factors you have")
 	}
 	n, ok, err := step(string(a.Secret), code, s.now())
@@ -141,7 +142,7 @@ func (s factorService) ConfirmTotp(ctx context.Context, r *connect.Request[imago
 	if err != nil {
 		return nil, err
 	}
-	n, err := s.rightStep(ctx, code, false)
+	n, err := s.rightStep(ctx, code, true)
 	if err != nil {
 		return nil, err
 	}
@@ -192,14 +193,14 @@ func given(m *imagov1.VerifyTotpRequest) (f factor, err error) {
 // guessed.
 func (s factorService) verify(ctx context.Context, f factor) (string, signin.Session, error) {
 	if f.recovery != "" {
-		if _, err := s.try(ctx); err != nil && !problem.Is(err, problem.NotFound) {
+		if _, err := s.try(ctx, false); err != nil && !problem.Is(err, problem.NotFound) {
 			return "", signin.Session{}, err
 		}
 		return s.rise(ctx, "step_up", func(tx *postgres.Tx, token signin.Hash) (*time.Time, error) {
 			return signin.RiseByRecovery(ctx, tx, recoveryHash(f.recovery), token)
 		})
 	}
-	n, err := s.rightStep(ctx, f.code, true)
+	n, err := s.rightStep(ctx, f.code, false)
 	if err != nil {
 		return "", signin.Session{}, err
 	}

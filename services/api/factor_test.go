@@ -126,7 +126,7 @@ func TestASessionThatWaitsLetsIntoNothing(t *testing.T) {
 	if got := w.asks(http.Header{"Cookie": {cookieName + "=" + half.token}}); got != 401 {
 		t.Errorf("as a cookie: %d, want 401", got)
 	}
-	if p := problemOf(t, errOf(half.factors.EnrollTotp(t.Context(), req(&imagov1.EnrollTotpRequest{}))), connect.CodeAlreadyExists); p.GetHint() == "" {
+	if p := problemOf(t, errOf(half.factors.EnrollTotp(t.Context(), req(&imagov1.EnrollTotpRequest{}))), connect.CodePermissionDenied); p.GetHint() == "" {
 		t.Errorf("another authenticator, before the first was given: %v", p)
 	}
 	w.exec(`update sessions set seen_at = now() - interval '16 minutes' where token_hash = $1`, hashOf(half))
@@ -229,6 +229,64 @@ func TestSecondFactorAttacks(t *testing.T) {
 			w.t, w.ip = t, ipOf(name) // a place of its own: sign-ins are throttled by it
 			attack(t, &w, email, w.enroll(w.signInAs(email)))
 		})
+	}
+}
+
+// TestAnAuthenticatorTakesThePlaceOfAnother: of a lost one, which an account's wish for a
+// second factor keeps from being removed.
+func TestAnAuthenticatorTakesThePlaceOfAnother(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Config{SignUp: SignUpOpen})
+	p := w.signInAs(address(t))
+	lost := w.enroll(p)
+	if err := require(p, true); err != nil {
+		t.Fatal(err)
+	}
+	begun, err := p.factors.EnrollTotp(t.Context(), req(&imagov1.EnrollTotpRequest{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	next := &authenticator{w: w, secret: begun.Msg.GetSecret()}
+	w.clock.move(period)
+	half := w.half(address(t), "totp")
+	if err := errOf(w.verify(half, &imagov1.VerifyTotpRequest{Code: next.code(0)})); connect.CodeOf(err) != connect.CodeInvalidArgument {
+		t.Errorf("the new one, before it was confirmed: %v; want it refused", err)
+	}
+	if _, err := w.verify(half, &imagov1.VerifyTotpRequest{Code: lost.code(0)}); err != nil {
+		t.Errorf("the old one until then: %v", err)
+	}
+	if err := errOf(p.factors.ConfirmTotp(t.Context(), req(&imagov1.ConfirmTotpRequest{Code: lost.code(1)}))); connect.CodeOf(err) != connect.CodeInvalidArgument {
+		t.Errorf("confirmed by a code of the old one: %v", err)
+	}
+	done, err := p.factors.ConfirmTotp(t.Context(), req(&imagov1.ConfirmTotpRequest{Code: next.code(0)}))
+	if err != nil || len(done.Msg.GetRecoveryCodes()) != 10 {
+		t.Fatalf("confirmed: %v, %v", done, err)
+	}
+	half = w.half(address(t), "totp")
+	for name, m := range map[string]*imagov1.VerifyTotpRequest{"code": {Code: lost.code(1)}, "recovery code": {RecoveryCode: lost.recovery[0]}} {
+		if err := errOf(w.verify(half, m)); connect.CodeOf(err) != connect.CodeInvalidArgument {
+			t.Errorf("the lost one's %s: %v; want it refused", name, err)
+		}
+	}
+	if _, err := w.verify(half, &imagov1.VerifyTotpRequest{Code: next.code(1)}); err != nil {
+		t.Errorf("the new one: %v", err)
+	}
+}
+
+// TestFactorsTellWhatTheAccountWants, and what another one of the person's does.
+func TestFactorsTellWhatTheAccountWants(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Config{})
+	p := w.owner()
+	strict := w.strict(p)
+	for name, c := range map[string]struct {
+		p    *person
+		here bool
+	}{"the one that does": {strict, true}, "another": {p, false}} {
+		f, err := c.p.factors.GetFactors(t.Context(), req(&imagov1.GetFactorsRequest{}))
+		if err != nil || !f.Msg.GetRequired() || f.Msg.GetAccountRequires() != c.here {
+			t.Errorf("%s: %v, %v", name, f, err)
+		}
 	}
 }
 

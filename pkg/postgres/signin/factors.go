@@ -21,12 +21,14 @@ type Factors struct {
 	TotpAt        *time.Time // when their authenticator was confirmed; nil: they have none
 	RecoveryCodes int64      // that are left
 	Required      bool       // one of their accounts wants a second factor
+	// AccountRequires says whether the session's own account does.
+	AccountRequires bool
 }
 
 // FactorsOf reads the factors of the presented session's person; like all functions of
 // this file it takes a session that waits for its factor, too.
 func FactorsOf(ctx context.Context, tx *postgres.Tx) (Factors, error) {
-	return rows.One[Factors](ctx, tx, "person", `select totp_at, recovery_codes, required from my_factors()`)
+	return rows.One[Factors](ctx, tx, "person", `select totp_at, recovery_codes, required, account_requires from my_factors()`)
 }
 
 // Address reads the mail address of the presented session's person.
@@ -43,12 +45,10 @@ func NoteFactor(ctx context.Context, tx *postgres.Tx, r Refusal) error {
 }
 
 // EnrollTOTP keeps the sealed secret of an authenticator, which counts from its first code
-// on. Conflict: there is one already.
+// on; until then one that there is does. Denied: a session that waits for a factor cannot
+// add another.
 func EnrollTOTP(ctx context.Context, tx *postgres.Tx, secret []byte) error {
-	answer, err := rows.One[struct{ Begun bool }](ctx, tx, "answer", `select enroll_totp($1) as begun`, secret)
-	if err == nil && !answer.Begun {
-		return problem.New(problem.Conflict, "you have an authenticator already").WithHint("remove it first")
-	}
+	_, err := rows.Exec(ctx, tx, `select enroll_totp($1)`, secret)
 	return err
 }
 
@@ -59,10 +59,10 @@ type Authenticator struct {
 	Confirmed bool
 }
 
-// TryFactor counts a try at the person's authenticator: commit it before telling whether
-// the code was right. NotFound: they have none.
-func TryFactor(ctx context.Context, tx *postgres.Tx) (Authenticator, error) {
-	return rows.One[Authenticator](ctx, tx, "authenticator", `select allowed, secret, confirmed from try_factor()`)
+// TryFactor counts a try at the person's authenticator, or at the one that they are
+// enrolling: commit it before telling whether the code was right. NotFound: they have none.
+func TryFactor(ctx context.Context, tx *postgres.Tx, enrolling bool) (Authenticator, error) {
+	return rows.One[Authenticator](ctx, tx, "authenticator", `select allowed, secret, confirmed from try_factor($1)`, enrolling)
 }
 
 // The functions below give the session the new token: the presented proof is worth nothing

@@ -66,9 +66,11 @@ type GetFactorsResponse struct {
 	// How many recovery codes are left.
 	RecoveryCodesLeft int32 `protobuf:"varint,2,opt,name=recovery_codes_left,json=recoveryCodesLeft,proto3" json:"recovery_codes_left,omitempty"`
 	// An account of the person's wants a second factor.
-	Required      bool `protobuf:"varint,3,opt,name=required,proto3" json:"required,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	Required bool `protobuf:"varint,3,opt,name=required,proto3" json:"required,omitempty"`
+	// The account that the session is for wants a second factor of everybody.
+	AccountRequires bool `protobuf:"varint,4,opt,name=account_requires,json=accountRequires,proto3" json:"account_requires,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *GetFactorsResponse) Reset() {
@@ -118,6 +120,13 @@ func (x *GetFactorsResponse) GetRecoveryCodesLeft() int32 {
 func (x *GetFactorsResponse) GetRequired() bool {
 	if x != nil {
 		return x.Required
+	}
+	return false
+}
+
+func (x *GetFactorsResponse) GetAccountRequires() bool {
+	if x != nil {
+		return x.AccountRequires
 	}
 	return false
 }
@@ -582,11 +591,12 @@ var File_imago_v1_factor_proto protoreflect.FileDescriptor
 const file_imago_v1_factor_proto_rawDesc = "" +
 	"\n" +
 	"\x15imago/v1/factor.proto\x12\bimago.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16imago/v1/sign_in.proto\"\x13\n" +
-	"\x11GetFactorsRequest\"\xa8\x01\n" +
+	"\x11GetFactorsRequest\"\xd3\x01\n" +
 	"\x12GetFactorsResponse\x12F\n" +
 	"\x11totp_confirmed_at\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\x0ftotpConfirmedAt\x12.\n" +
 	"\x13recovery_codes_left\x18\x02 \x01(\x05R\x11recoveryCodesLeft\x12\x1a\n" +
-	"\brequired\x18\x03 \x01(\bR\brequired\"\x13\n" +
+	"\brequired\x18\x03 \x01(\bR\brequired\x12)\n" +
+	"\x10account_requires\x18\x04 \x01(\bR\x0faccountRequires\"\x13\n" +
 	"\x11EnrollTotpRequest\">\n" +
 	"\x12EnrollTotpResponse\x12\x16\n" +
 	"\x06secret\x18\x01 \x01(\tR\x06secret\x12\x10\n" +

@@ -58,7 +58,8 @@ type FactorServiceClient interface {
 	// GetFactors tells what the person who asks has.
 	GetFactors(context.Context, *connect.Request[v1.GetFactorsRequest]) (*connect.Response[v1.GetFactorsResponse], error)
 	// EnrollTotp begins with an authenticator: its secret is shown this once. It counts once
-	// ConfirmTotp got a code of it. Whoever is signed in needs a step-up for it.
+	// ConfirmTotp got a code of it, and then takes the place of one that there is. Whoever is
+	// signed in needs a step-up for it.
 	EnrollTotp(context.Context, *connect.Request[v1.EnrollTotpRequest]) (*connect.Response[v1.EnrollTotpResponse], error)
 	// ConfirmTotp takes the authenticator's first code and answers recovery codes, shown this
 	// once. A session that waited for it is let in.
@@ -170,7 +171,8 @@ type FactorServiceHandler interface {
 	// GetFactors tells what the person who asks has.
 	GetFactors(context.Context, *connect.Request[v1.GetFactorsRequest]) (*connect.Response[v1.GetFactorsResponse], error)
 	// EnrollTotp begins with an authenticator: its secret is shown this once. It counts once
-	// ConfirmTotp got a code of it. Whoever is signed in needs a step-up for it.
+	// ConfirmTotp got a code of it, and then takes the place of one that there is. Whoever is
+	// signed in needs a step-up for it.
 	EnrollTotp(context.Context, *connect.Request[v1.EnrollTotpRequest]) (*connect.Response[v1.EnrollTotpResponse], error)
 	// ConfirmTotp takes the authenticator's first code and answers recovery codes, shown this
 	// once. A session that waited for it is let in.

@@ -79,7 +79,8 @@ type TeamServiceClient interface {
 	UpdateMember(context.Context, *connect.Request[v1.UpdateMemberRequest]) (*connect.Response[v1.UpdateMemberResponse], error)
 	// RemoveMember takes a member out of the account; their sessions end at once.
 	RemoveMember(context.Context, *connect.Request[v1.RemoveMemberRequest]) (*connect.Response[v1.RemoveMemberResponse], error)
-	// LeaveAccount takes oneself out of the account; the session that asks ends with it.
+	// LeaveAccount takes oneself out of the account; the session that asks ends with it. It
+	// needs a step-up: nobody comes back without an invitation.
 	LeaveAccount(context.Context, *connect.Request[v1.LeaveAccountRequest]) (*connect.Response[v1.LeaveAccountResponse], error)
 	// CreateInvitation asks an address into the account, by a mail whose token works for
 	// seven days, once, and only for that address. Nothing tells whether the address is
@@ -279,7 +280,8 @@ type TeamServiceHandler interface {
 	UpdateMember(context.Context, *connect.Request[v1.UpdateMemberRequest]) (*connect.Response[v1.UpdateMemberResponse], error)
 	// RemoveMember takes a member out of the account; their sessions end at once.
 	RemoveMember(context.Context, *connect.Request[v1.RemoveMemberRequest]) (*connect.Response[v1.RemoveMemberResponse], error)
-	// LeaveAccount takes oneself out of the account; the session that asks ends with it.
+	// LeaveAccount takes oneself out of the account; the session that asks ends with it. It
+	// needs a step-up: nobody comes back without an invitation.
 	LeaveAccount(context.Context, *connect.Request[v1.LeaveAccountRequest]) (*connect.Response[v1.LeaveAccountResponse], error)
 	// CreateInvitation asks an address into the account, by a mail whose token works for
 	// seven days, once, and only for that address. Nothing tells whether the address is

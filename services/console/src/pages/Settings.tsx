@@ -76,7 +76,7 @@ export function Settings() {
           <Query of={factors} lines={1}>
             {(f) => (
               <Required
-                on={f.required}
+                on={f.accountRequires}
                 own={f.totpConfirmedAt !== undefined || !!passkeys.data?.passkeys.length}
               />
             )}

@@ -625,7 +625,8 @@ export const TeamService: GenService<{
     output: typeof RemoveMemberResponseSchema;
   },
   /**
-   * LeaveAccount takes oneself out of the account; the session that asks ends with it.
+   * LeaveAccount takes oneself out of the account; the session that asks ends with it. It
+   * needs a step-up: nobody comes back without an invitation.
    *
    * @generated from rpc imago.v1.TeamService.LeaveAccount
    */
