@@ -131,7 +131,7 @@ var permissions = map[string]permission{
 	rpc.TeamServiceListMembersProcedure:      may(account.ViewAccount),
 	rpc.TeamServiceUpdateMemberProcedure:     may(account.EditMembers).proven(),
 	rpc.TeamServiceRemoveMemberProcedure:     may(account.EditMembers).proven(),
-	rpc.TeamServiceLeaveAccountProcedure:     member,
+	rpc.TeamServiceLeaveAccountProcedure:     member.proven(),
 	rpc.TeamServiceCreateInvitationProcedure: may(account.EditMembers).proven(),
 	rpc.TeamServiceListInvitationsProcedure:  may(account.EditMembers),
 	rpc.TeamServiceRevokeInvitationProcedure: may(account.EditMembers),

@@ -259,7 +259,11 @@ func (p *program) leave(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, err := p.apiAs(server, kept.Token).team.LeaveAccount(ctx, connect.NewRequest(&imagov1.LeaveAccountRequest{})); err != nil {
+	api, err := p.api()
+	if err != nil {
+		return err
+	}
+	if _, err := api.team.LeaveAccount(ctx, connect.NewRequest(&imagov1.LeaveAccountRequest{})); err != nil {
 		return err
 	}
 	p.notice("you have left the account, and are signed out")
