@@ -95,8 +95,27 @@ func (s *Service) admit(ctx context.Context, procedure string, h http.Header) er
 	if err != nil {
 		return err
 	}
+	if err := elsewhere(h, c); err != nil {
+		return err
+	}
 	q.caller = c
 	return p.admits(c.role, c.steppedUp, c.scopes)
+}
+
+// accountHeader names the account that a page shows. A browser has one session for all of
+// its pages: another page may have taken it to another account since, or somebody else may
+// have signed in.
+const accountHeader = "Imago-Account"
+
+// elsewhere refuses what was meant for another account than the session's: what a page
+// shows, or somebody has typed there, must not be done in this one.
+func elsewhere(h http.Header, c caller) error {
+	meant := h.Get(accountHeader)
+	if meant == "" || c.waits || meant == string(c.account) {
+		return nil
+	}
+	return problem.New(problem.Conflict, "this browser is signed in to another account by now").
+		WithHint("switch back to go on here, or load the page anew")
 }
 
 // admits refuses a role that may not, a token that may not, and then who has not stepped up

@@ -400,6 +400,21 @@ func TestWhoIsRemovedIsSignedOutForGood(t *testing.T) {
 	}
 }
 
+// TestAPageOfOneAccountDoesNothingInAnother: a browser has one session for all of its pages.
+func TestAPageOfOneAccountDoesNothingInAnother(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Config{})
+	p, other := w.owner(), w.owner()
+	for meant, want := range map[string]connect.Code{string(p.account): 0, "": 0, string(other.account): connect.CodeAlreadyExists} {
+		r := req(&imagov1.UpdateAccountRequest{Name: "Renamed"})
+		r.Header().Set("Imago-Account", meant)
+		_, err := p.team.UpdateAccount(t.Context(), r)
+		if err != nil && connect.CodeOf(err) != want || err == nil && want != 0 {
+			t.Errorf("meant for %q: %v; want %v", meant, err, want)
+		}
+	}
+}
+
 func TestTeamIsOneAccounts(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, Config{})

@@ -46,3 +46,31 @@ base("an invitation", async ({ browser }) => {
   await owners.close();
   await guests.close();
 });
+
+base("a session that ends goes on in its account", async ({ page, browser }) => {
+  base.setTimeout(240_000);
+  const trent = "trent.moss@acme-robotics.example";
+  await signIn(page, trent); // whose oldest account is their own
+  const owner = await (await browser.newContext()).newPage();
+  await signIn(owner, ivo);
+  await page.goto(await invitation(owner, trent));
+  await page.getByRole("button", { name: "Accept the invitation" }).click();
+  const members = page.getByRole("table", { name: "Members" });
+  const team = page.getByRole("navigation", { name: "Main" }).getByRole("link", { name: "Team" });
+  await team.click();
+  await expect(members.getByText(ivo)).toBeVisible();
+  await page.getByRole("link", { name: "Overview" }).first().click();
+
+  const over = await page.evaluate(async () => {
+    const headers = { "Content-Type": "application/json" };
+    return (await fetch("/imago.v1.SignInService/SignOut", { method: "POST", headers, body: "{}" })).status;
+  });
+  expect(over).toBe(200);
+  await page.getByRole("link", { name: "Settings" }).first().click();
+  const dialog = page.getByRole("dialog", { name: "Sign in again to go on" });
+  await mailedCode(page, trent, () => dialog.getByRole("button", { name: "Mail me a code" }).click());
+  await expect(dialog).toBeHidden();
+  await team.click();
+  await expect(members.getByText(ivo)).toBeVisible();
+  await owner.context().close();
+});

@@ -59,8 +59,22 @@ const again: Interceptor = (next) => async (request) => {
 
 const baseUrl = window.location.origin;
 
+// account is the one that this page shows; "": none yet.
+let account = "";
+
+// pageIs says which account this page shows, once: a call of it is refused when the browser
+// is signed in to another one by then, by another page or another person.
+export function pageIs(id: string) {
+  account ||= id;
+}
+
+const named: Interceptor = (next) => (request) => {
+  if (account) request.header.set("Imago-Account", account);
+  return next(request);
+};
+
 // door speaks for who is on the way in: what it is refused, its form says.
 export const door = createConnectTransport({ baseUrl });
 
 // transport speaks for who is signed in.
-export const transport = createConnectTransport({ baseUrl, interceptors: [again] });
+export const transport = createConnectTransport({ baseUrl, interceptors: [again, named] });

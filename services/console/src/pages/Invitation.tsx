@@ -15,12 +15,7 @@ import { Loading } from "../parts/States";
 export function Invitation() {
   const token = useRouterState({ select: (s) => s.location.hash });
   const session = useQuery({ ...sessionQuery, retry: false });
-  const router = useRouter();
-  const queries = useQueryClient();
-  const enter = () => {
-    queries.clear();
-    router.history.push("/");
-  };
+  const enter = () => window.location.assign("/");
   return (
     <Doorway title="You are invited">
       {token === "" ? (

@@ -1,28 +1,20 @@
-import { useQueryClient } from "@tanstack/react-query";
-import { useNavigate, useRouter, useSearch } from "@tanstack/react-router";
+import { useNavigate, useSearch } from "@tanstack/react-router";
 import { CodeForm, SecondFactor } from "../parts/CodeForm";
 import { Doorway } from "../parts/Doorway";
 
 // local keeps a way back that leads out of this console from being followed.
-function local(to: string | undefined): string {
-  if (!to) return "/";
-  const url = new URL(to, window.location.origin);
-  return url.origin === window.location.origin && to.startsWith("/")
-    ? url.pathname + url.search + url.hash
-    : "/";
+function local(to = "/"): string {
+  const url = URL.canParse(to, window.location.origin) && new URL(to, window.location.origin);
+  return url && url.origin === window.location.origin && to.startsWith("/") ? url.href : "/";
 }
 
 // SignIn is the door. Who comes from another account that wants a second factor of them is
 // asked for that alone.
 export function SignIn() {
   const { to, factor } = useSearch({ from: "/sign-in" });
-  const router = useRouter();
   const navigate = useNavigate();
-  const queries = useQueryClient();
-  const enter = () => {
-    queries.clear();
-    router.history.push(local(to));
-  };
+  // The console begins anew: nothing of whoever was here before stays in it.
+  const enter = () => window.location.assign(local(to));
   return (
     <Doorway title="Sign in to Imago">
       {factor ? (

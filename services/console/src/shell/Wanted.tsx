@@ -1,6 +1,6 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { lazy, Suspense, useEffect, useRef, useState } from "react";
-import { sessionQuery } from "../api/session";
+import { sameAgain, sessionQuery } from "../api/session";
 import { onWant, type Want } from "../api/transport";
 
 // It is seldom asked, and its forms come when it is.
@@ -23,8 +23,10 @@ export function Wanted() {
       ),
     [],
   );
-  const close = (yes: boolean) => {
+  const close = async (yes: boolean) => {
+    const before = queries.getQueryData(sessionQuery.queryKey);
     setWant(undefined);
+    if (yes && want === "session" && before) await sameAgain(before);
     answer.current?.(yes);
     if (yes) void queries.invalidateQueries({ queryKey: sessionQuery.queryKey });
   };
