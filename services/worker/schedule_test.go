@@ -418,7 +418,7 @@ func TestWrongSecondFactorsAreTold(t *testing.T) {
 		t.Fatal(err)
 	}
 	err = w.API.As(t.Context(), postgres.Pending(token), func(tx *postgres.Tx) error {
-		if _, err := signin.TryFactor(t.Context(), tx); err != nil {
+		if _, err := signin.TryFactor(t.Context(), tx, false); err != nil {
 			return err
 		}
 		return signin.NoteFactor(t.Context(), tx, signin.Refusal{ID: id, Box: box})
