@@ -115,6 +115,16 @@ type SendDigest struct {
 // Kind names the job.
 func (SendDigest) Kind() string { return "send_digest" }
 
+// SendUpdate makes the messages of a product update for the members of one account who are
+// to get it.
+type SendUpdate struct {
+	AccountID string `json:"account_id" river:"unique"`
+	UpdateID  string `json:"update_id" river:"unique"`
+}
+
+// Kind names the job.
+func (SendUpdate) Kind() string { return "send_update" }
+
 // ReportStopped tells an account that mail to a member is stopped.
 type ReportStopped struct {
 	AccountID string `json:"account_id" river:"unique"`

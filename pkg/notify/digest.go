@@ -63,8 +63,8 @@ func (d Digest) Total() int { return len(d.Entries) + d.More }
 
 // ProductUpdate tells of what is new in Imago, to those who asked for it.
 type ProductUpdate struct {
-	Title      string
-	Paragraphs []string
+	Title string
+	Body  Markdown
 }
 
 func (ProductUpdate) template() string { return "product_update" }

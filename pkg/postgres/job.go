@@ -37,6 +37,7 @@ var kinds = byName(
 	kind{job.SendInvitation{}, job.QueueMail, 1, false},
 	kind{job.SendMessage{}, job.QueueMail, 2, false},
 	kind{job.SendDigest{}, job.QueueMail, 3, false},
+	kind{job.SendUpdate{}, job.QueueMail, 4, false},
 	kind{job.ReportStopped{}, job.QueueMail, 3, false},
 	kind{job.ReportFailure{}, job.QueueMail, 2, false},
 	kind{job.ApplyBilling{}, job.QueueMail, 2, false},

@@ -42,6 +42,7 @@ func (t table) String() string { return t.schema + "." + t.name }
 // unprotected are tables without an account, and why no row of them is anybody's.
 var unprotected = map[string]string{
 	"public.goose_db_version":  "which migrations were run",
+	"public.product_updates":   "what the operator tells everybody who asks for it",
 	"river.river_migration":    "which migrations of River's were run",
 	"river.river_leader":       "which process leads",
 	"river.river_queue":        "names of queues",

@@ -2,6 +2,8 @@ package api
 
 import (
 	"crypto/sha256"
+	"encoding/base64"
+	"errors"
 	"io"
 	"net/http"
 	"strings"
@@ -271,6 +273,34 @@ func TestOneClickUnsubscribes(t *testing.T) {
 	w.postTo("/unsubscribe?token=digest-of-"+p.email, "List-Unsubscribe=One-Click")
 	if got := p.shown(t); !strings.HasPrefix(got, "drift=never ") || w.reports(p) != 2 {
 		t.Errorf("the link of an old mail does nothing any more: %s", got)
+	}
+}
+
+// The page's own style is the only thing that its policy lets in: as it arrives, and not a
+// byte of it changed on the way.
+func TestUnsubscribePageHasItsStyleAlone(t *testing.T) {
+	t.Parallel()
+	w := mailWorld(t)
+	get, err := http.Get(w.url + "/unsubscribe?token=x")
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, err := io.ReadAll(get.Body)
+	if err := errors.Join(err, get.Body.Close()); err != nil {
+		t.Fatal(err)
+	}
+	_, rest, ok := strings.Cut(string(page), "<style>")
+	style, rest, closed := strings.Cut(rest, "</style>")
+	if !ok || !closed || strings.Contains(rest, "<style") || strings.Contains(string(page), "style=") || strings.Contains(string(page), "<script") {
+		t.Fatalf("the page has other styles than one:\n%s", page)
+	}
+	sum := sha256.Sum256([]byte(style))
+	want := "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+	if got := get.Header.Get("Content-Security-Policy"); got != want {
+		t.Errorf("the policy is %q, want %q", got, want)
+	}
+	if get.Header.Get("Referrer-Policy") != "no-referrer" {
+		t.Error("the token in the address would be told to other sites")
 	}
 }
 

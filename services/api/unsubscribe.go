@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/base64"
 	"html/template"
 	"io"
 	"net/http"
@@ -54,6 +55,35 @@ func (s *Service) noteMail(ctx context.Context, e notify.Event) error {
 	})
 }
 
+// unsubscribeStyle looks as the mails do, from which people come here.
+const unsubscribeStyle = `
+:root { color-scheme: light dark; }
+body { margin: 0; background: #f3f5f7; color: #1b1f24; font: 15px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, Arial, sans-serif; overflow-wrap: break-word; }
+main { max-width: 30rem; margin: 0 auto; padding: 2rem 1rem; }
+.mark { margin: 0 0 .75rem 1.5rem; font-weight: 700; color: #0b7285; }
+.card { padding: 1.5rem; background: #ffffff; border: 1px solid #dde2e7; border-radius: 10px; }
+h1 { font-size: 20px; line-height: 1.3; margin: 0 0 .75rem; }
+p { margin: 0 0 1rem; }
+form, .card p:last-child { margin: 0; }
+a { color: #0b7285; }
+button { padding: 9px 18px; border: 0; border-radius: 8px; background: #0b7285; color: #ffffff; font: inherit; font-weight: 600; cursor: pointer; }
+button:hover { background: #095866; }
+a:focus-visible, button:focus-visible { outline: 2px solid #0b7285; outline-offset: 2px; }
+@media (prefers-color-scheme: dark) {
+  body { background: #101315; color: #e4e7ea; }
+  .card { background: #191d21; border-color: #333a41; }
+  .mark, a { color: #66cddb; }
+  a:focus-visible, button:focus-visible { outline-color: #66cddb; }
+}
+`
+
+// unsubscribePolicy lets the page have its own style and form, and nothing else.
+func unsubscribePolicy() string {
+	sum := sha256.Sum256([]byte(unsubscribeStyle))
+	return "default-src 'none'; style-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) +
+		"'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+}
+
 // unsubscribePage asks before it ends anything: programs that look at the links of mails
 // follow them. A mail program's own button sends the POST itself (RFC 8058).
 var unsubscribePage = template.Must(template.New("").Parse(`<!doctype html>
@@ -64,15 +94,19 @@ var unsubscribePage = template.Must(template.New("").Parse(`<!doctype html>
 <meta name="color-scheme" content="light dark">
 <meta name="robots" content="noindex">
 <title>Unsubscribe · Imago</title>
+<style>` + unsubscribeStyle + `</style>
 </head>
 <body>
 <main>
+<p class="mark">Imago</p>
+<div class="card">
 {{if .Done}}<h1>You are unsubscribed</h1>
-<p>No more such mail is sent to you. You can choose anew in Imago’s settings.</p>
+<p>No more such mail is sent to you. You can choose anew <a href="/settings">in Imago’s settings</a>.</p>
 {{else}}<h1>Unsubscribe?</h1>
 <p>You will get no more mail of the kind that led you here. Sign-in codes and what concerns your account’s safety still come.</p>
 <form method="post"><button type="submit">Unsubscribe</button></form>
-{{end}}</main>
+{{end}}</div>
+</main>
 </body>
 </html>
 `))
@@ -98,7 +132,7 @@ func (s *Service) unsubscribe(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.Header().Set("Content-Security-Policy", "default-src 'none'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
+	w.Header().Set("Content-Security-Policy", unsubscribePolicy())
 	if err := unsubscribePage.Execute(w, struct{ Done bool }{done}); err != nil {
 		q.cause = err // the client is gone
 	}

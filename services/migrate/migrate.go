@@ -24,6 +24,10 @@ const usage = `imago-migrate ` + summary + `.
 
   imago-migrate              run what is left to be run; safe to repeat, and side by side
   imago-migrate -check       change nothing; exit 3 if something is left to be run
+  imago-migrate -announce FILE -subject TEXT [-dry-run]
+                             mail FILE, Markdown or plain text, to everybody who asked for
+                             product updates, once each, also if it is run again;
+                             -dry-run: only say how many they are
   imago-migrate -reference   print the variables as a table in Markdown, and exit
 
 The owner needs createrole the first time. It need not be a superuser.
@@ -76,6 +80,11 @@ func Run(ctx context.Context, c Config, log *slog.Logger) error {
 
 // Main is the command: it gives the exit code.
 func Main(ctx context.Context, args, environ []string, out, errs io.Writer) int {
+	if a, ok, err := ReadAnnouncement(args); err != nil {
+		return max(exitUsage, say(errs, exitDone, "imago-migrate: %s\n", err))
+	} else if ok {
+		return announce(ctx, a, environ, out, errs)
+	}
 	asked := ""
 	if len(args) > 0 {
 		asked = strings.TrimLeft(args[0], "-")
@@ -90,7 +99,7 @@ func Main(ctx context.Context, args, environ []string, out, errs io.Writer) int 
 	}
 	c, err := boot.Load[Config](environ)
 	if err != nil {
-		return say(errs, exitUsage, "imago-migrate: the configuration is wrong:\n  %s\n", strings.ReplaceAll(err.Error(), "\n", "\n  "))
+		return wrong(errs, err)
 	}
 	if asked == "check" {
 		return check(ctx, c, out, errs)

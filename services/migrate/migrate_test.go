@@ -66,6 +66,41 @@ func TestWrongConfigurationIsToldAtOnce(t *testing.T) {
 	}
 }
 
+// A product update goes to nobody by a dry run, and a command line that is wrong sends none.
+func TestAnnounce(t *testing.T) {
+	t.Parallel()
+	base := postgrestest.New(t)
+	env := map[string]string{"IMAGO_DATABASE_URL_FILE": file(t, base.OwnerURL())}
+	news, empty := file(t, "# New\n"), file(t, "\n")
+	subject := "Imago " + t.Name()
+	for _, step := range []struct {
+		args []string
+		code int
+		said string
+	}{
+		{[]string{"-announce", news}, 2, "-announce FILE -subject TEXT"},
+		{[]string{"-announce=", "-subject", "x"}, 2, "needs a file and a subject"},
+		{[]string{"-announce", news, "-subject", "x", "now"}, 2, `"now" is not a flag`},
+		{[]string{"-announce", news, "-subject", "x", "-to", "everybody"}, 2, "-to"},
+		{[]string{"-announce", empty, "-subject", "x"}, 2, "it has 0 characters"},
+		{[]string{"-announce", "/nowhere", "-subject", "x"}, 2, "/nowhere"},
+		{[]string{"-announce", news, "-subject", subject, "-dry-run"}, 0, "would get it; nothing was sent"},
+		{[]string{"--announce=" + news, "--subject=" + subject}, 0, "will get it"},
+		{[]string{"-announce", news, "-subject", subject}, 0, "will get it"},
+	} {
+		if code, said := run(t, env, step.args...); code != step.code || !strings.Contains(said, step.said) {
+			t.Errorf("%v: exit %d: %s", step.args, code, said)
+		}
+		var n int
+		if err := base.Owner().QueryRow(t.Context(), `select count(*) from product_updates`).Scan(&n); err != nil {
+			t.Fatal(err)
+		}
+		if want := map[string]int{"will get it": 1}[step.said]; n != want {
+			t.Errorf("%v: %d updates are to be sent", step.args, n)
+		}
+	}
+}
+
 func TestServerThatIsAwayIsTold(t *testing.T) {
 	t.Parallel()
 	url := file(t, "postgres:///x?host=/nowhere&user=owner&password=hunter2")

@@ -127,7 +127,9 @@ type letter struct {
 	account    string // its name, for a digest, and when mail is stopped
 	parts      []letter
 	stop       messages.Stop
-	more       int // of a digest, those that are not among the parts
+	update     notify.ProductUpdate
+	wanted     bool // of an update: its recipient still asks for such
+	more       int  // of a digest, those that are not among the parts
 }
 
 // read collects the rows.
@@ -140,6 +142,9 @@ func (l *letter) read(ctx context.Context, tx *postgres.Tx, id string) (err erro
 	}
 	if l.Kind == messages.MailStopped {
 		return l.readStopped(ctx, tx)
+	}
+	if l.Kind == messages.ProductUpdate {
+		return l.readUpdate(ctx, tx)
 	}
 	return l.collect(ctx, tx)
 }
@@ -187,6 +192,8 @@ func (l *letter) outdated() bool {
 		return len(l.parts) == 0
 	}
 	switch l.Kind {
+	case messages.ProductUpdate:
+		return !l.wanted
 	case messages.WindowOpen:
 		return l.restore.State.Ended()
 	case messages.TrialEndsSoon, messages.TrialEnded:
@@ -240,6 +247,9 @@ func (l *letter) mail() (notify.Mail, error) {
 	}
 	if l.Kind == messages.MailStopped {
 		return notify.MailStopped{Account: notify.Text(l.account), Who: notify.Text(l.stop.Email), Topic: titles(l.stop.Topics), Reason: l.stop.Kind}, nil
+	}
+	if l.Kind == messages.ProductUpdate {
+		return l.update, nil
 	}
 	place := notify.Place{ID: string(l.connection.ID), Connection: notify.Text(l.connection.Name), Org: l.connection.OrgURL}
 	switch l.Kind {

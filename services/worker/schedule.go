@@ -21,8 +21,8 @@ const (
 )
 
 // runSchedules is the tick: it queues the snapshots whose time has come, ends what was
-// given up, raises the alarms, has refused sign-ins told and digests made, and clears away
-// what has expired.
+// given up, raises the alarms, has refused sign-ins told, digests made and product updates sent, and clears
+// away what has expired.
 func (s *Service) runSchedules(ctx context.Context, u work.Unit, _ job.RunSchedules) (work.End, error) {
 	var done []slog.Attr
 	var failed []error
@@ -31,7 +31,7 @@ func (s *Service) runSchedules(ctx context.Context, u work.Unit, _ job.RunSchedu
 		do   func(context.Context, work.Unit) (int, error)
 	}{
 		{"started", s.startDue}, {"orphans", s.endOrphans}, {"alarms", s.raiseAlarms}, {"silent", s.alarmSilent},
-		{"refused", s.claimRefusals}, {"digests", s.startDigests}, {"looks", s.lookAtBilling}, {"forgetting", s.startForgetting}, {"purged", s.purge},
+		{"refused", s.claimRefusals}, {"digests", s.startDigests}, {"updates", s.startUpdates}, {"looks", s.lookAtBilling}, {"forgetting", s.startForgetting}, {"purged", s.purge},
 	} {
 		n, err := part.do(ctx, u) // one that fails holds up no other
 		if n > 0 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -63,14 +64,24 @@ func (l *letter) readStopped(ctx context.Context, tx *postgres.Tx) (err error) {
 }
 
 // subscribed reports whether a message came because its recipient subscribed to such.
-func (l *letter) subscribed() bool { return l.Kind == messages.Digest }
+func (l *letter) subscribed() bool {
+	return l.Kind == messages.Digest || l.Kind == messages.ProductUpdate
+}
+
+// oneClick reports whether mail can be ended with one click: RFC 8058 wants https.
+func (s *Service) oneClick() bool { return strings.HasPrefix(s.config.PublicURL, "https://") }
 
 // unsubscribe gives the address at which the recipient ends such mail with one click, and
 // stores the hash of its token. The token is a keyed digest of the message's ID, so that a
 // mail that is sent once more has the same. "": they did not subscribe to it, or the console
 // has no https address.
 func (s *Service) unsubscribe(ctx context.Context, proof postgres.Proof, l *letter) (string, error) {
-	if !l.subscribed() || !strings.HasPrefix(s.config.PublicURL, "https://") {
+	switch {
+	case !l.subscribed():
+		return "", nil
+	case !s.oneClick() && l.Kind == messages.ProductUpdate: // none is queued then, but IMAGO_PUBLIC_URL may have changed
+		return "", errors.New("nobody could end product updates with one click without IMAGO_PUBLIC_URL, as https")
+	case !s.oneClick():
 		return "", nil
 	}
 	token := unsubscribeToken(l.ring, l.ID)

@@ -147,6 +147,7 @@ func (s *Service) prepare() error {
 		work.Register(kinds, desk, s.sendInvitation),
 		work.Register(kinds, desk, s.sendMessage),
 		work.Register(kinds, desk, s.sendDigest),
+		work.Register(kinds, desk, s.sendUpdate),
 		work.Register(kinds, desk, s.reportStopped),
 		work.Register(kinds, desk, s.runSchedules),
 		work.Register(kinds, desk, s.reportFailure),

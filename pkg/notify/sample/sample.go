@@ -95,7 +95,7 @@ func Mails() map[string]notify.Mail {
 		"trial_ended":              notify.TrialEnds{Payer: payer, Plan: "Standard", Ends: day, Over: true, Kept: day.Add(30 * 24 * time.Hour), Days: 7},
 		"digest":                   digest(),
 		"digest_storm":             storm,
-		"product_update":           notify.ProductUpdate{Title: "Imago 1.2: restore by hand-picked fields", Paragraphs: []string{"Each field of a plan can be left out now.", "Nothing has to be set up for it."}},
+		"product_update":           notify.ProductUpdate{Title: "Imago 1.2: restore by hand-picked fields", Body: "Each field of a plan can be left out now:\n\n- in the console, by its box,\n- with `--leave-out`.\n\nNothing has to be set up for it.\n"},
 		"mail_stopped":             notify.MailStopped{Account: "Acme", Who: "bob@acme.example", Topic: "drift", Reason: "bounce"},
 		"mail_stopped_spam":        notify.MailStopped{Account: "Acme", Who: "bob@acme.example", Topic: "product updates", Reason: "spam_report"},
 		"invitation":               notify.Invitation{Account: "Acme", By: "ada@acme.example", Role: "operator", Token: "imago_invite_x", Until: day},

@@ -80,6 +80,15 @@ func (c *Cluster) URL(database, role string) string {
 	return "postgres:///" + url.PathEscape(database) + "?" + url.Values{"host": {c.socket}, "user": {role}}.Encode()
 }
 
+// URLOf reaches a database of the cluster that another program runs on a folder.
+func URLOf(dir, database, role string) (string, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return "", fmt.Errorf("data directory: %w", err)
+	}
+	return (&Cluster{socket: socketFolder(dir)}).URL(database, role), nil
+}
+
 // Done is closed when the server has ended, whoever ended it.
 func (c *Cluster) Done() <-chan struct{} { return c.done }
 

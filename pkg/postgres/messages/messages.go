@@ -34,6 +34,8 @@ const (
 	Digest Kind = "digest" // of itself: those messages name it that it is made of
 	Storm  Kind = "storm"  // a digest of what came too thick
 
+	ProductUpdate Kind = "product_update" // of a product update: see updates.Update
+
 	MailStopped Kind = "mail_stopped" // of a mail event: mail to another member is stopped
 )
 

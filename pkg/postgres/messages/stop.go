@@ -24,12 +24,17 @@ func Note(ctx context.Context, tx *postgres.Tx, e notify.Event) (bool, error) {
 	return n.tell(ctx, tx, ok, err)
 }
 
-// End ends what the mail with a token came by, and enqueues the job that tells the account:
+// End ends what the mail with a token came by, and enqueues the jobs that tell the accounts:
 // for imago_api as postgres.Nobody; the token is the proof, and one that is none is a
 // problem of kind Denied. It answers false where nothing was left to end.
 func End(ctx context.Context, tx *postgres.Tx, tokenHash [sha256.Size]byte) (bool, error) {
-	n, ok, err := rows.Maybe[noted](ctx, tx, `select id, account_id from unsubscribe($1)`, tokenHash[:])
-	return n.tell(ctx, tx, ok, err)
+	all, err := rows.All[noted](ctx, tx, `select id, account_id from unsubscribe($1)`, tokenHash[:])
+	for _, n := range all {
+		if _, err := n.tell(ctx, tx, true, nil); err != nil {
+			return false, err
+		}
+	}
+	return len(all) > 0, err
 }
 
 // tell enqueues the job that tells the account.
