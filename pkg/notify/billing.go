@@ -25,6 +25,19 @@ func (PaymentFailed) template() string { return "payment_failed" }
 
 func (PaymentFailed) subject() string { return "[Imago] A payment failed" }
 
+// SubscriptionEnds tells that somebody set the subscription to end.
+type SubscriptionEnds struct {
+	Payer
+	Plan string // its title
+	Ends time.Time
+}
+
+func (SubscriptionEnds) template() string { return "subscription_ends" }
+
+func (s SubscriptionEnds) subject() string {
+	return "[Imago] Your subscription ends on " + shownDay(s.Ends)
+}
+
 // SubscriptionEnded tells that nothing is paid for any more.
 type SubscriptionEnded struct {
 	Payer

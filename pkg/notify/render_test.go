@@ -157,13 +157,13 @@ func TestStringsOfOthersAreText(t *testing.T) {
 	t.Parallel()
 	ours := map[string]bool{
 		"SignInCode.Code": true, "Place.ID": true, "Finding.ID": true, "Entry.Severity": true, "Entry.Page": true, "ProductUpdate.Title": true,
-		"MailStopped.Topic": true, "MailStopped.Reason": true, "TrialEnds.Plan": true, "Place.Org": true, "Finding.Severity": true, "Followed.Severity": true, "Finding.Event": true,
+		"MailStopped.Topic": true, "MailStopped.Reason": true, "TrialEnds.Plan": true, "SubscriptionEnds.Plan": true, "Place.Org": true, "Finding.Severity": true, "Followed.Severity": true, "Finding.Event": true,
 		"Finding.Key": true, "Finding.Snapshot": true, "RestoreReceipt.Restore": true,
 		"RestoreReceipt.Outcome": true, "RestoreReceipt.Digest": true, "Written.Op": true,
 		"WindowOpen.Restore": true, "SnapshotFailed.Snapshot": true, "SnapshotOverdue.Cron": true, "PaymentFailed.Plan": true, "SubscriptionEnded.Plan": true, "SnapshotOverdue.TimeZone": true,
 	}
 	for _, v := range []any{notify.SignInCode{}, notify.DriftAlert{}, notify.Place{}, notify.Finding{}, notify.Followed{}, notify.Field{}, notify.RestoreReceipt{}, notify.Written{}, notify.WindowOpen{}, notify.SnapshotFailed{}, notify.SnapshotOverdue{}, notify.PaymentFailed{}, notify.SubscriptionEnded{},
-		notify.Payer{}, notify.TrialEnds{}, notify.LogSilent{}, notify.Digest{}, notify.Entry{}, notify.ProductUpdate{}, notify.MailStopped{}} {
+		notify.Payer{}, notify.TrialEnds{}, notify.SubscriptionEnds{}, notify.LogSilent{}, notify.Digest{}, notify.Entry{}, notify.ProductUpdate{}, notify.MailStopped{}} {
 		typ := reflect.TypeOf(v)
 		for f := range typ.Fields() {
 			name := typ.Name() + "." + f.Name

@@ -129,18 +129,18 @@ func (s *Service) subscription(ctx context.Context, u work.Unit) (out subscripti
 // storeBilling stores a subscription, and tells of what has changed.
 func (s *Service) storeBilling(ctx context.Context, tx *postgres.Tx, u work.Unit, ring *envelope.Keyring, was, next subscriptions.Subscription) error {
 	mail := news(was.Subscription, next.Subscription)
-	if mail != "" {
-		id, err := uuid.NewV7()
-		if err != nil {
-			return err
-		}
-		next.WarningID = id.String()
+	subject, err := uuid.NewV7()
+	if err != nil {
+		return err
+	}
+	if mail == messages.PaymentFailed || mail == messages.SubscriptionEnded {
+		next.WarningID = subject.String()
 	}
 	if err := subscriptions.Put(ctx, tx, next); err != nil {
 		return err
 	}
 	if mail != "" {
-		if _, err := messages.Queue(ctx, tx, mail, next.WarningID); err != nil {
+		if _, err := messages.Queue(ctx, tx, mail, subject.String()); err != nil {
 			return err
 		}
 	}
@@ -159,6 +159,8 @@ func news(was, next billing.Subscription) messages.Kind {
 		return messages.PaymentFailed
 	case next.State == billing.Cancelled && was.State != billing.None && (was.State != next.State || was.ID != next.ID):
 		return messages.SubscriptionEnded
+	case next.Live() && !next.EndsAt.IsZero() && (was.EndsAt.IsZero() || was.ID != next.ID):
+		return messages.SubscriptionEnds
 	}
 	return ""
 }
@@ -197,6 +199,9 @@ func (p payer) mail(kind messages.Kind) notify.Mail {
 	}
 	if kind == messages.PaymentFailed {
 		return notify.PaymentFailed{Payer: notify.Payer{Account: p.name}, Plan: p.Plan.Title(), Until: p.FailedSince.Add(billing.Grace)}
+	}
+	if kind == messages.SubscriptionEnds {
+		return notify.SubscriptionEnds{Payer: notify.Payer{Account: p.name}, Plan: p.Plan.Title(), Ends: p.EndsAt}
 	}
 	out := notify.SubscriptionEnded{Payer: notify.Payer{Account: p.name}, Plan: p.Plan.Title(), Ended: p.Ended}
 	if e := billing.Entitlements(p.Subscription.Subscription, p.Ended); e.Warning == billing.DataExpires {

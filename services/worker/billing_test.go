@@ -161,6 +161,46 @@ func (s shop) mail(t *testing.T, subject, text string) {
 	}
 }
 
+// TestEndThatIsSetIsTold sets a subscription to end, takes that back and sets it again: each
+// setting is told once, however often it is heard of, and taking it back is not.
+func TestEndThatIsSetIsTold(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	d := deps(t, s.World)
+	d.Billing = s.processor
+	work(t, s.World, worker.Config{PublicURL: "https://imago.example.com"}, d)
+	id := s.buy(t, billing.Standard)
+	s.hear(t, s.stripe.Events())
+	ends := s.becomes(t, billing.Standard, billing.Active).PeriodEnds.UTC().Format("2006-01-02")
+	mails := func() (n int) {
+		for _, m := range s.Mails.Mails() {
+			if strings.Contains(m.Subject, "Your subscription ends on "+ends) {
+				n++
+			}
+		}
+		return n
+	}
+	set := func(do func(string) error, ends bool) {
+		t.Helper()
+		if err := do(id); err != nil {
+			t.Fatal(err)
+		}
+		s.hear(t, s.stripe.Events())
+		worldtest.Until(t, "it is stored", func() bool { return s.becomes(t, billing.Standard, billing.Active).EndsAt.IsZero() != ends })
+	}
+	for n, do := range []func(string) error{s.stripe.CancelLater, s.stripe.GoOn, s.stripe.CancelLater} {
+		set(do, n != 1)
+		want := []int{1, 1, 2}[n]
+		worldtest.Until(t, "mail", func() bool { return mails() >= want })
+	}
+	set(s.stripe.CancelLater, true) // told of once more, and nothing has changed
+	ticks(t, s.World, 2)
+	if n := mails(); n != 2 {
+		t.Errorf("%d mails, want one for each time", n)
+	}
+	s.mail(t, "Your subscription ends on "+ends, "The Standard subscription of Acme ends on "+ends)
+}
+
 // TestWhoAskedEarlierDoesNotWin has two jobs ask, and the one that asked first store last.
 func TestWhoAskedEarlierDoesNotWin(t *testing.T) {
 	t.Parallel()

@@ -169,7 +169,7 @@ func (l *letter) collect(ctx context.Context, tx *postgres.Tx) (err error) {
 		of = l.snapshot.ConnectionID
 	case messages.SnapshotOverdue:
 		of, err = l.readOverdue(ctx, tx)
-	case messages.PaymentFailed, messages.SubscriptionEnded, messages.TrialEndsSoon, messages.TrialEnded:
+	case messages.PaymentFailed, messages.SubscriptionEnds, messages.SubscriptionEnded, messages.TrialEndsSoon, messages.TrialEnded:
 		l.payer, err = readPayer(ctx, tx)
 		return err // it is about no connection
 	default:
@@ -198,6 +198,8 @@ func (l *letter) outdated() bool {
 		return l.restore.State.Ended()
 	case messages.TrialEndsSoon, messages.TrialEnded:
 		return l.payer.Live()
+	case messages.SubscriptionEnds:
+		return !l.payer.Live() || l.payer.EndsAt.IsZero() // somebody took it back
 	case messages.PaymentFailed, messages.SubscriptionEnded:
 		return l.payer.WarningID != l.SubjectID || l.Kind == messages.PaymentFailed && l.payer.FailedSince.IsZero()
 	}
@@ -266,7 +268,7 @@ func (l *letter) mail() (notify.Mail, error) {
 		}, nil
 	case messages.LogSilent:
 		return notify.LogSilent{Place: place}, nil
-	case messages.PaymentFailed, messages.SubscriptionEnded, messages.TrialEndsSoon, messages.TrialEnded:
+	case messages.PaymentFailed, messages.SubscriptionEnds, messages.SubscriptionEnded, messages.TrialEndsSoon, messages.TrialEnded:
 		return l.payer.mail(l.Kind), nil
 	}
 	return notify.SnapshotOverdue{Place: place, Cron: l.schedule.Cron, TimeZone: l.schedule.TimeZone, Last: at(l.snapshot.EndedAt)}, nil

@@ -54,6 +54,11 @@ func (s *Stripe) CancelLater(subscription string) error {
 	return s.change(subscription, object{"cancel_at_period_end": true}, "customer.subscription.updated")
 }
 
+// GoOn takes CancelLater back.
+func (s *Stripe) GoOn(subscription string) error {
+	return s.change(subscription, object{"cancel_at_period_end": false}, "customer.subscription.updated")
+}
+
 // Cancel ends a subscription now.
 func (s *Stripe) Cancel(subscription string) error {
 	return s.change(subscription, object{"status": "canceled", "ended_at": time.Now().Unix()}, "customer.subscription.deleted")

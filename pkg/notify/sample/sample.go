@@ -89,6 +89,7 @@ func Mails() map[string]notify.Mail {
 	storm.Storm, storm.More = true, 31
 	return map[string]notify.Mail{
 		"payment_failed":           notify.PaymentFailed{Payer: payer, Plan: "Standard", Until: day},
+		"subscription_ends":        notify.SubscriptionEnds{Payer: payer, Plan: "Standard", Ends: day},
 		"subscription_ended":       notify.SubscriptionEnded{Payer: payer, Plan: "Standard", Ended: day, Kept: day, Days: 7},
 		"subscription_ended_bare":  notify.SubscriptionEnded{Payer: payer, Plan: "Standard"},
 		"trial_ends":               notify.TrialEnds{Payer: payer, Plan: "Standard", Ends: day},

@@ -27,6 +27,7 @@ const (
 	SnapshotOverdue Kind = "snapshot_overdue" // of the last snapshot that was taken, or of the connection if none was
 
 	PaymentFailed     Kind = "payment_failed"     // of a warning: see subscriptions.Subscription
+	SubscriptionEnds  Kind = "subscription_ends"  // of itself: that somebody set it to end
 	SubscriptionEnded Kind = "subscription_ended" // of a warning, too
 	TrialEndsSoon     Kind = "trial_ends"         // of the account
 	TrialEnded        Kind = "trial_ended"        // of the account
@@ -43,7 +44,7 @@ const (
 var topics = map[Kind]notify.Topic{
 	Finding: notify.Drift, Receipt: notify.Restores, WindowOpen: notify.Restores,
 	SnapshotFailed: notify.Backups, SnapshotOverdue: notify.Backups, LogSilent: notify.Backups,
-	PaymentFailed: notify.Billing, SubscriptionEnded: notify.Billing, TrialEndsSoon: notify.Billing, TrialEnded: notify.Billing,
+	PaymentFailed: notify.Billing, SubscriptionEnds: notify.Billing, SubscriptionEnded: notify.Billing, TrialEndsSoon: notify.Billing, TrialEnded: notify.Billing,
 }
 
 // urgent are the kinds that wait for no digest: a door stands open, or nobody watches.
