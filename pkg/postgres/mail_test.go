@@ -229,6 +229,47 @@ func TestDailyDigestGathersWhatIsStillWanted(t *testing.T) {
 	}
 }
 
+// A daily digest comes at its reader's hour, also on the days on which clocks change, and no
+// zone that went away holds an alert up.
+func TestDigestComesAtItsHour(t *testing.T) {
+	t.Parallel()
+	p := newPost(t)
+	for _, at := range []struct {
+		hour               int
+		zone, after, comes string
+	}{
+		{6, "UTC", "2026-03-04 05:59:59+00", "2026-03-04 06:00:00"},
+		{6, "UTC", "2026-03-04 06:00:00+00", "2026-03-05 06:00:00"},
+		{0, "UTC", "2026-03-04 06:00:00+00", "2026-03-05 00:00:00"},
+		{6, "Asia/Kolkata", "2026-03-04 00:29:00+00", "2026-03-04 00:30:00"},
+		{23, "America/Los_Angeles", "2026-03-04 06:59:00+00", "2026-03-04 07:00:00"},
+		{2, "Europe/Amsterdam", "2026-03-28 12:00:00+00", "2026-03-29 01:00:00"}, // there is no two o'clock
+		{8, "Europe/Amsterdam", "2026-03-28 12:00:00+00", "2026-03-29 06:00:00"},
+		{2, "Europe/Amsterdam", "2026-10-24 12:00:00+00", "2026-10-25 01:00:00"}, // two o'clock comes twice
+		{8, "Europe/Atlantis", "2026-03-04 05:00:00+00", "2026-03-04 08:00:00"},
+	} {
+		var got string
+		if err := p.base.Owner().QueryRow(t.Context(), `select to_char(next_digest($1, $2, $3::text::timestamptz) at time zone 'UTC', 'YYYY-MM-DD HH24:MI:SS')`,
+			at.hour, at.zone, at.after).Scan(&got); err != nil {
+			t.Fatal(err)
+		}
+		if got != at.comes {
+			t.Errorf("%d o'clock in %s after %s: %s, want %s", at.hour, at.zone, at.after, got, at.comes)
+		}
+	}
+	p.prefer(account.Owner, notify.Drift, notify.Daily, "")
+	p.prefer(account.Admin, notify.Drift, notify.Daily, "")
+	hour := (time.Now().UTC().Hour() + 3) % 24
+	in(t, p.api, p.owner.Proof, func(tx *postgres.Tx) error {
+		return messages.SetDigestTime(t.Context(), tx, messages.DigestTime{Hour: hour, TimeZone: "UTC"})
+	})
+	p.tell(messages.Finding, "low")
+	at := time.Now().Truncate(time.Hour).Add(3 * time.Hour)
+	if early, due := p.due(at.Add(-time.Hour)), p.due(at); slices.Contains(early, p.owner.User) || !slices.Contains(due, p.owner.User) {
+		t.Errorf("due at %s: %v, an hour before: %v", at, due, early)
+	}
+}
+
 // Nobody chooses for others, and a tick has no digest made where nothing is held.
 func TestChoicesAreOnesOwn(t *testing.T) {
 	t.Parallel()

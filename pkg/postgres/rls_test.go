@@ -373,6 +373,9 @@ func worldIn(t *testing.T, base *postgrestest.Database) *world {
 	if _, err := base.Owner().Exec(t.Context(), `insert into mail_preferences (account_id, user_id, topic) values ($1, $2, 'drift')`, w.a.ID, w.a.User); err != nil {
 		t.Fatal(err)
 	}
+	if _, err := base.Owner().Exec(t.Context(), `insert into digest_times (account_id, user_id, hour, time_zone) values ($1, $2, 6, 'UTC')`, w.a.ID, w.a.User); err != nil {
+		t.Fatal(err)
+	}
 	session := func(a postgrestest.Account) string { return hex.EncodeToString(a.Token[:]) }
 	ended := base.JobRow(t, job.TakeSnapshot{AccountID: string(w.b.ID)})
 	base.EndJob(t, ended)

@@ -2,8 +2,10 @@ package api
 
 import (
 	"context"
+	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"connectrpc.com/connect"
 
@@ -23,8 +25,11 @@ var _ rpc.MailServiceHandler = mailService{}
 func (s *Service) mail() mailService { return mailService{s} }
 
 func (s mailService) GetMailPreferences(ctx context.Context, _ *connect.Request[imagov1.GetMailPreferencesRequest]) (*connect.Response[imagov1.GetMailPreferencesResponse], error) {
-	out := &imagov1.GetMailPreferencesResponse{DigestHour: messages.DigestHour, Crowd: messages.Crowd}
+	out := &imagov1.GetMailPreferencesResponse{Crowd: messages.Crowd}
 	err := s.read(ctx, func(tx *postgres.Tx) (err error) {
+		if out.DigestTime, err = digestTime(ctx, tx); err != nil {
+			return err
+		}
 		out.Preferences, err = preferences(ctx, tx)
 		return err
 	})
@@ -47,13 +52,43 @@ func (s mailService) UpdateMailPreferences(ctx context.Context, r *connect.Reque
 			}
 			said = append(said, strings.TrimSuffix(string(p.Topic)+" "+string(p.Timing)+" "+p.Threshold, " "))
 		}
+		if d := r.Msg.GetDigestTime(); d != nil {
+			if err := setDigestTime(ctx, w.Tx, d); err != nil {
+				return nil, err
+			}
+			said = append(said, fmt.Sprintf("digest %02d:00 %s", d.GetHour(), d.GetTimeZone()))
+		}
+		at, err := digestTime(ctx, w.Tx)
+		if err != nil {
+			return nil, err
+		}
 		out, err := preferences(ctx, w.Tx)
 		if err != nil || len(said) == 0 {
-			return &imagov1.UpdateMailPreferencesResponse{Preferences: out}, err
+			return &imagov1.UpdateMailPreferencesResponse{Preferences: out, DigestTime: at}, err
 		}
-		return &imagov1.UpdateMailPreferencesResponse{Preferences: out},
+		return &imagov1.UpdateMailPreferencesResponse{Preferences: out, DigestTime: at},
 			w.record(ctx, "choose_mail", "user", string(w.User()), strings.Join(said, ", "))
 	})
+}
+
+// digestTime is when the caller's digest comes.
+func digestTime(ctx context.Context, tx *postgres.Tx) (*imagov1.DigestTime, error) {
+	d, err := messages.DigestTimeOf(ctx, tx)
+	return &imagov1.DigestTime{Hour: int32(d.Hour), TimeZone: d.TimeZone}, err //nolint:gosec // at most 23
+}
+
+// setDigestTime stores when the caller's digest is to come.
+func setDigestTime(ctx context.Context, tx *postgres.Tx, d *imagov1.DigestTime) error {
+	if d.GetHour() < 0 || d.GetHour() > 23 {
+		return problem.InField("digest_time.hour", "there is no hour %d", d.GetHour()).WithHint("write 0 to 23")
+	}
+	// Postgres alone would also take rules, such as XYZ+5; what "Local" and "localtime" are
+	// each machine says by itself.
+	_, err := time.LoadLocation(d.GetTimeZone())
+	if err != nil || d.GetTimeZone() != "UTC" && !strings.Contains(d.GetTimeZone(), "/") {
+		return problem.InField("digest_time.time_zone", "%q is no time zone", d.GetTimeZone()).WithHint("write it as Europe/Amsterdam, or UTC")
+	}
+	return messages.SetDigestTime(ctx, tx, messages.DigestTime{Hour: int(d.GetHour()), TimeZone: d.GetTimeZone()})
 }
 
 // preference reads what is wanted of a topic.

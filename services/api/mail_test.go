@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -82,6 +83,47 @@ func TestMailPreferencesAreChosen(t *testing.T) {
 	}
 	if a := log.Msg.GetActivity()[0]; a.GetAction() != "choose_mail" || a.GetDetail() != "drift daily high, updates now" {
 		t.Errorf("activity: %v", a)
+	}
+}
+
+// The daily digest comes when its reader says, to them alone.
+func TestDigestTimeIsChosen(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Config{})
+	p := w.owner()
+	other := w.member(p, account.Admin)
+	at := func(p *person) string {
+		res, err := p.mail.GetMailPreferences(t.Context(), req(&imagov1.GetMailPreferencesRequest{}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return fmt.Sprintf("%d %s", res.Msg.GetDigestTime().GetHour(), res.Msg.GetDigestTime().GetTimeZone())
+	}
+	set := func(hour int32, zone string) error {
+		_, err := p.mail.UpdateMailPreferences(t.Context(), req(&imagov1.UpdateMailPreferencesRequest{DigestTime: &imagov1.DigestTime{Hour: hour, TimeZone: zone}}))
+		return err
+	}
+	if at(p) != "6 UTC" || set(17, "Europe/Amsterdam") != nil || set(18, "Asia/Kolkata") != nil || at(p) != "18 Asia/Kolkata" || at(other) != "6 UTC" {
+		t.Errorf("it comes at %s, another's at %s", at(p), at(other))
+	}
+	for _, wrong := range []struct {
+		hour        int32
+		zone, field string
+	}{
+		{24, "UTC", "digest_time.hour"}, {-1, "UTC", "digest_time.hour"}, {6, "", "digest_time.time_zone"}, {6, "Local", "digest_time.time_zone"},
+		{6, "XYZ+5", "digest_time.time_zone"}, {6, "Europe/Nowhere", "digest_time.time_zone"}, {6, "../../etc/passwd", "digest_time.time_zone"},
+		{6, "localtime", "digest_time.time_zone"},
+	} {
+		if p := problemOf(t, set(wrong.hour, wrong.zone), connect.CodeInvalidArgument); p.GetField() != wrong.field || p.GetHint() == "" {
+			t.Errorf("%d %q: %v", wrong.hour, wrong.zone, p)
+		}
+	}
+	if got := at(p); got != "18 Asia/Kolkata" {
+		t.Errorf("what was wrong is stored: %s", got)
+	}
+	log, err := p.activity.ListActivity(t.Context(), req(&imagov1.ListActivityRequest{}))
+	if err != nil || len(log.Msg.GetActivity()) != 2 || log.Msg.GetActivity()[0].GetDetail() != "digest 18:00 Asia/Kolkata" {
+		t.Errorf("activity: %v, %v", log, err)
 	}
 }
 

@@ -45,6 +45,7 @@ type api struct {
 	team        imagov1connect.TeamServiceClient
 	devices     imagov1connect.DeviceServiceClient
 	tokens      imagov1connect.TokenServiceClient
+	mail        imagov1connect.MailServiceClient
 }
 
 // api connects as whoever is signed in; nobody is refused here, the server decides.
@@ -84,6 +85,7 @@ func (p *program) apiWith(server string, who *caller) *api {
 		team:        imagov1connect.NewTeamServiceClient(p.http, server, with),
 		devices:     imagov1connect.NewDeviceServiceClient(p.http, server, with),
 		tokens:      imagov1connect.NewTokenServiceClient(p.http, server, with),
+		mail:        imagov1connect.NewMailServiceClient(p.http, server, with),
 	}
 }
 

@@ -44,6 +44,7 @@ type fake struct {
 	imagov1connect.UnimplementedTeamServiceHandler
 	imagov1connect.UnimplementedTokenServiceHandler
 	imagov1connect.UnimplementedDeviceServiceHandler
+	imagov1connect.UnimplementedMailServiceHandler
 
 	mu          sync.Mutex
 	connections []*imagov1.Connection
@@ -58,6 +59,7 @@ type fake struct {
 	team        []*imagov1.Member
 	invited     []*imagov1.Invitation
 	apiTokens   []*imagov1.ApiToken
+	mail        *imagov1.GetMailPreferencesResponse
 }
 
 func newFake() *fake {
@@ -80,6 +82,7 @@ func (f *fake) serve() *httptest.Server {
 	mux.Handle(imagov1connect.NewTeamServiceHandler(f, with))
 	mux.Handle(imagov1connect.NewTokenServiceHandler(f, with))
 	mux.Handle(imagov1connect.NewDeviceServiceHandler(f, with))
+	mux.Handle(imagov1connect.NewMailServiceHandler(f, with))
 	return httptest.NewServer(f.elsewhere(mux))
 }
 

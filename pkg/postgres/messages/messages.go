@@ -57,7 +57,7 @@ const (
 	Window = time.Hour
 )
 
-// DigestHour is when daily digests are due, in UTC.
+// DigestHour is when daily digests are due, in UTC, for who has not said otherwise.
 const DigestHour = 6
 
 // Queue queues a message about a subject to every member who wants such, once each, and
@@ -87,11 +87,13 @@ const insert = `
 			and ($6 = '' or array_position($7::text[], $6) <= array_position($7::text[], coalesce(p.threshold, 'low')))
 	), timed as (
 		select w.user_id,
+			coalesce(d.hour, $12) as hour, coalesce(d.time_zone, 'UTC') as time_zone,
 			case when $8 or w.timing = 'now' and $6 = '' then ''
 				when w.timing = 'daily' then 'digest'
 				when crowd.until is not null then 'storm' else '' end as waits_for,
 			crowd.until
 		from wanted w
+		left join digest_times d on d.account_id = $1 and d.user_id = w.user_id
 		left join lateral (
 			select min(s.created_at) + $10::interval as until from messages s
 			where s.user_id = w.user_id and s.kind = 'finding' and s.state in ('queued', 'sent')
@@ -104,8 +106,7 @@ const insert = `
 	insert into messages (account_id, kind, subject_id, user_id, topic, severity, state, waits_for, due_at)
 	select $1, $2, $11, t.user_id, $3, $6, case t.waits_for when '' then 'queued' else 'held' end, t.waits_for,
 		case t.waits_for when 'storm' then t.until
-			when 'digest' then date_trunc('day', now(), 'UTC') + make_interval(hours => $12)
-				+ case when extract(hour from now() at time zone 'UTC') >= $12 then interval '1 day' else interval '0' end end
+			when 'digest' then next_digest(t.hour, t.time_zone, now()) end
 	from timed t
 	on conflict (account_id, kind, subject_id, user_id) do nothing
 	returning id, state`

@@ -154,11 +154,11 @@ func (*GetMailPreferencesRequest) Descriptor() ([]byte, []int) {
 type GetMailPreferencesResponse struct {
 	state       protoimpl.MessageState `protogen:"open.v1"`
 	Preferences []*MailPreference      `protobuf:"bytes,1,rep,name=preferences,proto3" json:"preferences,omitempty"`
-	// digest_hour is when a daily digest is sent, in UTC.
-	DigestHour int32 `protobuf:"varint,2,opt,name=digest_hour,json=digestHour,proto3" json:"digest_hour,omitempty"`
 	// crowd is how many alerts of an hour come one by one; the others become one mail,
 	// unless they are worse.
-	Crowd         int32 `protobuf:"varint,3,opt,name=crowd,proto3" json:"crowd,omitempty"`
+	Crowd int32 `protobuf:"varint,3,opt,name=crowd,proto3" json:"crowd,omitempty"`
+	// digest_time is when the caller's daily digest comes.
+	DigestTime    *DigestTime `protobuf:"bytes,4,opt,name=digest_time,json=digestTime,proto3" json:"digest_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -200,13 +200,6 @@ func (x *GetMailPreferencesResponse) GetPreferences() []*MailPreference {
 	return nil
 }
 
-func (x *GetMailPreferencesResponse) GetDigestHour() int32 {
-	if x != nil {
-		return x.DigestHour
-	}
-	return 0
-}
-
 func (x *GetMailPreferencesResponse) GetCrowd() int32 {
 	if x != nil {
 		return x.Crowd
@@ -214,16 +207,81 @@ func (x *GetMailPreferencesResponse) GetCrowd() int32 {
 	return 0
 }
 
+func (x *GetMailPreferencesResponse) GetDigestTime() *DigestTime {
+	if x != nil {
+		return x.DigestTime
+	}
+	return nil
+}
+
+// DigestTime is when a daily digest comes.
+type DigestTime struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// hour is from 0 to 23.
+	Hour int32 `protobuf:"varint,1,opt,name=hour,proto3" json:"hour,omitempty"`
+	// time_zone is an IANA name, as Europe/Amsterdam, or UTC.
+	TimeZone      string `protobuf:"bytes,2,opt,name=time_zone,json=timeZone,proto3" json:"time_zone,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *DigestTime) Reset() {
+	*x = DigestTime{}
+	mi := &file_imago_v1_mail_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DigestTime) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DigestTime) ProtoMessage() {}
+
+func (x *DigestTime) ProtoReflect() protoreflect.Message {
+	mi := &file_imago_v1_mail_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DigestTime.ProtoReflect.Descriptor instead.
+func (*DigestTime) Descriptor() ([]byte, []int) {
+	return file_imago_v1_mail_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *DigestTime) GetHour() int32 {
+	if x != nil {
+		return x.Hour
+	}
+	return 0
+}
+
+func (x *DigestTime) GetTimeZone() string {
+	if x != nil {
+		return x.TimeZone
+	}
+	return ""
+}
+
 type UpdateMailPreferencesRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	Preferences   []*MailPreference      `protobuf:"bytes,1,rep,name=preferences,proto3" json:"preferences,omitempty"`
+	state       protoimpl.MessageState `protogen:"open.v1"`
+	Preferences []*MailPreference      `protobuf:"bytes,1,rep,name=preferences,proto3" json:"preferences,omitempty"`
+	// digest_time is when the daily digest is to come; absent: as it was. What waits for a
+	// digest already comes when it would have.
+	DigestTime    *DigestTime `protobuf:"bytes,2,opt,name=digest_time,json=digestTime,proto3" json:"digest_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *UpdateMailPreferencesRequest) Reset() {
 	*x = UpdateMailPreferencesRequest{}
-	mi := &file_imago_v1_mail_proto_msgTypes[3]
+	mi := &file_imago_v1_mail_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -235,7 +293,7 @@ func (x *UpdateMailPreferencesRequest) String() string {
 func (*UpdateMailPreferencesRequest) ProtoMessage() {}
 
 func (x *UpdateMailPreferencesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_mail_proto_msgTypes[3]
+	mi := &file_imago_v1_mail_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -248,7 +306,7 @@ func (x *UpdateMailPreferencesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateMailPreferencesRequest.ProtoReflect.Descriptor instead.
 func (*UpdateMailPreferencesRequest) Descriptor() ([]byte, []int) {
-	return file_imago_v1_mail_proto_rawDescGZIP(), []int{3}
+	return file_imago_v1_mail_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *UpdateMailPreferencesRequest) GetPreferences() []*MailPreference {
@@ -258,17 +316,25 @@ func (x *UpdateMailPreferencesRequest) GetPreferences() []*MailPreference {
 	return nil
 }
 
+func (x *UpdateMailPreferencesRequest) GetDigestTime() *DigestTime {
+	if x != nil {
+		return x.DigestTime
+	}
+	return nil
+}
+
 type UpdateMailPreferencesResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// preferences are all topics, as GetMailPreferences shows them.
 	Preferences   []*MailPreference `protobuf:"bytes,1,rep,name=preferences,proto3" json:"preferences,omitempty"`
+	DigestTime    *DigestTime       `protobuf:"bytes,2,opt,name=digest_time,json=digestTime,proto3" json:"digest_time,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *UpdateMailPreferencesResponse) Reset() {
 	*x = UpdateMailPreferencesResponse{}
-	mi := &file_imago_v1_mail_proto_msgTypes[4]
+	mi := &file_imago_v1_mail_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -280,7 +346,7 @@ func (x *UpdateMailPreferencesResponse) String() string {
 func (*UpdateMailPreferencesResponse) ProtoMessage() {}
 
 func (x *UpdateMailPreferencesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_mail_proto_msgTypes[4]
+	mi := &file_imago_v1_mail_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -293,12 +359,19 @@ func (x *UpdateMailPreferencesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateMailPreferencesResponse.ProtoReflect.Descriptor instead.
 func (*UpdateMailPreferencesResponse) Descriptor() ([]byte, []int) {
-	return file_imago_v1_mail_proto_rawDescGZIP(), []int{4}
+	return file_imago_v1_mail_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *UpdateMailPreferencesResponse) GetPreferences() []*MailPreference {
 	if x != nil {
 		return x.Preferences
+	}
+	return nil
+}
+
+func (x *UpdateMailPreferencesResponse) GetDigestTime() *DigestTime {
+	if x != nil {
+		return x.DigestTime
 	}
 	return nil
 }
@@ -316,16 +389,24 @@ const file_imago_v1_mail_proto_rawDesc = "" +
 	"\astopped\x18\x05 \x01(\tR\astopped\x129\n" +
 	"\n" +
 	"stopped_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\tstoppedAt\"\x1b\n" +
-	"\x19GetMailPreferencesRequest\"\x8f\x01\n" +
+	"\x19GetMailPreferencesRequest\"\xb8\x01\n" +
 	"\x1aGetMailPreferencesResponse\x12:\n" +
-	"\vpreferences\x18\x01 \x03(\v2\x18.imago.v1.MailPreferenceR\vpreferences\x12\x1f\n" +
-	"\vdigest_hour\x18\x02 \x01(\x05R\n" +
-	"digestHour\x12\x14\n" +
-	"\x05crowd\x18\x03 \x01(\x05R\x05crowd\"Z\n" +
+	"\vpreferences\x18\x01 \x03(\v2\x18.imago.v1.MailPreferenceR\vpreferences\x12\x14\n" +
+	"\x05crowd\x18\x03 \x01(\x05R\x05crowd\x125\n" +
+	"\vdigest_time\x18\x04 \x01(\v2\x14.imago.v1.DigestTimeR\n" +
+	"digestTimeJ\x04\b\x02\x10\x03R\vdigest_hour\"=\n" +
+	"\n" +
+	"DigestTime\x12\x12\n" +
+	"\x04hour\x18\x01 \x01(\x05R\x04hour\x12\x1b\n" +
+	"\ttime_zone\x18\x02 \x01(\tR\btimeZone\"\x91\x01\n" +
 	"\x1cUpdateMailPreferencesRequest\x12:\n" +
-	"\vpreferences\x18\x01 \x03(\v2\x18.imago.v1.MailPreferenceR\vpreferences\"[\n" +
+	"\vpreferences\x18\x01 \x03(\v2\x18.imago.v1.MailPreferenceR\vpreferences\x125\n" +
+	"\vdigest_time\x18\x02 \x01(\v2\x14.imago.v1.DigestTimeR\n" +
+	"digestTime\"\x92\x01\n" +
 	"\x1dUpdateMailPreferencesResponse\x12:\n" +
-	"\vpreferences\x18\x01 \x03(\v2\x18.imago.v1.MailPreferenceR\vpreferences2\x98\x02\n" +
+	"\vpreferences\x18\x01 \x03(\v2\x18.imago.v1.MailPreferenceR\vpreferences\x125\n" +
+	"\vdigest_time\x18\x02 \x01(\v2\x14.imago.v1.DigestTimeR\n" +
+	"digestTime2\x98\x02\n" +
 	"\vMailService\x12}\n" +
 	"\x12GetMailPreferences\x12#.imago.v1.GetMailPreferencesRequest\x1a$.imago.v1.GetMailPreferencesResponse\"\x1c\x82\xd3\xe4\x93\x02\x16\x12\x14/v1/mail/preferences\x12\x89\x01\n" +
 	"\x15UpdateMailPreferences\x12&.imago.v1.UpdateMailPreferencesRequest\x1a'.imago.v1.UpdateMailPreferencesResponse\"\x1f\x82\xd3\xe4\x93\x02\x19:\x01*2\x14/v1/mail/preferencesB\x1eZ\x1cimago/proto/imago/v1;imagov1b\x06proto3"
@@ -342,29 +423,33 @@ func file_imago_v1_mail_proto_rawDescGZIP() []byte {
 	return file_imago_v1_mail_proto_rawDescData
 }
 
-var file_imago_v1_mail_proto_msgTypes = make([]protoimpl.MessageInfo, 5)
+var file_imago_v1_mail_proto_msgTypes = make([]protoimpl.MessageInfo, 6)
 var file_imago_v1_mail_proto_goTypes = []any{
 	(*MailPreference)(nil),                // 0: imago.v1.MailPreference
 	(*GetMailPreferencesRequest)(nil),     // 1: imago.v1.GetMailPreferencesRequest
 	(*GetMailPreferencesResponse)(nil),    // 2: imago.v1.GetMailPreferencesResponse
-	(*UpdateMailPreferencesRequest)(nil),  // 3: imago.v1.UpdateMailPreferencesRequest
-	(*UpdateMailPreferencesResponse)(nil), // 4: imago.v1.UpdateMailPreferencesResponse
-	(*timestamppb.Timestamp)(nil),         // 5: google.protobuf.Timestamp
+	(*DigestTime)(nil),                    // 3: imago.v1.DigestTime
+	(*UpdateMailPreferencesRequest)(nil),  // 4: imago.v1.UpdateMailPreferencesRequest
+	(*UpdateMailPreferencesResponse)(nil), // 5: imago.v1.UpdateMailPreferencesResponse
+	(*timestamppb.Timestamp)(nil),         // 6: google.protobuf.Timestamp
 }
 var file_imago_v1_mail_proto_depIdxs = []int32{
-	5, // 0: imago.v1.MailPreference.stopped_at:type_name -> google.protobuf.Timestamp
+	6, // 0: imago.v1.MailPreference.stopped_at:type_name -> google.protobuf.Timestamp
 	0, // 1: imago.v1.GetMailPreferencesResponse.preferences:type_name -> imago.v1.MailPreference
-	0, // 2: imago.v1.UpdateMailPreferencesRequest.preferences:type_name -> imago.v1.MailPreference
-	0, // 3: imago.v1.UpdateMailPreferencesResponse.preferences:type_name -> imago.v1.MailPreference
-	1, // 4: imago.v1.MailService.GetMailPreferences:input_type -> imago.v1.GetMailPreferencesRequest
-	3, // 5: imago.v1.MailService.UpdateMailPreferences:input_type -> imago.v1.UpdateMailPreferencesRequest
-	2, // 6: imago.v1.MailService.GetMailPreferences:output_type -> imago.v1.GetMailPreferencesResponse
-	4, // 7: imago.v1.MailService.UpdateMailPreferences:output_type -> imago.v1.UpdateMailPreferencesResponse
-	6, // [6:8] is the sub-list for method output_type
-	4, // [4:6] is the sub-list for method input_type
-	4, // [4:4] is the sub-list for extension type_name
-	4, // [4:4] is the sub-list for extension extendee
-	0, // [0:4] is the sub-list for field type_name
+	3, // 2: imago.v1.GetMailPreferencesResponse.digest_time:type_name -> imago.v1.DigestTime
+	0, // 3: imago.v1.UpdateMailPreferencesRequest.preferences:type_name -> imago.v1.MailPreference
+	3, // 4: imago.v1.UpdateMailPreferencesRequest.digest_time:type_name -> imago.v1.DigestTime
+	0, // 5: imago.v1.UpdateMailPreferencesResponse.preferences:type_name -> imago.v1.MailPreference
+	3, // 6: imago.v1.UpdateMailPreferencesResponse.digest_time:type_name -> imago.v1.DigestTime
+	1, // 7: imago.v1.MailService.GetMailPreferences:input_type -> imago.v1.GetMailPreferencesRequest
+	4, // 8: imago.v1.MailService.UpdateMailPreferences:input_type -> imago.v1.UpdateMailPreferencesRequest
+	2, // 9: imago.v1.MailService.GetMailPreferences:output_type -> imago.v1.GetMailPreferencesResponse
+	5, // 10: imago.v1.MailService.UpdateMailPreferences:output_type -> imago.v1.UpdateMailPreferencesResponse
+	9, // [9:11] is the sub-list for method output_type
+	7, // [7:9] is the sub-list for method input_type
+	7, // [7:7] is the sub-list for extension type_name
+	7, // [7:7] is the sub-list for extension extendee
+	0, // [0:7] is the sub-list for field type_name
 }
 
 func init() { file_imago_v1_mail_proto_init() }
@@ -378,7 +463,7 @@ func file_imago_v1_mail_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_imago_v1_mail_proto_rawDesc), len(file_imago_v1_mail_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   5,
+			NumMessages:   6,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

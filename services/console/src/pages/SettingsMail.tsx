@@ -2,7 +2,7 @@ import { createConnectQueryKey, useMutation, useQuery } from "@connectrpc/connec
 import { Alert, Group, SegmentedControl, Select, Stack, Text } from "@mantine/core";
 import { IconMailOff } from "@tabler/icons-react";
 import { useQueryClient } from "@tanstack/react-query";
-import { type MailPreference, MailService } from "../gen/imago/v1/mail_pb";
+import { type DigestTime, type MailPreference, MailService } from "../gen/imago/v1/mail_pb";
 import { Wrong } from "../parts/CodeForm";
 import { capital } from "../parts/format";
 import { Query } from "../parts/Query";
@@ -31,9 +31,9 @@ export function MailChoices() {
           {p.preferences.map((c) => (
             <Topic key={c.topic} of={c} />
           ))}
+          <Daily at={p.digestTime} />
           <Text size="sm" c="dimmed" mt="sm">
-            What comes once a day comes at {p.digestHour}:00 UTC. Of more than {p.crowd} alerts in an hour,
-            all but worse ones come as one mail.
+            Of more than {p.crowd} alerts in an hour, all but worse ones come as one mail.
           </Text>
         </Stack>
       )}
@@ -41,14 +41,61 @@ export function MailChoices() {
   );
 }
 
-function Topic({ of: c }: { of: MailPreference }) {
+// Daily is when the daily digest comes.
+function Daily({ at }: { at?: DigestTime }) {
+  const update = useUpdate();
+  const shown = update.isPending ? { ...at, ...update.variables.digestTime } : at;
+  const [hour, zone] = [shown?.hour ?? 0, shown?.timeZone || "UTC"];
+  const here = Intl.DateTimeFormat().resolvedOptions().timeZone;
+  const zones = [...new Set(["UTC", here, zone, ...Intl.supportedValuesOf("timeZone")])];
+  return (
+    <Group className="row" justify="space-between" gap="xs" py="xs" role="group" aria-label="Daily digest">
+      <Stack gap={2} flex="1 1 220px">
+        <Text fw={500}>Daily digest</Text>
+        <Text size="xs" c="dimmed">
+          when what comes once a day comes; what waits already comes as it would have
+        </Text>
+        {update.error && <Wrong error={update.error} />}
+      </Stack>
+      <Group gap="sm">
+        <Select
+          aria-label="Daily digest: hour"
+          size="xs"
+          w={90}
+          allowDeselect={false}
+          data={[...Array(24).keys()].map((h) => ({ value: `${h}`, label: `${h}:00` }))}
+          value={`${hour}`}
+          onChange={(h) => h && update.mutate({ digestTime: { hour: Number(h), timeZone: zone } })}
+        />
+        <Select
+          aria-label="Daily digest: time zone"
+          size="xs"
+          w={200}
+          searchable
+          allowDeselect={false}
+          limit={40}
+          data={zones}
+          value={zone}
+          onChange={(timeZone) => timeZone && update.mutate({ digestTime: { hour, timeZone } })}
+        />
+      </Group>
+    </Group>
+  );
+}
+
+// useUpdate changes what is chosen, and has it shown anew.
+function useUpdate() {
   const queries = useQueryClient();
-  const update = useMutation(MailService.method.updateMailPreferences, {
+  return useMutation(MailService.method.updateMailPreferences, {
     onSuccess: () =>
       queries.invalidateQueries({
         queryKey: createConnectQueryKey({ schema: MailService, cardinality: "finite" }),
       }),
   });
+}
+
+function Topic({ of: c }: { of: MailPreference }) {
+  const update = useUpdate();
   const [name, about] = topics[c.topic] ?? [capital(c.topic), ""];
   const shown = update.isPending ? { ...c, ...update.variables.preferences?.[0] } : c;
   const set = (change: { timing?: string; threshold?: string }) =>

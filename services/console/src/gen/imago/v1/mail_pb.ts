@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file imago/v1/mail.proto.
  */
 export const file_imago_v1_mail: GenFile = /*@__PURE__*/
-  fileDesc("ChNpbWFnby92MS9tYWlsLnByb3RvEghpbWFnby52MSKUAQoOTWFpbFByZWZlcmVuY2USDQoFdG9waWMYASABKAkSDgoGdGltaW5nGAIgASgJEhEKCXRocmVzaG9sZBgDIAEoCRIPCgd0aW1pbmdzGAQgAygJEg8KB3N0b3BwZWQYBSABKAkSLgoKc3RvcHBlZF9hdBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiGwoZR2V0TWFpbFByZWZlcmVuY2VzUmVxdWVzdCJvChpHZXRNYWlsUHJlZmVyZW5jZXNSZXNwb25zZRItCgtwcmVmZXJlbmNlcxgBIAMoCzIYLmltYWdvLnYxLk1haWxQcmVmZXJlbmNlEhMKC2RpZ2VzdF9ob3VyGAIgASgFEg0KBWNyb3dkGAMgASgFIk0KHFVwZGF0ZU1haWxQcmVmZXJlbmNlc1JlcXVlc3QSLQoLcHJlZmVyZW5jZXMYASADKAsyGC5pbWFnby52MS5NYWlsUHJlZmVyZW5jZSJOCh1VcGRhdGVNYWlsUHJlZmVyZW5jZXNSZXNwb25zZRItCgtwcmVmZXJlbmNlcxgBIAMoCzIYLmltYWdvLnYxLk1haWxQcmVmZXJlbmNlMtgBCgtNYWlsU2VydmljZRJfChJHZXRNYWlsUHJlZmVyZW5jZXMSIy5pbWFnby52MS5HZXRNYWlsUHJlZmVyZW5jZXNSZXF1ZXN0GiQuaW1hZ28udjEuR2V0TWFpbFByZWZlcmVuY2VzUmVzcG9uc2USaAoVVXBkYXRlTWFpbFByZWZlcmVuY2VzEiYuaW1hZ28udjEuVXBkYXRlTWFpbFByZWZlcmVuY2VzUmVxdWVzdBonLmltYWdvLnYxLlVwZGF0ZU1haWxQcmVmZXJlbmNlc1Jlc3BvbnNlQh5aHGltYWdvL3Byb3RvL2ltYWdvL3YxO2ltYWdvdjFiBnByb3RvMw", [file_google_protobuf_timestamp]);
+  fileDesc("ChNpbWFnby92MS9tYWlsLnByb3RvEghpbWFnby52MSKUAQoOTWFpbFByZWZlcmVuY2USDQoFdG9waWMYASABKAkSDgoGdGltaW5nGAIgASgJEhEKCXRocmVzaG9sZBgDIAEoCRIPCgd0aW1pbmdzGAQgAygJEg8KB3N0b3BwZWQYBSABKAkSLgoKc3RvcHBlZF9hdBgGIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiGwoZR2V0TWFpbFByZWZlcmVuY2VzUmVxdWVzdCKYAQoaR2V0TWFpbFByZWZlcmVuY2VzUmVzcG9uc2USLQoLcHJlZmVyZW5jZXMYASADKAsyGC5pbWFnby52MS5NYWlsUHJlZmVyZW5jZRINCgVjcm93ZBgDIAEoBRIpCgtkaWdlc3RfdGltZRgEIAEoCzIULmltYWdvLnYxLkRpZ2VzdFRpbWVKBAgCEANSC2RpZ2VzdF9ob3VyIi0KCkRpZ2VzdFRpbWUSDAoEaG91chgBIAEoBRIRCgl0aW1lX3pvbmUYAiABKAkieAocVXBkYXRlTWFpbFByZWZlcmVuY2VzUmVxdWVzdBItCgtwcmVmZXJlbmNlcxgBIAMoCzIYLmltYWdvLnYxLk1haWxQcmVmZXJlbmNlEikKC2RpZ2VzdF90aW1lGAIgASgLMhQuaW1hZ28udjEuRGlnZXN0VGltZSJ5Ch1VcGRhdGVNYWlsUHJlZmVyZW5jZXNSZXNwb25zZRItCgtwcmVmZXJlbmNlcxgBIAMoCzIYLmltYWdvLnYxLk1haWxQcmVmZXJlbmNlEikKC2RpZ2VzdF90aW1lGAIgASgLMhQuaW1hZ28udjEuRGlnZXN0VGltZTLYAQoLTWFpbFNlcnZpY2USXwoSR2V0TWFpbFByZWZlcmVuY2VzEiMuaW1hZ28udjEuR2V0TWFpbFByZWZlcmVuY2VzUmVxdWVzdBokLmltYWdvLnYxLkdldE1haWxQcmVmZXJlbmNlc1Jlc3BvbnNlEmgKFVVwZGF0ZU1haWxQcmVmZXJlbmNlcxImLmltYWdvLnYxLlVwZGF0ZU1haWxQcmVmZXJlbmNlc1JlcXVlc3QaJy5pbWFnby52MS5VcGRhdGVNYWlsUHJlZmVyZW5jZXNSZXNwb25zZUIeWhxpbWFnby9wcm90by9pbWFnby92MTtpbWFnb3YxYgZwcm90bzM", [file_google_protobuf_timestamp]);
 
 /**
  * MailPreference is how the caller is told of a topic.
@@ -93,19 +93,19 @@ export type GetMailPreferencesResponse = Message<"imago.v1.GetMailPreferencesRes
   preferences: MailPreference[];
 
   /**
-   * digest_hour is when a daily digest is sent, in UTC.
-   *
-   * @generated from field: int32 digest_hour = 2;
-   */
-  digestHour: number;
-
-  /**
    * crowd is how many alerts of an hour come one by one; the others become one mail,
    * unless they are worse.
    *
    * @generated from field: int32 crowd = 3;
    */
   crowd: number;
+
+  /**
+   * digest_time is when the caller's daily digest comes.
+   *
+   * @generated from field: imago.v1.DigestTime digest_time = 4;
+   */
+  digestTime?: DigestTime | undefined;
 };
 
 /**
@@ -116,6 +116,34 @@ export const GetMailPreferencesResponseSchema: GenMessage<GetMailPreferencesResp
   messageDesc(file_imago_v1_mail, 2);
 
 /**
+ * DigestTime is when a daily digest comes.
+ *
+ * @generated from message imago.v1.DigestTime
+ */
+export type DigestTime = Message<"imago.v1.DigestTime"> & {
+  /**
+   * hour is from 0 to 23.
+   *
+   * @generated from field: int32 hour = 1;
+   */
+  hour: number;
+
+  /**
+   * time_zone is an IANA name, as Europe/Amsterdam, or UTC.
+   *
+   * @generated from field: string time_zone = 2;
+   */
+  timeZone: string;
+};
+
+/**
+ * Describes the message imago.v1.DigestTime.
+ * Use `create(DigestTimeSchema)` to create a new message.
+ */
+export const DigestTimeSchema: GenMessage<DigestTime> = /*@__PURE__*/
+  messageDesc(file_imago_v1_mail, 3);
+
+/**
  * @generated from message imago.v1.UpdateMailPreferencesRequest
  */
 export type UpdateMailPreferencesRequest = Message<"imago.v1.UpdateMailPreferencesRequest"> & {
@@ -123,6 +151,14 @@ export type UpdateMailPreferencesRequest = Message<"imago.v1.UpdateMailPreferenc
    * @generated from field: repeated imago.v1.MailPreference preferences = 1;
    */
   preferences: MailPreference[];
+
+  /**
+   * digest_time is when the daily digest is to come; absent: as it was. What waits for a
+   * digest already comes when it would have.
+   *
+   * @generated from field: imago.v1.DigestTime digest_time = 2;
+   */
+  digestTime?: DigestTime | undefined;
 };
 
 /**
@@ -130,7 +166,7 @@ export type UpdateMailPreferencesRequest = Message<"imago.v1.UpdateMailPreferenc
  * Use `create(UpdateMailPreferencesRequestSchema)` to create a new message.
  */
 export const UpdateMailPreferencesRequestSchema: GenMessage<UpdateMailPreferencesRequest> = /*@__PURE__*/
-  messageDesc(file_imago_v1_mail, 3);
+  messageDesc(file_imago_v1_mail, 4);
 
 /**
  * @generated from message imago.v1.UpdateMailPreferencesResponse
@@ -142,6 +178,11 @@ export type UpdateMailPreferencesResponse = Message<"imago.v1.UpdateMailPreferen
    * @generated from field: repeated imago.v1.MailPreference preferences = 1;
    */
   preferences: MailPreference[];
+
+  /**
+   * @generated from field: imago.v1.DigestTime digest_time = 2;
+   */
+  digestTime?: DigestTime | undefined;
 };
 
 /**
@@ -149,7 +190,7 @@ export type UpdateMailPreferencesResponse = Message<"imago.v1.UpdateMailPreferen
  * Use `create(UpdateMailPreferencesResponseSchema)` to create a new message.
  */
 export const UpdateMailPreferencesResponseSchema: GenMessage<UpdateMailPreferencesResponse> = /*@__PURE__*/
-  messageDesc(file_imago_v1_mail, 4);
+  messageDesc(file_imago_v1_mail, 5);
 
 /**
  * MailService is about the mail that the caller gets from this account. Sign-in codes and
