@@ -34,6 +34,7 @@ const (
 	EditMembers      Action = "edit_members"      // invite, change roles, remove
 	EditBilling      Action = "edit_billing"      // subscribe, change plan and card, cancel
 	EditSecurity     Action = "edit_security"     // what the account wants of who signs in
+	EditSso          Action = "edit_sso"          // where members sign in: who says that, says who is an owner
 	DeleteConnection Action = "delete_connection" // with its snapshots
 	DeleteAccount    Action = "delete_account"
 )
@@ -52,6 +53,7 @@ var allowed = map[Action][]Role{
 	EditMembers:      {Owner, Admin},
 	EditBilling:      {Owner, Admin},
 	EditSecurity:     {Owner, Admin},
+	EditSso:          {Owner},
 	DeleteConnection: {Owner, Admin},
 	DeleteAccount:    {Owner},
 }

@@ -17,6 +17,7 @@ edit_billing       yes   yes   no       no      no
 edit_connection    yes   yes   no       no      no
 edit_members       yes   yes   no       no      no
 edit_security      yes   yes   no       no      no
+edit_sso           yes   no    no       no      no
 open_snapshot      yes   yes   yes      yes     no
 plan_restore       yes   yes   yes      no      no
 resolve_finding    yes   yes   yes      no      no

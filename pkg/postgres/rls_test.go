@@ -190,6 +190,7 @@ var special = map[string]string{
 	"messages.unsubscribe_hash": "sha256('%d')", "mail_events.kind": "'bounce'",
 	"mail_preferences.topic": "'drift'", "mail_preferences.timing": "'daily'", "mail_preferences.threshold": "'high'",
 	"mail_preferences.stopped": "''", "mail_preferences.stopped_at": "null",
+	"sso_providers.slug": "'acme-%d'", "sso_providers.issuer": "'https://%d.acme.test'",
 	"subscriptions.plan": "'standard'", "subscriptions.better": "''", "subscriptions.state": "'past_due'",
 	"river_job.state": "'completed'", "river_job.finalized_at": "now()", "river_job.max_attempts": "25",
 	"river_job.priority": "1", "river_job.id": "1000000 + %d", "river_job.metadata": "'{}'",
@@ -508,7 +509,7 @@ func (w *world) statement(t *testing.T, verb string, tb table, columns map[strin
 // narrower are tables that show less than the account's rows: their own tests hold what.
 var narrower = []string{
 	"sign_in_codes", "sign_in_refusals", "totp_factors", "recovery_codes", "device_sign_ins", "device_guesses", "passkeys", "passkey_ceremonies",
-	"users", "sessions", "idempotency_keys",
+	"sso_attempts", "users", "sessions", "idempotency_keys",
 }
 
 // sees holds that A's proof opens A's rows and no others: a policy that let nothing

@@ -6,8 +6,10 @@ package sso
 
 import (
 	"context"
+	"crypto/rand"
 	"crypto/subtle"
 	"errors"
+	"fmt"
 	"net/http"
 	"net/url"
 	"slices"
@@ -30,13 +32,14 @@ type Provider struct {
 	Redirect string // where the provider sends people back to; as it stands there
 }
 
-// Request is a sign-in that was begun. URL is for the person's browser, the rest is kept.
+// Request is a sign-in that was begun: what is kept of it, for when the person comes back.
 type Request struct {
-	URL      string `json:"-"`
-	State    string `json:"-"`
 	Nonce    string `json:"nonce"`
-	Verifier string `json:"verifier"`
+	Verifier string `json:"verifier"` // RFC 7636
 }
+
+// NewRequest begins a sign-in.
+func NewRequest() Request { return Request{Nonce: rand.Text(), Verifier: oauth2.GenerateVerifier()} }
 
 // Answer is what the provider sent the person back with.
 type Answer struct {
@@ -53,25 +56,26 @@ type Identity struct {
 
 // Options of New. The zero value reaches providers on the public Internet by HTTPS.
 type Options struct {
-	// Loopback takes providers on this machine, by plain HTTP too: for trying things.
-	Loopback bool
-	Now      func() time.Time // nil: time.Now
+	// Private takes providers on this machine and in private networks, by plain HTTP too:
+	// those that the operator names, and for trying things.
+	Private bool
+	Now     func() time.Time // nil: time.Now
 }
 
 // Client speaks to identity providers. It is safe for concurrent use.
 type Client struct {
-	http     *http.Client
-	loopback bool
-	now      func() time.Time
+	http    *http.Client
+	private bool
+	now     func() time.Time
 }
 
 // New makes a client.
 func New(o Options) *Client {
 	refused := errNotPublic
-	if o.Loopback {
+	if o.Private {
 		refused = nil
 	}
-	c := &Client{loopback: o.Loopback, now: o.Now}
+	c := &Client{private: o.Private, now: o.Now}
 	c.http = &http.Client{
 		Transport: bounded{outbound.Transport(refused)}, Timeout: 15 * time.Second,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return errors.New("the identity provider sends elsewhere") },
@@ -109,6 +113,7 @@ func (c *Client) Check(ctx context.Context, p Provider) error {
 type discovered struct {
 	*oidc.Provider
 	Methods     []string `json:"token_endpoint_auth_methods_supported"`
+	Keys        string   `json:"jwks_uri"`
 	NamesItself bool     `json:"authorization_response_iss_parameter_supported"`
 }
 
@@ -118,6 +123,9 @@ func (c *Client) discover(ctx context.Context, p Provider) (d discovered, err er
 	}
 	if d.Provider, err = oidc.NewProvider(oidc.ClientContext(ctx, c.http), p.Issuer); err == nil {
 		err = d.Claims(&d)
+	}
+	if err == nil {
+		err = c.safe(d.Endpoint().AuthURL, d.Endpoint().TokenURL, d.Keys)
 	}
 	if err != nil && problem.Of(err) == nil {
 		err = problem.InField("issuer", "no identity provider describes itself there under that name").
@@ -129,8 +137,18 @@ func (c *Client) discover(ctx context.Context, p Provider) (d discovered, err er
 // plausible refuses what cannot be an issuer (OpenID Connect Core, section 1.2).
 func (c *Client) plausible(issuer string) error {
 	u, err := url.Parse(issuer)
-	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.Scheme != "https" && (u.Scheme != "http" || !c.loopback) {
+	if err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.Scheme != "https" && (u.Scheme != "http" || !c.private) {
 		return problem.InField("issuer", "it is not an issuer").WithHint("write it as in https://acme.okta.com, with https and nothing behind the path")
+	}
+	return nil
+}
+
+// safe refuses addresses of other schemes: a browser is sent to one of them.
+func (c *Client) safe(addresses ...string) error {
+	for _, a := range addresses {
+		if u, err := url.Parse(a); err != nil || u.Host == "" || u.Scheme != "https" && (u.Scheme != "http" || !c.private) {
+			return fmt.Errorf("%q is not an address by HTTPS", a)
+		}
 	}
 	return nil
 }
@@ -147,15 +165,14 @@ func (d discovered) oauth(p Provider) *oauth2.Config {
 	}
 }
 
-// Begin begins a sign-in. The state is a secret of the browser's; so is what is kept.
-func (c *Client) Begin(ctx context.Context, p Provider, state, nonce string) (Request, error) {
+// URL is where the person's browser is sent. The state, a secret of that browser's, comes
+// back with it.
+func (c *Client) URL(ctx context.Context, p Provider, r Request, state string) (string, error) {
 	d, err := c.discover(ctx, p)
 	if err != nil {
-		return Request{}, err
+		return "", err
 	}
-	r := Request{State: state, Nonce: nonce, Verifier: oauth2.GenerateVerifier()}
-	r.URL = d.oauth(p).AuthCodeURL(state, oidc.Nonce(nonce), oauth2.S256ChallengeOption(r.Verifier))
-	return r, nil
+	return d.oauth(p).AuthCodeURL(state, oidc.Nonce(r.Nonce), oauth2.S256ChallengeOption(r.Verifier)), nil
 }
 
 // refused is the provider's or its answer's fault; what in detail is for the log.
@@ -198,11 +215,14 @@ func (d discovered) identity(ctx context.Context, id *oidc.IDToken, access oauth
 	var claims struct {
 		Email    string   `json:"email"`
 		Verified boolLike `json:"email_verified"`
+		// Entra ID says it so, where its optional claim is configured:
+		// https://learn.microsoft.com/entra/identity-platform/optional-claims-reference
+		OwnerVerified boolLike `json:"xms_edov"`
 	}
 	if err := id.Claims(&claims); err != nil {
 		return Identity{}, refused("its token says nothing that can be read", err)
 	}
-	who := Identity{Subject: id.Subject, Email: strings.ToLower(claims.Email), Verified: bool(claims.Verified)}
+	who := Identity{Subject: id.Subject, Email: strings.ToLower(claims.Email), Verified: bool(claims.Verified || claims.OwnerVerified)}
 	if who.Email != "" || d.UserInfoEndpoint() == "" {
 		return who, nil
 	}
@@ -217,11 +237,12 @@ func (d discovered) identity(ctx context.Context, id *oidc.IDToken, access oauth
 	return who, nil
 }
 
-// boolLike reads true as a word, too: some providers write it so.
+// boolLike reads true as a word or 1, too: some providers write it so.
 type boolLike bool
 
-// UnmarshalJSON reads true and "true"; all else is false.
+// UnmarshalJSON reads true, 1 and both as texts; all else is false.
 func (b *boolLike) UnmarshalJSON(text []byte) error {
-	*b = boolLike(strings.Trim(string(text), `"`) == "true")
+	value := strings.Trim(string(text), `"`)
+	*b = boolLike(value == "true" || value == "1")
 	return nil
 }

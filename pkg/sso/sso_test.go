@@ -24,17 +24,24 @@ func start(t *testing.T) (*ssotest.Provider, sso.Provider, *sso.Client) {
 	p := ssotest.Start(t)
 	p.Redirect = redirect
 	p.Person = map[string]any{"sub": "00u1", "email": "Ada@Acme.test", "email_verified": true}
-	return p, sso.Provider{Issuer: p.URL, ClientID: p.ClientID, Secret: account.Secret(p.ClientSecret), Redirect: redirect}, sso.New(sso.Options{Loopback: true})
+	return p, sso.Provider{Issuer: p.URL, ClientID: p.ClientID, Secret: account.Secret(p.ClientSecret), Redirect: redirect}, sso.New(sso.Options{Private: true})
+}
+
+// begin goes to the provider and comes back.
+func begin(t *testing.T, p *ssotest.Provider, r sso.Provider, c *sso.Client) (sso.Request, url.Values) {
+	t.Helper()
+	begun := sso.NewRequest()
+	address, err := c.URL(t.Context(), r, begun, "state-1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return begun, p.Authorize(address)
 }
 
 // signIn goes all the way; spoil changes what the person comes back with.
 func signIn(t *testing.T, p *ssotest.Provider, r sso.Provider, c *sso.Client, spoil func(*sso.Request, url.Values)) (sso.Identity, error) {
 	t.Helper()
-	begun, err := c.Begin(t.Context(), r, "state-1", "nonce-1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	back := p.Authorize(begun.URL)
+	begun, back := begin(t, p, r, c)
 	if spoil != nil {
 		spoil(&begun, back)
 	}
@@ -54,6 +61,14 @@ func TestTellsWhoSignedIn(t *testing.T) {
 	p.Person["email_verified"] = "true"
 	if got, err := signIn(t, p, r, c, nil); err != nil || !got.Verified {
 		t.Errorf("verified as a word: %+v, %v", got, err)
+	}
+	p.Person["email_verified"], p.Person["xms_edov"] = false, "1"
+	if got, err := signIn(t, p, r, c, nil); err != nil || !got.Verified {
+		t.Errorf("as Entra ID says it: %+v, %v", got, err)
+	}
+	p.Person["xms_edov"] = "0"
+	if got, err := signIn(t, p, r, c, nil); err != nil || got.Verified {
+		t.Errorf("as Entra ID denies it: %+v, %v", got, err)
 	}
 	delete(p.Person, "email_verified")
 	if got, err := signIn(t, p, r, c, nil); err != nil || got.Verified {
@@ -103,17 +118,25 @@ func TestAnswersThatDoNotCount(t *testing.T) {
 func TestACodeIsGoodOnce(t *testing.T) {
 	t.Parallel()
 	p, r, c := start(t)
-	begun, err := c.Begin(t.Context(), r, "state-1", "nonce-1")
-	if err != nil {
-		t.Fatal(err)
-	}
-	back := p.Authorize(begun.URL)
+	begun, back := begin(t, p, r, c)
 	a := sso.Answer{Code: back.Get("code"), Issuer: back.Get("iss")}
 	if _, err := c.Finish(t.Context(), r, begun, a); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := c.Finish(t.Context(), r, begun, a); !problem.Is(err, problem.Denied) {
 		t.Errorf("again: %v", err)
+	}
+}
+
+// TestAddressesThatAreNone: a browser that is sent to a script would run it.
+func TestAddressesThatAreNone(t *testing.T) {
+	t.Parallel()
+	for _, address := range []string{"javascript:alert(1)//", "ftp://acme.test/authorize", "/authorize", ""} {
+		p, r, c := start(t)
+		p.Describe = func(d map[string]any) { d["authorization_endpoint"] = address }
+		if got, err := c.URL(t.Context(), r, sso.NewRequest(), "s"); !problem.Is(err, problem.Invalid) {
+			t.Errorf("%q: %q, %v", address, got, err)
+		}
 	}
 }
 

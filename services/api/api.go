@@ -42,16 +42,17 @@ type Deps struct {
 // Service is the api.
 type Service struct {
 	Deps
-	config   Config
-	log      *slog.Logger
-	now      func() time.Time
-	metrics  *metrics
-	keyrings *keyrings.Keyrings
-	relying  *webauthn.WebAuthn // nil: there are no passkeys here
-	streams  streams
-	indexes  *indexes
-	building singleflight.Group // of indexes
-	handler  http.Handler
+	config     Config
+	log        *slog.Logger
+	now        func() time.Time
+	metrics    *metrics
+	keyrings   *keyrings.Keyrings
+	relying    *webauthn.WebAuthn // nil: there are no passkeys here
+	identities identities
+	streams    streams
+	indexes    *indexes
+	building   singleflight.Group // of indexes
+	handler    http.Handler
 }
 
 // New makes the api; a permission table that does not fit the contract is an error.
@@ -75,6 +76,7 @@ func New(c Config, d Deps) (*Service, error) {
 	if s.relying, err = relyingParty(c.PublicURL); err != nil {
 		return nil, err
 	}
+	s.identities = s.openIdentities()
 	if s.handler, err = s.routes(); err != nil {
 		return nil, err
 	}

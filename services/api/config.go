@@ -1,11 +1,14 @@
 package api
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"net/url"
+	"strings"
 	"time"
 
+	"imago/pkg/boot"
 	"imago/pkg/problem"
 )
 
@@ -30,6 +33,8 @@ type Config struct {
 	// PublicURL is where people reach the api and its console, such as
 	// https://imago.example.com: pages elsewhere lead back there.
 	PublicURL string `env:"PUBLIC_URL" help:"where people reach the console, as https://imago.example.com; needed for passkeys, where plans are sold, and to sign command lines in by a browser"`
+	// OIDC is the installation's own identity provider.
+	OIDC OIDC `envPrefix:"OIDC_"`
 	// TrustedProxies are the networks whose X-Forwarded-For counts.
 	TrustedProxies []netip.Prefix `env:"TRUSTED_PROXIES" help:"networks whose X-Forwarded-For counts, as 10.0.0.0/8,fd00::/8"`
 	// SessionIdle ends a command line's session that is not used; zero: 7 days.
@@ -46,6 +51,32 @@ type Config struct {
 	Poll time.Duration `env:"POLL" help:"how often watched rows are looked at; absent: 500ms"`
 	// Watch is the longest that one stream lasts; clients then watch anew. Zero: an hour.
 	Watch time.Duration `env:"WATCH" help:"the longest that one stream lasts; absent: 1h"`
+}
+
+// OIDC is an identity provider whose word is as good as a mailed code, for everybody who
+// signs in to the installation. The zero value is none.
+type OIDC struct {
+	Issuer   string    `env:"ISSUER" help:"identity provider at which people can sign in (OpenID Connect), as https://accounts.google.com; absent: none"`
+	ClientID string    `env:"CLIENT_ID" help:"ID of the client there"`
+	Secret   boot.File `env:"CLIENT_SECRET_FILE" help:"file with the client's secret"`
+	Name     string    `env:"NAME" help:"what people know it by, as Google; absent: its host"`
+}
+
+// shown is the provider's name for people; "" if there is none.
+func (o OIDC) shown() string {
+	if o.Name != "" || o.Issuer == "" {
+		return o.Name
+	}
+	return strings.TrimPrefix(strings.TrimPrefix(o.Issuer, "https://"), "http://")
+}
+
+// Validate tells what does not go together.
+func (o OIDC) Validate() error {
+	all := o.Issuer != "" && o.ClientID != "" && o.Secret.Set()
+	if !all && o != (OIDC{}) {
+		return errors.New("ISSUER, CLIENT_ID and CLIENT_SECRET_FILE: one needs the others")
+	}
+	return nil
 }
 
 // Validate tells what cannot be.
@@ -71,6 +102,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if u, err := url.Parse(c.PublicURL); err != nil || c.PublicURL != "" && (u.Host == "" || u.Scheme+"://"+u.Host != c.PublicURL) {
 		return c, problem.InField("public_url", "%q is not the address of a console", c.PublicURL).WithHint("write https://imago.example.com, with nothing behind it")
+	}
+	if c.OIDC.Issuer != "" && c.PublicURL == "" {
+		return c, problem.InField("public_url", "it is missing, and the identity provider sends people back there").WithHint("write https://imago.example.com, with nothing behind it")
 	}
 	for name, d := range map[string]time.Duration{
 		"session_idle": c.SessionIdle, "session_life": c.SessionLife, "web_session_idle": c.WebIdle, "web_session_life": c.WebLife,

@@ -45,6 +45,7 @@ func (s *Service) routes() (http.Handler, error) {
 	add(rpc.NewTokenServiceHandler(s.tokens(), options...))
 	add(rpc.NewDeviceServiceHandler(s.devices(), options...))
 	add(rpc.NewPasskeyServiceHandler(s.passkeys(), options...))
+	add(rpc.NewSsoServiceHandler(s.sso(), options...))
 	add(rpc.NewConnectionServiceHandler(s.connections(), options...))
 	add(rpc.NewSnapshotServiceHandler(s.snapshots(), options...))
 	add(rpc.NewDriftServiceHandler(s.drift(), options...))

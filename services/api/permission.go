@@ -87,6 +87,12 @@ var permissions = map[string]permission{
 	rpc.PasskeyServiceFinishPasskeyProofProcedure:        waiting,
 	rpc.PasskeyServiceRemovePasskeyProcedure:             member.proven(),
 
+	rpc.SsoServiceBeginSsoProcedure:  public,
+	rpc.SsoServiceFinishSsoProcedure: public,
+	rpc.SsoServiceGetSsoProcedure:    may(account.ViewAccount),
+	rpc.SsoServiceSetSsoProcedure:    may(account.EditSso).proven(),
+	rpc.SsoServiceDeleteSsoProcedure: may(account.EditSso).proven(),
+
 	rpc.ConnectionServiceCreateConnectionProcedure: may(account.EditConnection),
 	rpc.ConnectionServiceSetCredentialProcedure:    may(account.EditConnection).proven(),
 	rpc.ConnectionServiceReplaceKeyProcedure:       may(account.EditConnection).proven(),

@@ -70,7 +70,7 @@ func TestWhatNeedsAStepUp(t *testing.T) {
 	}
 	want := []string{
 		"DeleteConnection", "ReplaceKey", "SetCredential", "SetRetention", "ApproveDevice", "RemoveTotp", "RequireSecondFactor", "RemovePasskey", "ApplyRestore",
-		"ApproveRestore", "CloseRestore", "UnpinSnapshot", "CreateInvitation", "LeaveAccount", "RemoveMember", "ResendInvitation", "UpdateMember", "CreateToken",
+		"ApproveRestore", "CloseRestore", "UnpinSnapshot", "DeleteSso", "SetSso", "CreateInvitation", "LeaveAccount", "RemoveMember", "ResendInvitation", "UpdateMember", "CreateToken",
 	}
 	if diff := cmp.Diff(want, needs); diff != "" {
 		t.Errorf("what needs a step-up: %s", diff)

@@ -62,7 +62,9 @@ func (s signIn) place(ctx context.Context, ip string) (signin.Hash, error) {
 }
 
 func (s signIn) GetSignInMethods(context.Context, *connect.Request[imagov1.GetSignInMethodsRequest]) (*connect.Response[imagov1.GetSignInMethodsResponse], error) {
-	return connect.NewResponse(&imagov1.GetSignInMethodsResponse{Passkeys: s.relying != nil}), nil
+	return connect.NewResponse(&imagov1.GetSignInMethodsResponse{
+		Passkeys: s.relying != nil, Provider: s.config.OIDC.shown(), Sso: s.sso().offered() == nil,
+	}), nil
 }
 
 func (s signIn) RequestCode(ctx context.Context, r *connect.Request[imagov1.RequestCodeRequest]) (*connect.Response[imagov1.RequestCodeResponse], error) {

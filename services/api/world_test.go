@@ -177,6 +177,7 @@ type person struct {
 	mail        rpc.MailServiceClient
 	devices     rpc.DeviceServiceClient
 	tokens      rpc.TokenServiceClient
+	sso         rpc.SsoServiceClient
 }
 
 // owner makes an account and its owner.
@@ -236,6 +237,7 @@ func (w *world) clients(p *person) *person {
 	p.team = rpc.NewTeamServiceClient(c, w.url, o)
 	p.mail = rpc.NewMailServiceClient(c, w.url, o)
 	p.tokens = rpc.NewTokenServiceClient(c, w.url, o)
+	p.sso = rpc.NewSsoServiceClient(c, w.url, o)
 	p.devices = rpc.NewDeviceServiceClient(c, w.url, o)
 	return p
 }

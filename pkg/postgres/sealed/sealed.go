@@ -81,6 +81,13 @@ func TOTP(u account.UserID) Place { return Place{"totp_factors", "secret", strin
 // Passkey is the place of a passkey's record, in the keyring for signing in.
 func Passkey(id string) Place { return Place{"passkeys", "record", id} }
 
+// Sso is the place of the secret of an account's client at its identity provider, in the
+// keyring for signing in: nobody is in yet when it is needed.
+func Sso(a account.ID) Place { return Place{"sso_providers", "secret", string(a)} }
+
+// SsoAttempt is the place of a sso.Request, named by the hash of its state, in hexadecimal.
+func SsoAttempt(state string) Place { return Place{"sso_attempts", "box", state} }
+
 // Seal seals a value, as JSON, for its place.
 func (p Place) Seal(k *envelope.Keyring, value any) ([]byte, error) {
 	plain, err := json.Marshal(value)

@@ -13,6 +13,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -30,10 +31,14 @@ type Provider struct {
 	Person map[string]any
 	// Spoil changes a token's claims before they are signed; nil leaves them.
 	Spoil func(claims map[string]any)
+	// Describe changes what the provider says of itself; nil leaves it.
+	Describe func(map[string]any)
 	// Key signs tokens; one that the provider does not publish is a forger's.
 	Key *ecdsa.PrivateKey
 
 	t         testing.TB
+	server    *httptest.Server
+	requests  atomic.Int64
 	mu        sync.Mutex
 	published *ecdsa.PrivateKey
 	codes     map[string]asked
@@ -54,19 +59,32 @@ func Start(t testing.TB) *Provider {
 	mux.HandleFunc("GET /.well-known/openid-configuration", p.describe)
 	mux.HandleFunc("GET /keys", p.keys)
 	mux.HandleFunc("POST /token", p.token)
-	server := httptest.NewServer(mux)
-	t.Cleanup(server.Close)
-	p.URL = server.URL
+	p.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		p.requests.Add(1)
+		mux.ServeHTTP(w, r)
+	}))
+	t.Cleanup(p.Stop)
+	p.URL = p.server.URL
 	return p
 }
 
+// Stop ends it: nobody answers at its address any more.
+func (p *Provider) Stop() { p.server.Close() }
+
+// Asked counts the requests that it was sent.
+func (p *Provider) Asked() int64 { return p.requests.Load() }
+
 func (p *Provider) describe(w http.ResponseWriter, _ *http.Request) {
-	p.answer(w, http.StatusOK, map[string]any{
+	d := map[string]any{
 		"issuer": p.URL, "authorization_endpoint": p.URL + "/authorize", "token_endpoint": p.URL + "/token", "jwks_uri": p.URL + "/keys",
 		"response_types_supported": []string{"code"}, "subject_types_supported": []string{"public"},
 		"id_token_signing_alg_values_supported": []string{"ES256"}, "authorization_response_iss_parameter_supported": true,
 		"token_endpoint_auth_methods_supported": []string{"client_secret_basic"}, "code_challenge_methods_supported": []string{"S256"},
-	})
+	}
+	if p.Describe != nil {
+		p.Describe(d)
+	}
+	p.answer(w, http.StatusOK, d)
 }
 
 func (p *Provider) keys(w http.ResponseWriter, _ *http.Request) {

@@ -62,7 +62,11 @@ func (*GetSignInMethodsRequest) Descriptor() ([]byte, []int) {
 type GetSignInMethodsResponse struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// By passkeys; by mailed codes always.
-	Passkeys      bool `protobuf:"varint,1,opt,name=passkeys,proto3" json:"passkeys,omitempty"`
+	Passkeys bool `protobuf:"varint,1,opt,name=passkeys,proto3" json:"passkeys,omitempty"`
+	// The name of the installation's own identity provider, as "Google"; empty: it has none.
+	Provider string `protobuf:"bytes,2,opt,name=provider,proto3" json:"provider,omitempty"`
+	// By an account's identity provider, whose name people know.
+	Sso           bool `protobuf:"varint,3,opt,name=sso,proto3" json:"sso,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -100,6 +104,20 @@ func (*GetSignInMethodsResponse) Descriptor() ([]byte, []int) {
 func (x *GetSignInMethodsResponse) GetPasskeys() bool {
 	if x != nil {
 		return x.Passkeys
+	}
+	return false
+}
+
+func (x *GetSignInMethodsResponse) GetProvider() string {
+	if x != nil {
+		return x.Provider
+	}
+	return ""
+}
+
+func (x *GetSignInMethodsResponse) GetSso() bool {
+	if x != nil {
+		return x.Sso
 	}
 	return false
 }
@@ -622,9 +640,11 @@ var File_imago_v1_sign_in_proto protoreflect.FileDescriptor
 const file_imago_v1_sign_in_proto_rawDesc = "" +
 	"\n" +
 	"\x16imago/v1/sign_in.proto\x12\bimago.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x19\n" +
-	"\x17GetSignInMethodsRequest\"6\n" +
+	"\x17GetSignInMethodsRequest\"d\n" +
 	"\x18GetSignInMethodsResponse\x12\x1a\n" +
-	"\bpasskeys\x18\x01 \x01(\bR\bpasskeys\"*\n" +
+	"\bpasskeys\x18\x01 \x01(\bR\bpasskeys\x12\x1a\n" +
+	"\bprovider\x18\x02 \x01(\tR\bprovider\x12\x10\n" +
+	"\x03sso\x18\x03 \x01(\bR\x03sso\"*\n" +
 	"\x12RequestCodeRequest\x12\x14\n" +
 	"\x05email\x18\x01 \x01(\tR\x05email\"\x94\x01\n" +
 	"\x13RequestCodeResponse\x12\x1d\n" +
