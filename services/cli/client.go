@@ -46,6 +46,7 @@ type api struct {
 	devices     imagov1connect.DeviceServiceClient
 	tokens      imagov1connect.TokenServiceClient
 	mail        imagov1connect.MailServiceClient
+	sso         imagov1connect.SsoServiceClient
 }
 
 // api connects as whoever is signed in; nobody is refused here, the server decides.
@@ -86,6 +87,7 @@ func (p *program) apiWith(server string, who *caller) *api {
 		devices:     imagov1connect.NewDeviceServiceClient(p.http, server, with),
 		tokens:      imagov1connect.NewTokenServiceClient(p.http, server, with),
 		mail:        imagov1connect.NewMailServiceClient(p.http, server, with),
+		sso:         imagov1connect.NewSsoServiceClient(p.http, server, with),
 	}
 }
 

@@ -45,6 +45,7 @@ type fake struct {
 	imagov1connect.UnimplementedTokenServiceHandler
 	imagov1connect.UnimplementedDeviceServiceHandler
 	imagov1connect.UnimplementedMailServiceHandler
+	imagov1connect.UnimplementedSsoServiceHandler
 
 	mu          sync.Mutex
 	connections []*imagov1.Connection
@@ -60,6 +61,8 @@ type fake struct {
 	invited     []*imagov1.Invitation
 	apiTokens   []*imagov1.ApiToken
 	mail        *imagov1.GetMailPreferencesResponse
+	// identityProvider is the account's; nil: it has none.
+	identityProvider *imagov1.Sso
 }
 
 func newFake() *fake {
@@ -83,6 +86,7 @@ func (f *fake) serve() *httptest.Server {
 	mux.Handle(imagov1connect.NewTokenServiceHandler(f, with))
 	mux.Handle(imagov1connect.NewDeviceServiceHandler(f, with))
 	mux.Handle(imagov1connect.NewMailServiceHandler(f, with))
+	mux.Handle(imagov1connect.NewSsoServiceHandler(f, with))
 	return httptest.NewServer(f.elsewhere(mux))
 }
 
