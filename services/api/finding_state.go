@@ -174,12 +174,18 @@ func (s driftService) wanted(ctx context.Context, ring *envelope.Keyring, m *ima
 			return f, err
 		}
 	}
-	if m.GetSince() != nil {
-		since := m.GetSince().AsTime()
-		f.Since = &since
-	}
+	f.Since, f.Until = timeOf(m.GetSince()), timeOf(m.GetUntil())
 	f.Actor, err = actorWanted(ctx, ring, f.Connection, m.GetActor())
 	return f, err
+}
+
+// timeOf reads a time that may be absent.
+func timeOf(t *timestamppb.Timestamp) *time.Time {
+	if t == nil {
+		return nil
+	}
+	at := t.AsTime()
+	return &at
 }
 
 func actorWanted(ctx context.Context, ring *envelope.Keyring, id account.ConnectionID, actor string) (string, error) {

@@ -145,6 +145,8 @@ func TestFindingsAreFiltered(t *testing.T) {
 		"an actor":           {&imagov1.ListFindingsRequest{Actor: "Eve@Acme.test"}, "421"},
 		"a part of an actor": {&imagov1.ListFindingsRequest{Actor: "eve"}, ""},
 		"since":              {&imagov1.ListFindingsRequest{Since: ago(8)}, "43"},
+		"until":              {&imagov1.ListFindingsRequest{Until: ago(8)}, "21"},
+		"a while":            {&imagov1.ListFindingsRequest{Since: ago(9), Until: ago(8)}, "2"},
 		"all of it":          {&imagov1.ListFindingsRequest{States: []string{"open"}, Severities: []string{"high"}, Types: []string{"group"}, Actor: "eve@acme.test", Since: ago(24)}, "1"},
 	} {
 		if got, err := list(p, f.ask); err != nil || got != f.want {

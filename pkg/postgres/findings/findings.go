@@ -89,6 +89,7 @@ type Filter struct {
 	Types      []string
 	Actor      string // a keyed digest, as in Finding.Actors
 	Since      *time.Time
+	Until      *time.Time // what was found at this moment is left out
 }
 
 // List lists findings, newest first.
@@ -100,8 +101,9 @@ func List(ctx context.Context, tx *postgres.Tx, f Filter, p postgres.Page) ([]Fi
 			and (cardinality($6::text[]) = 0 or resource_type = any ($6))
 			and ($7::text is null or $7 = any (actors))
 			and ($8::timestamptz is null or found_at >= $8)
+			and ($9::timestamptz is null or found_at < $9)
 		order by id desc limit $3`, rows.Null(f.Connection), rows.Null(p.Before), p.Most(),
-		orNone(f.States), orNone(f.Severities), orNone(f.Types), rows.Null(f.Actor), f.Since)
+		orNone(f.States), orNone(f.Severities), orNone(f.Types), rows.Null(f.Actor), f.Since, f.Until)
 }
 
 // About lists a connection's findings about a type, newest event first.

@@ -407,7 +407,9 @@ type ListFindingsRequest struct {
 	// whatever the case. For those who may open snapshots.
 	Actor string `protobuf:"bytes,7,opt,name=actor,proto3" json:"actor,omitempty"`
 	// Only what was found at this moment or later.
-	Since         *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=since,proto3" json:"since,omitempty"`
+	Since *timestamppb.Timestamp `protobuf:"bytes,8,opt,name=since,proto3" json:"since,omitempty"`
+	// Only what was found before this moment.
+	Until         *timestamppb.Timestamp `protobuf:"bytes,9,opt,name=until,proto3" json:"until,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -494,6 +496,13 @@ func (x *ListFindingsRequest) GetActor() string {
 func (x *ListFindingsRequest) GetSince() *timestamppb.Timestamp {
 	if x != nil {
 		return x.Since
+	}
+	return nil
+}
+
+func (x *ListFindingsRequest) GetUntil() *timestamppb.Timestamp {
+	if x != nil {
+		return x.Until
 	}
 	return nil
 }
@@ -896,7 +905,7 @@ const file_imago_v1_drift_proto_rawDesc = "" +
 	"\vtransaction\x18\t \x01(\tR\vtransaction\x12.\n" +
 	"\x04time\x18\n" +
 	" \x01(\v2\x1a.google.protobuf.TimestampR\x04time\x12\x18\n" +
-	"\acertain\x18\v \x01(\bR\acertain\"\x8c\x02\n" +
+	"\acertain\x18\v \x01(\bR\acertain\"\xbe\x02\n" +
 	"\x13ListFindingsRequest\x12#\n" +
 	"\rconnection_id\x18\x01 \x01(\tR\fconnectionId\x12\x1b\n" +
 	"\tpage_size\x18\x02 \x01(\x05R\bpageSize\x12\x1d\n" +
@@ -908,7 +917,8 @@ const file_imago_v1_drift_proto_rawDesc = "" +
 	"severities\x12\x14\n" +
 	"\x05types\x18\x06 \x03(\tR\x05types\x12\x14\n" +
 	"\x05actor\x18\a \x01(\tR\x05actor\x120\n" +
-	"\x05since\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\x05since\"m\n" +
+	"\x05since\x18\b \x01(\v2\x1a.google.protobuf.TimestampR\x05since\x120\n" +
+	"\x05until\x18\t \x01(\v2\x1a.google.protobuf.TimestampR\x05until\"m\n" +
 	"\x14ListFindingsResponse\x12-\n" +
 	"\bfindings\x18\x01 \x03(\v2\x11.imago.v1.FindingR\bfindings\x12&\n" +
 	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"2\n" +
@@ -976,24 +986,25 @@ var file_imago_v1_drift_proto_depIdxs = []int32{
 	12, // 6: imago.v1.FindingState.until:type_name -> google.protobuf.Timestamp
 	12, // 7: imago.v1.Attribution.time:type_name -> google.protobuf.Timestamp
 	12, // 8: imago.v1.ListFindingsRequest.since:type_name -> google.protobuf.Timestamp
-	0,  // 9: imago.v1.ListFindingsResponse.findings:type_name -> imago.v1.Finding
-	0,  // 10: imago.v1.GetFindingResponse.finding:type_name -> imago.v1.Finding
-	0,  // 11: imago.v1.ResolveFindingResponse.finding:type_name -> imago.v1.Finding
-	12, // 12: imago.v1.SetFindingStateRequest.until:type_name -> google.protobuf.Timestamp
-	0,  // 13: imago.v1.SetFindingStateResponse.finding:type_name -> imago.v1.Finding
-	3,  // 14: imago.v1.DriftService.ListFindings:input_type -> imago.v1.ListFindingsRequest
-	5,  // 15: imago.v1.DriftService.GetFinding:input_type -> imago.v1.GetFindingRequest
-	7,  // 16: imago.v1.DriftService.ResolveFinding:input_type -> imago.v1.ResolveFindingRequest
-	9,  // 17: imago.v1.DriftService.SetFindingState:input_type -> imago.v1.SetFindingStateRequest
-	4,  // 18: imago.v1.DriftService.ListFindings:output_type -> imago.v1.ListFindingsResponse
-	6,  // 19: imago.v1.DriftService.GetFinding:output_type -> imago.v1.GetFindingResponse
-	8,  // 20: imago.v1.DriftService.ResolveFinding:output_type -> imago.v1.ResolveFindingResponse
-	10, // 21: imago.v1.DriftService.SetFindingState:output_type -> imago.v1.SetFindingStateResponse
-	18, // [18:22] is the sub-list for method output_type
-	14, // [14:18] is the sub-list for method input_type
-	14, // [14:14] is the sub-list for extension type_name
-	14, // [14:14] is the sub-list for extension extendee
-	0,  // [0:14] is the sub-list for field type_name
+	12, // 9: imago.v1.ListFindingsRequest.until:type_name -> google.protobuf.Timestamp
+	0,  // 10: imago.v1.ListFindingsResponse.findings:type_name -> imago.v1.Finding
+	0,  // 11: imago.v1.GetFindingResponse.finding:type_name -> imago.v1.Finding
+	0,  // 12: imago.v1.ResolveFindingResponse.finding:type_name -> imago.v1.Finding
+	12, // 13: imago.v1.SetFindingStateRequest.until:type_name -> google.protobuf.Timestamp
+	0,  // 14: imago.v1.SetFindingStateResponse.finding:type_name -> imago.v1.Finding
+	3,  // 15: imago.v1.DriftService.ListFindings:input_type -> imago.v1.ListFindingsRequest
+	5,  // 16: imago.v1.DriftService.GetFinding:input_type -> imago.v1.GetFindingRequest
+	7,  // 17: imago.v1.DriftService.ResolveFinding:input_type -> imago.v1.ResolveFindingRequest
+	9,  // 18: imago.v1.DriftService.SetFindingState:input_type -> imago.v1.SetFindingStateRequest
+	4,  // 19: imago.v1.DriftService.ListFindings:output_type -> imago.v1.ListFindingsResponse
+	6,  // 20: imago.v1.DriftService.GetFinding:output_type -> imago.v1.GetFindingResponse
+	8,  // 21: imago.v1.DriftService.ResolveFinding:output_type -> imago.v1.ResolveFindingResponse
+	10, // 22: imago.v1.DriftService.SetFindingState:output_type -> imago.v1.SetFindingStateResponse
+	19, // [19:23] is the sub-list for method output_type
+	15, // [15:19] is the sub-list for method input_type
+	15, // [15:15] is the sub-list for extension type_name
+	15, // [15:15] is the sub-list for extension extendee
+	0,  // [0:15] is the sub-list for field type_name
 }
 
 func init() { file_imago_v1_drift_proto_init() }
