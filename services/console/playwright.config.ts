@@ -18,7 +18,7 @@ export default defineConfig({
     { name: "door", testMatch: "door.setup.ts" },
     {
       name: "pages",
-      testMatch: ["pages.spec.ts", "states.spec.ts"],
+      testMatch: ["pages.spec.ts", "states.spec.ts", "look.spec.ts"],
       dependencies: ["door"],
     },
     { name: "journeys", testMatch: ["journeys.spec.ts", "shop.spec.ts"], dependencies: ["pages"] },

@@ -35,7 +35,9 @@ async function restored(page: Page): Promise<void> {
 async function taken(page: Page): Promise<void> {
   await page.getByRole("button", { name: "Take a snapshot now" }).first().click();
   await expect(h1(page, /Snapshot/)).toBeVisible();
-  await expect(page.getByRole("link", { name: "Browse" })).toBeVisible({ timeout: 120_000 });
+  await expect(page.getByRole("main").getByRole("link", { name: "Browse" })).toBeVisible({
+    timeout: 120_000,
+  });
 }
 
 const nav = (page: Page, name: string) =>

@@ -27,6 +27,11 @@ const pages: Record<string, (page: Page) => Promise<void>> = {
     await p.getByText("All", { exact: true }).click();
     await open(p, p.getByRole("link", { name: "Group deleted" }).last());
   },
+  filtered: async (p) => {
+    await pages.changes?.(p);
+    await p.goto(`${p.url()}?shelf=all&severity=critical&type=group&actor=nobody&since=2026-01-01`);
+    await expect(p.getByText("Nothing matches")).toBeVisible();
+  },
   snapshots: (p) => nav(p, "Snapshots"),
   snapshot: async (p) => {
     await nav(p, "Snapshots");
@@ -34,7 +39,12 @@ const pages: Record<string, (page: Page) => Promise<void>> = {
   },
   browse: async (p) => {
     await pages.snapshot?.(p);
-    await open(p, p.getByRole("link", { name: "Browse" }));
+    await open(p, p.getByRole("main").getByRole("link", { name: "Browse" }));
+  },
+  moment: async (p) => {
+    await nav(p, "Browse");
+    await p.goto(`${p.url()}?at=${new Date().toISOString()}`);
+    await expect(p.getByText(/as the snapshot of/)).toBeVisible();
   },
   object: async (p) => {
     await pages.snapshot?.(p);

@@ -152,4 +152,11 @@ export const test = base.extend({
   baseURL: async ({}, use) => use(address()),
 });
 
+// storysOrg is the address of the story's org.
+export async function storysOrg(page: Page): Promise<string> {
+  await page.goto("/");
+  const link = page.getByRole("main").getByRole("link", { name: "acme", exact: true });
+  return (await link.getAttribute("href")) ?? "";
+}
+
 export { expect };

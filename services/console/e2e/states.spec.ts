@@ -1,16 +1,8 @@
-import type { Page } from "@playwright/test";
 import { answer, refuse } from "./answers";
-import { expect, looks, test } from "./stage";
+import { expect, looks, storysOrg, test } from "./stage";
 
 // Every page where there is nothing, where somebody may not look, and where the server does
 // not answer: it says so, says the way out, and is as readable as any.
-
-// org is the address of the story's org.
-async function org(page: Page): Promise<string> {
-  await page.goto("/");
-  const link = page.getByRole("main").getByRole("link", { name: "acme", exact: true });
-  return (await link.getAttribute("href")) ?? "";
-}
 
 const pages: [name: string, at: (org: string) => string, rpc: string, empty: RegExp | undefined][] = [
   ["org", (o) => o, "ConnectionService/GetConnection", undefined],
@@ -28,7 +20,7 @@ const pages: [name: string, at: (org: string) => string, rpc: string, empty: Reg
 
 for (const [name, at, rpc, empty] of pages) {
   test(`${name}: nothing, not allowed, no answer`, async ({ page }) => {
-    const path = at(await org(page));
+    const path = at(await storysOrg(page));
     if (empty) {
       await answer(page, rpc, {});
       await page.goto(path);

@@ -68,13 +68,26 @@ const snapshots = createRoute({
   component: lazyRouteComponent(() => import("./pages/Snapshots"), "Snapshots"),
 });
 
+// Filtering is which findings are looked at.
+export interface Filtering {
+  shelf?: string;
+  severity?: string;
+  type?: string;
+  actor?: string;
+  since?: string; // days: 2026-11-22
+  until?: string;
+}
+
 const findings = createRoute({
   getParentRoute: () => connection,
   path: "/changes",
-  validateSearch: (s: Record<string, unknown>): { shelf?: string; severity?: string; actor?: string } => ({
+  validateSearch: (s: Record<string, unknown>): Filtering => ({
     shelf: text(s.shelf),
     severity: text(s.severity),
+    type: text(s.type),
     actor: text(s.actor),
+    since: text(s.since),
+    until: text(s.until),
   }),
   component: lazyRouteComponent(() => import("./pages/Findings"), "Findings"),
 });
@@ -102,8 +115,16 @@ const snapshot = createRoute({
   component: lazyRouteComponent(() => import("./pages/Snapshot"), "SnapshotPage"),
 });
 
+const moment = createRoute({
+  getParentRoute: () => connection,
+  path: "/browse",
+  validateSearch: (s: Record<string, unknown>): { at?: string } => ({ at: text(s.at) }),
+  component: lazyRouteComponent(() => import("./pages/Moment"), "Moment"),
+});
+
 // Browsing is what is looked at of a snapshot: what was found in all of it, or one type.
 interface Browsing {
+  at?: string; // the moment that was asked for, which this snapshot shows
   find?: string;
   fields?: boolean;
   type?: string;
@@ -115,6 +136,7 @@ const browse = createRoute({
   getParentRoute: () => signedIn,
   path: "/snapshots/$snapshotId/browse",
   validateSearch: (s: Record<string, unknown>): Browsing => ({
+    at: text(s.at),
     find: text(s.find),
     fields: s.fields === true ? true : undefined,
     type: text(s.type),
@@ -199,7 +221,7 @@ const billing = createRoute({
 const pages = [
   overview,
   connect,
-  connection.addChildren([connectionHome, snapshots, findings, compare, restores]),
+  connection.addChildren([connectionHome, snapshots, moment, findings, compare, restores]),
   snapshot,
   browse,
   object,

@@ -1,3 +1,4 @@
+import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { useInfiniteQuery } from "@connectrpc/connect-query";
 import { keepPreviousData } from "@tanstack/react-query";
 import { ActivityService } from "../gen/imago/v1/activity_pb";
@@ -21,10 +22,17 @@ export function useSnapshots(connectionId: string) {
   );
 }
 
-export function useFindings(
-  connectionId: string,
-  of: { states: string[]; severities: string[]; actor: string },
-) {
+// Wanted is which findings are asked for; what is empty asks for nothing.
+export interface Wanted {
+  states: string[];
+  severities: string[];
+  types: string[];
+  actor: string;
+  since?: Timestamp;
+  until?: Timestamp;
+}
+
+export function useFindings(connectionId: string, of: Wanted) {
   return useInfiniteQuery(
     DriftService.method.listFindings,
     { connectionId, ...of, pageSize, pageToken: "" },

@@ -30,6 +30,7 @@ import {
   type SnapshotType,
 } from "../gen/imago/v1/snapshot_pb";
 import { count, date, moment } from "../parts/format";
+import { Moments } from "../parts/Moments";
 import { More } from "../parts/More";
 import { Page } from "../parts/Page";
 import { Query } from "../parts/Query";
@@ -40,6 +41,7 @@ const from = "/signed-in/snapshots/$snapshotId/browse";
 // Browse walks through a snapshot: families and types at the left, their objects at the right.
 export function Browse() {
   const { snapshotId } = useParams({ from });
+  const asked = new Date(useSearch({ from }).at ?? "");
   const snapshot = useQuery(
     SnapshotService.method.getSnapshot,
     { snapshotId },
@@ -52,7 +54,8 @@ export function Browse() {
         return (
           <Page
             title="Browse"
-            about={taken && `The org as it was on ${moment(taken)}`}
+            about={taken && shows(taken, asked)}
+            actions={<Moments connectionId={s.connectionId} shown={s} />}
             crumbs={[
               {
                 label: "Snapshots",
@@ -72,6 +75,12 @@ export function Browse() {
   );
 }
 
+// shows says what moment one looks at: a snapshot's, or one after it, before the next.
+function shows(taken: Date, asked: Date): string {
+  if (Number.isNaN(asked.getTime())) return `The org as it was on ${moment(taken)}`;
+  return `The org on ${moment(asked)}, as the snapshot of ${moment(taken)} has it`;
+}
+
 // Finder looks through the whole snapshot; without a word, one walks through its types.
 function Finder({ of: s }: { of: Snapshot }) {
   const { find = "", fields = false } = useSearch({ from });
@@ -80,7 +89,10 @@ function Finder({ of: s }: { of: Snapshot }) {
   const [deep, setDeep] = useState(fields);
   const look = useDebouncedCallback(
     (value: string, all: boolean) =>
-      navigate({ search: value ? { find: value, fields: all || undefined } : {}, replace: true }),
+      navigate({
+        search: ({ at }) => (value ? { at, find: value, fields: all || undefined } : { at }),
+        replace: true,
+      }),
     250,
   );
   return (
@@ -173,7 +185,7 @@ function Hit({ of: h, snapshotId }: { of: SearchHit; snapshotId: string }) {
 function Tree({ of: s }: { of: Snapshot }) {
   const { type } = useSearch({ from });
   const filled = useMemo(() => s.types.filter((t) => t.objects > 0n), [s]);
-  const shown = filled.find((t) => t.type === type) ?? filled[0];
+  const shown = filled.find((t) => t.type === type) ?? families(filled)[0]?.[1][0];
   if (!shown) {
     return (
       <Empty icon={IconListSearch} title="This snapshot holds nothing">
@@ -212,7 +224,7 @@ function Families({ of, shown }: { of: SnapshotType[]; shown: string }) {
           group,
           items: ts.map((t) => ({ value: t.type, label: `${t.title} (${count(t.objects)})` })),
         }))}
-        onChange={(type) => type && navigate({ search: { type } })}
+        onChange={(type) => type && navigate({ search: ({ at }) => ({ at, type }) })}
       />
       <ScrollArea.Autosize mah="75vh" visibleFrom="md" component="nav" aria-label="Types">
         {groups.map(([family, types]) => (
@@ -233,7 +245,12 @@ function Families({ of, shown }: { of: SnapshotType[]; shown: string }) {
                 }
                 py={4}
                 renderRoot={(p) => (
-                  <Link from="/snapshots/$snapshotId/browse" to="." search={{ type: t.type }} {...p} />
+                  <Link
+                    from="/snapshots/$snapshotId/browse"
+                    to="."
+                    search={({ at }) => ({ at, type: t.type })}
+                    {...p}
+                  />
                 )}
               />
             ))}
@@ -252,7 +269,7 @@ function Objects({ snapshot: s, of: t }: { snapshot: Snapshot; of: SnapshotType 
   const look = useDebouncedCallback(
     (value: string) =>
       navigate({
-        search: { type: t.type, search: value || undefined, parent: parent || undefined },
+        search: ({ at }) => ({ at, type: t.type, search: value || undefined, parent: parent || undefined }),
         replace: true,
       }),
     150,

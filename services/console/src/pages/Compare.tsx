@@ -28,6 +28,7 @@ import { useEffect, useState } from "react";
 import { useSnapshots } from "../api/lists";
 import { sentence } from "../api/problem";
 import { useMay } from "../api/session";
+import { ended } from "../api/snapshots";
 import { transport } from "../api/transport";
 import { useSnapshot } from "../api/watch";
 import { type Change, type CompareSummary, type Gap, SnapshotService } from "../gen/imago/v1/snapshot_pb";
@@ -38,7 +39,6 @@ import { capital, count, counted, date, moment } from "../parts/format";
 import { Page } from "../parts/Page";
 import { Query } from "../parts/Query";
 import { Empty, Failed } from "../parts/States";
-import { ended } from "./Snapshot";
 
 const from = "/signed-in/orgs/$connectionId/compare";
 const snapshots = createClient(SnapshotService, transport);

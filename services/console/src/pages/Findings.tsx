@@ -1,11 +1,13 @@
-import { Anchor, Card, Group, SegmentedControl, Select, Stack, Text, TextInput } from "@mantine/core";
-import { useDebouncedCallback } from "@mantine/hooks";
-import { IconBellCheck, IconUser } from "@tabler/icons-react";
+import { type Timestamp, timestampFromDate } from "@bufbuild/protobuf/wkt";
+import { useQuery } from "@connectrpc/connect-query";
+import { Anchor, Button, Card, Group, SegmentedControl, Select, Stack, Text, TextInput } from "@mantine/core";
+import { IconBellCheck, IconFilterOff, IconUser } from "@tabler/icons-react";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
-import { useState } from "react";
+import { type FormEvent, useState } from "react";
 import { useFindings } from "../api/lists";
 import { useMay } from "../api/session";
 import type { Finding } from "../gen/imago/v1/drift_pb";
+import { SnapshotService } from "../gen/imago/v1/snapshot_pb";
 import { Severity, State } from "../parts/Badges";
 import { capital } from "../parts/format";
 import { More } from "../parts/More";
@@ -13,6 +15,7 @@ import { Page } from "../parts/Page";
 import { Query } from "../parts/Query";
 import { Empty } from "../parts/States";
 import { Time } from "../parts/Time";
+import type { Filtering } from "../router";
 
 const from = "/signed-in/orgs/$connectionId/changes";
 
@@ -31,12 +34,15 @@ const shelves: Record<string, { label: string; states: string[]; empty: string }
 // Findings is what changed that somebody should hear about, newest first.
 export function Findings() {
   const { connectionId } = useParams({ from });
-  const { shelf = "open", severity, actor } = useSearch({ from });
-  const shown = shelves[shelf] ?? { label: "", states: [], empty: "Nothing is here" };
+  const search = useSearch({ from });
+  const shown = shelves[search.shelf ?? "open"] ?? { label: "", states: [], empty: "Nothing is here" };
   const list = useFindings(connectionId, {
     states: shown.states,
-    severities: severity ? [severity] : [],
-    actor: actor ?? "",
+    severities: search.severity ? [search.severity] : [],
+    types: search.type ? [search.type] : [],
+    actor: search.actor ?? "",
+    since: midnight(search.since),
+    until: midnight(search.until, 1),
   });
   return (
     <Page
@@ -49,9 +55,10 @@ export function Findings() {
           const all = data.pages.flatMap((p) => p.findings);
           if (all.length === 0 && !list.hasNextPage) {
             return (
-              <Empty icon={IconBellCheck} title={severity || actor ? "Nothing matches" : shown.empty}>
-                The org's log is read all the time. What weakens it or takes access away shows here within
-                seconds.
+              <Empty icon={IconBellCheck} title={narrowed(search) ? "Nothing matches" : shown.empty}>
+                {narrowed(search)
+                  ? "No change fits all that you chose."
+                  : "The org's log is read all the time. What weakens it or takes access away shows here within seconds."}
               </Empty>
             );
           }
@@ -69,45 +76,119 @@ export function Findings() {
   );
 }
 
+// narrowed tells whether more than a shelf is chosen.
+function narrowed(s: Filtering): boolean {
+  return Boolean(s.severity || s.type || s.actor || s.since || s.until);
+}
+
+// midnight is when a day of the browser's time zone begins, or one some days later.
+function midnight(day: string | undefined, later = 0): Timestamp | undefined {
+  const at = new Date(`${day}T00:00`);
+  if (Number.isNaN(at.getTime())) return undefined;
+  at.setDate(at.getDate() + later);
+  return timestampFromDate(at);
+}
+
 // Filter says which findings are shown; it stands in the address, so that it can be sent.
 function Filter() {
   const search = useSearch({ from });
   const navigate = useNavigate({ from: "/orgs/$connectionId/changes" });
-  const mayOpen = useMay("open_snapshot");
-  const [typed, setTyped] = useState(search.actor ?? "");
-  const show = (more: typeof search) => navigate({ search: { ...search, ...more }, replace: true });
-  const look = useDebouncedCallback((actor: string) => show({ actor: actor || undefined }), 300);
+  const show = (more: Filtering) => navigate({ search: { ...search, ...more }, replace: true });
   return (
-    <Group gap="sm" align="flex-end">
+    <Stack gap="sm">
       <SegmentedControl
         aria-label="Which findings"
         value={search.shelf ?? "open"}
         onChange={(shelf) => show({ shelf: shelf === "open" ? undefined : shelf })}
         data={Object.entries(shelves).map(([value, { label }]) => ({ value, label }))}
+        style={{ alignSelf: "flex-start" }}
       />
-      <Select
-        aria-label="Severity"
-        placeholder="Any severity"
-        clearable
-        w={160}
-        value={search.severity ?? null}
-        data={["critical", "high", "medium", "low"].map((value) => ({ value, label: capital(value) }))}
-        onChange={(severity) => show({ severity: severity ?? undefined })}
-      />
-      {mayOpen && (
-        <TextInput
-          aria-label="Who did it"
-          placeholder="By whom: a login, name or ID"
-          leftSection={<IconUser size={16} />}
-          w={260}
-          value={typed}
-          onChange={(e) => {
-            setTyped(e.currentTarget.value);
-            look(e.currentTarget.value.trim());
-          }}
+      <Group gap="sm" align="flex-end">
+        <Select
+          label="Severity"
+          placeholder="Any"
+          clearable
+          flex="1 1 120px"
+          maw={200}
+          value={search.severity ?? null}
+          data={["critical", "high", "medium", "low"].map((value) => ({ value, label: capital(value) }))}
+          onChange={(severity) => show({ severity: severity ?? undefined })}
         />
-      )}
-    </Group>
+        <OfType chosen={search.type} choose={(type) => show({ type })} />
+        <ByWhom key={search.actor} chosen={search.actor} choose={(actor) => show({ actor })} />
+        <Day label="Since" of={search.since} choose={(since) => show({ since })} />
+        <Day label="Until" of={search.until} choose={(until) => show({ until })} />
+        {narrowed(search) && (
+          <Button
+            variant="subtle"
+            leftSection={<IconFilterOff size={16} />}
+            onClick={() => navigate({ search: { shelf: search.shelf }, replace: true })}
+          >
+            Show all
+          </Button>
+        )}
+      </Group>
+    </Stack>
+  );
+}
+
+// OfType offers the types that the newest snapshot holds.
+function OfType({ chosen, choose }: { chosen?: string; choose: (type?: string) => void }) {
+  const { connectionId } = useParams({ from });
+  const newest = useQuery(SnapshotService.method.getSnapshot, { snapshotId: "latest", connectionId });
+  const types = newest.data?.snapshot?.types ?? [];
+  const families = [...Map.groupBy(types, (t) => t.family)].sort(([a], [b]) => a.localeCompare(b));
+  const data = families.map(([family, of]) => ({
+    group: capital(family),
+    items: of.map((t) => ({ value: t.type, label: t.title })),
+  }));
+  return (
+    <Select
+      label="Type"
+      placeholder="Any"
+      clearable
+      searchable
+      flex="1 1 160px"
+      maw={260}
+      value={chosen ?? null}
+      data={data.length ? data : chosen ? [chosen] : []}
+      onChange={(type) => choose(type ?? undefined)}
+    />
+  );
+}
+
+function ByWhom({ chosen, choose }: { chosen?: string; choose: (actor?: string) => void }) {
+  const may = useMay("open_snapshot");
+  const [typed, setTyped] = useState(chosen ?? "");
+  if (!may) return null;
+  const submit = (e?: FormEvent) => {
+    e?.preventDefault();
+    if (typed.trim() !== (chosen ?? "")) choose(typed.trim() || undefined);
+  };
+  return (
+    <form onSubmit={submit} style={{ flex: "2 1 200px", maxWidth: 320 }}>
+      <TextInput
+        label="By whom"
+        placeholder="A login, name or ID, in full"
+        leftSection={<IconUser size={16} />}
+        value={typed}
+        onChange={(e) => setTyped(e.currentTarget.value)}
+        onBlur={() => submit()}
+      />
+    </form>
+  );
+}
+
+function Day(p: { label: string; of?: string; choose: (day?: string) => void }) {
+  return (
+    <TextInput
+      type="date"
+      label={p.label}
+      flex="1 1 130px"
+      maw={170}
+      value={p.of ?? ""}
+      onChange={(e) => p.choose(e.currentTarget.value || undefined)}
+    />
   );
 }
 

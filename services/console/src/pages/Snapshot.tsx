@@ -10,6 +10,7 @@ import { Link, useParams } from "@tanstack/react-router";
 import { useState } from "react";
 import { sentence } from "../api/problem";
 import { useMay } from "../api/session";
+import { ended } from "../api/snapshots";
 import { useSnapshot } from "../api/watch";
 import type { Gap, Snapshot, SnapshotType } from "../gen/imago/v1/snapshot_pb";
 import { State } from "../parts/Badges";
@@ -82,11 +83,6 @@ function Doors({ of: s }: { of: Snapshot }) {
       </Button>
     </>
   );
-}
-
-// ended tells whether there is something to open.
-export function ended(s: Snapshot): boolean {
-  return s.state === "complete" || s.state === "partial";
 }
 
 function How({ of: s }: { of: Snapshot }) {

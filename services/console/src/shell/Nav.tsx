@@ -6,6 +6,7 @@ import {
   IconBell,
   IconCamera,
   IconCreditCard,
+  IconFolderOpen,
   IconLayoutDashboard,
   IconPlugConnected,
   type IconProps,
@@ -42,6 +43,7 @@ export function Nav() {
 // OfOrg is the pages of the org that is looked at.
 function OfOrg({ connectionId }: { connectionId: string }) {
   const params = { connectionId };
+  const mayOpen = useMay("open_snapshot");
   return (
     <>
       <Divider my="xs" />
@@ -49,6 +51,9 @@ function OfOrg({ connectionId }: { connectionId: string }) {
       <Item label="This org" icon={IconPlugConnected} link={{ to: "/orgs/$connectionId", params }} exact />
       <Item label="Changes" icon={IconBell} link={{ to: "/orgs/$connectionId/changes", params }} />
       <Item label="Snapshots" icon={IconCamera} link={{ to: "/orgs/$connectionId/snapshots", params }} />
+      {mayOpen && (
+        <Item label="Browse" icon={IconFolderOpen} link={{ to: "/orgs/$connectionId/browse", params }} />
+      )}
       <Item label="Compare" icon={IconArrowsDiff} link={{ to: "/orgs/$connectionId/compare", params }} />
       <Item label="Restores" icon={IconArrowBackUp} link={{ to: "/orgs/$connectionId/restores", params }} />
     </>
