@@ -7,6 +7,21 @@ export async function answer(page: Page, rpc: string, body: unknown): Promise<vo
   await page.route(`**/imago.v1.${rpc}`, (route) => route.fulfill({ json: body }));
 }
 
+// stream has an RPC send this, and end (https://connectrpc.com/docs/protocol#streaming-rpcs).
+export async function stream(page: Page, rpc: string, ...messages: unknown[]): Promise<void> {
+  const frame = (flags: number, body: unknown) => {
+    const json = Buffer.from(JSON.stringify(body));
+    const head = Buffer.alloc(5);
+    head.writeUInt8(flags);
+    head.writeUInt32BE(json.length, 1);
+    return Buffer.concat([head, json]);
+  };
+  const body = Buffer.concat([...messages.map((m) => frame(0, m)), frame(2, {})]);
+  await page.route(`**/imago.v1.${rpc}`, (route) =>
+    route.fulfill({ contentType: "application/connect+json", body }),
+  );
+}
+
 // Problem is one that the server words.
 interface Problem {
   kind: string;

@@ -1,4 +1,5 @@
-import { expect, storysOrg, test } from "./stage";
+import { stream } from "./answers";
+import { expect, looks, storysOrg, test } from "./stage";
 
 // What is looked at stands in the address: it can be kept, and sent.
 
@@ -55,4 +56,42 @@ test("an org is browsed as it was at a moment", async ({ page }) => {
   await page.keyboard.press("Enter");
   await expect(page.getByText(/as the snapshot of/)).toBeVisible();
   expect(page.url()).toContain(`/snapshots/${newest.id}/browse?at=`);
+});
+
+test("a long plan is drawn in part, and its graph as a whole", async ({ page }) => {
+  const id = "01a202ea-0000-7000-8000-000000000000";
+  const member = (n: number) => ({
+    n: n + 2,
+    op: "create",
+    key: `group_membership/00g1/00u${n}`,
+    typeTitle: "Group membership",
+    label: `Person ${n}`,
+    parentLabel: "Everybody in Berlin",
+    after: [1],
+  });
+  const group = { n: 1, op: "create", key: "group/00g1", typeTitle: "Group", label: "Everybody in Berlin" };
+  const steps = [group, ...Array.from({ length: 5_000 }, (_, n) => member(n))];
+  await stream(page, "RestoreService/WatchRestore", { restore: { id, state: "planned", plan: { steps } } });
+  await page.goto(`/restores/${id}`);
+  await expect(page.getByRole("heading", { name: "5,001 steps" })).toBeVisible();
+  const list = page.getByRole("region", { name: "Steps" });
+  await expect(list.getByText("Person 3 to Everybody in Berlin")).toBeVisible();
+  expect(await list.getByRole("listitem").count()).toBeLessThan(60);
+  await list.getByRole("button", { name: /Person 3 to/ }).click();
+  await expect(list.getByText("After step 1.").filter({ visible: true })).toHaveCount(1);
+  expect(await looks(page)).toEqual([]);
+  await list.getByRole("checkbox", { name: /Person 1 to/ }).uncheck();
+  await expect(page.getByRole("button", { name: "Plan again without 1" })).toBeVisible();
+  await list.focus();
+  await page.keyboard.press("End");
+  await expect(list.getByText("Person 4999 to Everybody in Berlin")).toBeVisible();
+
+  await page.getByText("Graph", { exact: true }).click();
+  const graph = page.getByRole("application");
+  await expect(graph.getByText("Add 5000 users to Everybody in Berlin")).toBeInViewport({ ratio: 1 });
+  await expect(graph.getByText("Create group Everybody in Berlin")).toBeInViewport({ ratio: 1 });
+  expect(await looks(page)).toEqual([]);
+  await graph.getByRole("checkbox", { name: /Create group/ }).focus();
+  await page.keyboard.press("Space");
+  await expect(page.getByRole("button", { name: "Plan again without 2" })).toBeVisible();
 });

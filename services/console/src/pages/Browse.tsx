@@ -1,7 +1,6 @@
 import { useQuery } from "@connectrpc/connect-query";
 import {
   Anchor,
-  Box,
   Button,
   Checkbox,
   Code,
@@ -18,8 +17,7 @@ import {
 import { useDebouncedCallback } from "@mantine/hooks";
 import { IconArrowBackUp, IconListSearch, IconSearch } from "@tabler/icons-react";
 import { Link, useNavigate, useParams, useSearch } from "@tanstack/react-router";
-import { useVirtualizer } from "@tanstack/react-virtual";
-import { useEffect, useMemo, useRef, useState } from "react";
+import { useCallback, useMemo, useState } from "react";
 import { useResources, useSearchHits } from "../api/lists";
 import { useMay } from "../api/session";
 import {
@@ -35,6 +33,7 @@ import { More } from "../parts/More";
 import { Page } from "../parts/Page";
 import { Query } from "../parts/Query";
 import { Empty, Failed, Loading } from "../parts/States";
+import { Virtual } from "../parts/Virtual";
 
 const from = "/signed-in/snapshots/$snapshotId/browse";
 
@@ -339,21 +338,12 @@ interface RowsProps {
   choose: (chosen: ReadonlySet<string>) => void;
 }
 
-// Rows draws only the rows in sight: a type may have a hundred thousand objects.
+// Rows lists objects, of which a type may have a hundred thousand.
 function Rows({ list, all, snapshotId, chosen, choose }: RowsProps) {
-  const box = useRef<HTMLDivElement>(null);
-  const rows = useVirtualizer({
-    count: all.length,
-    getScrollElement: () => box.current,
-    estimateSize: () => rowHeight,
-    overscan: 12,
-  });
-  const items = rows.getVirtualItems();
-  const last = items.at(-1)?.index ?? 0;
   const { hasNextPage, isFetchingNextPage, fetchNextPage } = list;
-  useEffect(() => {
-    if (last >= all.length - 40 && hasNextPage && !isFetchingNextPage) fetchNextPage();
-  }, [last, all.length, hasNextPage, isFetchingNextPage, fetchNextPage]);
+  const more = useCallback(() => {
+    if (hasNextPage && !isFetchingNextPage) fetchNextPage();
+  }, [hasNextPage, isFetchingNextPage, fetchNextPage]);
   if (all.length === 0)
     return (
       <Empty icon={IconListSearch} title="Nothing matches">
@@ -366,40 +356,28 @@ function Rows({ list, all, snapshotId, chosen, choose }: RowsProps) {
     choose(after);
   };
   return (
-    <Box ref={box} mah="70vh" style={{ overflow: "auto" }} tabIndex={0} role="region" aria-label="Objects">
-      <ul
-        style={{
-          height: rows.getTotalSize(),
-          position: "relative",
-          margin: 0,
-          padding: 0,
-          listStyle: "none",
-        }}
-      >
-        {items.map((i) => {
-          const r = all[i.index];
-          return (
-            r && (
-              <li
-                key={r.key}
-                aria-setsize={hasNextPage ? -1 : all.length}
-                aria-posinset={i.index + 1}
-                style={{ position: "absolute", top: i.start, height: rowHeight, left: 0, right: 0 }}
-              >
-                <Row of={r} snapshotId={snapshotId} chosen={chosen.has(r.key)} toggle={() => toggle(r.key)} />
-              </li>
-            )
-          );
-        })}
-      </ul>
-    </Box>
+    <Virtual
+      label="Objects"
+      count={all.length}
+      height={rowHeight}
+      by={(i) => all[i]?.key ?? i}
+      more={hasNextPage}
+      onNear={more}
+    >
+      {(i) => {
+        const r = all[i];
+        return (
+          r && <Row of={r} snapshotId={snapshotId} chosen={chosen.has(r.key)} toggle={() => toggle(r.key)} />
+        );
+      }}
+    </Virtual>
   );
 }
 
 function Row(p: { of: ResourceSummary; snapshotId: string; chosen: boolean; toggle: () => void }) {
   const r = p.of;
   return (
-    <Group wrap="nowrap" h="100%" gap="sm" px="xs" className="row">
+    <Group wrap="nowrap" h={rowHeight} gap="sm" px="xs" className="row">
       <Checkbox aria-label={`Choose ${r.label}`} checked={p.chosen} onChange={p.toggle} />
       <Anchor
         truncate

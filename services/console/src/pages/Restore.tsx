@@ -25,7 +25,7 @@ import {
   IconShieldCheck,
 } from "@tabler/icons-react";
 import { useNavigate, useParams } from "@tanstack/react-router";
-import { lazy, Suspense, useState } from "react";
+import { lazy, Suspense, useCallback, useState } from "react";
 import { useConnection } from "../api/connections";
 import { sentence } from "../api/problem";
 import { useMay } from "../api/session";
@@ -38,7 +38,9 @@ import { Fields } from "../parts/Fields";
 import { capital, count, counted } from "../parts/format";
 import { Page } from "../parts/Page";
 import { Failed, Loading } from "../parts/States";
+import { doing, told } from "../parts/step";
 import { Time } from "../parts/Time";
+import { Virtual } from "../parts/Virtual";
 import { Fact } from "./Overview";
 
 const Graph = lazy(() => import("./RestoreGraph"));
@@ -368,6 +370,7 @@ function ReceiptCard({ of: r }: { of: Restore }) {
 function PlanCard({ of: r, plan }: { of: Restore; plan: Plan }) {
   const [view, setView] = useState("list");
   const [left, setLeft] = useState<ReadonlySet<string>>(new Set());
+  const leave = useCallback((keys: string[]) => setLeft((before) => keys.reduce(toggled, before)), []);
   return (
     <Stack gap="md" component="section" aria-label="Plan">
       <Group justify="space-between">
@@ -392,7 +395,7 @@ function PlanCard({ of: r, plan }: { of: Restore; plan: Plan }) {
         </Text>
       )}
       {plan.warnings.length > 0 && (
-        <Alert color="orange" icon={<IconAlertTriangle />} title="Before you approve">
+        <Alert color="orange" icon={<IconAlertTriangle />} title={warned(r)}>
           <List size="sm">
             {plan.warnings.map((w) => (
               <List.Item key={w}>{capital(w)}</List.Item>
@@ -402,15 +405,10 @@ function PlanCard({ of: r, plan }: { of: Restore; plan: Plan }) {
       )}
       {view === "graph" ? (
         <Suspense fallback={<Loading />}>
-          <Graph steps={plan.steps} />
+          <Graph steps={plan.steps} choosing={r.state === "planned"} left={left} leave={leave} />
         </Suspense>
       ) : (
-        <Steps
-          of={plan.steps}
-          choosing={r.state === "planned"}
-          left={left}
-          leave={(key) => setLeft((before) => toggled(before, key))}
-        />
+        <Steps of={plan.steps} choosing={r.state === "planned"} left={left} leave={leave} />
       )}
       {plan.leftOut.length > 0 && (
         <Card withBorder padding="md">
@@ -428,6 +426,12 @@ function PlanCard({ of: r, plan }: { of: Restore; plan: Plan }) {
       )}
     </Stack>
   );
+}
+
+// warned says what the plan's warnings are to who reads them at that time.
+function warned(r: Restore): string {
+  if (r.state === "planned") return "Before you approve";
+  return r.approvedBy ? "What the plan warned of, before it was approved" : "What the plan warned of";
 }
 
 function toggled(set: ReadonlySet<string>, key: string): ReadonlySet<string> {
@@ -463,49 +467,70 @@ function Replan({ of: r, plan, without }: { of: Restore; plan: Plan; without: Re
   );
 }
 
-function Steps(p: {
-  of: Step[];
+interface Choosing {
   choosing: boolean;
   left: ReadonlySet<string>;
-  leave: (key: string) => void;
-}) {
+  leave: (keys: string[]) => void;
+}
+
+// Steps lists a plan's steps; of a long plan, those in sight.
+function Steps({ of, ...choice }: { of: Step[] } & Choosing) {
+  const [open, setOpen] = useState<string[]>([]);
+  if (of.length <= 50) {
+    return (
+      <Accordion chevronPosition="left" multiple value={open} onChange={setOpen}>
+        {of.map((s) => (
+          <StepItem key={s.n} of={s} {...choice} />
+        ))}
+      </Accordion>
+    );
+  }
   return (
-    <Accordion chevronPosition="left" multiple>
-      {p.of.map((s) => (
-        <Accordion.Item key={s.n} value={String(s.n)}>
-          <Group wrap="nowrap" gap={0}>
-            {p.choosing && (
-              <Checkbox
-                ml="md"
-                aria-label={`Make step ${s.n}: ${s.label}`}
-                checked={!p.left.has(s.key)}
-                onChange={() => p.leave(s.key)}
-              />
-            )}
-            <Accordion.Control>
-              <StepLine of={s} />
-            </Accordion.Control>
-          </Group>
-          <Accordion.Panel>
-            <StepDetail of={s} />
-          </Accordion.Panel>
-        </Accordion.Item>
-      ))}
+    <Accordion chevronPosition="left" multiple value={open} onChange={setOpen}>
+      <Virtual label="Steps" count={of.length} height={56} by={(i) => of[i]?.n ?? i}>
+        {(i) => {
+          const s = of[i];
+          return s && <StepItem of={s} {...choice} />;
+        }}
+      </Virtual>
     </Accordion>
   );
 }
 
+function StepItem({ of: s, choosing, left, leave }: { of: Step } & Choosing) {
+  return (
+    <Accordion.Item value={String(s.n)}>
+      <Group wrap="nowrap" gap={0}>
+        {choosing && (
+          <Checkbox
+            ml="md"
+            aria-label={`Make step ${s.n}: ${told(s)}`}
+            checked={!left.has(s.key)}
+            onChange={() => leave([s.key])}
+          />
+        )}
+        <Accordion.Control>
+          <StepLine of={s} />
+        </Accordion.Control>
+      </Group>
+      <Accordion.Panel>
+        <StepDetail of={s} />
+      </Accordion.Panel>
+    </Accordion.Item>
+  );
+}
+
 function StepLine({ of: s }: { of: Step }) {
+  const { verb, what } = doing(s);
   return (
     <Group gap="sm">
       <Text className="numeric" c="dimmed" w={28} ta="right">
         {s.n}
       </Text>
-      <Op of={s.op} planned />
-      <Text>{s.label}</Text>
+      <Op of={s.op} word={verb} />
+      <Text>{what}</Text>
       <Text size="sm" c="dimmed">
         {s.typeTitle}
-        {s.parentLabel && ` of ${s.parentLabel}`}
       </Text>
       {s.state && s.state !== "pending" && <State of={s.state} />}
       {s.warnings.length > 0 && <IconAlertTriangle size={16} aria-label="with a warning" />}

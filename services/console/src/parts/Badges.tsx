@@ -6,7 +6,10 @@ import {
   IconClock,
   IconInfoCircle,
   IconLoader2,
+  IconPencil,
+  IconPlus,
   type IconProps,
+  IconTrash,
   IconX,
 } from "@tabler/icons-react";
 import type { ComponentType } from "react";
@@ -92,14 +95,14 @@ export function State({ of }: { of: string }) {
   return <Shown look={states[of] ?? plain} word={of} />;
 }
 
-const ops: Record<string, Look & { past: string; plan: string }> = {
-  create: { ...good, past: "created", plan: "create" },
-  update: { color: "blue", icon: IconInfoCircle, past: "changed", plan: "change" },
-  delete: { ...bad, past: "deleted", plan: "delete" },
+const ops: Record<string, Look & { past: string }> = {
+  create: { color: "green", icon: IconPlus, past: "created" },
+  update: { color: "blue", icon: IconPencil, past: "changed" },
+  delete: { color: "red", icon: IconTrash, past: "deleted" },
 };
 
-// Op is what happened to a resource or, of a plan, what is to happen.
-export function Op({ of, planned = false }: { of: string; planned?: boolean }) {
+// Op is what happened to a resource or, in the word of a plan, what is to happen.
+export function Op({ of, word }: { of: string; word?: string }) {
   const op = ops[of];
-  return <Shown look={op ?? plain} word={(planned ? op?.plan : op?.past) ?? of} />;
+  return <Shown look={op ?? plain} word={word ?? op?.past ?? of} />;
 }
