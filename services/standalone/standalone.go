@@ -39,6 +39,8 @@ type ground struct {
 // together and stops everything in the opposite order, and it answers for people
 // where everything is.
 func Setup(ctx context.Context, c Config, p *boot.Process, getenv func(string) string) (string, error) {
+	told := c.API.PublicURL != ""
+	c = c.addressed()
 	g, err := open(ctx, c, p, getenv)
 	if err != nil {
 		return "", err
@@ -46,6 +48,9 @@ func Setup(ctx context.Context, c Config, p *boot.Process, getenv func(string) s
 	front, err := g.assemble(c, p)
 	if err != nil {
 		return "", err
+	}
+	if !told && c.API.PublicURL != "" {
+		front = homeward(c.API.PublicURL, c.listener().Addr, front)
 	}
 	mux := http.NewServeMux()
 	mux.Handle("/", front)

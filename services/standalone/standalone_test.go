@@ -275,6 +275,7 @@ func TestNothingIsLost(t *testing.T) {
 		t.Errorf("after the kill: %+v", kept)
 	}
 
+	checkAddressed(second)
 	third := launch(t, dir, freeAddress(t))
 	if err := third.wait(); err == nil || !strings.Contains(third.out.String(), "another imagod (process ") {
 		t.Errorf("a second one on the same directory: %v\n%s", err, third.out)
@@ -289,6 +290,22 @@ func TestNothingIsLost(t *testing.T) {
 	}
 	checkModes(t, dir)
 	checkLog(t, first.out.String()+second.out.String(), token, "ada@example.com", org.URL)
+}
+
+// checkAddressed wants an installation on this machine to know where its console is, without
+// being told: passkeys are offered, and a command line is led to it.
+func checkAddressed(i *imagod) {
+	i.t.Helper()
+	public := strings.Replace(i.url, "127.0.0.1", "localhost", 1)
+	var methods struct{ Passkeys bool }
+	i.call(http.MethodGet, "/v1/sign-in/methods", "", nil, http.StatusOK, &methods)
+	var device struct {
+		VerificationURI string `json:"verification_uri"`
+	}
+	i.call(http.MethodPost, "/v1/sign-in/devices", "", map[string]string{}, http.StatusOK, &device)
+	if !methods.Passkeys || device.VerificationURI != public+"/device" || !strings.Contains(i.out.String(), public) {
+		i.t.Errorf("passkeys: %t, a command line is led to %s, and people are told:\n%s", methods.Passkeys, device.VerificationURI, i.out)
+	}
 }
 
 // checkModes wants every secret, and every code that was mailed, closed to others.
