@@ -70,7 +70,7 @@ type entered interface {
 func (p *program) enter(ctx context.Context, server string, r entered) (err error) {
 	session, token := r.GetSession(), r.GetToken()
 	if session == nil {
-		if token, session, err = p.secondFactor(ctx, server, token, r.GetSecondFactor()); err != nil {
+		if token, session, err = p.secondFactor(ctx, server, waiting{token, r.GetSecondFactor()}, ""); err != nil {
 			return err
 		}
 	}

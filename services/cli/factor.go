@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"strings"
 
 	"connectrpc.com/connect"
@@ -29,7 +30,7 @@ func (p *program) totpCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			token, _, err := p.enroll(cmd.Context(), api)
+			token, _, err := p.enroll(cmd.Context(), api, "")
 			if err != nil {
 				return err
 			}
@@ -82,16 +83,18 @@ func (p *program) requireSecondFactor(ctx context.Context, word string) error {
 	return nil
 }
 
-// enroll shows a secret, takes its first code, and shows the recovery codes.
-func (p *program) enroll(ctx context.Context, api *api) (token string, s *imagov1.Session, err error) {
-	begun, err := api.factors.EnrollTotp(ctx, connect.NewRequest(&imagov1.EnrollTotpRequest{}))
-	if err != nil {
-		return "", nil, err
-	}
-	p.print("Secret for your authenticator app: %s\n", begun.Msg.GetSecret())
-	code, err := p.ask(p.question("Code that it shows: "))
-	if err != nil {
-		return "", nil, err
+// enroll shows a secret, takes its first code, and shows the recovery codes. A code is of a
+// secret that was shown before; "": show one and ask.
+func (p *program) enroll(ctx context.Context, api *api, code string) (token string, s *imagov1.Session, err error) {
+	if code == "" {
+		begun, err := api.factors.EnrollTotp(ctx, connect.NewRequest(&imagov1.EnrollTotpRequest{}))
+		if err != nil {
+			return "", nil, err
+		}
+		p.print("Secret for your authenticator app: %s\n", begun.Msg.GetSecret())
+		if code, err = p.ask(p.question("Code that it shows: ")); err != nil {
+			return "", nil, err
+		}
 	}
 	done, err := api.factors.ConfirmTotp(ctx, connect.NewRequest(&imagov1.ConfirmTotpRequest{Code: strings.ReplaceAll(code, " ", "")}))
 	if err != nil {
@@ -112,26 +115,80 @@ func (p *program) question(text string) string {
 	return ""
 }
 
-// secondFactor completes a sign-in that waits for it.
-func (p *program) secondFactor(ctx context.Context, server, token, wanted string) (string, *imagov1.Session, error) {
-	if wanted == "enroll" {
-		p.notice("your account wants a second factor of everybody")
-		return p.enroll(ctx, p.apiAs(server, token))
+// secondFactor completes a sign-in that waits for it; code: "" asks for it. What waits is
+// kept until it is in, beside the login that there was, so that a code that was mistyped
+// loses neither.
+func (p *program) secondFactor(ctx context.Context, server string, w waiting, code string) (token string, s *imagov1.Session, err error) {
+	kept, err := p.readLogin(server)
+	if err != nil {
+		return "", nil, err
 	}
-	if wanted == "passkey" {
-		p.notice("your second factor is a passkey, which only a browser can ask for: here a recovery code stands in for it")
+	kept.Waiting = &w
+	if err := p.writeLogin(server, kept); err != nil {
+		return "", nil, err
 	}
-	return p.verify(ctx, server, token, "")
+	token, s, err = p.giveFactor(ctx, server, w, code)
+	if connect.CodeOf(err) == connect.CodeUnauthenticated { // it waits no longer
+		kept.Waiting = nil
+		return "", nil, errors.Join(err, p.writeLogin(server, kept))
+	}
+	if err != nil {
+		p.notice("finish with imago login --code CODE")
+	}
+	return token, s, err
 }
 
-// verify gives the authenticator's code, or a recovery code; "" asks for it.
-func (p *program) verify(ctx context.Context, server, token, code string) (string, *imagov1.Session, error) {
-	if code == "" {
-		var err error
-		if code, err = p.ask(p.question("Code of your authenticator, or a recovery code: ")); err != nil {
-			return token, nil, err
-		}
+// giveFactor gives the factor that is wanted, or enrols one.
+func (p *program) giveFactor(ctx context.Context, server string, w waiting, code string) (string, *imagov1.Session, error) {
+	if w.Factor == "enroll" {
+		p.notice("your account wants a second factor of everybody")
+		return p.enroll(ctx, p.apiAs(server, w.Token), code)
 	}
+	if w.Factor == "passkey" {
+		p.notice("your second factor is a passkey, which only a browser can ask for: here a recovery code stands in for it")
+	}
+	return p.verify(ctx, server, w.Token, code)
+}
+
+// finish gives the second factor that an earlier command has not.
+func (p *program) finish(ctx context.Context, server string, kept login, code string) error {
+	token, s, err := p.secondFactor(ctx, server, *kept.Waiting, code)
+	if err != nil {
+		return err
+	}
+	return p.keep(server, token, s)
+}
+
+// keep replaces the login by a session that is whole.
+func (p *program) keep(server, token string, s *imagov1.Session) error {
+	if err := p.writeLogin(server, login{Email: s.GetEmail(), Token: token, Expires: s.GetExpiresAt().AsTime()}); err != nil {
+		return err
+	}
+	return p.showSession(server, s)
+}
+
+// verify gives the authenticator's code, or a recovery code; "" asks for it. Whoever sits in
+// front of it may correct one that was mistyped.
+func (p *program) verify(ctx context.Context, server, token, code string) (string, *imagov1.Session, error) {
+	for {
+		if code == "" {
+			var err error
+			if code, err = p.ask(p.question("Code of your authenticator, or a recovery code: ")); err != nil {
+				return token, nil, err
+			}
+		}
+		risen, s, err := p.tryFactor(ctx, server, token, code)
+		if !p.Prompt || code == "" || !mistyped(err) {
+			return risen, s, err
+		}
+		f := p.explain(err)
+		p.notice("%s; %s", f.What, f.Hint)
+		code = ""
+	}
+}
+
+// tryFactor gives a code once.
+func (p *program) tryFactor(ctx context.Context, server, token, code string) (string, *imagov1.Session, error) {
 	m := &imagov1.VerifyTotpRequest{Code: strings.ReplaceAll(code, " ", "")}
 	if len(m.Code) > 6 {
 		m = &imagov1.VerifyTotpRequest{RecoveryCode: code}

@@ -104,6 +104,10 @@ func (f *fake) SwitchAccount(_ context.Context, r *connect.Request[imagov1.Switc
 	if r.Msg.GetAccountId() != id(5) {
 		return nil, problem(connect.CodeInvalidArgument, "invalid", "account_id", "the session is for this account", "name another one of ListAccounts")
 	}
+	if f.set["waits"] {
+		f.set["left"] = true
+		return connect.NewResponse(&imagov1.SwitchAccountResponse{Token: token + "-waiting", SecondFactor: "totp"}), nil
+	}
 	return connect.NewResponse(&imagov1.SwitchAccountResponse{Token: token, Session: f.other()}), nil
 }
 

@@ -153,6 +153,12 @@ func (f *fake) check(next connect.UnaryFunc) connect.UnaryFunc {
 
 // token is what the session's calls must send: another one after a step-up.
 func (f *fake) token() string {
+	if f.set["in"] {
+		return token + "-in"
+	}
+	if f.set["waits"] && f.set["left"] {
+		return "nobody's: the session waits for its second factor"
+	}
 	if f.set["stepped-up"] {
 		return token + "-risen"
 	}
@@ -205,8 +211,15 @@ func (f *fake) ConfirmTotp(_ context.Context, r *connect.Request[imagov1.Confirm
 }
 
 func (f *fake) VerifyTotp(_ context.Context, r *connect.Request[imagov1.VerifyTotpRequest]) (*connect.Response[imagov1.VerifyTotpResponse], error) {
+	if f.set["waits"] && r.Header().Get("Authorization") != "Bearer "+token+"-waiting" || f.set["gone"] {
+		return nil, problem(connect.CodeUnauthenticated, "denied", "", "no sign-in waits for its second factor", "sign in again")
+	}
 	if r.Msg.GetCode() != "654321" && r.Msg.GetRecoveryCode() != "aaaa-bbbb-cccc-dddd" {
 		return nil, problem(connect.CodeInvalidArgument, "invalid", "code", "it is not your authenticator's code", "wait")
+	}
+	if f.set["waits"] {
+		f.set["in"], f.set["waits"] = true, false
+		return connect.NewResponse(&imagov1.VerifyTotpResponse{Token: f.token(), Session: f.other()}), nil
 	}
 	f.set["stepped-up"] = f.set["stale"]
 	return connect.NewResponse(&imagov1.VerifyTotpResponse{Token: f.token(), Session: f.session()}), nil

@@ -33,7 +33,7 @@ func (p *program) loginCommand() *cobra.Command {
 		Args: maxArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return p.login(cmd.Context(), args, code) },
 	}
-	cmd.Flags().StringVar(&code, "code", "", "the code that was mailed, to finish an earlier sign-in")
+	cmd.Flags().StringVar(&code, "code", "", "the code that was mailed, or the second factor's, to finish an earlier sign-in or switch")
 	cmd.Flags().StringVar(&p.invitation, "invitation", "", "the token of an invitation that was mailed, to accept it at once")
 	return cmd
 }
@@ -47,6 +47,9 @@ func (p *program) login(ctx context.Context, args []string, code string) error {
 	kept, err := p.readLogin(server)
 	if err != nil {
 		return err
+	}
+	if code != "" && kept.Waiting != nil {
+		return p.finish(ctx, server, kept, code)
 	}
 	if code != "" {
 		if kept.Attempt == nil {
@@ -66,6 +69,7 @@ func (p *program) login(ctx context.Context, args []string, code string) error {
 	if kept.Attempt, err = p.requestCode(ctx, server, email); err != nil {
 		return err
 	}
+	kept.Waiting = nil
 	if err := p.writeLogin(server, kept); err != nil {
 		return err
 	}

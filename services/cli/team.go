@@ -240,14 +240,11 @@ func (p *program) switched(ctx context.Context, m moved) error {
 	}
 	token, s := m.GetToken(), m.GetSession()
 	if m.GetSecondFactor() != "" {
-		if token, s, err = p.secondFactor(ctx, server, token, m.GetSecondFactor()); err != nil {
+		if token, s, err = p.secondFactor(ctx, server, waiting{token, m.GetSecondFactor()}, ""); err != nil {
 			return err
 		}
 	}
-	if err := p.writeLogin(server, login{Email: s.GetEmail(), Token: token, Expires: s.GetExpiresAt().AsTime()}); err != nil {
-		return err
-	}
-	return p.showSession(server, s)
+	return p.keep(server, token, s)
 }
 
 func (p *program) leave(ctx context.Context) error {

@@ -24,8 +24,16 @@ type login struct {
 	Expires time.Time `json:"expires,omitzero"`
 	// Attempt is a sign-in that waits for its code.
 	Attempt *attempt `json:"attempt,omitempty"`
+	// Waiting is a session that waits for its second factor; Token is the one before it.
+	Waiting *waiting `json:"waiting,omitempty"`
 	// StepUp is a step-up that waits for its code.
 	StepUp *attempt `json:"step_up,omitempty"`
+}
+
+// waiting is a session that is good for giving its second factor, and for nothing else.
+type waiting struct {
+	Token  string `json:"token"`
+	Factor string `json:"factor"` // totp, passkey or enroll
 }
 
 // attempt binds a code that was mailed to this client.
