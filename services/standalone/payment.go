@@ -11,11 +11,10 @@ import (
 // Payment is where plans are sold. Without a key, which is what one's own installation is
 // without, nothing is sold, and nothing is limited.
 type Payment struct {
-	Key      boot.File `env:"KEY_FILE" help:"file with Stripe's key; absent: nothing is sold, and nothing is limited"`
-	Webhook  boot.File `env:"WEBHOOK_SECRET_FILE" help:"file with the secret of the endpoint /webhooks/stripe at Stripe"`
-	Standard string    `env:"PRICE_STANDARD" help:"ID of Stripe's price of the Standard plan"`
-	Business string    `env:"PRICE_BUSINESS" help:"ID of Stripe's price of the Business plan"`
-	Host     string    `env:"HOST" help:"another server than Stripe's, for tests"`
+	Key     boot.File `env:"KEY_FILE" help:"file with Stripe's key; absent: nothing is sold, and nothing is limited"`
+	Webhook boot.File `env:"WEBHOOK_SECRET_FILE" help:"file with the secret of the endpoint /webhooks/stripe at Stripe"`
+	stripe.Prices
+	Host string `env:"HOST" help:"another server than Stripe's, for tests"`
 }
 
 // Validate tells what is missing to sell.
@@ -33,7 +32,7 @@ func (p Payment) processor() (billing.Processor, error) {
 		return nil, nil
 	}
 	return stripe.New(p.Key.Secret(), stripe.Options{
-		Prices:        map[billing.Plan]string{billing.Standard: p.Standard, billing.Business: p.Business},
+		Prices:        p.ByPlan(),
 		WebhookSecret: p.Webhook.Secret(), Host: p.Host,
 	})
 }

@@ -28,7 +28,7 @@ type config struct {
 	Database   boot.File     `env:"DATABASE_URL_FILE,required" help:"file with the database's URL, as the role imago_api"`
 	MasterKeys string        `env:"MASTER_KEYS,required" help:"file of the master keys that wrap accounts' keyrings"`
 	Box        string        `env:"CREDENTIALS_PUB,required" help:"file of the workers' public key, to which credentials are sealed"`
-	Store      store         `envPrefix:"STORE_"`
+	Store      s3.Config     `envPrefix:"STORE_"`
 	Stripe     payment       `envPrefix:"STRIPE_"`
 	SendGrid   events        `envPrefix:"MAIL_SENDGRID_"`
 }
@@ -52,22 +52,11 @@ func (e events) listener() (notify.Listener, error) {
 	return sendgrid.NewHook(e.Key, nil)
 }
 
-// store is where snapshots lie. The api only reads there: a key that can do no more is enough.
-type store struct {
-	Bucket    string `env:"BUCKET,required" help:"bucket that holds the snapshots"`
-	Endpoint  string `env:"ENDPOINT" help:"URL of another store than Amazon S3"`
-	Region    string `env:"REGION" help:"the bucket's region"`
-	PathStyle bool   `env:"PATH_STYLE" help:"true for stores that want the bucket in the path"`
-	KeyID     string `env:"ACCESS_KEY_ID_FILE" help:"file with the ID of the access key; absent: the SDK's chain"`
-	Key       string `env:"SECRET_ACCESS_KEY_FILE" help:"file with the access key"`
-}
-
 // payment is where plans are sold; without a key nothing is, and nothing is limited.
 type payment struct {
-	Key      boot.File `env:"KEY_FILE" help:"file with Stripe's key; absent: nothing is sold, and nothing is limited"`
-	Webhook  boot.File `env:"WEBHOOK_SECRET_FILE" help:"file with the secret of the endpoint /webhooks/stripe at Stripe"`
-	Standard string    `env:"PRICE_STANDARD" help:"ID of Stripe's price of the Standard plan"`
-	Business string    `env:"PRICE_BUSINESS" help:"ID of Stripe's price of the Business plan"`
+	Key     boot.File `env:"KEY_FILE" help:"file with Stripe's key; absent: nothing is sold, and nothing is limited"`
+	Webhook boot.File `env:"WEBHOOK_SECRET_FILE" help:"file with the secret of the endpoint /webhooks/stripe at Stripe"`
+	stripe.Prices
 }
 
 // Validate tells what is missing to sell.
@@ -88,7 +77,7 @@ func (p payment) processor() (billing.Processor, error) {
 		return nil, nil
 	}
 	return stripe.New(p.Key.Secret(), stripe.Options{
-		Prices: map[billing.Plan]string{billing.Standard: p.Standard, billing.Business: p.Business}, WebhookSecret: p.Webhook.Secret(),
+		Prices: p.ByPlan(), WebhookSecret: p.Webhook.Secret(),
 	})
 }
 
@@ -122,7 +111,7 @@ func setup(ctx context.Context, c config, p *boot.Process) error {
 	if deps.MailEvents, err = c.SendGrid.listener(); err != nil {
 		return err
 	}
-	if deps.Store, err = c.Store.open(ctx); err != nil {
+	if deps.Store, err = c.Store.OpenToRead(ctx); err != nil {
 		return err
 	}
 	if deps.DB, err = postgres.Open(ctx, c.Database.Text(), postgres.Options{}); err != nil {
@@ -146,11 +135,4 @@ func public(health, service http.Handler) http.Handler {
 	mux.Handle("GET /readyz", health)
 	mux.Handle("/", service)
 	return mux
-}
-
-func (s store) open(ctx context.Context) (*s3.Store, error) {
-	return s3.New(ctx, s.Bucket, s3.Options{
-		Endpoint: s.Endpoint, Region: s.Region, PathStyle: s.PathStyle, AccessKeyIDFile: s.KeyID, SecretAccessKeyFile: s.Key,
-		Capabilities: &blob.Capabilities{}, // probing would write
-	})
 }

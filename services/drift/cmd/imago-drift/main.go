@@ -22,19 +22,9 @@ type config struct {
 	MasterKeys string    `env:"MASTER_KEYS,required" help:"file of the master keys that wrap accounts' keyrings"`
 	// AllowLoopbackOrgs is for trying things with a simulated org, as the api's is: else
 	// a customer's address must not lead into the service's own network.
-	AllowLoopbackOrgs bool   `env:"ALLOW_LOOPBACK_ORGS" help:"true reaches orgs in private networks, and simulated ones; never in production"`
-	Box               string `env:"CREDENTIALS_KEY,required" help:"file of the private key that opens credentials"`
-	Store             store  `envPrefix:"STORE_"`
-}
-
-// store is where snapshots lie. The monitor only reads there: a key that can do no more is enough.
-type store struct {
-	Bucket    string `env:"BUCKET,required" help:"bucket that holds the snapshots"`
-	Endpoint  string `env:"ENDPOINT" help:"URL of another store than Amazon S3"`
-	Region    string `env:"REGION" help:"the bucket's region"`
-	PathStyle bool   `env:"PATH_STYLE" help:"true for stores that want the bucket in the path"`
-	KeyID     string `env:"ACCESS_KEY_ID_FILE" help:"file with the ID of the access key; absent: the SDK's chain"`
-	Key       string `env:"SECRET_ACCESS_KEY_FILE" help:"file with the access key"`
+	AllowLoopbackOrgs bool      `env:"ALLOW_LOOPBACK_ORGS" help:"true reaches orgs in private networks, and simulated ones; never in production"`
+	Box               string    `env:"CREDENTIALS_KEY,required" help:"file of the private key that opens credentials"`
+	Store             s3.Config `envPrefix:"STORE_"`
 }
 
 func main() {
@@ -51,11 +41,7 @@ func setup(ctx context.Context, c config, p *boot.Process) error {
 	if deps.Box, err = local.ReadBoxKey(c.Box); err != nil {
 		return err
 	}
-	if deps.Store, err = s3.New(ctx, c.Store.Bucket, s3.Options{
-		Endpoint: c.Store.Endpoint, Region: c.Store.Region, PathStyle: c.Store.PathStyle,
-		AccessKeyIDFile: c.Store.KeyID, SecretAccessKeyFile: c.Store.Key,
-		Capabilities: &blob.Capabilities{}, // probing would write
-	}); err != nil {
+	if deps.Store, err = c.Store.OpenToRead(ctx); err != nil {
 		return err
 	}
 	if deps.DB, err = postgres.Open(ctx, c.Database.Text(), postgres.Options{}); err != nil {

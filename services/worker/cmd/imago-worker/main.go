@@ -29,28 +29,17 @@ type config struct {
 	MasterKeys string    `env:"MASTER_KEYS,required" help:"file of the master keys that wrap accounts' keyrings"`
 	// AllowLoopbackOrgs is for trying things with a simulated org, as the api's is: else
 	// a customer's address must not lead into the service's own network.
-	AllowLoopbackOrgs bool    `env:"ALLOW_LOOPBACK_ORGS" help:"true reaches orgs in private networks, and simulated ones; never in production"`
-	Box               string  `env:"CREDENTIALS_KEY,required" help:"file of the private key that opens credentials"`
-	Store             store   `envPrefix:"STORE_"`
-	Mail              mail    `envPrefix:"MAIL_"`
-	Stripe            payment `envPrefix:"STRIPE_"`
-}
-
-// store is where snapshots are written.
-type store struct {
-	Bucket    string `env:"BUCKET,required" help:"bucket that holds the snapshots"`
-	Endpoint  string `env:"ENDPOINT" help:"URL of another store than Amazon S3"`
-	Region    string `env:"REGION" help:"the bucket's region"`
-	PathStyle bool   `env:"PATH_STYLE" help:"true for stores that want the bucket in the path"`
-	KeyID     string `env:"ACCESS_KEY_ID_FILE" help:"file with the ID of the access key; absent: the SDK's chain"`
-	Key       string `env:"SECRET_ACCESS_KEY_FILE" help:"file with the access key"`
+	AllowLoopbackOrgs bool      `env:"ALLOW_LOOPBACK_ORGS" help:"true reaches orgs in private networks, and simulated ones; never in production"`
+	Box               string    `env:"CREDENTIALS_KEY,required" help:"file of the private key that opens credentials"`
+	Store             s3.Config `envPrefix:"STORE_"`
+	Mail              mail      `envPrefix:"MAIL_"`
+	Stripe            payment   `envPrefix:"STRIPE_"`
 }
 
 // payment is where plans are sold; without a key nothing is.
 type payment struct {
-	Key      boot.File `env:"KEY_FILE" help:"file with Stripe's key, which reads subscriptions and need not do more; absent: nothing is sold"`
-	Standard string    `env:"PRICE_STANDARD" help:"ID of Stripe's price of the Standard plan"`
-	Business string    `env:"PRICE_BUSINESS" help:"ID of Stripe's price of the Business plan"`
+	Key boot.File `env:"KEY_FILE" help:"file with Stripe's key, which reads subscriptions and need not do more; absent: nothing is sold"`
+	stripe.Prices
 }
 
 // Validate tells what is missing.
@@ -65,7 +54,7 @@ func (p payment) processor() (billing.Processor, error) {
 		return nil, nil
 	}
 	return stripe.New(p.Key.Secret(), stripe.Options{
-		Prices: map[billing.Plan]string{billing.Standard: p.Standard, billing.Business: p.Business},
+		Prices: p.ByPlan(),
 	})
 }
 
@@ -116,7 +105,11 @@ func setup(ctx context.Context, c config, p *boot.Process) error {
 	if deps.Mail, err = c.Mail.sender(); err != nil {
 		return err
 	}
-	if deps.Store, err = c.Store.open(ctx, p.Looking()); err != nil {
+	open := c.Store.Open
+	if p.Looking() {
+		open = c.Store.OpenToRead
+	}
+	if deps.Store, err = open(ctx); err != nil {
 		return err
 	}
 	if deps.DB, err = postgres.Open(ctx, c.Database.Text(), postgres.Options{}); err != nil {
@@ -131,15 +124,4 @@ func setup(ctx context.Context, c config, p *boot.Process) error {
 	p.Check("store", func(ctx context.Context) error { return blob.Ready(ctx, deps.Store) })
 	p.Go("jobs", service.Run)
 	return nil
-}
-
-// open opens the bucket; one that is only looked at is not probed, which would write.
-func (s store) open(ctx context.Context, looking bool) (*s3.Store, error) {
-	o := s3.Options{
-		Endpoint: s.Endpoint, Region: s.Region, PathStyle: s.PathStyle, AccessKeyIDFile: s.KeyID, SecretAccessKeyFile: s.Key,
-	}
-	if looking {
-		o.Capabilities = &blob.Capabilities{}
-	}
-	return s3.New(ctx, s.Bucket, o)
 }
