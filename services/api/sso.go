@@ -205,7 +205,10 @@ func (s ssoService) FinishSso(ctx context.Context, r *connect.Request[imagov1.Fi
 	var of []signin.Membership
 	err = s.DB.As(ctx, postgres.Nobody, func(tx *postgres.Tx) (err error) {
 		a.id, of, err = signin.SignInBySso(ctx, tx, vouched(p, who), hash(client), place)
-		return err
+		if err != nil || p.account == "" {
+			return err
+		}
+		return s.joined(ctx, tx, p.account)
 	})
 	if err != nil {
 		return nil, err

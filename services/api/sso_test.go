@@ -325,6 +325,45 @@ func TestTheOnlyWayIn(t *testing.T) {
 	}
 }
 
+// TestWhoIsInvitedComesInByTheProvider, where there is no other way in.
+func TestWhoIsInvitedComesInByTheProvider(t *testing.T) {
+	t.Parallel()
+	c := newFirm(t)
+	c.in("00u1", c.member(c.owner, account.Viewer))
+	if err := c.require(true); err != nil {
+		t.Fatal(err)
+	}
+	email := "eve." + address(t)
+	id, token := c.invite(c.owner, email, account.Operator)
+	got := problemOf(t, errOf(c.join(email, token)), connect.CodePermissionDenied)
+	if !strings.Contains(got.GetHint(), c.slug) {
+		t.Errorf("by a mailed code: %v", got)
+	}
+	c.idp.Person = map[string]any{"sub": "00u2", "email": email}
+	problemOf(t, errOf(c.signIn()), connect.CodePermissionDenied)
+	c.sits("00u1", email)
+	if in, err := c.signIn(); err != nil || in.email == email {
+		t.Errorf("who is known already comes in as %+v, %v", in, err)
+	}
+	if n := c.count(`select count(*) from invitations where id = $1 and accepted_at is null`, id); n != 1 {
+		t.Fatal("the invitation is used up")
+	}
+	c.sits("00u2", email)
+	if in, err := c.signIn(); err != nil || in.email != email || in.account != c.owner.account {
+		t.Fatalf("by the provider: %+v, %v", in, err)
+	}
+	if got := c.activityOf(c.owner); !slices.Contains(got, "accept_invitation") {
+		t.Errorf("the activity log has %v", got)
+	}
+	revoked := "mallory." + address(t)
+	id, _ = c.invite(c.owner, revoked, account.Operator)
+	if _, err := c.owner.team.RevokeInvitation(t.Context(), req(&imagov1.RevokeInvitationRequest{InvitationId: id})); err != nil {
+		t.Fatal(err)
+	}
+	c.sits("00u3", revoked)
+	problemOf(t, errOf(c.signIn()), connect.CodePermissionDenied)
+}
+
 // TestWhoIsNoOwnerAnyMore comes in by the provider from then on, and who is removed is not
 // known to it any more.
 func TestWhoIsNoOwnerAnyMore(t *testing.T) {

@@ -334,7 +334,8 @@ export const DeleteSsoResponseSchema: GenMessage<DeleteSsoResponse> = /*@__PURE_
 /**
  * SsoService signs people in at another identity provider by OpenID Connect: an account's
  * own, whose word counts in that account alone, or the installation's, whose word is as good
- * as a mailed code. Nobody becomes a member by it, and an owner always gets in without it.
+ * as a mailed code. Nobody becomes a member by it but who was invited, and an owner always
+ * gets in without it.
  *
  * @generated from service imago.v1.SsoService
  */
