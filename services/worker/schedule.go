@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"time"
 
+	"imago/pkg/account"
+	"imago/pkg/billing"
 	"imago/pkg/job"
 	"imago/pkg/postgres"
 	"imago/pkg/postgres/schedules"
@@ -76,10 +78,18 @@ func (s *Service) startBatch(ctx context.Context, tx *postgres.Tx) (started int,
 		return 0, false, err
 	}
 	more = len(due) == batch
+	var ids []account.ConnectionID
+	for _, d := range due {
+		ids = append(ids, d.ConnectionID)
+	}
+	pays, err := s.pays(ctx, tx, ids)
+	if err != nil {
+		return 0, false, err
+	}
 	for _, d := range due {
 		var ok bool
 		err := tx.Apart(ctx, func(tx *postgres.Tx) (err error) {
-			ok, err = s.start(ctx, tx, d, now)
+			ok, err = s.start(ctx, tx, d, pays[d.ConnectionID], now)
 			return err
 		})
 		switch {
@@ -98,8 +108,8 @@ func (s *Service) startBatch(ctx context.Context, tx *postgres.Tx) (started int,
 // start queues one snapshot; ok is false when one is unfinished or the connection is not
 // ready. A schedule that never comes again (its time zone was abolished) is asked again
 // in a day: the alarm tells of it.
-func (s *Service) start(ctx context.Context, tx *postgres.Tx, d schedules.Due, now time.Time) (ok bool, err error) {
-	next, err := schedules.Next(d.Cron, d.TimeZone, now)
+func (s *Service) start(ctx context.Context, tx *postgres.Tx, d schedules.Due, pays billing.Subscription, now time.Time) (ok bool, err error) {
+	next, err := nextRun(d.Cron, d.TimeZone, d.DueAt, now, billing.Entitlements(pays, now))
 	if err != nil {
 		s.Log.ErrorContext(ctx, "schedule cannot be read", "connection", d.ConnectionID, "error", err)
 		next = now.Add(24 * time.Hour)
@@ -151,8 +161,16 @@ func (s *Service) raiseAlarms(ctx context.Context, u work.Unit) (n int, err erro
 		if err != nil {
 			return err
 		}
+		var ids []account.ConnectionID
 		for _, a := range alarms {
-			at := s.alarmOf(a)
+			ids = append(ids, a.ConnectionID)
+		}
+		pays, err := s.pays(ctx, tx, ids)
+		if err != nil {
+			return err
+		}
+		for _, a := range alarms {
+			at := s.alarmOf(a, pays[a.ConnectionID])
 			if a.Due {
 				n++
 				at = time.Time{}
@@ -193,10 +211,10 @@ func (s *Service) alarmSilent(ctx context.Context, u work.Unit) (n int, err erro
 }
 
 // alarmOf is two runs from now and an hour; a day if the schedule cannot be read.
-func (s *Service) alarmOf(a schedules.Alarm) time.Time {
-	at := s.Now()
+func (s *Service) alarmOf(a schedules.Alarm, pays billing.Subscription) time.Time {
+	at, e := s.Now(), billing.Entitlements(pays, s.Now())
 	for range 2 {
-		next, err := schedules.Next(a.Cron, a.TimeZone, at)
+		next, err := nextRun(a.Cron, a.TimeZone, at, at, e)
 		if err != nil {
 			return s.Now().Add(24 * time.Hour)
 		}

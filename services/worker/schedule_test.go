@@ -86,6 +86,42 @@ func TestMissedRunsAreMadeUpForOnce(t *testing.T) {
 	}
 }
 
+// TestALesserPlanSlowsASchedule that was made under a better one, and raises no alarm for it.
+func TestALesserPlanSlowsASchedule(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	due := time.Now().Add(-time.Minute)
+	s.Ask(t, func(ctx context.Context, tx *postgres.Tx) error {
+		_, err := schedules.Put(ctx, tx, schedules.Schedule{
+			ConnectionID: s.Connection, Cron: "*/30 * * * *", TimeZone: "UTC", Enabled: true, NextRunAt: &due})
+		return err
+	})
+	s.Exec(t, `update accounts set created_at = created_at - make_interval(days => 400)`) // its trial is long over
+	var c clock
+	d := deps(t, s.World)
+	d.Billing, d.Now = s.processor, c.now
+	work(t, s.World, worker.Config{}, d)
+	worldtest.Until(t, "the snapshot is taken", func() bool {
+		all := list(t, s.World)
+		return len(all) > 0 && all[0].State.Ended()
+	})
+	if next := schedule(t, s.World).NextRunAt; next.Before(due.Add(24*time.Hour).Truncate(time.Second)) || next.After(due.Add(25*time.Hour)) {
+		t.Errorf("comes at %v, after %v; want a day between", next, due)
+	}
+	ticks(t, s.World, 2)
+	c.advance(20 * time.Hour)
+	ticks(t, s.World, 2)
+	var alarmed bool
+	if err := s.Base.Owner().QueryRow(t.Context(), `select alarm_at = 'infinity' from schedules where connection_id = $1`, s.Connection).Scan(&alarmed); err != nil {
+		t.Fatal(err)
+	}
+	if n := len(list(t, s.World)); n != 1 || alarmed {
+		t.Errorf("%d snapshots within the day, alarm %t", n, alarmed)
+	}
+	c.advance(5 * time.Hour)
+	worldtest.Until(t, "the next day's", func() bool { return len(list(t, s.World)) == 2 })
+}
+
 // ticks waits until so many more ticks have ended.
 func ticks(t *testing.T, w *worldtest.World, n int) {
 	t.Helper()

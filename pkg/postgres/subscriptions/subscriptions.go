@@ -48,6 +48,21 @@ func Joined(ctx context.Context, tx *postgres.Tx, id account.ID) (Subscription, 
 	return r.subscription(), r.Members, err
 }
 
+// OfConnections reads what the accounts of connections pay for: for a running run_schedules
+// job. A connection that is gone is not among them.
+func OfConnections(ctx context.Context, tx *postgres.Tx, ids []account.ConnectionID) (map[account.ConnectionID]billing.Subscription, error) {
+	all, err := rows.All[struct {
+		row
+		ConnectionID account.ConnectionID
+	}](ctx, tx, `select `+columns+`, a.connection_id
+		from subscriptions_of($2::uuid[]) a cross join lateral (select (a.subscription).*) s`, billing.Trial.Seconds(), ids)
+	out := map[account.ConnectionID]billing.Subscription{}
+	for _, r := range all {
+		out[r.ConnectionID] = r.subscription().Subscription
+	}
+	return out, err
+}
+
 // columns of a row, from an account a and its subscription s; $1 is the trial in seconds.
 const columns = `coalesce(s.customer_id, '') as customer_id, coalesce(s.subscription_id, '') as subscription_id,
 	coalesce(s.plan, '') as plan, coalesce(s.state, '') as state, coalesce(s.better, '') as better,
