@@ -32,26 +32,58 @@ func (v Value) Text() (text string, ok bool) {
 // that leads nowhere finds nothing.
 func (p Path) Lookup(body []byte) ([]Value, error) {
 	var found []Value
-	root := &branch{}
-	root.grow(p).visit = func(key, value []byte) { found = append(found, Value{string(unescape(nil, key)), value}) }
-	if _, err := root.edit(nil, body, nil); err != nil {
+	err := p.visit(body, nil, func(key, value []byte) {
+		found = append(found, Value{string(unescape(nil, key)), value})
+	})
+	if err != nil {
 		return nil, fmt.Errorf("look up %s: %w", p, err)
 	}
 	return found, nil
 }
 
+// visit shows every value at the path, and the key of the member that holds it. It copies
+// nothing: labels are looked up in whole snapshots.
+func (p Path) visit(value, key []byte, do func(key, value []byte)) error {
+	if p == "" {
+		do(key, value)
+		return wellFormed(value)
+	}
+	name, rest := p.step()
+	switch {
+	case name == "" && len(value) > 0 && value[0] == '[':
+		return eachElement(value, func(element []byte) error { return rest.visit(element, key, do) })
+	case name != "" && len(value) > 0 && value[0] == '{':
+		return eachMember(value, func(k, v []byte) error {
+			if name != "*" && string(k) != name {
+				return nil
+			}
+			return rest.visit(v, k, do)
+		})
+	}
+	return wellFormed(value)
+}
+
+// step cuts the first step off; its name is "" for the elements of a list.
+func (p Path) step() (name string, rest Path) {
+	name, _, _ = strings.Cut(string(p), ".")
+	if name = strings.TrimRight(name, "[]"); name == "" {
+		return "", Path(strings.TrimPrefix(string(p[2:]), "."))
+	}
+	return name, Path(strings.TrimPrefix(string(p[len(name):]), "."))
+}
+
 // Text gives the text at the path: the first string that Lookup finds, else "".
 func (p Path) Text(body []byte) (string, error) {
-	values, err := p.Lookup(body)
-	if err != nil {
-		return "", err
-	}
-	for _, v := range values {
-		if s, ok := v.Text(); ok {
-			return s, nil
+	found, text := false, ""
+	err := p.visit(body, nil, func(_, value []byte) {
+		if !found {
+			text, found = Value{JSON: value}.Text()
 		}
+	})
+	if err != nil {
+		return "", fmt.Errorf("look up %s: %w", p, err)
 	}
-	return "", nil
+	return text, nil
 }
 
 // Without is the canonical body less the fields at the paths; elements of lists
@@ -133,7 +165,6 @@ type branch struct {
 	elems *branch // "[]": the elements of a list
 
 	drop  bool
-	visit func(key, value []byte)
 	edits []edit
 }
 
@@ -192,7 +223,7 @@ func (n *branch) and(o *branch) *branch {
 	}
 	both := &branch{
 		keys: maps.Clone(n.keys), each: n.each.and(o.each), elems: n.elems.and(o.elems),
-		drop: n.drop || o.drop, visit: n.visit, edits: slices.Concat(n.edits, o.edits),
+		drop: n.drop || o.drop, edits: slices.Concat(n.edits, o.edits),
 	}
 	for name, b := range o.keys {
 		if both.keys == nil {
@@ -205,9 +236,6 @@ func (n *branch) and(o *branch) *branch {
 
 // edit appends the value as the branch changes it; key is the member it stands in.
 func (n *branch) edit(dst, value, key []byte) (_ []byte, err error) {
-	if n.visit != nil {
-		n.visit(key, value)
-	}
 	at := len(dst)
 	switch {
 	case len(value) > 0 && value[0] == '{' && (n.keys != nil || n.each != nil):

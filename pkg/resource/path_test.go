@@ -43,6 +43,22 @@ func TestLookup(t *testing.T) {
 	}
 }
 
+// A label is looked up in each of a hundred thousand bodies: no body is copied for it.
+func TestTextCopiesNoBody(t *testing.T) {
+	body := []byte(`{"id":"00u1","profile":{"about":"` + strings.Repeat("x", 10_000) + `","login":"ada@acme.example"}}`)
+	bytes := testing.Benchmark(func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if s, err := Path("profile.login").Text(body); err != nil || s != "ada@acme.example" {
+				b.Fatal(s, err)
+			}
+		}
+	}).AllocedBytesPerOp()
+	if bytes > 1000 {
+		t.Errorf("%d bytes for a text of 16", bytes)
+	}
+}
+
 func TestWithout(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {

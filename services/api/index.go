@@ -80,23 +80,69 @@ func (x index) list(q query) (found []*imagov1.ResourceSummary, more bool) {
 	return found, false
 }
 
-// index names everything of a type.
+// index names everything of a type: half of the work is to read it, which goes on meanwhile.
 func (n *names) index(ctx context.Context, t resource.Type) (out index, err error) {
-	for r, err := range n.snap.Walk(ctx, t) {
-		if err != nil {
-			return nil, err
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	out = make(index, 0, n.holds(t))
+	read, failed := n.ahead(ctx, t)
+	for batch := range read {
+		for _, r := range batch {
+			l, err := n.line(ctx, r)
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, l)
 		}
-		label, err := n.of(ctx, r)
-		if err != nil {
-			return nil, err
-		}
-		parent, err := n.parent(ctx, r.Key)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, line{key: r.Key, label: label, parent: parent, folded: strings.ToLower(label + "\n" + r.ID)})
 	}
-	return out, nil
+	return out, failed()
+}
+
+// line is what an index knows of a resource.
+func (n *names) line(ctx context.Context, r resource.Resource) (l line, err error) {
+	if l.label, err = n.of(ctx, r); err != nil {
+		return l, err
+	}
+	l.parent, err = n.parent(ctx, r.Key)
+	l.key, l.folded = r.Key, strings.ToLower(l.label+"\n"+r.ID)
+	return l, err
+}
+
+// ahead reads a type ahead of who looks at it, until ctx ends; failed is why it did not come
+// to the end, and is asked when read is closed.
+func (n *names) ahead(ctx context.Context, t resource.Type) (read <-chan []resource.Resource, failed func() error) {
+	const many = 512
+	batches := make(chan []resource.Resource, 4)
+	var err error
+	go func() {
+		defer close(batches)
+		defer func() {
+			if what := recover(); what != nil {
+				err = fmt.Errorf("panic: %v\n%s", what, debug.Stack())
+			}
+		}()
+		var batch []resource.Resource
+		give := func() bool {
+			select {
+			case batches <- batch:
+				batch = make([]resource.Resource, 0, many)
+				return true
+			case <-ctx.Done():
+				err = ctx.Err()
+				return false
+			}
+		}
+		for r, wrong := range n.snap.Walk(ctx, t) {
+			if err = wrong; err != nil {
+				return
+			}
+			if batch = append(batch, r); len(batch) == many && !give() {
+				return
+			}
+		}
+		give()
+	}()
+	return batches, func() error { return err }
 }
 
 // holds is how many resources of a type the snapshot holds.
