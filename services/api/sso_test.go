@@ -325,6 +325,29 @@ func TestTheOnlyWayIn(t *testing.T) {
 	}
 }
 
+// TestTheProviderIsTakenAwayFromOutside of it: by who has shown to get in without it.
+func TestTheProviderIsTakenAwayFromOutside(t *testing.T) {
+	t.Parallel()
+	c := newFirm(t)
+	in := c.in("00u1", c.owner)
+	c.exec(`update sessions set stepped_up_at = now() where token_hash = $1`, hashOf(in))
+	other := firmIn(c.world)
+	for name, err := range map[string]error{
+		"delete":         errOf(in.sso.DeleteSso(t.Context(), req(&imagov1.DeleteSsoRequest{}))),
+		"another issuer": c.set(in, func(m *imagov1.SetSsoRequest) { m.Issuer = other.idp.URL }),
+	} {
+		if got := problemOf(t, err, connect.CodeFailedPrecondition); !strings.Contains(got.GetHint(), "mailed code") {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+	if err := c.set(in, func(m *imagov1.SetSsoRequest) { m.Slug += "-x" }); err != nil {
+		t.Errorf("another name for the same provider: %v", err)
+	}
+	if err := errOf(c.owner.sso.DeleteSso(t.Context(), req(&imagov1.DeleteSsoRequest{}))); err != nil {
+		t.Error(err)
+	}
+}
+
 // TestWhoIsInvitedComesInByTheProvider, where there is no other way in.
 func TestWhoIsInvitedComesInByTheProvider(t *testing.T) {
 	t.Parallel()

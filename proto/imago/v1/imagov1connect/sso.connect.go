@@ -60,7 +60,8 @@ type SsoServiceClient interface {
 	// SetSso says where the account's members sign in, once the issuer has been found to
 	// describe itself. For owners. Another issuer or client makes everybody unknown to it.
 	SetSso(context.Context, *connect.Request[v1.SetSsoRequest]) (*connect.Response[v1.SetSsoResponse], error)
-	// DeleteSso takes the identity provider away, and ends the sessions that it let in.
+	// DeleteSso takes the identity provider away, and ends the sessions that it let in. None of
+	// those takes it away, or to another issuer or client: who does has come in without it.
 	DeleteSso(context.Context, *connect.Request[v1.DeleteSsoRequest]) (*connect.Response[v1.DeleteSsoResponse], error)
 }
 
@@ -157,7 +158,8 @@ type SsoServiceHandler interface {
 	// SetSso says where the account's members sign in, once the issuer has been found to
 	// describe itself. For owners. Another issuer or client makes everybody unknown to it.
 	SetSso(context.Context, *connect.Request[v1.SetSsoRequest]) (*connect.Response[v1.SetSsoResponse], error)
-	// DeleteSso takes the identity provider away, and ends the sessions that it let in.
+	// DeleteSso takes the identity provider away, and ends the sessions that it let in. None of
+	// those takes it away, or to another issuer or client: who does has come in without it.
 	DeleteSso(context.Context, *connect.Request[v1.DeleteSsoRequest]) (*connect.Response[v1.DeleteSsoResponse], error)
 }
 

@@ -386,7 +386,8 @@ export const SsoService: GenService<{
     output: typeof SetSsoResponseSchema;
   },
   /**
-   * DeleteSso takes the identity provider away, and ends the sessions that it let in.
+   * DeleteSso takes the identity provider away, and ends the sessions that it let in. None of
+   * those takes it away, or to another issuer or client: who does has come in without it.
    *
    * @generated from rpc imago.v1.SsoService.DeleteSso
    */
