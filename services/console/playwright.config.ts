@@ -24,7 +24,14 @@ export default defineConfig({
     { name: "journeys", testMatch: ["journeys.spec.ts", "shop.spec.ts"], dependencies: ["pages"] },
     {
       name: "people",
-      testMatch: ["device.spec.ts", "factor.spec.ts", "passkey.spec.ts", "team.spec.ts", "token.spec.ts"],
+      testMatch: [
+        "device.spec.ts",
+        "factor.spec.ts",
+        "passkey.spec.ts",
+        "sso.spec.ts",
+        "team.spec.ts",
+        "token.spec.ts",
+      ],
     },
   ],
   reporter: [["list"]],

@@ -99,6 +99,17 @@ const pages: Record<string, (page: Page) => Promise<void>> = {
     await p.getByRole("button", { name: "Make a token" }).click();
     await expect(p.getByRole("dialog", { name: "Make a token" })).toBeVisible();
   },
+  company: async (p) => {
+    await nav(p, "Settings");
+    const card = p.getByRole("region", { name: "Your company's sign-in" });
+    await card.getByRole("button", { name: "Set it up" }).click();
+    await expect(card.getByLabel("Issuer")).toBeVisible();
+  },
+  door: async (p) => {
+    await p.goto("/sign-in");
+    await p.getByRole("button", { name: "Use your company's sign-in" }).click();
+    await expect(p.getByLabel("Your company's name here")).toBeVisible();
+  },
   nowhere: async (p) => {
     await p.goto("/there/is/nothing");
     await expect(p.getByText("There is no such page")).toBeVisible();

@@ -24,6 +24,12 @@ const signIn = createRoute({
   component: lazyRouteComponent(() => import("./pages/SignIn"), "SignIn"),
 });
 
+const sso = createRoute({
+  getParentRoute: () => root,
+  path: "/sign-in/sso/$provider",
+  component: lazyRouteComponent(() => import("./pages/Sso"), "Sso"),
+});
+
 const invitation = createRoute({
   getParentRoute: () => root,
   path: "/invitation",
@@ -240,7 +246,7 @@ const pages = [
 // makeRouter makes the console's addresses; each page's code comes when it is first opened.
 export function makeRouter(queries: QueryClient) {
   return createRouter({
-    routeTree: root.addChildren([signIn, invitation, signedIn.addChildren(pages)]),
+    routeTree: root.addChildren([signIn, sso, invitation, signedIn.addChildren(pages)]),
     context: { queries },
     defaultPreload: "intent",
     defaultPendingComponent: Loading,

@@ -23,6 +23,7 @@ import { Time } from "../parts/Time";
 import { Fact } from "./Overview";
 import { MailChoices } from "./SettingsMail";
 import { Passkeys } from "./SettingsPasskeys";
+import { SettingsSso } from "./SettingsSso";
 
 const Enroll = lazy(() => import("../parts/Enroll"));
 
@@ -70,6 +71,7 @@ export function Settings() {
           </Button>
         }
       />
+      <SettingsSso />
       {maySecure && (
         <Section title={`Everybody in ${session.accountName}`}>
           <AccountName />

@@ -1,9 +1,11 @@
 import { useNavigate, useSearch } from "@tanstack/react-router";
+import { entered } from "../api/sso";
 import { CodeForm, SecondFactor } from "../parts/CodeForm";
+import { Company } from "../parts/Company";
 import { Doorway } from "../parts/Doorway";
 
 // local keeps a way back that leads out of this console from being followed.
-function local(to = "/"): string {
+export function local(to = "/"): string {
   const url = URL.canParse(to, window.location.origin) && new URL(to, window.location.origin);
   return url && url.origin === window.location.origin && to.startsWith("/") ? url.href : "/";
 }
@@ -14,7 +16,10 @@ export function SignIn() {
   const { to, factor } = useSearch({ from: "/sign-in" });
   const navigate = useNavigate();
   // The console begins anew: nothing of whoever was here before stays in it.
-  const enter = () => window.location.assign(local(to));
+  const enter = () => {
+    entered();
+    window.location.assign(local(to));
+  };
   return (
     <Doorway title="Sign in to Imago">
       {factor ? (
@@ -24,7 +29,7 @@ export function SignIn() {
           onBack={() => navigate({ to: "/sign-in", search: { to } })}
         />
       ) : (
-        <CodeForm onDone={enter} />
+        <CodeForm onDone={enter} others={<Company to={to} />} />
       )}
     </Doorway>
   );

@@ -1,6 +1,6 @@
 import { useMutation } from "@connectrpc/connect-query";
 import { Alert, Button, Divider, Group, Stack, Text, TextInput } from "@mantine/core";
-import { type FormEvent, lazy, Suspense, useState } from "react";
+import { type FormEvent, lazy, type ReactNode, Suspense, useState } from "react";
 import { signInByPasskey, usePasskeys } from "../api/passkey";
 import { fieldProblem, sentence, trouble } from "../api/problem";
 import { door } from "../api/transport";
@@ -16,7 +16,12 @@ const Proof = lazy(() => import("./Proof"));
 
 // CodeForm lets somebody in by a code that arrives by mail: first the address, then the
 // code, then the second factor where there is one, or one is wanted.
-export function CodeForm(p: { email?: string; invitation?: string; onDone: () => void }) {
+export function CodeForm(p: {
+  email?: string;
+  invitation?: string;
+  others?: ReactNode; // other ways in
+  onDone: () => void;
+}) {
   const { onDone } = p;
   const [address, setAddress] = useState(p.email ?? "");
   const [factor, setFactor] = useState("");
@@ -45,32 +50,35 @@ export function CodeForm(p: { email?: string; invitation?: string; onDone: () =>
   };
   const wrong = fieldProblem(request.error, "email");
   return (
-    <form onSubmit={submit} noValidate>
-      <Stack gap="sm">
-        <TextInput
-          label="Mail address"
-          type="email"
-          name="email"
-          autoComplete="username"
-          required
-          data-autofocus
-          autoFocus
-          value={address}
-          onChange={(e) => setAddress(e.currentTarget.value)}
-          error={wrong}
-        />
-        {request.error && !wrong && <Wrong error={request.error} />}
-        <Button type="submit" loading={request.isPending} fullWidth>
-          Mail me a code
-        </Button>
-        {passkeys && !p.invitation && (
-          <>
-            <Divider label="or" />
-            <PasskeyButton label="Use a passkey" act={signInByPasskey} onDone={onDone} />
-          </>
-        )}
-      </Stack>
-    </form>
+    <>
+      <form onSubmit={submit} noValidate>
+        <Stack gap="sm">
+          <TextInput
+            label="Mail address"
+            type="email"
+            name="email"
+            autoComplete="username"
+            required
+            data-autofocus
+            autoFocus
+            value={address}
+            onChange={(e) => setAddress(e.currentTarget.value)}
+            error={wrong}
+          />
+          {request.error && !wrong && <Wrong error={request.error} />}
+          <Button type="submit" loading={request.isPending} fullWidth>
+            Mail me a code
+          </Button>
+          {passkeys && !p.invitation && (
+            <>
+              <Divider label="or" />
+              <PasskeyButton label="Use a passkey" act={signInByPasskey} onDone={onDone} />
+            </>
+          )}
+        </Stack>
+      </form>
+      {p.others}
+    </>
   );
 }
 
