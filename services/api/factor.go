@@ -95,7 +95,7 @@ func (s factorService) try(ctx context.Context, enrolling bool) (a signin.Authen
 		return err
 	})
 	if err == nil && !a.Allowed {
-		err = problem.New(problem.OverLimit, "the second factor was tried too often").WithHint("try again in ten minutes")
+		err = problem.New(problem.OverLimit, "the second factor was tried too often").WithHint("try again in ten minutes, or tomorrow where you came in by your company's provider")
 	}
 	return a, err
 }

@@ -271,6 +271,28 @@ func TestAProvidersWordStaysInItsAccount(t *testing.T) {
 	}
 }
 
+// TestAProviderDoesNotGuessAtItsPeoplesAuthenticators: nor keep them out elsewhere by trying.
+func TestAProviderDoesNotGuessAtItsPeoplesAuthenticators(t *testing.T) {
+	t.Parallel()
+	c := newFirm(t)
+	ada := c.member(c.owner, account.Viewer)
+	a := c.enroll(ada)
+	in := c.in("00u1", ada)
+	for range 5 {
+		problemOf(t, errOf(c.verify(in, &imagov1.VerifyTotpRequest{Code: a.code(-9)})), connect.CodeInvalidArgument)
+	}
+	c.clock.move(period)
+	if _, err := c.verify(c.half(ada.email, "totp"), &imagov1.VerifyTotpRequest{Code: a.code(0)}); err != nil {
+		t.Errorf("she herself, by a mailed code: %v", err)
+	}
+	c.exec(`update sso_identities set tries_since = now() - interval '23 hours' where account_id = $1`, c.owner.account)
+	problemOf(t, errOf(c.verify(in, &imagov1.VerifyTotpRequest{Code: a.code(1)})), connect.CodeResourceExhausted)
+	c.exec(`update sso_identities set tries_since = now() - interval '25 hours' where account_id = $1`, c.owner.account)
+	if _, err := c.verify(in, &imagov1.VerifyTotpRequest{Code: a.code(1)}); err != nil {
+		t.Errorf("the next day: %v", err)
+	}
+}
+
 // TestTheOnlyWayIn: all but owners come in by the provider alone, and owners also when it broke.
 func TestTheOnlyWayIn(t *testing.T) {
 	t.Parallel()
