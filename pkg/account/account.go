@@ -32,6 +32,8 @@ type Org struct {
 	URL string // https://acme.okta.com, no trailing slash, no -admin host
 	// Share of each of the provider's rate limits that we use, over 0 up to 1; zero: a half.
 	Share float64
+	// Demo: it lives in the operator's simulator, whatever its URL says.
+	Demo bool
 }
 
 // Purpose says what a credential is for.

@@ -37,7 +37,7 @@ func (p *Provider) Org(ctx context.Context, org account.Org) (provider.OrgFacts,
 	if err != nil {
 		return provider.OrgFacts{}, err
 	}
-	got, err := introduction(ctx, p.options.Transport, u, firstPatience)
+	got, err := introduction(ctx, p.base(org), u, firstPatience)
 	if wrong := misaddressed(err, u); wrong != nil {
 		return provider.OrgFacts{}, wrong
 	}

@@ -36,6 +36,10 @@ type Options struct {
 	// It has no effect on a Transport that is given, nor where a proxy makes the
 	// connections, which has to refuse them itself.
 	Public bool
+	// Demo is where the operator's simulator of demo orgs answers, as http://oktasim:8080:
+	// all calls of demo orgs go there, and nowhere else, and no other org's do. Without it,
+	// or with what is no address, demo orgs are away.
+	Demo string
 	// MaxBody bounds one answer, in bytes; zero: 64 MiB.
 	MaxBody int64
 	// Part of an org's share is this program's, where others read the same orgs beside
@@ -49,6 +53,7 @@ type Options struct {
 // may be made as often as is convenient. It is safe for use by many goroutines.
 type Provider struct {
 	options  Options
+	demo     http.RoundTripper // carries the calls of demo orgs
 	registry registry
 
 	mu       sync.Mutex
@@ -82,16 +87,27 @@ func New(o Options) *Provider {
 	if o.Transport == nil {
 		o.Transport = newTransport(o.Public)
 	}
-	return &Provider{options: o, registry: newRegistry(), sessions: map[[sha256.Size]byte]*session{}, limits: map[string]*limiter{}}
+	return &Provider{options: o, demo: newDemo(o.Demo), registry: newRegistry(), sessions: map[[sha256.Size]byte]*session{}, limits: map[string]*limiter{}}
 }
 
 // address reads an org's URL, and refuses one that this provider may not reach.
 func (p *Provider) address(org account.Org) (*url.URL, error) {
+	if org.Demo {
+		return url.Parse(org.URL)
+	}
 	u, err := parseOrg(org.URL)
 	if err == nil && p.options.Public && u.Scheme != "https" {
 		return nil, notHTTPS()
 	}
 	return u, err
+}
+
+// base carries an org's calls.
+func (p *Provider) base(org account.Org) http.RoundTripper {
+	if org.Demo {
+		return p.demo
+	}
+	return p.options.Transport
 }
 
 // Name is "okta".
@@ -175,12 +191,12 @@ func (p *Provider) open(ctx context.Context, org account.Org, c account.Credenti
 		org.Share = defaultShare
 	}
 	limits := p.limiter(u)
-	tokens, err := newTokens(p.options.Transport, limits.clock, u, c)
+	tokens, err := newTokens(p.base(org), limits.clock, u, c)
 	if err != nil {
 		return nil, err
 	}
 	client, err := newClient(ctx, &transport{
-		base: p.options.Transport, org: u, clock: limits.clock, tokens: tokens, maxBody: p.options.MaxBody,
+		base: p.base(org), org: u, clock: limits.clock, tokens: tokens, maxBody: p.options.MaxBody,
 		limits: limits, share: org.Share, part: p.options.Part,
 	})
 	if err != nil {

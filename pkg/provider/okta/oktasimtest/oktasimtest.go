@@ -215,6 +215,13 @@ func (o *Org) Pause() (resume func()) {
 	return func() { must(o.t, o.process.Signal(syscall.SIGCONT)) }
 }
 
+// Ask asks the control port for what no method here is for.
+func (o *Org) Ask(method, path string, body any) (answer json.RawMessage) {
+	o.t.Helper()
+	o.control(method, path, body, &answer)
+	return answer
+}
+
 // control speaks to the control port.
 func (o *Org) control(method, path string, body, into any) {
 	o.t.Helper()
