@@ -23,7 +23,7 @@ import (
 var floors = map[string]int{
 	"pkg/resource": 0, "pkg/account": 0, "pkg/problem": 0, "pkg/outbound": 0, "proto": 0, "migrations": 0,
 	"pkg/snapshot": 1, "pkg/diff": 1,
-	"pkg/provider": 2, "pkg/blob": 2, "pkg/envelope": 2, "pkg/notify": 2, "pkg/billing": 2, "pkg/sso": 2, "pkg/audit": 2, "pkg/job": 2,
+	"pkg/provider": 2, "pkg/blob": 2, "pkg/envelope": 2, "pkg/notify": 2, "pkg/billing": 2, "pkg/sso": 2, "pkg/audit": 2, "pkg/job": 2, "pkg/demo": 2,
 	"pkg/repository": 3,
 	"pkg/backup":     4, "pkg/restore": 4, "pkg/drift": 4, "pkg/compliance": 4,
 	"pkg/postgres": 5, "pkg/boot": 5,
