@@ -143,6 +143,35 @@ type ApplyBilling struct {
 // Kind names the job.
 func (ApplyBilling) Kind() string { return "apply_billing" }
 
+// MakeDemo makes an account's demo org in the operator's simulator, connects it, and plays
+// the story in it.
+type MakeDemo struct {
+	AccountID    string `json:"account_id" river:"unique"`
+	ConnectionID string `json:"connection_id" river:"unique"`
+}
+
+// Kind names the job.
+func (MakeDemo) Kind() string { return "make_demo" }
+
+// SwitchDemo switches the service app of a demo org that restores, as its admin would, to
+// what the connection's row says.
+type SwitchDemo struct {
+	AccountID    string `json:"account_id"`
+	ConnectionID string `json:"connection_id"`
+}
+
+// Kind names the job.
+func (SwitchDemo) Kind() string { return "switch_demo" }
+
+// RemoveDemo removes the org, and the snapshots, of a demo connection that is gone.
+type RemoveDemo struct {
+	AccountID    string `json:"account_id" river:"unique"`
+	ConnectionID string `json:"connection_id" river:"unique"`
+}
+
+// Kind names the job.
+func (RemoveDemo) Kind() string { return "remove_demo" }
+
 // RunSchedules is the worker's tick: it queues the snapshots whose time has come,
 // and clears away what has expired. It is no account's.
 type RunSchedules struct{}

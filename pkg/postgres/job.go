@@ -32,6 +32,9 @@ var kinds = byName(
 	kind{job.TakeSnapshot{}, job.QueueBackup, 2, true},
 	kind{job.SweepRepository{}, job.QueueBackup, 4, true},
 	kind{job.ForgetSnapshots{}, job.QueueBackup, 4, true},
+	kind{job.MakeDemo{}, job.QueueBackup, 3, true},
+	kind{job.SwitchDemo{}, job.QueueBackup, 1, true},
+	kind{job.RemoveDemo{}, job.QueueBackup, 4, true},
 	kind{job.ApplyRestore{}, job.QueueRestore, 1, true},
 	kind{job.SendCode{}, job.QueueMail, 1, false},
 	kind{job.SendInvitation{}, job.QueueMail, 1, false},
@@ -67,6 +70,7 @@ var unfinished = []rivertype.JobState{
 // lost, nor may news of a subscription be that comes while the processor is being asked.
 var repeatable = map[string]bool{
 	job.CheckConnection{}.Kind(): true, job.ApplyBilling{}.Kind(): true, job.SendInvitation{}.Kind(): true,
+	job.SwitchDemo{}.Kind(): true,
 }
 
 // insertOpts gives a job what its kind says. Other kinds than the repeatable are unique

@@ -176,7 +176,7 @@ var special = map[string]string{
 	"sessions.revoked_at": "null", "sessions.name": "null", "sessions.scopes": "null", "sessions.idle_expires_at": "now() + interval '1 hour'",
 	"users.email": "'n' || %d || '@acme.test'", "sign_in_codes.email": "'n' || %d || '@acme.test'",
 	"sign_in_codes.tries": "0",
-	"connections.state":   "'ready'", "connections.share": "0.5", "connections.follow_seconds": "60",
+	"connections.state":   "'ready'", "connections.share": "0.5", "connections.follow_seconds": "60", "connections.demo": "''",
 	"credentials.purpose": "'read'", "credentials.state": "'set'",
 	"snapshots.trigger": "'manual'", "snapshots.state": "'queued'", "snapshots.ended_at": "null",
 	"snapshots.pinned_at": "null", "snapshots.pinned_by": "null", "snapshots.expired_at": "null", "snapshots.forgotten_at": "null",

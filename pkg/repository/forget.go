@@ -32,6 +32,24 @@ func (r *Repository) Forget(ctx context.Context, prefix string) error {
 	return err
 }
 
+// Clear removes every snapshot, and whatever a draft left: of a connection that is gone,
+// and whose data nobody keeps.
+func (r *Repository) Clear(ctx context.Context) error {
+	var all []string
+	for f, err := range r.folders(ctx, r.backups()) {
+		if err != nil {
+			return fmt.Errorf("clear: %w", err)
+		}
+		all = append(all, f.prefix)
+	}
+	for _, prefix := range all {
+		if err := r.Forget(ctx, prefix); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // SweepOptions of Sweep.
 type SweepOptions struct {
 	// Before: only what was written before it is rubbish. Leave drafts the time

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"imago/pkg/blob"
+	"imago/pkg/demo"
 	"imago/pkg/drift"
 	"imago/pkg/envelope"
 	"imago/pkg/job"
@@ -29,12 +30,17 @@ import (
 type Config struct {
 	// AtOnce is how many orgs are looked at at once; zero: 16.
 	AtOnce int `env:"AT_ONCE" help:"how many orgs are looked at at once; absent: 16"`
+	// DemoOrgs is the worker's setting of the same name.
+	DemoOrgs string `env:"DEMO_ORGS_URL" help:"as the worker's: where demo orgs answer; absent: there are none"`
 }
 
 // Validate tells what is out of bounds.
 func (c Config) Validate() error {
 	if c.AtOnce < 0 || c.AtOnce > 1000 {
 		return problem.InField("AT_ONCE", "%d orgs at once", c.AtOnce).WithHint("between 1 and 1000")
+	}
+	if _, err := demo.Address(c.DemoOrgs); err != nil && c.DemoOrgs != "" {
+		return problem.InField("DEMO_ORGS_URL", "%v", err)
 	}
 	return nil
 }

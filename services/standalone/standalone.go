@@ -127,7 +127,7 @@ func (g ground) assemble(c Config, p *boot.Process) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	org := okta.New(okta.Options{Public: !c.API.AllowLoopbackOrgs})
+	org := okta.New(okta.Options{Public: !c.API.AllowLoopbackOrgs, Demo: c.Worker.DemoOrgs})
 	events, err := c.Mail.listener()
 	if err != nil {
 		return nil, err

@@ -6,6 +6,7 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/url"
@@ -15,6 +16,7 @@ import (
 
 	"imago/pkg/billing"
 	"imago/pkg/blob"
+	"imago/pkg/demo"
 	"imago/pkg/envelope"
 	"imago/pkg/job"
 	"imago/pkg/notify"
@@ -38,6 +40,10 @@ type Config struct {
 	Window time.Duration `env:"WINDOW" help:"how long a restore waits for its write app; absent: 24h"`
 	// PublicURL is where people open the console, for links in mails; "": they show commands.
 	PublicURL string `env:"PUBLIC_URL" help:"where people open the console, as https://imago.example.com; absent: mails show commands instead of links"`
+	// DemoOrgs and DemoControl are the ports of the operator's simulator of orgs, in which
+	// demo orgs live; "": there are none.
+	DemoOrgs    string `env:"DEMO_ORGS_URL" help:"where the orgs of a simulator (oktasim) answer that holds demo orgs, as http://oktasim:8080; absent: there are no demo orgs"`
+	DemoControl string `env:"DEMO_CONTROL_URL" help:"that simulator's control port, as http://oktasim:8081, which nobody else should reach"`
 }
 
 // Validate tells what cannot be.
@@ -54,7 +60,16 @@ func (c Config) Validate() error {
 	if c.Patience < 0 || c.Window < 0 {
 		return problem.InField("PATIENCE", "%v and WINDOW %v must not be negative", c.Patience, c.Window)
 	}
-	return validURL(c.PublicURL)
+	_, err := c.demos()
+	return errors.Join(err, validURL(c.PublicURL))
+}
+
+// demos are the demo orgs; nil: there are none.
+func (c Config) demos() (*demo.Orgs, error) {
+	if c.DemoOrgs == "" && c.DemoControl == "" {
+		return nil, nil
+	}
+	return demo.New(c.DemoOrgs, c.DemoControl)
 }
 
 // validURL refuses what no link in a mail should begin with.
@@ -92,6 +107,7 @@ type Service struct {
 	config    Config
 	keyrings  *keyrings.Keyrings
 	orgs      *orgs.Orgs
+	demos     *demo.Orgs // nil: there are none
 	templates *notify.Templates
 	metrics   *metrics
 	jobs      *postgres.Jobs
@@ -107,6 +123,9 @@ func New(c Config, d Deps) (*Service, error) {
 	}
 	s := &Service{Deps: d, config: c.withDefaults(), keyrings: keyrings.New(d.DB, d.Keys, keyrings.Options{Now: d.Now}), orgs: orgs.New(d.DB, d.Box, d.Providers...)}
 	var err error
+	if s.demos, err = c.demos(); err != nil {
+		return nil, err
+	}
 	if s.templates, err = notify.NewTemplates(c.PublicURL); err != nil {
 		return nil, err
 	}
@@ -153,6 +172,9 @@ func (s *Service) prepare() error {
 		work.Register(kinds, desk, s.reportFailure),
 		work.Register(kinds, desk, s.applyBilling),
 		work.Register(kinds, desk, s.endSnooze),
+		work.Register(kinds, desk, s.makeDemo),
+		work.Register(kinds, desk, s.switchDemo),
+		work.Register(kinds, desk, s.removeDemo),
 	} {
 		if err != nil {
 			return err

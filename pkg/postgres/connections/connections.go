@@ -50,19 +50,23 @@ type Connection struct {
 	Access        []Access
 	CreatedAt     time.Time
 	Thin          bool // snapshots are thinned as they grow old
+	// Demo is the next step of a demo org's story, DemoReady when it is told; "": no demo.
+	Demo string
+	// DemoApp: somebody asked for the demo's write app to be active.
+	DemoApp bool
 }
 
 // Connection gives the row in the words of the journeys.
 func (c Connection) Connection() account.Connection {
 	return account.Connection{
 		ID: c.ID, Account: c.AccountID, Provider: c.Provider, Name: c.Name,
-		Org:    account.Org{URL: c.OrgURL, Share: c.Share},
+		Org:    account.Org{URL: c.OrgURL, Share: c.Share, Demo: c.Demo != ""},
 		Follow: time.Duration(c.FollowSeconds) * time.Second,
 	}
 }
 
 const columns = `id, account_id, provider, name, org_url, state, problem, share, follow_seconds, org_id, engine,
-	checked_at, access, created_at, thin`
+	checked_at, access, created_at, thin, demo, demo_app`
 
 // Create adds a connection: Provider, Name, OrgURL, Share, FollowSeconds, OrgID and
 // Engine are taken from c. A name or an org that the account has already is a Conflict

@@ -77,13 +77,13 @@ func (r row) subscription() Subscription {
 	}}
 }
 
-// Usage is what an account has of what is limited.
+// Usage is what an account has of what is limited; a demo org is not.
 type Usage struct{ Connections, Members, Invited int }
 
 // Use counts what the account has.
 func Use(ctx context.Context, tx *postgres.Tx) (Usage, error) {
 	return rows.One[Usage](ctx, tx, "account", `
-		select (select count(*) from connections)::int as connections, (select count(*) from members)::int as members,
+		select (select count(*) from connections where demo = '')::int as connections, (select count(*) from members)::int as members,
 			(select count(*) from invitations where accepted_at is null and revoked_at is null and expires_at > now())::int as invited`)
 }
 

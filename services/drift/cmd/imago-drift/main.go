@@ -32,7 +32,7 @@ func main() {
 }
 
 func setup(ctx context.Context, c config, p *boot.Process) error {
-	org := okta.New(okta.Options{Public: !c.AllowLoopbackOrgs, Part: 0.2}) // the rest is the worker's
+	org := okta.New(okta.Options{Public: !c.AllowLoopbackOrgs, Demo: c.DemoOrgs, Part: 0.2}) // the rest is the worker's
 	deps := drift.Deps{Providers: []provider.Provider{org}, Log: p.Log, Metrics: p.Metrics}
 	var err error
 	if deps.Keys, err = local.Open(c.MasterKeys); err != nil {

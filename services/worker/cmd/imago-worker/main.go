@@ -90,7 +90,7 @@ func main() {
 }
 
 func setup(ctx context.Context, c config, p *boot.Process) error {
-	org := okta.New(okta.Options{Public: !c.AllowLoopbackOrgs, Part: 0.8}) // the rest is the drift monitor's
+	org := okta.New(okta.Options{Public: !c.AllowLoopbackOrgs, Demo: c.DemoOrgs, Part: 0.8}) // the rest is the drift monitor's
 	deps := worker.Deps{Providers: []provider.Provider{org}, Software: "imago " + p.Version, Log: p.Log, Metrics: p.Metrics}
 	var err error
 	if deps.Keys, err = local.Open(c.MasterKeys); err != nil {
