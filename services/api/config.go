@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"imago/pkg/boot"
+	"imago/pkg/demo"
 	"imago/pkg/problem"
 )
 
@@ -35,6 +36,8 @@ type Config struct {
 	PublicURL string `env:"PUBLIC_URL" help:"where people reach the console, as https://imago.example.com; needed for passkeys, where plans are sold, and to sign command lines in by a browser"`
 	// OIDC is the installation's own identity provider.
 	OIDC OIDC `envPrefix:"OIDC_"`
+	// DemoOrgs is the worker's setting of the same name; the api calls nobody there.
+	DemoOrgs string `env:"DEMO_ORGS_URL" help:"as the worker's: offers everybody a demo org, in the simulator there; absent: there are none"`
 	// TrustedProxies are the networks whose X-Forwarded-For counts.
 	TrustedProxies []netip.Prefix `env:"TRUSTED_PROXIES" help:"networks whose X-Forwarded-For counts, as 10.0.0.0/8,fd00::/8"`
 	// SessionIdle ends a command line's session that is not used; zero: 7 days.
@@ -105,6 +108,9 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.OIDC.Issuer != "" && c.PublicURL == "" {
 		return c, problem.InField("public_url", "it is missing, and the identity provider sends people back there").WithHint("write https://imago.example.com, with nothing behind it")
+	}
+	if _, err := demo.Address(c.DemoOrgs); err != nil && c.DemoOrgs != "" {
+		return c, problem.InField("demo_orgs_url", "%v", err)
 	}
 	for name, d := range map[string]time.Duration{
 		"session_idle": c.SessionIdle, "session_life": c.SessionLife, "web_session_idle": c.WebIdle, "web_session_life": c.WebLife,

@@ -296,7 +296,10 @@ func (s connectionService) DeleteConnection(ctx context.Context, r *connect.Requ
 		if err != nil {
 			return nil, in("connection_id", connectionsHint, err)
 		}
-		if gone.Rubbish {
+		if err := w.removeDemo(ctx, gone.Connection); err != nil {
+			return nil, err
+		}
+		if gone.Rubbish && gone.Demo == "" {
 			if err := w.EnqueueAt(ctx, job.SweepRepository{AccountID: string(w.Account()), ConnectionID: id}, s.now().Add(sweepAfter)); err != nil {
 				return nil, err
 			}
@@ -339,6 +342,9 @@ func (s connectionService) ListConnections(ctx context.Context, r *connect.Reque
 				return nil, err
 			}
 			out.Connections = append(out.Connections, shape)
+		}
+		if out.DemoOffered, err = s.offersDemo(ctx, tx); err != nil {
+			return nil, err
 		}
 		return each(found, func(c connections.Connection) string { return string(c.ID) }), nil
 	})
@@ -436,7 +442,7 @@ func (s connectionService) shape(ctx context.Context, tx *postgres.Tx, c connect
 		Access:      each(c.Access, func(a connections.Access) *imagov1.TypeAccess { return accessShape(catalog, a) }),
 		Credentials: each(creds, func(k connections.Credential) *imagov1.Credential { return credentialShape(c.Provider, k) }),
 		FollowedAt:  stampAt(followed.PolledAt), FollowProblem: problemShape(followed.Problem), CreatedAt: stamp(c.CreatedAt),
-		OpenFindings: open, Thin: c.Thin,
+		OpenFindings: open, Thin: c.Thin, Demo: demoShape(c), DemoAppActive: c.DemoApp,
 	}
 	if scheduled {
 		out.Schedule = scheduleShape(schedule)

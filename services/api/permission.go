@@ -99,6 +99,8 @@ var permissions = map[string]permission{
 	rpc.ConnectionServiceUpdateConnectionProcedure: may(account.EditConnection),
 	rpc.ConnectionServiceCheckConnectionProcedure:  may(account.EditConnection),
 	rpc.ConnectionServiceDeleteConnectionProcedure: may(account.DeleteConnection).proven(),
+	rpc.ConnectionServiceCreateDemoProcedure:       may(account.EditConnection),
+	rpc.ConnectionServiceSwitchDemoAppProcedure:    may(account.ApproveRestore),
 	rpc.ConnectionServiceSetScheduleProcedure:      may(account.EditConnection),
 	rpc.ConnectionServiceSetRetentionProcedure:     may(account.EditConnection).proven(),
 	rpc.ConnectionServiceGetConnectionProcedure:    may(account.ViewAccount),

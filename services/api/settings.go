@@ -43,6 +43,9 @@ func settings(c connections.Connection, m *imagov1.UpdateConnectionRequest) (out
 	if out.Name, err = valid.Text("name", orDefault(m.GetName(), c.Name), 100); err != nil {
 		return out, err
 	}
+	if err := staysDemo(c, out.Name); err != nil {
+		return out, err
+	}
 	if out.Share, err = valid.Share("rate_share", m.GetRateShare(), c.Share); err != nil {
 		return out, err
 	}

@@ -98,7 +98,7 @@ func (p *program) root() *cobra.Command {
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usage("%v", err) })
 	root.AddCommand(
 		p.loginCommand(), p.logoutCommand(), p.whoamiCommand(), p.sessionsCommand(), p.stepUpCommand(), p.totpCommand(), p.tokenCommand(),
-		p.connectCommand(), p.connectionsCommand(), p.disconnectCommand(), p.scheduleCommand(), p.retentionCommand(), p.statusCommand(),
+		p.connectCommand(), p.demoCommand(), p.connectionsCommand(), p.disconnectCommand(), p.scheduleCommand(), p.retentionCommand(), p.statusCommand(),
 		p.snapshotCommand(), p.snapshotsCommand(), p.browseCommand(), p.searchCommand(), p.diffCommand(),
 		p.driftCommand(), p.restoreCommand(), p.activityCommand(), p.teamCommand(), p.accountCommand(), p.ssoCommand(), p.billingCommand(), p.mailCommand(), p.versionCommand())
 	return root

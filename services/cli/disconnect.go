@@ -15,10 +15,10 @@ func (p *program) disconnectCommand() *cobra.Command {
 	var confirm string
 	cmd := &cobra.Command{
 		Use:   "disconnect CONNECTION",
-		Short: "Delete a connection that holds no snapshot",
+		Short: "Delete a connection that holds no snapshot, or the demo",
 		Long: "disconnect deletes a connection with its keys and its schedule. A connection that holds\n" +
 			"snapshots stays: switch its schedule off instead, with imago schedule NAME --off.\n\n" +
-			"Nothing changes in the org. Its service apps are yours to delete there.",
+			"The demo org goes with its snapshots. In another org nothing changes. Its service apps are yours to delete there.",
 		Example: example(
 			"imago disconnect acme", "asks for the name once more, to be sure",
 			"imago disconnect acme --confirm acme", "in a script, where nobody can be asked"),
@@ -55,6 +55,9 @@ func (p *program) confirmed(conn *imagov1.Connection, confirm string) error {
 	case !p.Prompt || p.json:
 		return withHint(usage("to delete the connection %q, confirm it", name), "add --confirm with its name")
 	}
+	if conn.GetDemo() != "" {
+		p.tell("It is the demo: its snapshots, findings and restores go with it.\n")
+	}
 	p.tell("This deletes the connection %s (%s) with its keys and its schedule, for good.\n", clean(name), clean(conn.GetOrgUrl()))
 	answer, err := p.ask("Type its name to delete it: ")
 	if err == nil && answer != name {
@@ -83,7 +86,7 @@ func (p *program) showDisconnected(conn *imagov1.Connection) error {
 		return p.emitValue(d)
 	}
 	p.print("%s is disconnected from %s.\n", clean(d.Name), clean(d.OrgURL))
-	if len(d.ClientIDs) > 0 {
+	if len(d.ClientIDs) > 0 && conn.GetDemo() == "" {
 		p.notice("in the org, deactivate and delete what it used: %s", strings.Join(d.ClientIDs, ", "))
 	}
 	return nil

@@ -393,6 +393,24 @@ func (f *fake) DeleteConnection(_ context.Context, r *connect.Request[imagov1.De
 	return connect.NewResponse(&imagov1.DeleteConnectionResponse{}), nil
 }
 
+func (f *fake) CreateDemo(context.Context, *connect.Request[imagov1.CreateDemoRequest]) (*connect.Response[imagov1.CreateDemoResponse], error) {
+	if !f.set["demos"] {
+		return nil, problem(connect.CodeUnavailable, "unavailable", "", "this Imago has no demo orgs", "connect an org of your own")
+	}
+	c := &imagov1.Connection{Id: id(99), Name: "Acme Robotics (demo)", OrgUrl: "http://demo-000000000099.imago.invalid", State: "new", Demo: "preparing"}
+	f.connections = append(f.connections, c)
+	return connect.NewResponse(&imagov1.CreateDemoResponse{Connection: c}), nil
+}
+
+func (f *fake) SwitchDemoApp(_ context.Context, r *connect.Request[imagov1.SwitchDemoAppRequest]) (*connect.Response[imagov1.SwitchDemoAppResponse], error) {
+	c, err := f.connection(r.Msg.GetConnectionId())
+	if err != nil {
+		return nil, err
+	}
+	c.DemoAppActive = r.Msg.GetActive()
+	return connect.NewResponse(&imagov1.SwitchDemoAppResponse{}), nil
+}
+
 func (f *fake) SetCredential(_ context.Context, r *connect.Request[imagov1.SetCredentialRequest]) (*connect.Response[imagov1.SetCredentialResponse], error) {
 	c, err := f.connection(r.Msg.GetConnectionId())
 	if err != nil {

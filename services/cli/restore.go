@@ -404,6 +404,9 @@ func (rp *restoreProgress) turn(r *imagov1.Restore) {
 	if c := credential(rp.conn, "write"); c.GetClientId() != "" {
 		app += " " + c.GetClientId()
 	}
+	if rp.conn.GetDemo() != "" {
+		org += " (imago demo open-app, imago demo close-app)"
+	}
 	switch rp.state {
 	case "waiting":
 		rp.p.notice("waiting: activate %s in %s now", app, org)

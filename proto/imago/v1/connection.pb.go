@@ -54,7 +54,11 @@ type Connection struct {
 	// How many of the drift monitor's findings nobody has settled.
 	OpenFindings int64 `protobuf:"varint,18,opt,name=open_findings,json=openFindings,proto3" json:"open_findings,omitempty"`
 	// Snapshots are thinned: see SetRetentionRequest.
-	Thin          bool `protobuf:"varint,19,opt,name=thin,proto3" json:"thin,omitempty"`
+	Thin bool `protobuf:"varint,19,opt,name=thin,proto3" json:"thin,omitempty"`
+	// Of a demo org: "preparing" while its story plays, then "ready"; "" for somebody's org.
+	Demo string `protobuf:"bytes,20,opt,name=demo,proto3" json:"demo,omitempty"`
+	// Of a demo org: somebody asked for its write app to be active (SwitchDemoApp).
+	DemoAppActive bool `protobuf:"varint,21,opt,name=demo_app_active,json=demoAppActive,proto3" json:"demo_app_active,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -218,6 +222,20 @@ func (x *Connection) GetOpenFindings() int64 {
 func (x *Connection) GetThin() bool {
 	if x != nil {
 		return x.Thin
+	}
+	return false
+}
+
+func (x *Connection) GetDemo() string {
+	if x != nil {
+		return x.Demo
+	}
+	return ""
+}
+
+func (x *Connection) GetDemoAppActive() bool {
+	if x != nil {
+		return x.DemoAppActive
 	}
 	return false
 }
@@ -582,6 +600,175 @@ func (x *CreateConnectionResponse) GetConnection() *Connection {
 	return nil
 }
 
+type CreateDemoRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateDemoRequest) Reset() {
+	*x = CreateDemoRequest{}
+	mi := &file_imago_v1_connection_proto_msgTypes[6]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateDemoRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateDemoRequest) ProtoMessage() {}
+
+func (x *CreateDemoRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_imago_v1_connection_proto_msgTypes[6]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateDemoRequest.ProtoReflect.Descriptor instead.
+func (*CreateDemoRequest) Descriptor() ([]byte, []int) {
+	return file_imago_v1_connection_proto_rawDescGZIP(), []int{6}
+}
+
+type CreateDemoResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Connection    *Connection            `protobuf:"bytes,1,opt,name=connection,proto3" json:"connection,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateDemoResponse) Reset() {
+	*x = CreateDemoResponse{}
+	mi := &file_imago_v1_connection_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateDemoResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateDemoResponse) ProtoMessage() {}
+
+func (x *CreateDemoResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_imago_v1_connection_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateDemoResponse.ProtoReflect.Descriptor instead.
+func (*CreateDemoResponse) Descriptor() ([]byte, []int) {
+	return file_imago_v1_connection_proto_rawDescGZIP(), []int{7}
+}
+
+func (x *CreateDemoResponse) GetConnection() *Connection {
+	if x != nil {
+		return x.Connection
+	}
+	return nil
+}
+
+type SwitchDemoAppRequest struct {
+	state        protoimpl.MessageState `protogen:"open.v1"`
+	ConnectionId string                 `protobuf:"bytes,1,opt,name=connection_id,json=connectionId,proto3" json:"connection_id,omitempty"`
+	// Activate it; else it is deactivated.
+	Active        bool `protobuf:"varint,2,opt,name=active,proto3" json:"active,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SwitchDemoAppRequest) Reset() {
+	*x = SwitchDemoAppRequest{}
+	mi := &file_imago_v1_connection_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SwitchDemoAppRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SwitchDemoAppRequest) ProtoMessage() {}
+
+func (x *SwitchDemoAppRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_imago_v1_connection_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SwitchDemoAppRequest.ProtoReflect.Descriptor instead.
+func (*SwitchDemoAppRequest) Descriptor() ([]byte, []int) {
+	return file_imago_v1_connection_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *SwitchDemoAppRequest) GetConnectionId() string {
+	if x != nil {
+		return x.ConnectionId
+	}
+	return ""
+}
+
+func (x *SwitchDemoAppRequest) GetActive() bool {
+	if x != nil {
+		return x.Active
+	}
+	return false
+}
+
+type SwitchDemoAppResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *SwitchDemoAppResponse) Reset() {
+	*x = SwitchDemoAppResponse{}
+	mi := &file_imago_v1_connection_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *SwitchDemoAppResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*SwitchDemoAppResponse) ProtoMessage() {}
+
+func (x *SwitchDemoAppResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_imago_v1_connection_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use SwitchDemoAppResponse.ProtoReflect.Descriptor instead.
+func (*SwitchDemoAppResponse) Descriptor() ([]byte, []int) {
+	return file_imago_v1_connection_proto_rawDescGZIP(), []int{9}
+}
+
 type SetCredentialRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	ConnectionId  string                 `protobuf:"bytes,1,opt,name=connection_id,json=connectionId,proto3" json:"connection_id,omitempty"`
@@ -593,7 +780,7 @@ type SetCredentialRequest struct {
 
 func (x *SetCredentialRequest) Reset() {
 	*x = SetCredentialRequest{}
-	mi := &file_imago_v1_connection_proto_msgTypes[6]
+	mi := &file_imago_v1_connection_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -605,7 +792,7 @@ func (x *SetCredentialRequest) String() string {
 func (*SetCredentialRequest) ProtoMessage() {}
 
 func (x *SetCredentialRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_connection_proto_msgTypes[6]
+	mi := &file_imago_v1_connection_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -618,7 +805,7 @@ func (x *SetCredentialRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetCredentialRequest.ProtoReflect.Descriptor instead.
 func (*SetCredentialRequest) Descriptor() ([]byte, []int) {
-	return file_imago_v1_connection_proto_rawDescGZIP(), []int{6}
+	return file_imago_v1_connection_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *SetCredentialRequest) GetConnectionId() string {
@@ -651,7 +838,7 @@ type SetCredentialResponse struct {
 
 func (x *SetCredentialResponse) Reset() {
 	*x = SetCredentialResponse{}
-	mi := &file_imago_v1_connection_proto_msgTypes[7]
+	mi := &file_imago_v1_connection_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -663,7 +850,7 @@ func (x *SetCredentialResponse) String() string {
 func (*SetCredentialResponse) ProtoMessage() {}
 
 func (x *SetCredentialResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_connection_proto_msgTypes[7]
+	mi := &file_imago_v1_connection_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -676,7 +863,7 @@ func (x *SetCredentialResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetCredentialResponse.ProtoReflect.Descriptor instead.
 func (*SetCredentialResponse) Descriptor() ([]byte, []int) {
-	return file_imago_v1_connection_proto_rawDescGZIP(), []int{7}
+	return file_imago_v1_connection_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *SetCredentialResponse) GetConnection() *Connection {
@@ -697,7 +884,7 @@ type ReplaceKeyRequest struct {
 
 func (x *ReplaceKeyRequest) Reset() {
 	*x = ReplaceKeyRequest{}
-	mi := &file_imago_v1_connection_proto_msgTypes[8]
+	mi := &file_imago_v1_connection_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -709,7 +896,7 @@ func (x *ReplaceKeyRequest) String() string {
 func (*ReplaceKeyRequest) ProtoMessage() {}
 
 func (x *ReplaceKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_connection_proto_msgTypes[8]
+	mi := &file_imago_v1_connection_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -722,7 +909,7 @@ func (x *ReplaceKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplaceKeyRequest.ProtoReflect.Descriptor instead.
 func (*ReplaceKeyRequest) Descriptor() ([]byte, []int) {
-	return file_imago_v1_connection_proto_rawDescGZIP(), []int{8}
+	return file_imago_v1_connection_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *ReplaceKeyRequest) GetConnectionId() string {
@@ -748,7 +935,7 @@ type ReplaceKeyResponse struct {
 
 func (x *ReplaceKeyResponse) Reset() {
 	*x = ReplaceKeyResponse{}
-	mi := &file_imago_v1_connection_proto_msgTypes[9]
+	mi := &file_imago_v1_connection_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -760,7 +947,7 @@ func (x *ReplaceKeyResponse) String() string {
 func (*ReplaceKeyResponse) ProtoMessage() {}
 
 func (x *ReplaceKeyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_connection_proto_msgTypes[9]
+	mi := &file_imago_v1_connection_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -773,7 +960,7 @@ func (x *ReplaceKeyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplaceKeyResponse.ProtoReflect.Descriptor instead.
 func (*ReplaceKeyResponse) Descriptor() ([]byte, []int) {
-	return file_imago_v1_connection_proto_rawDescGZIP(), []int{9}
+	return file_imago_v1_connection_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *ReplaceKeyResponse) GetConnection() *Connection {
@@ -798,7 +985,7 @@ type UpdateConnectionRequest struct {
 
 func (x *UpdateConnectionRequest) Reset() {
 	*x = UpdateConnectionRequest{}
-	mi := &file_imago_v1_connection_proto_msgTypes[10]
+	mi := &file_imago_v1_connection_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -810,7 +997,7 @@ func (x *UpdateConnectionRequest) String() string {
 func (*UpdateConnectionRequest) ProtoMessage() {}
 
 func (x *UpdateConnectionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_connection_proto_msgTypes[10]
+	mi := &file_imago_v1_connection_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -823,7 +1010,7 @@ func (x *UpdateConnectionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateConnectionRequest.ProtoReflect.Descriptor instead.
 func (*UpdateConnectionRequest) Descriptor() ([]byte, []int) {
-	return file_imago_v1_connection_proto_rawDescGZIP(), []int{10}
+	return file_imago_v1_connection_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *UpdateConnectionRequest) GetConnectionId() string {
@@ -863,7 +1050,7 @@ type UpdateConnectionResponse struct {
 
 func (x *UpdateConnectionResponse) Reset() {
 	*x = UpdateConnectionResponse{}
-	mi := &file_imago_v1_connection_proto_msgTypes[11]
+	mi := &file_imago_v1_connection_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -875,7 +1062,7 @@ func (x *UpdateConnectionResponse) String() string {
 func (*UpdateConnectionResponse) ProtoMessage() {}
 
 func (x *UpdateConnectionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_connection_proto_msgTypes[11]
+	mi := &file_imago_v1_connection_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -888,7 +1075,7 @@ func (x *UpdateConnectionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateConnectionResponse.ProtoReflect.Descriptor instead.
 func (*UpdateConnectionResponse) Descriptor() ([]byte, []int) {
-	return file_imago_v1_connection_proto_rawDescGZIP(), []int{11}
+	return file_imago_v1_connection_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *UpdateConnectionResponse) GetConnection() *Connection {
@@ -907,7 +1094,7 @@ type CheckConnectionRequest struct {
 
 func (x *CheckConnectionRequest) Reset() {
 	*x = CheckConnectionRequest{}
-	mi := &file_imago_v1_connection_proto_msgTypes[12]
+	mi := &file_imago_v1_connection_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -919,7 +1106,7 @@ func (x *CheckConnectionRequest) String() string {
 func (*CheckConnectionRequest) ProtoMessage() {}
 
 func (x *CheckConnectionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_connection_proto_msgTypes[12]
+	mi := &file_imago_v1_connection_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -932,7 +1119,7 @@ func (x *CheckConnectionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckConnectionRequest.ProtoReflect.Descriptor instead.
 func (*CheckConnectionRequest) Descriptor() ([]byte, []int) {
-	return file_imago_v1_connection_proto_rawDescGZIP(), []int{12}
+	return file_imago_v1_connection_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *CheckConnectionRequest) GetConnectionId() string {
@@ -951,7 +1138,7 @@ type CheckConnectionResponse struct {
 
 func (x *CheckConnectionResponse) Reset() {
 	*x = CheckConnectionResponse{}
-	mi := &file_imago_v1_connection_proto_msgTypes[13]
+	mi := &file_imago_v1_connection_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -963,7 +1150,7 @@ func (x *CheckConnectionResponse) String() string {
 func (*CheckConnectionResponse) ProtoMessage() {}
 
 func (x *CheckConnectionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_connection_proto_msgTypes[13]
+	mi := &file_imago_v1_connection_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -976,7 +1163,7 @@ func (x *CheckConnectionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckConnectionResponse.ProtoReflect.Descriptor instead.
 func (*CheckConnectionResponse) Descriptor() ([]byte, []int) {
-	return file_imago_v1_connection_proto_rawDescGZIP(), []int{13}
+	return file_imago_v1_connection_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *CheckConnectionResponse) GetConnection() *Connection {
@@ -995,7 +1182,7 @@ type GetConnectionRequest struct {
 
 func (x *GetConnectionRequest) Reset() {
 	*x = GetConnectionRequest{}
-	mi := &file_imago_v1_connection_proto_msgTypes[14]
+	mi := &file_imago_v1_connection_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1007,7 +1194,7 @@ func (x *GetConnectionRequest) String() string {
 func (*GetConnectionRequest) ProtoMessage() {}
 
 func (x *GetConnectionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_connection_proto_msgTypes[14]
+	mi := &file_imago_v1_connection_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1020,7 +1207,7 @@ func (x *GetConnectionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetConnectionRequest.ProtoReflect.Descriptor instead.
 func (*GetConnectionRequest) Descriptor() ([]byte, []int) {
-	return file_imago_v1_connection_proto_rawDescGZIP(), []int{14}
+	return file_imago_v1_connection_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *GetConnectionRequest) GetConnectionId() string {
@@ -1039,7 +1226,7 @@ type GetConnectionResponse struct {
 
 func (x *GetConnectionResponse) Reset() {
 	*x = GetConnectionResponse{}
-	mi := &file_imago_v1_connection_proto_msgTypes[15]
+	mi := &file_imago_v1_connection_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1051,7 +1238,7 @@ func (x *GetConnectionResponse) String() string {
 func (*GetConnectionResponse) ProtoMessage() {}
 
 func (x *GetConnectionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_connection_proto_msgTypes[15]
+	mi := &file_imago_v1_connection_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1064,7 +1251,7 @@ func (x *GetConnectionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetConnectionResponse.ProtoReflect.Descriptor instead.
 func (*GetConnectionResponse) Descriptor() ([]byte, []int) {
-	return file_imago_v1_connection_proto_rawDescGZIP(), []int{15}
+	return file_imago_v1_connection_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *GetConnectionResponse) GetConnection() *Connection {
@@ -1084,7 +1271,7 @@ type ListConnectionsRequest struct {
 
 func (x *ListConnectionsRequest) Reset() {
 	*x = ListConnectionsRequest{}
-	mi := &file_imago_v1_connection_proto_msgTypes[16]
+	mi := &file_imago_v1_connection_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1096,7 +1283,7 @@ func (x *ListConnectionsRequest) String() string {
 func (*ListConnectionsRequest) ProtoMessage() {}
 
 func (x *ListConnectionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_connection_proto_msgTypes[16]
+	mi := &file_imago_v1_connection_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1109,7 +1296,7 @@ func (x *ListConnectionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListConnectionsRequest.ProtoReflect.Descriptor instead.
 func (*ListConnectionsRequest) Descriptor() ([]byte, []int) {
-	return file_imago_v1_connection_proto_rawDescGZIP(), []int{16}
+	return file_imago_v1_connection_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ListConnectionsRequest) GetPageSize() int32 {
@@ -1130,13 +1317,15 @@ type ListConnectionsResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Connections   []*Connection          `protobuf:"bytes,1,rep,name=connections,proto3" json:"connections,omitempty"`
 	NextPageToken string                 `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	// The operator has demo orgs, and the account may have one (CreateDemo).
+	DemoOffered   bool `protobuf:"varint,3,opt,name=demo_offered,json=demoOffered,proto3" json:"demo_offered,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
 
 func (x *ListConnectionsResponse) Reset() {
 	*x = ListConnectionsResponse{}
-	mi := &file_imago_v1_connection_proto_msgTypes[17]
+	mi := &file_imago_v1_connection_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1148,7 +1337,7 @@ func (x *ListConnectionsResponse) String() string {
 func (*ListConnectionsResponse) ProtoMessage() {}
 
 func (x *ListConnectionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_connection_proto_msgTypes[17]
+	mi := &file_imago_v1_connection_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1161,7 +1350,7 @@ func (x *ListConnectionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListConnectionsResponse.ProtoReflect.Descriptor instead.
 func (*ListConnectionsResponse) Descriptor() ([]byte, []int) {
-	return file_imago_v1_connection_proto_rawDescGZIP(), []int{17}
+	return file_imago_v1_connection_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ListConnectionsResponse) GetConnections() []*Connection {
@@ -1178,6 +1367,13 @@ func (x *ListConnectionsResponse) GetNextPageToken() string {
 	return ""
 }
 
+func (x *ListConnectionsResponse) GetDemoOffered() bool {
+	if x != nil {
+		return x.DemoOffered
+	}
+	return false
+}
+
 type DeleteConnectionRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	ConnectionId  string                 `protobuf:"bytes,1,opt,name=connection_id,json=connectionId,proto3" json:"connection_id,omitempty"`
@@ -1187,7 +1383,7 @@ type DeleteConnectionRequest struct {
 
 func (x *DeleteConnectionRequest) Reset() {
 	*x = DeleteConnectionRequest{}
-	mi := &file_imago_v1_connection_proto_msgTypes[18]
+	mi := &file_imago_v1_connection_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1199,7 +1395,7 @@ func (x *DeleteConnectionRequest) String() string {
 func (*DeleteConnectionRequest) ProtoMessage() {}
 
 func (x *DeleteConnectionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_connection_proto_msgTypes[18]
+	mi := &file_imago_v1_connection_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1212,7 +1408,7 @@ func (x *DeleteConnectionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteConnectionRequest.ProtoReflect.Descriptor instead.
 func (*DeleteConnectionRequest) Descriptor() ([]byte, []int) {
-	return file_imago_v1_connection_proto_rawDescGZIP(), []int{18}
+	return file_imago_v1_connection_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *DeleteConnectionRequest) GetConnectionId() string {
@@ -1230,7 +1426,7 @@ type DeleteConnectionResponse struct {
 
 func (x *DeleteConnectionResponse) Reset() {
 	*x = DeleteConnectionResponse{}
-	mi := &file_imago_v1_connection_proto_msgTypes[19]
+	mi := &file_imago_v1_connection_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1242,7 +1438,7 @@ func (x *DeleteConnectionResponse) String() string {
 func (*DeleteConnectionResponse) ProtoMessage() {}
 
 func (x *DeleteConnectionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_connection_proto_msgTypes[19]
+	mi := &file_imago_v1_connection_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1255,7 +1451,7 @@ func (x *DeleteConnectionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteConnectionResponse.ProtoReflect.Descriptor instead.
 func (*DeleteConnectionResponse) Descriptor() ([]byte, []int) {
-	return file_imago_v1_connection_proto_rawDescGZIP(), []int{19}
+	return file_imago_v1_connection_proto_rawDescGZIP(), []int{23}
 }
 
 type SetRetentionRequest struct {
@@ -1272,7 +1468,7 @@ type SetRetentionRequest struct {
 
 func (x *SetRetentionRequest) Reset() {
 	*x = SetRetentionRequest{}
-	mi := &file_imago_v1_connection_proto_msgTypes[20]
+	mi := &file_imago_v1_connection_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1284,7 +1480,7 @@ func (x *SetRetentionRequest) String() string {
 func (*SetRetentionRequest) ProtoMessage() {}
 
 func (x *SetRetentionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_connection_proto_msgTypes[20]
+	mi := &file_imago_v1_connection_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1297,7 +1493,7 @@ func (x *SetRetentionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetRetentionRequest.ProtoReflect.Descriptor instead.
 func (*SetRetentionRequest) Descriptor() ([]byte, []int) {
-	return file_imago_v1_connection_proto_rawDescGZIP(), []int{20}
+	return file_imago_v1_connection_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *SetRetentionRequest) GetConnectionId() string {
@@ -1323,7 +1519,7 @@ type SetRetentionResponse struct {
 
 func (x *SetRetentionResponse) Reset() {
 	*x = SetRetentionResponse{}
-	mi := &file_imago_v1_connection_proto_msgTypes[21]
+	mi := &file_imago_v1_connection_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1335,7 +1531,7 @@ func (x *SetRetentionResponse) String() string {
 func (*SetRetentionResponse) ProtoMessage() {}
 
 func (x *SetRetentionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_connection_proto_msgTypes[21]
+	mi := &file_imago_v1_connection_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1348,7 +1544,7 @@ func (x *SetRetentionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetRetentionResponse.ProtoReflect.Descriptor instead.
 func (*SetRetentionResponse) Descriptor() ([]byte, []int) {
-	return file_imago_v1_connection_proto_rawDescGZIP(), []int{21}
+	return file_imago_v1_connection_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *SetRetentionResponse) GetConnection() *Connection {
@@ -1370,7 +1566,7 @@ type SetScheduleRequest struct {
 
 func (x *SetScheduleRequest) Reset() {
 	*x = SetScheduleRequest{}
-	mi := &file_imago_v1_connection_proto_msgTypes[22]
+	mi := &file_imago_v1_connection_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1382,7 +1578,7 @@ func (x *SetScheduleRequest) String() string {
 func (*SetScheduleRequest) ProtoMessage() {}
 
 func (x *SetScheduleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_connection_proto_msgTypes[22]
+	mi := &file_imago_v1_connection_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1395,7 +1591,7 @@ func (x *SetScheduleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetScheduleRequest.ProtoReflect.Descriptor instead.
 func (*SetScheduleRequest) Descriptor() ([]byte, []int) {
-	return file_imago_v1_connection_proto_rawDescGZIP(), []int{22}
+	return file_imago_v1_connection_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *SetScheduleRequest) GetConnectionId() string {
@@ -1435,7 +1631,7 @@ type SetScheduleResponse struct {
 
 func (x *SetScheduleResponse) Reset() {
 	*x = SetScheduleResponse{}
-	mi := &file_imago_v1_connection_proto_msgTypes[23]
+	mi := &file_imago_v1_connection_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1447,7 +1643,7 @@ func (x *SetScheduleResponse) String() string {
 func (*SetScheduleResponse) ProtoMessage() {}
 
 func (x *SetScheduleResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_connection_proto_msgTypes[23]
+	mi := &file_imago_v1_connection_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1460,7 +1656,7 @@ func (x *SetScheduleResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetScheduleResponse.ProtoReflect.Descriptor instead.
 func (*SetScheduleResponse) Descriptor() ([]byte, []int) {
-	return file_imago_v1_connection_proto_rawDescGZIP(), []int{23}
+	return file_imago_v1_connection_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *SetScheduleResponse) GetSchedule() *Schedule {
@@ -1474,7 +1670,7 @@ var File_imago_v1_connection_proto protoreflect.FileDescriptor
 
 const file_imago_v1_connection_proto_rawDesc = "" +
 	"\n" +
-	"\x19imago/v1/connection.proto\x12\bimago.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16imago/v1/problem.proto\"\xd9\x05\n" +
+	"\x19imago/v1/connection.proto\x12\bimago.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16imago/v1/problem.proto\"\x95\x06\n" +
 	"\n" +
 	"Connection\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
@@ -1500,7 +1696,9 @@ const file_imago_v1_connection_proto_rawDesc = "" +
 	"\n" +
 	"created_at\x18\x11 \x01(\v2\x1a.google.protobuf.TimestampR\tcreatedAt\x12#\n" +
 	"\ropen_findings\x18\x12 \x01(\x03R\fopenFindings\x12\x12\n" +
-	"\x04thin\x18\x13 \x01(\bR\x04thin\"\x9a\x01\n" +
+	"\x04thin\x18\x13 \x01(\bR\x04thin\x12\x12\n" +
+	"\x04demo\x18\x14 \x01(\tR\x04demo\x12&\n" +
+	"\x0fdemo_app_active\x18\x15 \x01(\bR\rdemoAppActive\"\x9a\x01\n" +
 	"\n" +
 	"TypeAccess\x12\x12\n" +
 	"\x04type\x18\x01 \x01(\tR\x04type\x12\x14\n" +
@@ -1533,7 +1731,16 @@ const file_imago_v1_connection_proto_rawDesc = "" +
 	"\x18CreateConnectionResponse\x124\n" +
 	"\n" +
 	"connection\x18\x01 \x01(\v2\x14.imago.v1.ConnectionR\n" +
-	"connection\"r\n" +
+	"connection\"\x13\n" +
+	"\x11CreateDemoRequest\"J\n" +
+	"\x12CreateDemoResponse\x124\n" +
+	"\n" +
+	"connection\x18\x01 \x01(\v2\x14.imago.v1.ConnectionR\n" +
+	"connection\"S\n" +
+	"\x14SwitchDemoAppRequest\x12#\n" +
+	"\rconnection_id\x18\x01 \x01(\tR\fconnectionId\x12\x16\n" +
+	"\x06active\x18\x02 \x01(\bR\x06active\"\x17\n" +
+	"\x15SwitchDemoAppResponse\"r\n" +
 	"\x14SetCredentialRequest\x12#\n" +
 	"\rconnection_id\x18\x01 \x01(\tR\fconnectionId\x12\x18\n" +
 	"\apurpose\x18\x02 \x01(\tR\apurpose\x12\x1b\n" +
@@ -1574,10 +1781,11 @@ const file_imago_v1_connection_proto_rawDesc = "" +
 	"\x16ListConnectionsRequest\x12\x1b\n" +
 	"\tpage_size\x18\x01 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
-	"page_token\x18\x02 \x01(\tR\tpageToken\"y\n" +
+	"page_token\x18\x02 \x01(\tR\tpageToken\"\x9c\x01\n" +
 	"\x17ListConnectionsResponse\x126\n" +
 	"\vconnections\x18\x01 \x03(\v2\x14.imago.v1.ConnectionR\vconnections\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\">\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12!\n" +
+	"\fdemo_offered\x18\x03 \x01(\bR\vdemoOffered\">\n" +
 	"\x17DeleteConnectionRequest\x12#\n" +
 	"\rconnection_id\x18\x01 \x01(\tR\fconnectionId\"\x1a\n" +
 	"\x18DeleteConnectionResponse\"N\n" +
@@ -1594,8 +1802,7 @@ const file_imago_v1_connection_proto_rawDesc = "" +
 	"\ttime_zone\x18\x03 \x01(\tR\btimeZone\x12\x18\n" +
 	"\aenabled\x18\x04 \x01(\bR\aenabled\"E\n" +
 	"\x13SetScheduleResponse\x12.\n" +
-	"\bschedule\x18\x01 \x01(\v2\x12.imago.v1.ScheduleR\bschedule2\xc1\n" +
-	"\n" +
+	"\bschedule\x18\x01 \x01(\v2\x12.imago.v1.ScheduleR\bschedule2\xac\f\n" +
 	"\x11ConnectionService\x12u\n" +
 	"\x10CreateConnection\x12!.imago.v1.CreateConnectionRequest\x1a\".imago.v1.CreateConnectionResponse\"\x1a\x82\xd3\xe4\x93\x02\x14:\x01*\"\x0f/v1/connections\x12\x92\x01\n" +
 	"\rSetCredential\x12\x1e.imago.v1.SetCredentialRequest\x1a\x1f.imago.v1.SetCredentialResponse\"@\x82\xd3\xe4\x93\x02::\x01*\x1a5/v1/connections/{connection_id}/credentials/{purpose}\x12\x94\x01\n" +
@@ -1605,7 +1812,10 @@ const file_imago_v1_connection_proto_rawDesc = "" +
 	"\x0fCheckConnection\x12 .imago.v1.CheckConnectionRequest\x1a!.imago.v1.CheckConnectionResponse\"0\x82\xd3\xe4\x93\x02*:\x01*\"%/v1/connections/{connection_id}:check\x12y\n" +
 	"\rGetConnection\x12\x1e.imago.v1.GetConnectionRequest\x1a\x1f.imago.v1.GetConnectionResponse\"'\x82\xd3\xe4\x93\x02!\x12\x1f/v1/connections/{connection_id}\x12o\n" +
 	"\x0fListConnections\x12 .imago.v1.ListConnectionsRequest\x1a!.imago.v1.ListConnectionsResponse\"\x17\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/connections\x12\x82\x01\n" +
-	"\x10DeleteConnection\x12!.imago.v1.DeleteConnectionRequest\x1a\".imago.v1.DeleteConnectionResponse\"'\x82\xd3\xe4\x93\x02!*\x1f/v1/connections/{connection_id}\x12\x7f\n" +
+	"\x10DeleteConnection\x12!.imago.v1.DeleteConnectionRequest\x1a\".imago.v1.DeleteConnectionResponse\"'\x82\xd3\xe4\x93\x02!*\x1f/v1/connections/{connection_id}\x12\\\n" +
+	"\n" +
+	"CreateDemo\x12\x1b.imago.v1.CreateDemoRequest\x1a\x1c.imago.v1.CreateDemoResponse\"\x13\x82\xd3\xe4\x93\x02\r:\x01*\"\b/v1/demo\x12\x8a\x01\n" +
+	"\rSwitchDemoApp\x12\x1e.imago.v1.SwitchDemoAppRequest\x1a\x1f.imago.v1.SwitchDemoAppResponse\"8\x82\xd3\xe4\x93\x022:\x01*\"-/v1/connections/{connection_id}:switchDemoApp\x12\x7f\n" +
 	"\vSetSchedule\x12\x1c.imago.v1.SetScheduleRequest\x1a\x1d.imago.v1.SetScheduleResponse\"3\x82\xd3\xe4\x93\x02-:\x01*\x1a(/v1/connections/{connection_id}/schedule\x12\x83\x01\n" +
 	"\fSetRetention\x12\x1d.imago.v1.SetRetentionRequest\x1a\x1e.imago.v1.SetRetentionResponse\"4\x82\xd3\xe4\x93\x02.:\x01*\x1a)/v1/connections/{connection_id}/retentionB\x1eZ\x1cimago/proto/imago/v1;imagov1b\x06proto3"
 
@@ -1621,7 +1831,7 @@ func file_imago_v1_connection_proto_rawDescGZIP() []byte {
 	return file_imago_v1_connection_proto_rawDescData
 }
 
-var file_imago_v1_connection_proto_msgTypes = make([]protoimpl.MessageInfo, 24)
+var file_imago_v1_connection_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
 var file_imago_v1_connection_proto_goTypes = []any{
 	(*Connection)(nil),               // 0: imago.v1.Connection
 	(*TypeAccess)(nil),               // 1: imago.v1.TypeAccess
@@ -1629,71 +1839,80 @@ var file_imago_v1_connection_proto_goTypes = []any{
 	(*Schedule)(nil),                 // 3: imago.v1.Schedule
 	(*CreateConnectionRequest)(nil),  // 4: imago.v1.CreateConnectionRequest
 	(*CreateConnectionResponse)(nil), // 5: imago.v1.CreateConnectionResponse
-	(*SetCredentialRequest)(nil),     // 6: imago.v1.SetCredentialRequest
-	(*SetCredentialResponse)(nil),    // 7: imago.v1.SetCredentialResponse
-	(*ReplaceKeyRequest)(nil),        // 8: imago.v1.ReplaceKeyRequest
-	(*ReplaceKeyResponse)(nil),       // 9: imago.v1.ReplaceKeyResponse
-	(*UpdateConnectionRequest)(nil),  // 10: imago.v1.UpdateConnectionRequest
-	(*UpdateConnectionResponse)(nil), // 11: imago.v1.UpdateConnectionResponse
-	(*CheckConnectionRequest)(nil),   // 12: imago.v1.CheckConnectionRequest
-	(*CheckConnectionResponse)(nil),  // 13: imago.v1.CheckConnectionResponse
-	(*GetConnectionRequest)(nil),     // 14: imago.v1.GetConnectionRequest
-	(*GetConnectionResponse)(nil),    // 15: imago.v1.GetConnectionResponse
-	(*ListConnectionsRequest)(nil),   // 16: imago.v1.ListConnectionsRequest
-	(*ListConnectionsResponse)(nil),  // 17: imago.v1.ListConnectionsResponse
-	(*DeleteConnectionRequest)(nil),  // 18: imago.v1.DeleteConnectionRequest
-	(*DeleteConnectionResponse)(nil), // 19: imago.v1.DeleteConnectionResponse
-	(*SetRetentionRequest)(nil),      // 20: imago.v1.SetRetentionRequest
-	(*SetRetentionResponse)(nil),     // 21: imago.v1.SetRetentionResponse
-	(*SetScheduleRequest)(nil),       // 22: imago.v1.SetScheduleRequest
-	(*SetScheduleResponse)(nil),      // 23: imago.v1.SetScheduleResponse
-	(*Problem)(nil),                  // 24: imago.v1.Problem
-	(*timestamppb.Timestamp)(nil),    // 25: google.protobuf.Timestamp
+	(*CreateDemoRequest)(nil),        // 6: imago.v1.CreateDemoRequest
+	(*CreateDemoResponse)(nil),       // 7: imago.v1.CreateDemoResponse
+	(*SwitchDemoAppRequest)(nil),     // 8: imago.v1.SwitchDemoAppRequest
+	(*SwitchDemoAppResponse)(nil),    // 9: imago.v1.SwitchDemoAppResponse
+	(*SetCredentialRequest)(nil),     // 10: imago.v1.SetCredentialRequest
+	(*SetCredentialResponse)(nil),    // 11: imago.v1.SetCredentialResponse
+	(*ReplaceKeyRequest)(nil),        // 12: imago.v1.ReplaceKeyRequest
+	(*ReplaceKeyResponse)(nil),       // 13: imago.v1.ReplaceKeyResponse
+	(*UpdateConnectionRequest)(nil),  // 14: imago.v1.UpdateConnectionRequest
+	(*UpdateConnectionResponse)(nil), // 15: imago.v1.UpdateConnectionResponse
+	(*CheckConnectionRequest)(nil),   // 16: imago.v1.CheckConnectionRequest
+	(*CheckConnectionResponse)(nil),  // 17: imago.v1.CheckConnectionResponse
+	(*GetConnectionRequest)(nil),     // 18: imago.v1.GetConnectionRequest
+	(*GetConnectionResponse)(nil),    // 19: imago.v1.GetConnectionResponse
+	(*ListConnectionsRequest)(nil),   // 20: imago.v1.ListConnectionsRequest
+	(*ListConnectionsResponse)(nil),  // 21: imago.v1.ListConnectionsResponse
+	(*DeleteConnectionRequest)(nil),  // 22: imago.v1.DeleteConnectionRequest
+	(*DeleteConnectionResponse)(nil), // 23: imago.v1.DeleteConnectionResponse
+	(*SetRetentionRequest)(nil),      // 24: imago.v1.SetRetentionRequest
+	(*SetRetentionResponse)(nil),     // 25: imago.v1.SetRetentionResponse
+	(*SetScheduleRequest)(nil),       // 26: imago.v1.SetScheduleRequest
+	(*SetScheduleResponse)(nil),      // 27: imago.v1.SetScheduleResponse
+	(*Problem)(nil),                  // 28: imago.v1.Problem
+	(*timestamppb.Timestamp)(nil),    // 29: google.protobuf.Timestamp
 }
 var file_imago_v1_connection_proto_depIdxs = []int32{
-	24, // 0: imago.v1.Connection.problem:type_name -> imago.v1.Problem
-	25, // 1: imago.v1.Connection.checked_at:type_name -> google.protobuf.Timestamp
+	28, // 0: imago.v1.Connection.problem:type_name -> imago.v1.Problem
+	29, // 1: imago.v1.Connection.checked_at:type_name -> google.protobuf.Timestamp
 	1,  // 2: imago.v1.Connection.access:type_name -> imago.v1.TypeAccess
 	3,  // 3: imago.v1.Connection.schedule:type_name -> imago.v1.Schedule
 	2,  // 4: imago.v1.Connection.credentials:type_name -> imago.v1.Credential
-	25, // 5: imago.v1.Connection.followed_at:type_name -> google.protobuf.Timestamp
-	24, // 6: imago.v1.Connection.follow_problem:type_name -> imago.v1.Problem
-	25, // 7: imago.v1.Connection.created_at:type_name -> google.protobuf.Timestamp
-	25, // 8: imago.v1.Schedule.next_run_at:type_name -> google.protobuf.Timestamp
+	29, // 5: imago.v1.Connection.followed_at:type_name -> google.protobuf.Timestamp
+	28, // 6: imago.v1.Connection.follow_problem:type_name -> imago.v1.Problem
+	29, // 7: imago.v1.Connection.created_at:type_name -> google.protobuf.Timestamp
+	29, // 8: imago.v1.Schedule.next_run_at:type_name -> google.protobuf.Timestamp
 	0,  // 9: imago.v1.CreateConnectionResponse.connection:type_name -> imago.v1.Connection
-	0,  // 10: imago.v1.SetCredentialResponse.connection:type_name -> imago.v1.Connection
-	0,  // 11: imago.v1.ReplaceKeyResponse.connection:type_name -> imago.v1.Connection
-	0,  // 12: imago.v1.UpdateConnectionResponse.connection:type_name -> imago.v1.Connection
-	0,  // 13: imago.v1.CheckConnectionResponse.connection:type_name -> imago.v1.Connection
-	0,  // 14: imago.v1.GetConnectionResponse.connection:type_name -> imago.v1.Connection
-	0,  // 15: imago.v1.ListConnectionsResponse.connections:type_name -> imago.v1.Connection
-	0,  // 16: imago.v1.SetRetentionResponse.connection:type_name -> imago.v1.Connection
-	3,  // 17: imago.v1.SetScheduleResponse.schedule:type_name -> imago.v1.Schedule
-	4,  // 18: imago.v1.ConnectionService.CreateConnection:input_type -> imago.v1.CreateConnectionRequest
-	6,  // 19: imago.v1.ConnectionService.SetCredential:input_type -> imago.v1.SetCredentialRequest
-	8,  // 20: imago.v1.ConnectionService.ReplaceKey:input_type -> imago.v1.ReplaceKeyRequest
-	10, // 21: imago.v1.ConnectionService.UpdateConnection:input_type -> imago.v1.UpdateConnectionRequest
-	12, // 22: imago.v1.ConnectionService.CheckConnection:input_type -> imago.v1.CheckConnectionRequest
-	14, // 23: imago.v1.ConnectionService.GetConnection:input_type -> imago.v1.GetConnectionRequest
-	16, // 24: imago.v1.ConnectionService.ListConnections:input_type -> imago.v1.ListConnectionsRequest
-	18, // 25: imago.v1.ConnectionService.DeleteConnection:input_type -> imago.v1.DeleteConnectionRequest
-	22, // 26: imago.v1.ConnectionService.SetSchedule:input_type -> imago.v1.SetScheduleRequest
-	20, // 27: imago.v1.ConnectionService.SetRetention:input_type -> imago.v1.SetRetentionRequest
-	5,  // 28: imago.v1.ConnectionService.CreateConnection:output_type -> imago.v1.CreateConnectionResponse
-	7,  // 29: imago.v1.ConnectionService.SetCredential:output_type -> imago.v1.SetCredentialResponse
-	9,  // 30: imago.v1.ConnectionService.ReplaceKey:output_type -> imago.v1.ReplaceKeyResponse
-	11, // 31: imago.v1.ConnectionService.UpdateConnection:output_type -> imago.v1.UpdateConnectionResponse
-	13, // 32: imago.v1.ConnectionService.CheckConnection:output_type -> imago.v1.CheckConnectionResponse
-	15, // 33: imago.v1.ConnectionService.GetConnection:output_type -> imago.v1.GetConnectionResponse
-	17, // 34: imago.v1.ConnectionService.ListConnections:output_type -> imago.v1.ListConnectionsResponse
-	19, // 35: imago.v1.ConnectionService.DeleteConnection:output_type -> imago.v1.DeleteConnectionResponse
-	23, // 36: imago.v1.ConnectionService.SetSchedule:output_type -> imago.v1.SetScheduleResponse
-	21, // 37: imago.v1.ConnectionService.SetRetention:output_type -> imago.v1.SetRetentionResponse
-	28, // [28:38] is the sub-list for method output_type
-	18, // [18:28] is the sub-list for method input_type
-	18, // [18:18] is the sub-list for extension type_name
-	18, // [18:18] is the sub-list for extension extendee
-	0,  // [0:18] is the sub-list for field type_name
+	0,  // 10: imago.v1.CreateDemoResponse.connection:type_name -> imago.v1.Connection
+	0,  // 11: imago.v1.SetCredentialResponse.connection:type_name -> imago.v1.Connection
+	0,  // 12: imago.v1.ReplaceKeyResponse.connection:type_name -> imago.v1.Connection
+	0,  // 13: imago.v1.UpdateConnectionResponse.connection:type_name -> imago.v1.Connection
+	0,  // 14: imago.v1.CheckConnectionResponse.connection:type_name -> imago.v1.Connection
+	0,  // 15: imago.v1.GetConnectionResponse.connection:type_name -> imago.v1.Connection
+	0,  // 16: imago.v1.ListConnectionsResponse.connections:type_name -> imago.v1.Connection
+	0,  // 17: imago.v1.SetRetentionResponse.connection:type_name -> imago.v1.Connection
+	3,  // 18: imago.v1.SetScheduleResponse.schedule:type_name -> imago.v1.Schedule
+	4,  // 19: imago.v1.ConnectionService.CreateConnection:input_type -> imago.v1.CreateConnectionRequest
+	10, // 20: imago.v1.ConnectionService.SetCredential:input_type -> imago.v1.SetCredentialRequest
+	12, // 21: imago.v1.ConnectionService.ReplaceKey:input_type -> imago.v1.ReplaceKeyRequest
+	14, // 22: imago.v1.ConnectionService.UpdateConnection:input_type -> imago.v1.UpdateConnectionRequest
+	16, // 23: imago.v1.ConnectionService.CheckConnection:input_type -> imago.v1.CheckConnectionRequest
+	18, // 24: imago.v1.ConnectionService.GetConnection:input_type -> imago.v1.GetConnectionRequest
+	20, // 25: imago.v1.ConnectionService.ListConnections:input_type -> imago.v1.ListConnectionsRequest
+	22, // 26: imago.v1.ConnectionService.DeleteConnection:input_type -> imago.v1.DeleteConnectionRequest
+	6,  // 27: imago.v1.ConnectionService.CreateDemo:input_type -> imago.v1.CreateDemoRequest
+	8,  // 28: imago.v1.ConnectionService.SwitchDemoApp:input_type -> imago.v1.SwitchDemoAppRequest
+	26, // 29: imago.v1.ConnectionService.SetSchedule:input_type -> imago.v1.SetScheduleRequest
+	24, // 30: imago.v1.ConnectionService.SetRetention:input_type -> imago.v1.SetRetentionRequest
+	5,  // 31: imago.v1.ConnectionService.CreateConnection:output_type -> imago.v1.CreateConnectionResponse
+	11, // 32: imago.v1.ConnectionService.SetCredential:output_type -> imago.v1.SetCredentialResponse
+	13, // 33: imago.v1.ConnectionService.ReplaceKey:output_type -> imago.v1.ReplaceKeyResponse
+	15, // 34: imago.v1.ConnectionService.UpdateConnection:output_type -> imago.v1.UpdateConnectionResponse
+	17, // 35: imago.v1.ConnectionService.CheckConnection:output_type -> imago.v1.CheckConnectionResponse
+	19, // 36: imago.v1.ConnectionService.GetConnection:output_type -> imago.v1.GetConnectionResponse
+	21, // 37: imago.v1.ConnectionService.ListConnections:output_type -> imago.v1.ListConnectionsResponse
+	23, // 38: imago.v1.ConnectionService.DeleteConnection:output_type -> imago.v1.DeleteConnectionResponse
+	7,  // 39: imago.v1.ConnectionService.CreateDemo:output_type -> imago.v1.CreateDemoResponse
+	9,  // 40: imago.v1.ConnectionService.SwitchDemoApp:output_type -> imago.v1.SwitchDemoAppResponse
+	27, // 41: imago.v1.ConnectionService.SetSchedule:output_type -> imago.v1.SetScheduleResponse
+	25, // 42: imago.v1.ConnectionService.SetRetention:output_type -> imago.v1.SetRetentionResponse
+	31, // [31:43] is the sub-list for method output_type
+	19, // [19:31] is the sub-list for method input_type
+	19, // [19:19] is the sub-list for extension type_name
+	19, // [19:19] is the sub-list for extension extendee
+	0,  // [0:19] is the sub-list for field type_name
 }
 
 func init() { file_imago_v1_connection_proto_init() }
@@ -1708,7 +1927,7 @@ func file_imago_v1_connection_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_imago_v1_connection_proto_rawDesc), len(file_imago_v1_connection_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   24,
+			NumMessages:   28,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

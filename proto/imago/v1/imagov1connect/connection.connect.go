@@ -57,6 +57,12 @@ const (
 	// ConnectionServiceDeleteConnectionProcedure is the fully-qualified name of the ConnectionService's
 	// DeleteConnection RPC.
 	ConnectionServiceDeleteConnectionProcedure = "/imago.v1.ConnectionService/DeleteConnection"
+	// ConnectionServiceCreateDemoProcedure is the fully-qualified name of the ConnectionService's
+	// CreateDemo RPC.
+	ConnectionServiceCreateDemoProcedure = "/imago.v1.ConnectionService/CreateDemo"
+	// ConnectionServiceSwitchDemoAppProcedure is the fully-qualified name of the ConnectionService's
+	// SwitchDemoApp RPC.
+	ConnectionServiceSwitchDemoAppProcedure = "/imago.v1.ConnectionService/SwitchDemoApp"
 	// ConnectionServiceSetScheduleProcedure is the fully-qualified name of the ConnectionService's
 	// SetSchedule RPC.
 	ConnectionServiceSetScheduleProcedure = "/imago.v1.ConnectionService/SetSchedule"
@@ -86,8 +92,17 @@ type ConnectionServiceClient interface {
 	GetConnection(context.Context, *connect.Request[v1.GetConnectionRequest]) (*connect.Response[v1.GetConnectionResponse], error)
 	ListConnections(context.Context, *connect.Request[v1.ListConnectionsRequest]) (*connect.Response[v1.ListConnectionsResponse], error)
 	// DeleteConnection deletes a connection that holds no snapshot and that nothing is
-	// under way for, with its key pairs and its schedule. Nothing changes in the org.
+	// under way for, with its key pairs and its schedule. Nothing changes in the org. A demo
+	// goes with its snapshots, and with its org.
 	DeleteConnection(context.Context, *connect.Request[v1.DeleteConnectionRequest]) (*connect.Response[v1.DeleteConnectionResponse], error)
+	// CreateDemo makes the account's demo org, if the operator has a simulator for such: a
+	// connection to an org with a story in it, which plays by itself. It does not count
+	// against the plan's limit; there is one for each account.
+	CreateDemo(context.Context, *connect.Request[v1.CreateDemoRequest]) (*connect.Response[v1.CreateDemoResponse], error)
+	// SwitchDemoApp switches the write app of a demo org: what an admin does in Okta with a
+	// real one, before a restore writes and when it has written. Imago is told nothing of it,
+	// and sees by itself whether the window is open.
+	SwitchDemoApp(context.Context, *connect.Request[v1.SwitchDemoAppRequest]) (*connect.Response[v1.SwitchDemoAppResponse], error)
 	// SetSchedule says when snapshots are taken by themselves.
 	SetSchedule(context.Context, *connect.Request[v1.SetScheduleRequest]) (*connect.Response[v1.SetScheduleResponse], error)
 	// SetRetention says which of a connection's snapshots are kept, of those that the plan
@@ -154,6 +169,18 @@ func NewConnectionServiceClient(httpClient connect.HTTPClient, baseURL string, o
 			connect.WithSchema(connectionServiceMethods.ByName("DeleteConnection")),
 			connect.WithClientOptions(opts...),
 		),
+		createDemo: connect.NewClient[v1.CreateDemoRequest, v1.CreateDemoResponse](
+			httpClient,
+			baseURL+ConnectionServiceCreateDemoProcedure,
+			connect.WithSchema(connectionServiceMethods.ByName("CreateDemo")),
+			connect.WithClientOptions(opts...),
+		),
+		switchDemoApp: connect.NewClient[v1.SwitchDemoAppRequest, v1.SwitchDemoAppResponse](
+			httpClient,
+			baseURL+ConnectionServiceSwitchDemoAppProcedure,
+			connect.WithSchema(connectionServiceMethods.ByName("SwitchDemoApp")),
+			connect.WithClientOptions(opts...),
+		),
 		setSchedule: connect.NewClient[v1.SetScheduleRequest, v1.SetScheduleResponse](
 			httpClient,
 			baseURL+ConnectionServiceSetScheduleProcedure,
@@ -179,6 +206,8 @@ type connectionServiceClient struct {
 	getConnection    *connect.Client[v1.GetConnectionRequest, v1.GetConnectionResponse]
 	listConnections  *connect.Client[v1.ListConnectionsRequest, v1.ListConnectionsResponse]
 	deleteConnection *connect.Client[v1.DeleteConnectionRequest, v1.DeleteConnectionResponse]
+	createDemo       *connect.Client[v1.CreateDemoRequest, v1.CreateDemoResponse]
+	switchDemoApp    *connect.Client[v1.SwitchDemoAppRequest, v1.SwitchDemoAppResponse]
 	setSchedule      *connect.Client[v1.SetScheduleRequest, v1.SetScheduleResponse]
 	setRetention     *connect.Client[v1.SetRetentionRequest, v1.SetRetentionResponse]
 }
@@ -223,6 +252,16 @@ func (c *connectionServiceClient) DeleteConnection(ctx context.Context, req *con
 	return c.deleteConnection.CallUnary(ctx, req)
 }
 
+// CreateDemo calls imago.v1.ConnectionService.CreateDemo.
+func (c *connectionServiceClient) CreateDemo(ctx context.Context, req *connect.Request[v1.CreateDemoRequest]) (*connect.Response[v1.CreateDemoResponse], error) {
+	return c.createDemo.CallUnary(ctx, req)
+}
+
+// SwitchDemoApp calls imago.v1.ConnectionService.SwitchDemoApp.
+func (c *connectionServiceClient) SwitchDemoApp(ctx context.Context, req *connect.Request[v1.SwitchDemoAppRequest]) (*connect.Response[v1.SwitchDemoAppResponse], error) {
+	return c.switchDemoApp.CallUnary(ctx, req)
+}
+
 // SetSchedule calls imago.v1.ConnectionService.SetSchedule.
 func (c *connectionServiceClient) SetSchedule(ctx context.Context, req *connect.Request[v1.SetScheduleRequest]) (*connect.Response[v1.SetScheduleResponse], error) {
 	return c.setSchedule.CallUnary(ctx, req)
@@ -254,8 +293,17 @@ type ConnectionServiceHandler interface {
 	GetConnection(context.Context, *connect.Request[v1.GetConnectionRequest]) (*connect.Response[v1.GetConnectionResponse], error)
 	ListConnections(context.Context, *connect.Request[v1.ListConnectionsRequest]) (*connect.Response[v1.ListConnectionsResponse], error)
 	// DeleteConnection deletes a connection that holds no snapshot and that nothing is
-	// under way for, with its key pairs and its schedule. Nothing changes in the org.
+	// under way for, with its key pairs and its schedule. Nothing changes in the org. A demo
+	// goes with its snapshots, and with its org.
 	DeleteConnection(context.Context, *connect.Request[v1.DeleteConnectionRequest]) (*connect.Response[v1.DeleteConnectionResponse], error)
+	// CreateDemo makes the account's demo org, if the operator has a simulator for such: a
+	// connection to an org with a story in it, which plays by itself. It does not count
+	// against the plan's limit; there is one for each account.
+	CreateDemo(context.Context, *connect.Request[v1.CreateDemoRequest]) (*connect.Response[v1.CreateDemoResponse], error)
+	// SwitchDemoApp switches the write app of a demo org: what an admin does in Okta with a
+	// real one, before a restore writes and when it has written. Imago is told nothing of it,
+	// and sees by itself whether the window is open.
+	SwitchDemoApp(context.Context, *connect.Request[v1.SwitchDemoAppRequest]) (*connect.Response[v1.SwitchDemoAppResponse], error)
 	// SetSchedule says when snapshots are taken by themselves.
 	SetSchedule(context.Context, *connect.Request[v1.SetScheduleRequest]) (*connect.Response[v1.SetScheduleResponse], error)
 	// SetRetention says which of a connection's snapshots are kept, of those that the plan
@@ -318,6 +366,18 @@ func NewConnectionServiceHandler(svc ConnectionServiceHandler, opts ...connect.H
 		connect.WithSchema(connectionServiceMethods.ByName("DeleteConnection")),
 		connect.WithHandlerOptions(opts...),
 	)
+	connectionServiceCreateDemoHandler := connect.NewUnaryHandler(
+		ConnectionServiceCreateDemoProcedure,
+		svc.CreateDemo,
+		connect.WithSchema(connectionServiceMethods.ByName("CreateDemo")),
+		connect.WithHandlerOptions(opts...),
+	)
+	connectionServiceSwitchDemoAppHandler := connect.NewUnaryHandler(
+		ConnectionServiceSwitchDemoAppProcedure,
+		svc.SwitchDemoApp,
+		connect.WithSchema(connectionServiceMethods.ByName("SwitchDemoApp")),
+		connect.WithHandlerOptions(opts...),
+	)
 	connectionServiceSetScheduleHandler := connect.NewUnaryHandler(
 		ConnectionServiceSetScheduleProcedure,
 		svc.SetSchedule,
@@ -348,6 +408,10 @@ func NewConnectionServiceHandler(svc ConnectionServiceHandler, opts ...connect.H
 			connectionServiceListConnectionsHandler.ServeHTTP(w, r)
 		case ConnectionServiceDeleteConnectionProcedure:
 			connectionServiceDeleteConnectionHandler.ServeHTTP(w, r)
+		case ConnectionServiceCreateDemoProcedure:
+			connectionServiceCreateDemoHandler.ServeHTTP(w, r)
+		case ConnectionServiceSwitchDemoAppProcedure:
+			connectionServiceSwitchDemoAppHandler.ServeHTTP(w, r)
 		case ConnectionServiceSetScheduleProcedure:
 			connectionServiceSetScheduleHandler.ServeHTTP(w, r)
 		case ConnectionServiceSetRetentionProcedure:
@@ -391,6 +455,14 @@ func (UnimplementedConnectionServiceHandler) ListConnections(context.Context, *c
 
 func (UnimplementedConnectionServiceHandler) DeleteConnection(context.Context, *connect.Request[v1.DeleteConnectionRequest]) (*connect.Response[v1.DeleteConnectionResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("imago.v1.ConnectionService.DeleteConnection is not implemented"))
+}
+
+func (UnimplementedConnectionServiceHandler) CreateDemo(context.Context, *connect.Request[v1.CreateDemoRequest]) (*connect.Response[v1.CreateDemoResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("imago.v1.ConnectionService.CreateDemo is not implemented"))
+}
+
+func (UnimplementedConnectionServiceHandler) SwitchDemoApp(context.Context, *connect.Request[v1.SwitchDemoAppRequest]) (*connect.Response[v1.SwitchDemoAppResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("imago.v1.ConnectionService.SwitchDemoApp is not implemented"))
 }
 
 func (UnimplementedConnectionServiceHandler) SetSchedule(context.Context, *connect.Request[v1.SetScheduleRequest]) (*connect.Response[v1.SetScheduleResponse], error) {

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file imago/v1/connection.proto.
  */
 export const file_imago_v1_connection: GenFile = /*@__PURE__*/
-  fileDesc("ChlpbWFnby92MS9jb25uZWN0aW9uLnByb3RvEghpbWFnby52MSKgBAoKQ29ubmVjdGlvbhIKCgJpZBgBIAEoCRIMCgRuYW1lGAIgASgJEhAKCHByb3ZpZGVyGAMgASgJEg8KB29yZ191cmwYBCABKAkSDQoFc3RhdGUYBSABKAkSIgoHcHJvYmxlbRgGIAEoCzIRLmltYWdvLnYxLlByb2JsZW0SDgoGb3JnX2lkGAcgASgJEg4KBmVuZ2luZRgIIAEoCRISCgpyYXRlX3NoYXJlGAkgASgBEhYKDmZvbGxvd19zZWNvbmRzGAogASgFEi4KCmNoZWNrZWRfYXQYCyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiQKBmFjY2VzcxgMIAMoCzIULmltYWdvLnYxLlR5cGVBY2Nlc3MSJAoIc2NoZWR1bGUYDSABKAsyEi5pbWFnby52MS5TY2hlZHVsZRIpCgtjcmVkZW50aWFscxgOIAMoCzIULmltYWdvLnYxLkNyZWRlbnRpYWwSLwoLZm9sbG93ZWRfYXQYDyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEikKDmZvbGxvd19wcm9ibGVtGBAgASgLMhEuaW1hZ28udjEuUHJvYmxlbRIuCgpjcmVhdGVkX2F0GBEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIVCg1vcGVuX2ZpbmRpbmdzGBIgASgDEgwKBHRoaW4YEyABKAgiawoKVHlwZUFjY2VzcxIMCgR0eXBlGAEgASgJEg0KBXRpdGxlGAIgASgJEhAKCHJlYWRhYmxlGAMgASgIEg4KBnJlYXNvbhgEIAEoCRIOCgZkZXRhaWwYBSABKAkSDgoGc2NvcGVzGAYgAygJIngKCkNyZWRlbnRpYWwSDwoHcHVycG9zZRgBIAEoCRIRCgljbGllbnRfaWQYAiABKAkSDgoGa2V5X2lkGAMgASgJEhIKCnB1YmxpY19qd2sYBCABKAkSDgoGc2NvcGVzGAUgAygJEhIKCmFkbWluX3JvbGUYBiABKAkibQoIU2NoZWR1bGUSDAoEY3JvbhgBIAEoCRIRCgl0aW1lX3pvbmUYAiABKAkSDwoHZW5hYmxlZBgDIAEoCBIvCgtuZXh0X3J1bl9hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiZAoXQ3JlYXRlQ29ubmVjdGlvblJlcXVlc3QSDwoHb3JnX3VybBgBIAEoCRIMCgRuYW1lGAIgASgJEhIKCnJhdGVfc2hhcmUYAyABKAESFgoOZm9sbG93X3NlY29uZHMYBCABKAUiRAoYQ3JlYXRlQ29ubmVjdGlvblJlc3BvbnNlEigKCmNvbm5lY3Rpb24YASABKAsyFC5pbWFnby52MS5Db25uZWN0aW9uIlEKFFNldENyZWRlbnRpYWxSZXF1ZXN0EhUKDWNvbm5lY3Rpb25faWQYASABKAkSDwoHcHVycG9zZRgCIAEoCRIRCgljbGllbnRfaWQYAyABKAkiQQoVU2V0Q3JlZGVudGlhbFJlc3BvbnNlEigKCmNvbm5lY3Rpb24YASABKAsyFC5pbWFnby52MS5Db25uZWN0aW9uIjsKEVJlcGxhY2VLZXlSZXF1ZXN0EhUKDWNvbm5lY3Rpb25faWQYASABKAkSDwoHcHVycG9zZRgCIAEoCSI+ChJSZXBsYWNlS2V5UmVzcG9uc2USKAoKY29ubmVjdGlvbhgBIAEoCzIULmltYWdvLnYxLkNvbm5lY3Rpb24iagoXVXBkYXRlQ29ubmVjdGlvblJlcXVlc3QSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRIMCgRuYW1lGAIgASgJEhIKCnJhdGVfc2hhcmUYAyABKAESFgoOZm9sbG93X3NlY29uZHMYBCABKAUiRAoYVXBkYXRlQ29ubmVjdGlvblJlc3BvbnNlEigKCmNvbm5lY3Rpb24YASABKAsyFC5pbWFnby52MS5Db25uZWN0aW9uIi8KFkNoZWNrQ29ubmVjdGlvblJlcXVlc3QSFQoNY29ubmVjdGlvbl9pZBgBIAEoCSJDChdDaGVja0Nvbm5lY3Rpb25SZXNwb25zZRIoCgpjb25uZWN0aW9uGAEgASgLMhQuaW1hZ28udjEuQ29ubmVjdGlvbiItChRHZXRDb25uZWN0aW9uUmVxdWVzdBIVCg1jb25uZWN0aW9uX2lkGAEgASgJIkEKFUdldENvbm5lY3Rpb25SZXNwb25zZRIoCgpjb25uZWN0aW9uGAEgASgLMhQuaW1hZ28udjEuQ29ubmVjdGlvbiI/ChZMaXN0Q29ubmVjdGlvbnNSZXF1ZXN0EhEKCXBhZ2Vfc2l6ZRgBIAEoBRISCgpwYWdlX3Rva2VuGAIgASgJIl0KF0xpc3RDb25uZWN0aW9uc1Jlc3BvbnNlEikKC2Nvbm5lY3Rpb25zGAEgAygLMhQuaW1hZ28udjEuQ29ubmVjdGlvbhIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiMAoXRGVsZXRlQ29ubmVjdGlvblJlcXVlc3QSFQoNY29ubmVjdGlvbl9pZBgBIAEoCSIaChhEZWxldGVDb25uZWN0aW9uUmVzcG9uc2UiOgoTU2V0UmV0ZW50aW9uUmVxdWVzdBIVCg1jb25uZWN0aW9uX2lkGAEgASgJEgwKBHRoaW4YAiABKAgiQAoUU2V0UmV0ZW50aW9uUmVzcG9uc2USKAoKY29ubmVjdGlvbhgBIAEoCzIULmltYWdvLnYxLkNvbm5lY3Rpb24iXQoSU2V0U2NoZWR1bGVSZXF1ZXN0EhUKDWNvbm5lY3Rpb25faWQYASABKAkSDAoEY3JvbhgCIAEoCRIRCgl0aW1lX3pvbmUYAyABKAkSDwoHZW5hYmxlZBgEIAEoCCI7ChNTZXRTY2hlZHVsZVJlc3BvbnNlEiQKCHNjaGVkdWxlGAEgASgLMhIuaW1hZ28udjEuU2NoZWR1bGUy3AYKEUNvbm5lY3Rpb25TZXJ2aWNlElkKEENyZWF0ZUNvbm5lY3Rpb24SIS5pbWFnby52MS5DcmVhdGVDb25uZWN0aW9uUmVxdWVzdBoiLmltYWdvLnYxLkNyZWF0ZUNvbm5lY3Rpb25SZXNwb25zZRJQCg1TZXRDcmVkZW50aWFsEh4uaW1hZ28udjEuU2V0Q3JlZGVudGlhbFJlcXVlc3QaHy5pbWFnby52MS5TZXRDcmVkZW50aWFsUmVzcG9uc2USRwoKUmVwbGFjZUtleRIbLmltYWdvLnYxLlJlcGxhY2VLZXlSZXF1ZXN0GhwuaW1hZ28udjEuUmVwbGFjZUtleVJlc3BvbnNlElkKEFVwZGF0ZUNvbm5lY3Rpb24SIS5pbWFnby52MS5VcGRhdGVDb25uZWN0aW9uUmVxdWVzdBoiLmltYWdvLnYxLlVwZGF0ZUNvbm5lY3Rpb25SZXNwb25zZRJWCg9DaGVja0Nvbm5lY3Rpb24SIC5pbWFnby52MS5DaGVja0Nvbm5lY3Rpb25SZXF1ZXN0GiEuaW1hZ28udjEuQ2hlY2tDb25uZWN0aW9uUmVzcG9uc2USUAoNR2V0Q29ubmVjdGlvbhIeLmltYWdvLnYxLkdldENvbm5lY3Rpb25SZXF1ZXN0Gh8uaW1hZ28udjEuR2V0Q29ubmVjdGlvblJlc3BvbnNlElYKD0xpc3RDb25uZWN0aW9ucxIgLmltYWdvLnYxLkxpc3RDb25uZWN0aW9uc1JlcXVlc3QaIS5pbWFnby52MS5MaXN0Q29ubmVjdGlvbnNSZXNwb25zZRJZChBEZWxldGVDb25uZWN0aW9uEiEuaW1hZ28udjEuRGVsZXRlQ29ubmVjdGlvblJlcXVlc3QaIi5pbWFnby52MS5EZWxldGVDb25uZWN0aW9uUmVzcG9uc2USSgoLU2V0U2NoZWR1bGUSHC5pbWFnby52MS5TZXRTY2hlZHVsZVJlcXVlc3QaHS5pbWFnby52MS5TZXRTY2hlZHVsZVJlc3BvbnNlEk0KDFNldFJldGVudGlvbhIdLmltYWdvLnYxLlNldFJldGVudGlvblJlcXVlc3QaHi5pbWFnby52MS5TZXRSZXRlbnRpb25SZXNwb25zZUIeWhxpbWFnby9wcm90by9pbWFnby92MTtpbWFnb3YxYgZwcm90bzM", [file_google_protobuf_timestamp, file_imago_v1_problem]);
+  fileDesc("ChlpbWFnby92MS9jb25uZWN0aW9uLnByb3RvEghpbWFnby52MSLHBAoKQ29ubmVjdGlvbhIKCgJpZBgBIAEoCRIMCgRuYW1lGAIgASgJEhAKCHByb3ZpZGVyGAMgASgJEg8KB29yZ191cmwYBCABKAkSDQoFc3RhdGUYBSABKAkSIgoHcHJvYmxlbRgGIAEoCzIRLmltYWdvLnYxLlByb2JsZW0SDgoGb3JnX2lkGAcgASgJEg4KBmVuZ2luZRgIIAEoCRISCgpyYXRlX3NoYXJlGAkgASgBEhYKDmZvbGxvd19zZWNvbmRzGAogASgFEi4KCmNoZWNrZWRfYXQYCyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiQKBmFjY2VzcxgMIAMoCzIULmltYWdvLnYxLlR5cGVBY2Nlc3MSJAoIc2NoZWR1bGUYDSABKAsyEi5pbWFnby52MS5TY2hlZHVsZRIpCgtjcmVkZW50aWFscxgOIAMoCzIULmltYWdvLnYxLkNyZWRlbnRpYWwSLwoLZm9sbG93ZWRfYXQYDyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEikKDmZvbGxvd19wcm9ibGVtGBAgASgLMhEuaW1hZ28udjEuUHJvYmxlbRIuCgpjcmVhdGVkX2F0GBEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIVCg1vcGVuX2ZpbmRpbmdzGBIgASgDEgwKBHRoaW4YEyABKAgSDAoEZGVtbxgUIAEoCRIXCg9kZW1vX2FwcF9hY3RpdmUYFSABKAgiawoKVHlwZUFjY2VzcxIMCgR0eXBlGAEgASgJEg0KBXRpdGxlGAIgASgJEhAKCHJlYWRhYmxlGAMgASgIEg4KBnJlYXNvbhgEIAEoCRIOCgZkZXRhaWwYBSABKAkSDgoGc2NvcGVzGAYgAygJIngKCkNyZWRlbnRpYWwSDwoHcHVycG9zZRgBIAEoCRIRCgljbGllbnRfaWQYAiABKAkSDgoGa2V5X2lkGAMgASgJEhIKCnB1YmxpY19qd2sYBCABKAkSDgoGc2NvcGVzGAUgAygJEhIKCmFkbWluX3JvbGUYBiABKAkibQoIU2NoZWR1bGUSDAoEY3JvbhgBIAEoCRIRCgl0aW1lX3pvbmUYAiABKAkSDwoHZW5hYmxlZBgDIAEoCBIvCgtuZXh0X3J1bl9hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiZAoXQ3JlYXRlQ29ubmVjdGlvblJlcXVlc3QSDwoHb3JnX3VybBgBIAEoCRIMCgRuYW1lGAIgASgJEhIKCnJhdGVfc2hhcmUYAyABKAESFgoOZm9sbG93X3NlY29uZHMYBCABKAUiRAoYQ3JlYXRlQ29ubmVjdGlvblJlc3BvbnNlEigKCmNvbm5lY3Rpb24YASABKAsyFC5pbWFnby52MS5Db25uZWN0aW9uIhMKEUNyZWF0ZURlbW9SZXF1ZXN0Ij4KEkNyZWF0ZURlbW9SZXNwb25zZRIoCgpjb25uZWN0aW9uGAEgASgLMhQuaW1hZ28udjEuQ29ubmVjdGlvbiI9ChRTd2l0Y2hEZW1vQXBwUmVxdWVzdBIVCg1jb25uZWN0aW9uX2lkGAEgASgJEg4KBmFjdGl2ZRgCIAEoCCIXChVTd2l0Y2hEZW1vQXBwUmVzcG9uc2UiUQoUU2V0Q3JlZGVudGlhbFJlcXVlc3QSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRIPCgdwdXJwb3NlGAIgASgJEhEKCWNsaWVudF9pZBgDIAEoCSJBChVTZXRDcmVkZW50aWFsUmVzcG9uc2USKAoKY29ubmVjdGlvbhgBIAEoCzIULmltYWdvLnYxLkNvbm5lY3Rpb24iOwoRUmVwbGFjZUtleVJlcXVlc3QSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRIPCgdwdXJwb3NlGAIgASgJIj4KElJlcGxhY2VLZXlSZXNwb25zZRIoCgpjb25uZWN0aW9uGAEgASgLMhQuaW1hZ28udjEuQ29ubmVjdGlvbiJqChdVcGRhdGVDb25uZWN0aW9uUmVxdWVzdBIVCg1jb25uZWN0aW9uX2lkGAEgASgJEgwKBG5hbWUYAiABKAkSEgoKcmF0ZV9zaGFyZRgDIAEoARIWCg5mb2xsb3dfc2Vjb25kcxgEIAEoBSJEChhVcGRhdGVDb25uZWN0aW9uUmVzcG9uc2USKAoKY29ubmVjdGlvbhgBIAEoCzIULmltYWdvLnYxLkNvbm5lY3Rpb24iLwoWQ2hlY2tDb25uZWN0aW9uUmVxdWVzdBIVCg1jb25uZWN0aW9uX2lkGAEgASgJIkMKF0NoZWNrQ29ubmVjdGlvblJlc3BvbnNlEigKCmNvbm5lY3Rpb24YASABKAsyFC5pbWFnby52MS5Db25uZWN0aW9uIi0KFEdldENvbm5lY3Rpb25SZXF1ZXN0EhUKDWNvbm5lY3Rpb25faWQYASABKAkiQQoVR2V0Q29ubmVjdGlvblJlc3BvbnNlEigKCmNvbm5lY3Rpb24YASABKAsyFC5pbWFnby52MS5Db25uZWN0aW9uIj8KFkxpc3RDb25uZWN0aW9uc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkicwoXTGlzdENvbm5lY3Rpb25zUmVzcG9uc2USKQoLY29ubmVjdGlvbnMYASADKAsyFC5pbWFnby52MS5Db25uZWN0aW9uEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCRIUCgxkZW1vX29mZmVyZWQYAyABKAgiMAoXRGVsZXRlQ29ubmVjdGlvblJlcXVlc3QSFQoNY29ubmVjdGlvbl9pZBgBIAEoCSIaChhEZWxldGVDb25uZWN0aW9uUmVzcG9uc2UiOgoTU2V0UmV0ZW50aW9uUmVxdWVzdBIVCg1jb25uZWN0aW9uX2lkGAEgASgJEgwKBHRoaW4YAiABKAgiQAoUU2V0UmV0ZW50aW9uUmVzcG9uc2USKAoKY29ubmVjdGlvbhgBIAEoCzIULmltYWdvLnYxLkNvbm5lY3Rpb24iXQoSU2V0U2NoZWR1bGVSZXF1ZXN0EhUKDWNvbm5lY3Rpb25faWQYASABKAkSDAoEY3JvbhgCIAEoCRIRCgl0aW1lX3pvbmUYAyABKAkSDwoHZW5hYmxlZBgEIAEoCCI7ChNTZXRTY2hlZHVsZVJlc3BvbnNlEiQKCHNjaGVkdWxlGAEgASgLMhIuaW1hZ28udjEuU2NoZWR1bGUy9wcKEUNvbm5lY3Rpb25TZXJ2aWNlElkKEENyZWF0ZUNvbm5lY3Rpb24SIS5pbWFnby52MS5DcmVhdGVDb25uZWN0aW9uUmVxdWVzdBoiLmltYWdvLnYxLkNyZWF0ZUNvbm5lY3Rpb25SZXNwb25zZRJQCg1TZXRDcmVkZW50aWFsEh4uaW1hZ28udjEuU2V0Q3JlZGVudGlhbFJlcXVlc3QaHy5pbWFnby52MS5TZXRDcmVkZW50aWFsUmVzcG9uc2USRwoKUmVwbGFjZUtleRIbLmltYWdvLnYxLlJlcGxhY2VLZXlSZXF1ZXN0GhwuaW1hZ28udjEuUmVwbGFjZUtleVJlc3BvbnNlElkKEFVwZGF0ZUNvbm5lY3Rpb24SIS5pbWFnby52MS5VcGRhdGVDb25uZWN0aW9uUmVxdWVzdBoiLmltYWdvLnYxLlVwZGF0ZUNvbm5lY3Rpb25SZXNwb25zZRJWCg9DaGVja0Nvbm5lY3Rpb24SIC5pbWFnby52MS5DaGVja0Nvbm5lY3Rpb25SZXF1ZXN0GiEuaW1hZ28udjEuQ2hlY2tDb25uZWN0aW9uUmVzcG9uc2USUAoNR2V0Q29ubmVjdGlvbhIeLmltYWdvLnYxLkdldENvbm5lY3Rpb25SZXF1ZXN0Gh8uaW1hZ28udjEuR2V0Q29ubmVjdGlvblJlc3BvbnNlElYKD0xpc3RDb25uZWN0aW9ucxIgLmltYWdvLnYxLkxpc3RDb25uZWN0aW9uc1JlcXVlc3QaIS5pbWFnby52MS5MaXN0Q29ubmVjdGlvbnNSZXNwb25zZRJZChBEZWxldGVDb25uZWN0aW9uEiEuaW1hZ28udjEuRGVsZXRlQ29ubmVjdGlvblJlcXVlc3QaIi5pbWFnby52MS5EZWxldGVDb25uZWN0aW9uUmVzcG9uc2USRwoKQ3JlYXRlRGVtbxIbLmltYWdvLnYxLkNyZWF0ZURlbW9SZXF1ZXN0GhwuaW1hZ28udjEuQ3JlYXRlRGVtb1Jlc3BvbnNlElAKDVN3aXRjaERlbW9BcHASHi5pbWFnby52MS5Td2l0Y2hEZW1vQXBwUmVxdWVzdBofLmltYWdvLnYxLlN3aXRjaERlbW9BcHBSZXNwb25zZRJKCgtTZXRTY2hlZHVsZRIcLmltYWdvLnYxLlNldFNjaGVkdWxlUmVxdWVzdBodLmltYWdvLnYxLlNldFNjaGVkdWxlUmVzcG9uc2USTQoMU2V0UmV0ZW50aW9uEh0uaW1hZ28udjEuU2V0UmV0ZW50aW9uUmVxdWVzdBoeLmltYWdvLnYxLlNldFJldGVudGlvblJlc3BvbnNlQh5aHGltYWdvL3Byb3RvL2ltYWdvL3YxO2ltYWdvdjFiBnByb3RvMw", [file_google_protobuf_timestamp, file_imago_v1_problem]);
 
 /**
  * @generated from message imago.v1.Connection
@@ -136,6 +136,20 @@ export type Connection = Message<"imago.v1.Connection"> & {
    * @generated from field: bool thin = 19;
    */
   thin: boolean;
+
+  /**
+   * Of a demo org: "preparing" while its story plays, then "ready"; "" for somebody's org.
+   *
+   * @generated from field: string demo = 20;
+   */
+  demo: string;
+
+  /**
+   * Of a demo org: somebody asked for its write app to be active (SwitchDemoApp).
+   *
+   * @generated from field: bool demo_app_active = 21;
+   */
+  demoAppActive: boolean;
 };
 
 /**
@@ -335,6 +349,73 @@ export const CreateConnectionResponseSchema: GenMessage<CreateConnectionResponse
   messageDesc(file_imago_v1_connection, 5);
 
 /**
+ * @generated from message imago.v1.CreateDemoRequest
+ */
+export type CreateDemoRequest = Message<"imago.v1.CreateDemoRequest"> & {
+};
+
+/**
+ * Describes the message imago.v1.CreateDemoRequest.
+ * Use `create(CreateDemoRequestSchema)` to create a new message.
+ */
+export const CreateDemoRequestSchema: GenMessage<CreateDemoRequest> = /*@__PURE__*/
+  messageDesc(file_imago_v1_connection, 6);
+
+/**
+ * @generated from message imago.v1.CreateDemoResponse
+ */
+export type CreateDemoResponse = Message<"imago.v1.CreateDemoResponse"> & {
+  /**
+   * @generated from field: imago.v1.Connection connection = 1;
+   */
+  connection?: Connection | undefined;
+};
+
+/**
+ * Describes the message imago.v1.CreateDemoResponse.
+ * Use `create(CreateDemoResponseSchema)` to create a new message.
+ */
+export const CreateDemoResponseSchema: GenMessage<CreateDemoResponse> = /*@__PURE__*/
+  messageDesc(file_imago_v1_connection, 7);
+
+/**
+ * @generated from message imago.v1.SwitchDemoAppRequest
+ */
+export type SwitchDemoAppRequest = Message<"imago.v1.SwitchDemoAppRequest"> & {
+  /**
+   * @generated from field: string connection_id = 1;
+   */
+  connectionId: string;
+
+  /**
+   * Activate it; else it is deactivated.
+   *
+   * @generated from field: bool active = 2;
+   */
+  active: boolean;
+};
+
+/**
+ * Describes the message imago.v1.SwitchDemoAppRequest.
+ * Use `create(SwitchDemoAppRequestSchema)` to create a new message.
+ */
+export const SwitchDemoAppRequestSchema: GenMessage<SwitchDemoAppRequest> = /*@__PURE__*/
+  messageDesc(file_imago_v1_connection, 8);
+
+/**
+ * @generated from message imago.v1.SwitchDemoAppResponse
+ */
+export type SwitchDemoAppResponse = Message<"imago.v1.SwitchDemoAppResponse"> & {
+};
+
+/**
+ * Describes the message imago.v1.SwitchDemoAppResponse.
+ * Use `create(SwitchDemoAppResponseSchema)` to create a new message.
+ */
+export const SwitchDemoAppResponseSchema: GenMessage<SwitchDemoAppResponse> = /*@__PURE__*/
+  messageDesc(file_imago_v1_connection, 9);
+
+/**
  * @generated from message imago.v1.SetCredentialRequest
  */
 export type SetCredentialRequest = Message<"imago.v1.SetCredentialRequest"> & {
@@ -359,7 +440,7 @@ export type SetCredentialRequest = Message<"imago.v1.SetCredentialRequest"> & {
  * Use `create(SetCredentialRequestSchema)` to create a new message.
  */
 export const SetCredentialRequestSchema: GenMessage<SetCredentialRequest> = /*@__PURE__*/
-  messageDesc(file_imago_v1_connection, 6);
+  messageDesc(file_imago_v1_connection, 10);
 
 /**
  * @generated from message imago.v1.SetCredentialResponse
@@ -376,7 +457,7 @@ export type SetCredentialResponse = Message<"imago.v1.SetCredentialResponse"> & 
  * Use `create(SetCredentialResponseSchema)` to create a new message.
  */
 export const SetCredentialResponseSchema: GenMessage<SetCredentialResponse> = /*@__PURE__*/
-  messageDesc(file_imago_v1_connection, 7);
+  messageDesc(file_imago_v1_connection, 11);
 
 /**
  * @generated from message imago.v1.ReplaceKeyRequest
@@ -400,7 +481,7 @@ export type ReplaceKeyRequest = Message<"imago.v1.ReplaceKeyRequest"> & {
  * Use `create(ReplaceKeyRequestSchema)` to create a new message.
  */
 export const ReplaceKeyRequestSchema: GenMessage<ReplaceKeyRequest> = /*@__PURE__*/
-  messageDesc(file_imago_v1_connection, 8);
+  messageDesc(file_imago_v1_connection, 12);
 
 /**
  * @generated from message imago.v1.ReplaceKeyResponse
@@ -417,7 +498,7 @@ export type ReplaceKeyResponse = Message<"imago.v1.ReplaceKeyResponse"> & {
  * Use `create(ReplaceKeyResponseSchema)` to create a new message.
  */
 export const ReplaceKeyResponseSchema: GenMessage<ReplaceKeyResponse> = /*@__PURE__*/
-  messageDesc(file_imago_v1_connection, 9);
+  messageDesc(file_imago_v1_connection, 13);
 
 /**
  * What is absent stays as it is.
@@ -455,7 +536,7 @@ export type UpdateConnectionRequest = Message<"imago.v1.UpdateConnectionRequest"
  * Use `create(UpdateConnectionRequestSchema)` to create a new message.
  */
 export const UpdateConnectionRequestSchema: GenMessage<UpdateConnectionRequest> = /*@__PURE__*/
-  messageDesc(file_imago_v1_connection, 10);
+  messageDesc(file_imago_v1_connection, 14);
 
 /**
  * @generated from message imago.v1.UpdateConnectionResponse
@@ -472,7 +553,7 @@ export type UpdateConnectionResponse = Message<"imago.v1.UpdateConnectionRespons
  * Use `create(UpdateConnectionResponseSchema)` to create a new message.
  */
 export const UpdateConnectionResponseSchema: GenMessage<UpdateConnectionResponse> = /*@__PURE__*/
-  messageDesc(file_imago_v1_connection, 11);
+  messageDesc(file_imago_v1_connection, 15);
 
 /**
  * @generated from message imago.v1.CheckConnectionRequest
@@ -489,7 +570,7 @@ export type CheckConnectionRequest = Message<"imago.v1.CheckConnectionRequest"> 
  * Use `create(CheckConnectionRequestSchema)` to create a new message.
  */
 export const CheckConnectionRequestSchema: GenMessage<CheckConnectionRequest> = /*@__PURE__*/
-  messageDesc(file_imago_v1_connection, 12);
+  messageDesc(file_imago_v1_connection, 16);
 
 /**
  * @generated from message imago.v1.CheckConnectionResponse
@@ -506,7 +587,7 @@ export type CheckConnectionResponse = Message<"imago.v1.CheckConnectionResponse"
  * Use `create(CheckConnectionResponseSchema)` to create a new message.
  */
 export const CheckConnectionResponseSchema: GenMessage<CheckConnectionResponse> = /*@__PURE__*/
-  messageDesc(file_imago_v1_connection, 13);
+  messageDesc(file_imago_v1_connection, 17);
 
 /**
  * @generated from message imago.v1.GetConnectionRequest
@@ -523,7 +604,7 @@ export type GetConnectionRequest = Message<"imago.v1.GetConnectionRequest"> & {
  * Use `create(GetConnectionRequestSchema)` to create a new message.
  */
 export const GetConnectionRequestSchema: GenMessage<GetConnectionRequest> = /*@__PURE__*/
-  messageDesc(file_imago_v1_connection, 14);
+  messageDesc(file_imago_v1_connection, 18);
 
 /**
  * @generated from message imago.v1.GetConnectionResponse
@@ -540,7 +621,7 @@ export type GetConnectionResponse = Message<"imago.v1.GetConnectionResponse"> & 
  * Use `create(GetConnectionResponseSchema)` to create a new message.
  */
 export const GetConnectionResponseSchema: GenMessage<GetConnectionResponse> = /*@__PURE__*/
-  messageDesc(file_imago_v1_connection, 15);
+  messageDesc(file_imago_v1_connection, 19);
 
 /**
  * @generated from message imago.v1.ListConnectionsRequest
@@ -562,7 +643,7 @@ export type ListConnectionsRequest = Message<"imago.v1.ListConnectionsRequest"> 
  * Use `create(ListConnectionsRequestSchema)` to create a new message.
  */
 export const ListConnectionsRequestSchema: GenMessage<ListConnectionsRequest> = /*@__PURE__*/
-  messageDesc(file_imago_v1_connection, 16);
+  messageDesc(file_imago_v1_connection, 20);
 
 /**
  * @generated from message imago.v1.ListConnectionsResponse
@@ -577,6 +658,13 @@ export type ListConnectionsResponse = Message<"imago.v1.ListConnectionsResponse"
    * @generated from field: string next_page_token = 2;
    */
   nextPageToken: string;
+
+  /**
+   * The operator has demo orgs, and the account may have one (CreateDemo).
+   *
+   * @generated from field: bool demo_offered = 3;
+   */
+  demoOffered: boolean;
 };
 
 /**
@@ -584,7 +672,7 @@ export type ListConnectionsResponse = Message<"imago.v1.ListConnectionsResponse"
  * Use `create(ListConnectionsResponseSchema)` to create a new message.
  */
 export const ListConnectionsResponseSchema: GenMessage<ListConnectionsResponse> = /*@__PURE__*/
-  messageDesc(file_imago_v1_connection, 17);
+  messageDesc(file_imago_v1_connection, 21);
 
 /**
  * @generated from message imago.v1.DeleteConnectionRequest
@@ -601,7 +689,7 @@ export type DeleteConnectionRequest = Message<"imago.v1.DeleteConnectionRequest"
  * Use `create(DeleteConnectionRequestSchema)` to create a new message.
  */
 export const DeleteConnectionRequestSchema: GenMessage<DeleteConnectionRequest> = /*@__PURE__*/
-  messageDesc(file_imago_v1_connection, 18);
+  messageDesc(file_imago_v1_connection, 22);
 
 /**
  * @generated from message imago.v1.DeleteConnectionResponse
@@ -614,7 +702,7 @@ export type DeleteConnectionResponse = Message<"imago.v1.DeleteConnectionRespons
  * Use `create(DeleteConnectionResponseSchema)` to create a new message.
  */
 export const DeleteConnectionResponseSchema: GenMessage<DeleteConnectionResponse> = /*@__PURE__*/
-  messageDesc(file_imago_v1_connection, 19);
+  messageDesc(file_imago_v1_connection, 23);
 
 /**
  * @generated from message imago.v1.SetRetentionRequest
@@ -641,7 +729,7 @@ export type SetRetentionRequest = Message<"imago.v1.SetRetentionRequest"> & {
  * Use `create(SetRetentionRequestSchema)` to create a new message.
  */
 export const SetRetentionRequestSchema: GenMessage<SetRetentionRequest> = /*@__PURE__*/
-  messageDesc(file_imago_v1_connection, 20);
+  messageDesc(file_imago_v1_connection, 24);
 
 /**
  * @generated from message imago.v1.SetRetentionResponse
@@ -658,7 +746,7 @@ export type SetRetentionResponse = Message<"imago.v1.SetRetentionResponse"> & {
  * Use `create(SetRetentionResponseSchema)` to create a new message.
  */
 export const SetRetentionResponseSchema: GenMessage<SetRetentionResponse> = /*@__PURE__*/
-  messageDesc(file_imago_v1_connection, 21);
+  messageDesc(file_imago_v1_connection, 25);
 
 /**
  * @generated from message imago.v1.SetScheduleRequest
@@ -690,7 +778,7 @@ export type SetScheduleRequest = Message<"imago.v1.SetScheduleRequest"> & {
  * Use `create(SetScheduleRequestSchema)` to create a new message.
  */
 export const SetScheduleRequestSchema: GenMessage<SetScheduleRequest> = /*@__PURE__*/
-  messageDesc(file_imago_v1_connection, 22);
+  messageDesc(file_imago_v1_connection, 26);
 
 /**
  * @generated from message imago.v1.SetScheduleResponse
@@ -707,7 +795,7 @@ export type SetScheduleResponse = Message<"imago.v1.SetScheduleResponse"> & {
  * Use `create(SetScheduleResponseSchema)` to create a new message.
  */
 export const SetScheduleResponseSchema: GenMessage<SetScheduleResponse> = /*@__PURE__*/
-  messageDesc(file_imago_v1_connection, 23);
+  messageDesc(file_imago_v1_connection, 27);
 
 /**
  * ConnectionService binds orgs to the account.
@@ -789,7 +877,8 @@ export const ConnectionService: GenService<{
   },
   /**
    * DeleteConnection deletes a connection that holds no snapshot and that nothing is
-   * under way for, with its key pairs and its schedule. Nothing changes in the org.
+   * under way for, with its key pairs and its schedule. Nothing changes in the org. A demo
+   * goes with its snapshots, and with its org.
    *
    * @generated from rpc imago.v1.ConnectionService.DeleteConnection
    */
@@ -797,6 +886,30 @@ export const ConnectionService: GenService<{
     methodKind: "unary";
     input: typeof DeleteConnectionRequestSchema;
     output: typeof DeleteConnectionResponseSchema;
+  },
+  /**
+   * CreateDemo makes the account's demo org, if the operator has a simulator for such: a
+   * connection to an org with a story in it, which plays by itself. It does not count
+   * against the plan's limit; there is one for each account.
+   *
+   * @generated from rpc imago.v1.ConnectionService.CreateDemo
+   */
+  createDemo: {
+    methodKind: "unary";
+    input: typeof CreateDemoRequestSchema;
+    output: typeof CreateDemoResponseSchema;
+  },
+  /**
+   * SwitchDemoApp switches the write app of a demo org: what an admin does in Okta with a
+   * real one, before a restore writes and when it has written. Imago is told nothing of it,
+   * and sees by itself whether the window is open.
+   *
+   * @generated from rpc imago.v1.ConnectionService.SwitchDemoApp
+   */
+  switchDemoApp: {
+    methodKind: "unary";
+    input: typeof SwitchDemoAppRequestSchema;
+    output: typeof SwitchDemoAppResponseSchema;
   },
   /**
    * SetSchedule says when snapshots are taken by themselves.
