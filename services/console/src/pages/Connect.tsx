@@ -7,6 +7,7 @@ import { fieldProblem } from "../api/problem";
 import { useMay } from "../api/session";
 import { ConnectionService } from "../gen/imago/v1/connection_pb";
 import { Wrong } from "../parts/CodeForm";
+import { ExploreDemo } from "../parts/Demo";
 import { Page } from "../parts/Page";
 import { Empty } from "../parts/States";
 
@@ -20,7 +21,12 @@ export function Connect() {
       about="Two service apps: one that can only read, and one for restores that stays switched off."
     >
       {may ? (
-        <Begin />
+        <>
+          <Begin />
+          <Group>
+            <ExploreDemo />
+          </Group>
+        </>
       ) : (
         <Empty icon={IconLock} title="This is not open to you">
           An owner or an admin of the account connects orgs.

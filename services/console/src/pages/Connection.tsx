@@ -30,6 +30,7 @@ import {
 } from "../gen/imago/v1/connection_pb";
 import { State } from "../parts/Badges";
 import { Wrong } from "../parts/CodeForm";
+import { AboutDemo } from "../parts/Demo";
 import { capital, counted, words } from "../parts/format";
 import { Page } from "../parts/Page";
 import { Query } from "../parts/Query";
@@ -43,7 +44,7 @@ import { Fact } from "./Overview";
 export function ConnectionPage() {
   const { connectionId } = useParams({ from: "/signed-in/orgs/$connectionId/" });
   const connection = useConnection(connectionId);
-  const checking = connection.data?.state === "checking";
+  const checking = connection.data?.state === "checking" || connection.data?.demo === "preparing";
   const { refetch } = connection;
   useEffect(() => {
     if (!checking) return;
@@ -80,11 +81,12 @@ function Shown({ of: c }: { of: Connection }) {
           </Fact>
         </SimpleGrid>
       </Card>
+      {c.demo && <AboutDemo of={c} />}
       {c.problem && <Trouble title="It is not ready" text={sentence(c.problem)} />}
       {c.followProblem && <Trouble title="The org's log cannot be read" text={sentence(c.followProblem)} />}
-      {read && <App of={c} credential={read} />}
+      {read && !c.demo && <App of={c} credential={read} />}
       {c.access.length > 0 && <Access of={c.access} />}
-      {write && <App of={c} credential={write} />}
+      {write && !c.demo && <App of={c} credential={write} />}
       <Schedule key={c.id} of={c} />
       <Retention key={`kept ${c.id}`} of={c} />
     </Page>

@@ -9,6 +9,7 @@ import type { Connection } from "../gen/imago/v1/connection_pb";
 import { type Overview as OverviewOf, OverviewService } from "../gen/imago/v1/overview_pb";
 import type { Snapshot } from "../gen/imago/v1/snapshot_pb";
 import { Severity, State } from "../parts/Badges";
+import { ExploreDemo } from "../parts/Demo";
 import { capital, count, counted, words } from "../parts/format";
 import { Page } from "../parts/Page";
 import { Query } from "../parts/Query";
@@ -30,7 +31,16 @@ export function Overview() {
       <Query of={connections}>
         {(all) =>
           all.length === 0 ? (
-            <Empty icon={IconPlugConnected} title="No org is protected yet" action={connect}>
+            <Empty
+              icon={IconPlugConnected}
+              title="No org is protected yet"
+              action={
+                <Group gap="sm" justify="center" align="flex-start">
+                  {connect}
+                  <ExploreDemo />
+                </Group>
+              }
+            >
               Connect your Okta org by a read-only service app. The first snapshot is taken as soon as it is
               in.
             </Empty>

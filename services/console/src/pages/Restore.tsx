@@ -33,6 +33,7 @@ import { useRestore } from "../api/watch";
 import { type Plan, type Restore, RestoreService, type Step } from "../gen/imago/v1/restore_pb";
 import { Op, State } from "../parts/Badges";
 import { Wrong } from "../parts/CodeForm";
+import { SwitchDemoApp } from "../parts/Demo";
 import { Dialog } from "../parts/Dialog";
 import { Fields } from "../parts/Fields";
 import { capital, count, counted } from "../parts/format";
@@ -250,6 +251,7 @@ function useWriteApp(r: Restore): string {
 
 function Activate({ of: r }: { of: Restore }) {
   const app = useWriteApp(r);
+  const demo = useConnection(r.connectionId).data?.demo;
   return (
     <Alert color="yellow" title="Activate the write app in Okta now" icon={<IconPlayerPlay />}>
       <List type="ordered" size="sm">
@@ -259,6 +261,7 @@ function Activate({ of: r }: { of: Restore }) {
         <List.Item>Set it to Active. Writing begins within seconds, and this page shows it.</List.Item>
         <List.Item>Afterwards you deactivate it again, and Imago proves that it can write no more.</List.Item>
       </List>
+      {demo && <SwitchDemoApp of={r.connectionId} active />}
     </Alert>
   );
 }
@@ -284,6 +287,7 @@ function Going({ of: r }: { of: Restore }) {
 
 function Deactivate({ of: r, again }: { of: Restore; again: () => void }) {
   const app = useWriteApp(r);
+  const demo = useConnection(r.connectionId).data?.demo;
   return (
     <Alert color="yellow" title="Deactivate the write app in Okta now" icon={<IconShieldCheck />}>
       <Stack gap="sm" align="flex-start">
@@ -291,6 +295,7 @@ function Deactivate({ of: r, again }: { of: Restore; again: () => void }) {
           The restore is done. Set “Imago restore” {app && <Code>{app}</Code>} to Inactive: Imago asks the org
           until it refuses the app, and only then counts the window as closed.
         </Text>
+        {demo && <SwitchDemoApp of={r.connectionId} active={false} />}
         <CloseByWord of={r} app={app} again={again} />
       </Stack>
     </Alert>
