@@ -22,6 +22,9 @@ IMAGO_STORE_BUCKET=imago-backups
 IMAGO_STORE_ENDPOINT=https://account.r2.cloudflarestorage.com
 IMAGO_MAIL_SMTP_ADDR=mail.example.com:587
 IMAGO_MAIL_SMTP_USER=imago
+COMPOSE_PROFILES=demo
+IMAGO_DEMO_ORGS_URL=http://oktasim:8080
+IMAGO_DEMO_CONTROL_URL=http://oktasim:8081
 `
 
 // prepared is a copy of this folder in which infra/prepare has been run, twice.
@@ -89,7 +92,7 @@ func build(t *testing.T) string {
 
 func load(t *testing.T, dir string) *types.Project {
 	t.Helper()
-	options, err := cli.NewProjectOptions([]string{filepath.Join(dir, "compose.yaml")}, cli.WithWorkingDirectory(dir), cli.WithEnvFiles(), cli.WithDotEnv)
+	options, err := cli.NewProjectOptions([]string{filepath.Join(dir, "compose.yaml")}, cli.WithWorkingDirectory(dir), cli.WithEnvFiles(), cli.WithDotEnv, cli.WithDefaultProfiles())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -122,6 +125,15 @@ func compose(t *testing.T, bin, dir string) {
 		}
 		if !s.ReadOnly || !slices.Contains(s.CapDrop, "ALL") || len(s.CapAdd) > 0 || s.User == "" || len(s.Ports) > 0 || !slices.Contains(s.SecurityOpt, "no-new-privileges:true") {
 			t.Errorf("%s can do more than it needs: %+v", name, s)
+		}
+	}
+	sim := project.Services["oktasim"]
+	if len(sim.Networks) != 1 || len(sim.Ports) > 0 || !project.Networks["demo"].Internal || !sim.ReadOnly {
+		t.Errorf("the simulator is reached by more than worker and drift monitor: %+v", sim)
+	}
+	for name, s := range project.Services {
+		if _, ok := s.Networks["demo"]; ok && !slices.Contains([]string{"oktasim", "worker", "drift"}, name) {
+			t.Errorf("%s reaches the simulator's control port", name)
 		}
 	}
 	if p := project.Services["postgres"]; p.NetworkMode != "none" || len(p.Ports) > 0 {

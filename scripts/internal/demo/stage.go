@@ -136,9 +136,15 @@ func (s *stage) public() string {
 	return "http://" + strings.Replace(s.ports.Imago, "127.0.0.1", "localhost", 1)
 }
 
+// environ is what imagod is told. The simulator that holds the story's org has room for
+// demo orgs, too.
+func (s *stage) environ() []string {
+	return []string{"IMAGO_PUBLIC_URL=" + s.public(), "IMAGO_DEMO_ORGS_URL=" + s.org, "IMAGO_DEMO_CONTROL_URL=" + s.control}
+}
+
 // startImago starts imagod and waits until it is ready.
 func (s *stage) startImago(ctx context.Context) (err error) {
-	s.imagod, err = startProcess(s.data, filepath.Join(s.bin, "imagod"), append([]string{"IMAGO_PUBLIC_URL=" + s.public()}, s.set...), "--data", filepath.Join(s.data, "imago"),
+	s.imagod, err = startProcess(s.data, filepath.Join(s.bin, "imagod"), append(s.environ(), s.set...), "--data", filepath.Join(s.data, "imago"),
 		"--listen", s.ports.Imago, "--smtp", s.outbox.address(), "--from", "Imago <imago@acme-robotics.example>", "--allow-loopback-orgs")
 	if err != nil {
 		return err
