@@ -114,6 +114,42 @@ base("a first connection, and the snapshot that comes by itself", async ({ page 
   await expect(page.getByRole("main").getByText("First")).toBeVisible();
 });
 
+base("a demo org, from the button to the restored group and its end", async ({ page }) => {
+  base.setTimeout(600_000);
+  await signIn(page, "mia.lindt@acme-robotics.example");
+  await page.getByRole("button", { name: "Explore a demo org" }).click();
+  await expect(h1(page, "Acme Robotics (demo)")).toBeVisible();
+  expect(await looks(page)).toEqual([]);
+  await expect(page.getByText("This is a demo org")).toBeVisible({ timeout: 300_000 });
+  expect(await looks(page)).toEqual([]);
+
+  // The monitor has found by itself what happened, and who did it.
+  await nav(page, "Changes");
+  const found = page.getByRole("article").filter({ hasText: "“Finance” was deleted" });
+  await expect(found).toBeVisible({ timeout: 60_000 });
+  for (const severity of ["critical", "high", "medium"])
+    await expect(page.getByText(severity, { exact: true }).first()).toBeVisible();
+  await expect(found).toContainText("Robin Vale");
+  await expect(found).toContainText("203.0.113.77");
+  await found.getByRole("link").first().click();
+  await page.getByRole("link", { name: "Revert this change" }).click();
+
+  await page.getByRole("button", { name: "Make a plan" }).click();
+  await page.getByRole("button", { name: "Approve this plan" }).click({ timeout: 60_000 });
+  await page.getByRole("dialog").getByRole("button", { name: "Approve", exact: true }).click();
+  await page.getByRole("button", { name: "Start", exact: true }).click();
+  await page.getByRole("button", { name: "Activate it, as the org's admin" }).click({ timeout: 60_000 });
+  await page.getByRole("button", { name: "Deactivate it, as the org's admin" }).click({ timeout: 90_000 });
+  await expect(page.getByRole("region", { name: "Receipt" })).toBeVisible({ timeout: 90_000 });
+  await expect(page.getByText("closed", { exact: true })).toBeVisible({ timeout: 60_000 });
+
+  await nav(page, "Overview");
+  await page.getByRole("main").getByRole("link", { name: "Acme Robotics (demo)" }).click();
+  await page.getByRole("button", { name: "Remove the demo" }).click();
+  await page.getByRole("dialog").getByRole("button", { name: "Remove it" }).click();
+  await expect(page.getByRole("button", { name: "Explore a demo org" })).toBeVisible({ timeout: 30_000 });
+});
+
 base.describe("with the story's org", () => {
   base.describe.configure({ mode: "serial" });
 
