@@ -27,7 +27,9 @@ func (b bench) letsGo(t *testing.T) postgres.Proof {
 // expire lets a snapshot go as a job does.
 func (b bench) expire(t *testing.T, proof postgres.Proof, id string) error {
 	t.Helper()
-	return b.worker.As(t.Context(), proof, func(tx *postgres.Tx) error { return snapshots.Expire(t.Context(), tx, id, time.Now()) })
+	return b.worker.As(t.Context(), proof, func(tx *postgres.Tx) error {
+		return snapshots.Expire(t.Context(), tx, id, "the Free plan keeps snapshots for 7 days", time.Now())
+	})
 }
 
 func (b bench) pin(t *testing.T, id string, set func(context.Context, *postgres.Tx, string) (snapshots.Snapshot, error)) (s snapshots.Snapshot, err error) {
@@ -77,6 +79,7 @@ func TestWhatHasExpiredIsNobodysToSee(t *testing.T) {
 	if _, err := b.pin(t, old.ID, snapshots.Pin); !problem.Is(err, problem.NotFound) {
 		t.Errorf("it is pinned: %v", err)
 	}
+	b.tellsOfExpiry(t, old.ID)
 	err := b.api.As(t.Context(), b.acme.Proof, func(tx *postgres.Tx) error {
 		_, err := restores.Request(t.Context(), tx, wanted(t, b.connection, old.ID))
 		return err
@@ -85,6 +88,26 @@ func TestWhatHasExpiredIsNobodysToSee(t *testing.T) {
 		t.Errorf("a restore of it is planned: %v", err)
 	}
 	b.forgets(t, proof, old.ID)
+}
+
+// tellsOfExpiry: its account is told since when it is gone and why, and nobody else anything.
+func (b bench) tellsOfExpiry(t *testing.T, id string) {
+	t.Helper()
+	gone := "the snapshot expired on " + time.Now().UTC().Format(time.DateOnly) + ": the Free plan keeps snapshots for 7 days"
+	for _, who := range []struct {
+		proof     postgres.Proof
+		id, wants string
+	}{
+		{b.acme.Proof, id, gone}, {b.acme.Proof, string(b.acme.ID), "there is no such snapshot"}, {b.base.Account(t).Proof, id, "there is no such snapshot"},
+	} {
+		err := b.api.As(t.Context(), who.proof, func(tx *postgres.Tx) error {
+			_, err := snapshots.Find(t.Context(), tx, who.id)
+			return err
+		})
+		if p := problem.Of(err); p == nil || p.Kind != problem.NotFound || p.What != who.wants {
+			t.Errorf("told %v, want %q", err, who.wants)
+		}
+	}
 }
 
 // forgets: it stays to be removed until it was.
@@ -199,7 +222,7 @@ func TestWhoPlansARestoreWaits(t *testing.T) {
 			})
 		}()
 		b.waits(t)
-		return snapshots.Expire(t.Context(), tx, old.ID, time.Now())
+		return snapshots.Expire(t.Context(), tx, old.ID, "", time.Now())
 	})
 	if err := <-planned; !problem.Is(err, problem.NotFound) {
 		t.Errorf("planned: %v", err)

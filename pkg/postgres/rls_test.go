@@ -179,7 +179,7 @@ var special = map[string]string{
 	"connections.state":   "'ready'", "connections.share": "0.5", "connections.follow_seconds": "60", "connections.demo": "''",
 	"credentials.purpose": "'read'", "credentials.state": "'set'",
 	"snapshots.trigger": "'manual'", "snapshots.state": "'queued'", "snapshots.ended_at": "null",
-	"snapshots.pinned_at": "null", "snapshots.pinned_by": "null", "snapshots.expired_at": "null", "snapshots.forgotten_at": "null",
+	"snapshots.pinned_at": "null", "snapshots.pinned_by": "null", "snapshots.expired_at": "null", "snapshots.expired_for": "''", "snapshots.forgotten_at": "null",
 	"findings.severity": "'high'", "findings.state": "'open'",
 	"finding_states.state": "'resolved'", "finding_states.until": "null",
 	"restores.state":      "'planned'",

@@ -99,10 +99,10 @@ func (s snapshotService) pair(ctx context.Context, m *imagov1.CompareRequest) (b
 		return before, after, err
 	}
 	err = s.read(ctx, func(tx *postgres.Tx) (err error) {
-		if before, err = snapshots.Get(ctx, tx, one); err != nil {
+		if before, err = snapshots.Find(ctx, tx, one); err != nil {
 			return in("before_snapshot_id", snapshotsHint, err)
 		}
-		after, err = snapshots.Get(ctx, tx, other)
+		after, err = snapshots.Find(ctx, tx, other)
 		return in("after_snapshot_id", snapshotsHint, err)
 	})
 	if err == nil && before.ConnectionID != after.ConnectionID {

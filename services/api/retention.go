@@ -53,7 +53,7 @@ func (s snapshotService) PinSnapshot(ctx context.Context, r *connect.Request[ima
 		return nil, err
 	}
 	return change(ctx, s.Service, r, func(w *work) (*imagov1.PinSnapshotResponse, error) {
-		row, err := snapshots.Get(ctx, w.Tx, id)
+		row, err := snapshots.Find(ctx, w.Tx, id)
 		if err != nil {
 			return nil, in("snapshot_id", snapshotsHint, err)
 		}

@@ -138,7 +138,7 @@ func (s *Service) find(ctx context.Context, id, connectionID string) (snap snaps
 		return snap, err
 	}
 	err = s.read(ctx, func(tx *postgres.Tx) (err error) {
-		snap, err = snapshots.Get(ctx, tx, id)
+		snap, err = snapshots.Find(ctx, tx, id)
 		return in("snapshot_id", snapshotsHint, err)
 	})
 	return snap, err

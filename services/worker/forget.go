@@ -93,7 +93,7 @@ func (f *forgetting) expire(ctx context.Context) (n int, err error) {
 				continue
 			}
 			n++
-			if err := f.letGo(ctx, tx, kept[i], plan); err != nil {
+			if err := f.letGo(ctx, tx, kept[i], f.rule(kept[i], p, plan)); err != nil {
 				return err
 			}
 		}
@@ -118,12 +118,20 @@ func (f *forgetting) policy(ctx context.Context, tx *postgres.Tx) (retention.Pol
 	return retention.Policy{Keep: e.Retention, Thin: c.Thin}, e.Plan, nil
 }
 
-func (f *forgetting) letGo(ctx context.Context, tx *postgres.Tx, s retention.Snapshot, plan billing.Plan) error {
-	if err := snapshots.Expire(ctx, tx, s.ID, f.Now()); err != nil {
+// rule is what let a snapshot go, for a sentence.
+func (f *forgetting) rule(s retention.Snapshot, p retention.Policy, plan billing.Plan) string {
+	if p.Keep > 0 && f.Now().Sub(s.Began) > p.Keep {
+		return fmt.Sprintf("the %s plan keeps snapshots for %s", plan.Title(), count(int64(p.Keep/(24*time.Hour)), "day"))
+	}
+	return "older snapshots of this connection are thinned: hourly for a day, daily for a week, weekly for a month, monthly for a year"
+}
+
+func (f *forgetting) letGo(ctx context.Context, tx *postgres.Tx, s retention.Snapshot, rule string) error {
+	if err := snapshots.Expire(ctx, tx, s.ID, rule, f.Now()); err != nil {
 		return err
 	}
 	return f.unit.Record(ctx, tx, f.ring, work.Event{At: f.Now(), Action: "expire_snapshot", TargetType: "snapshot", TargetID: s.ID,
-		Detail: fmt.Sprintf("taken %s: nothing keeps it, on the %s plan", s.Began.UTC().Format("2006-01-02 15:04 MST"), plan.Title())})
+		Detail: fmt.Sprintf("taken %s: nothing keeps it; %s", s.Began.UTC().Format("2006-01-02 15:04 MST"), rule)})
 }
 
 // remove removes what was let go long enough ago; a sweep of the repository comes after it.

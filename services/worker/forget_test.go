@@ -91,7 +91,7 @@ func TestWhatThePlanDoesNotKeepGoes(t *testing.T) {
 			t.Errorf("%s is another", name)
 		}
 	}
-	if got := s.Detail(t, "expire_snapshot"); !strings.Contains(got, "nothing keeps it, on the Free plan") {
+	if got := s.Detail(t, "expire_snapshot"); !strings.Contains(got, "nothing keeps it; the Free plan keeps snapshots for 7 days") {
 		t.Errorf("the activity log says %q", got)
 	}
 	if got := s.Detail(t, "forget_snapshot"); !strings.Contains(got, "removed from the store") {

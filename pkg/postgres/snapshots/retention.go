@@ -2,6 +2,7 @@ package snapshots
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"imago/pkg/account"
@@ -35,11 +36,32 @@ func Lock(ctx context.Context, tx *postgres.Tx, id account.ConnectionID) error {
 	return err
 }
 
-// Expire lets a snapshot go: from now on nobody sees it but a forget_snapshots job. Stale:
-// it is pinned, or needed, or was let go before.
-func Expire(ctx context.Context, tx *postgres.Tx, id string, at time.Time) error {
-	return rows.Must(ctx, tx, problem.New(problem.Stale, "snapshot %s is kept", id), `update snapshots set expired_at = $2
-		where id = as_uuid($1) and expired_at is null and pinned_at is null and state in ('complete', 'partial')`, id, at)
+// Expire lets a snapshot go, by a rule for a sentence: from now on nobody sees it but a
+// forget_snapshots job. Stale: it is pinned, or needed, or was let go before.
+func Expire(ctx context.Context, tx *postgres.Tx, id, rule string, at time.Time) error {
+	return rows.Must(ctx, tx, problem.New(problem.Stale, "snapshot %s is kept", id), `update snapshots set expired_at = $2, expired_for = $3
+		where id = as_uuid($1) and expired_at is null and pinned_at is null and state in ('complete', 'partial')`, id, at, rule)
+}
+
+// Find is Get for people, who are told since when a snapshot is gone, and by which rule: for
+// imago_api. It is a problem of kind NotFound all the same.
+func Find(ctx context.Context, tx *postgres.Tx, id string) (Snapshot, error) {
+	s, err := Get(ctx, tx, id)
+	if !problem.Is(err, problem.NotFound) {
+		return s, err
+	}
+	gone, ok, asked := rows.Maybe[struct {
+		ExpiredAt  time.Time
+		ExpiredFor string
+	}](ctx, tx, `select expired_at, expired_for from expired_snapshot(as_uuid($1))`, id)
+	if asked != nil || !ok {
+		return s, errors.Join(asked, err)
+	}
+	what := "the snapshot expired on " + gone.ExpiredAt.UTC().Format(time.DateOnly)
+	if gone.ExpiredFor != "" {
+		what += ": " + gone.ExpiredFor
+	}
+	return s, problem.New(problem.NotFound, "%s", what)
 }
 
 // Expired lists a connection's snapshots that were let go before a moment and still lie in
