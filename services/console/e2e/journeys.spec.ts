@@ -117,6 +117,8 @@ base("a first connection, and the snapshot that comes by itself", async ({ page 
 base("a demo org, from the button to the restored group and its end", async ({ page }) => {
   base.setTimeout(600_000);
   await signIn(page, "mia.lindt@acme-robotics.example");
+  await expect(page.getByRole("button", { name: "Explore a demo org" })).toBeVisible();
+  expect(await looks(page)).toEqual([]);
   await page.getByRole("button", { name: "Explore a demo org" }).click();
   await expect(h1(page, "Acme Robotics (demo)")).toBeVisible();
   expect(await looks(page)).toEqual([]);
