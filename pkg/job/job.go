@@ -134,6 +134,16 @@ type ReportStopped struct {
 // Kind names the job.
 func (ReportStopped) Kind() string { return "report_stopped" }
 
+// ReportEnd tells an account of a session in it that its person ended from another account.
+// The tick enqueues it, which is no account's.
+type ReportEnd struct {
+	AccountID string `json:"account_id" river:"unique"`
+	SessionID string `json:"session_id" river:"unique"`
+}
+
+// Kind names the job.
+func (ReportEnd) Kind() string { return "report_end" }
+
 // ApplyBilling asks the payment processor how the account's subscription stands, and
 // stores that. A notification of the processor enqueues it.
 type ApplyBilling struct {

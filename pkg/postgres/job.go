@@ -42,6 +42,7 @@ var kinds = byName(
 	kind{job.SendDigest{}, job.QueueMail, 3, false},
 	kind{job.SendUpdate{}, job.QueueMail, 4, false},
 	kind{job.ReportStopped{}, job.QueueMail, 3, false},
+	kind{job.ReportEnd{}, job.QueueMail, 3, false},
 	kind{job.ReportFailure{}, job.QueueMail, 2, false},
 	kind{job.ApplyBilling{}, job.QueueMail, 2, false},
 	kind{job.EndSnooze{}, job.QueueTick, 2, false},

@@ -168,6 +168,7 @@ func (s *Service) prepare() error {
 		work.Register(kinds, desk, s.sendDigest),
 		work.Register(kinds, desk, s.sendUpdate),
 		work.Register(kinds, desk, s.reportStopped),
+		work.Register(kinds, desk, s.reportEnd),
 		work.Register(kinds, desk, s.runSchedules),
 		work.Register(kinds, desk, s.reportFailure),
 		work.Register(kinds, desk, s.applyBilling),

@@ -85,7 +85,7 @@ func queue(kind string) string {
 		return job.QueueDrift
 	case job.ApplyRestore{}.Kind():
 		return job.QueueRestore
-	case job.SendCode{}.Kind(), job.SendInvitation{}.Kind(), job.SendMessage{}.Kind(), job.SendDigest{}.Kind(), job.SendUpdate{}.Kind(), job.ReportStopped{}.Kind(),
+	case job.SendCode{}.Kind(), job.SendInvitation{}.Kind(), job.SendMessage{}.Kind(), job.SendDigest{}.Kind(), job.SendUpdate{}.Kind(), job.ReportStopped{}.Kind(), job.ReportEnd{}.Kind(),
 		job.ApplyBilling{}.Kind():
 		return job.QueueMail
 	case job.RunSchedules{}.Kind():
