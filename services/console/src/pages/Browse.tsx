@@ -156,8 +156,8 @@ function Hits({ of: s, find, fields }: { of: Snapshot; find: string; fields: boo
 function Hit({ of: h, snapshotId }: { of: SearchHit; snapshotId: string }) {
   const key = h.resource?.key ?? "";
   return (
-    <Group gap="sm" py={8} px="xs" className="row">
-      <Text size="sm" c="dimmed" w={180}>
+    <Group gap="0 12px" py={8} px="xs" className="row">
+      <Text size="sm" c="dimmed" w={{ base: "100%", sm: 180 }}>
         {h.typeTitle}
       </Text>
       <Anchor

@@ -35,7 +35,7 @@ import { type Change, type CompareSummary, type Gap, SnapshotService } from "../
 import { Op } from "../parts/Badges";
 import { Wrong } from "../parts/CodeForm";
 import { Fields } from "../parts/Fields";
-import { capital, count, counted, date, moment } from "../parts/format";
+import { capital, count, counted, date, moment, words } from "../parts/format";
 import { Page } from "../parts/Page";
 import { Query } from "../parts/Query";
 import { Empty, Failed } from "../parts/States";
@@ -263,15 +263,12 @@ function Revert({ keys, snapshotId }: { keys: string[]; snapshotId: string }) {
 // Unknown is what cannot be told, because one of the snapshots has a gap there.
 function Unknown({ of }: { of: Gap[] }) {
   if (of.length === 0) return null;
+  const types = [...new Set(of.map((g) => words(g.type)))];
   return (
     <Alert color="orange" icon={<IconHelp />} title={`${counted(of.length, "part")} cannot be compared`}>
       <Text size="sm">
-        A gap is never a deletion:{" "}
-        {of
-          .slice(0, 5)
-          .map((g) => g.type)
-          .join(", ")}
-        {of.length > 5 && " and others"}.
+        A gap is never a deletion: {types.slice(0, 5).join(", ")}
+        {types.length > 5 && " and others"}.
       </Text>
     </Alert>
   );

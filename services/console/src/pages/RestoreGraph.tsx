@@ -1,5 +1,6 @@
 import dagre from "@dagrejs/dagre";
 import { Checkbox, Text, useComputedColorScheme } from "@mantine/core";
+import { useViewportSize } from "@mantine/hooks";
 import {
   Background,
   Controls,
@@ -96,6 +97,7 @@ const kinds = { box: StepBox };
 // RestoreGraph draws what depends on what. The list beside it says the same in words.
 export default function RestoreGraph({ steps, ...choice }: { steps: Step[] } & Choice) {
   const scheme = useComputedColorScheme();
+  const { width } = useViewportSize();
   const { choosing, left, leave } = choice;
   const all = useMemo(() => bundles(steps), [steps]);
   const { places, edges } = useMemo(() => layout(all), [all]);
@@ -122,6 +124,7 @@ export default function RestoreGraph({ steps, ...choice }: { steps: Step[] } & C
       }}
     >
       <ReactFlow
+        key={width} // it is fitted anew
         nodes={nodes}
         edges={edges}
         nodeTypes={kinds}

@@ -23,8 +23,8 @@ export function References({
       <Title order={2}>{title}</Title>
       <Card withBorder padding="sm">
         {of.map((r) => (
-          <Group key={r.key} gap="sm" py={4}>
-            <Text size="sm" c="dimmed" w={180}>
+          <Group key={r.key} gap="0 12px" py={4}>
+            <Text size="sm" c="dimmed" w={{ base: "100%", sm: 180 }}>
               {titles.get(r.key.split("/")[0] ?? "") ?? r.key.split("/")[0]}
             </Text>
             <Anchor
