@@ -170,6 +170,7 @@ for (const [name, reach] of Object.entries(pages)) {
       for (const [i, colorScheme] of themes.entries()) {
         await page.emulateMedia({ colorScheme });
         await expect.poll(() => beyond(page)).toBeLessThanOrEqual(0); // the layout has settled
+        await page.evaluate(() => window.scrollTo(0, 0)); // the head stands above the page
         await page.screenshot({ path: `e2e/pictures/${name}-${colorScheme}-${width}.png`, fullPage: true });
         expect.soft(await looks(page, i > 0), `${name}, ${colorScheme}, ${width}`).toEqual([]);
       }
