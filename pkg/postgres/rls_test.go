@@ -100,7 +100,7 @@ func unforced(ctx context.Context, owner *pgxpool.Pool) ([]string, error) {
 		where c.relkind in ('r', 'p') and n.nspname not in ('pg_catalog', 'information_schema')
 			and not n.nspname || '.' || c.relname = any ($1)
 			and (not c.relrowsecurity or not c.relforcerowsecurity or (
-				c.relname not in ('users', 'sign_in_codes', 'sign_in_refusals', 'installation_keys', 'totp_factors', 'recovery_codes', 'device_sign_ins', 'device_guesses', 'passkeys', 'passkey_ceremonies') and not exists (
+				c.relname not in ('users', 'sign_in_codes', 'sign_in_refusals', 'installation_keys', 'selling', 'totp_factors', 'recovery_codes', 'device_sign_ins', 'device_guesses', 'passkeys', 'passkey_ceremonies') and not exists (
 					select from pg_policy p where p.polrelid = c.oid
 						and pg_get_expr(coalesce(p.polqual, p.polwithcheck), c.oid) like '%current_account()%')))
 		order by 1`, keys(unprotected))

@@ -80,6 +80,7 @@ func (s shop) stands(p *person, sub billing.Subscription) {
 
 // old makes an account old enough that its trial has ended.
 func (s shop) old(p *person) {
+	s.exec(`insert into selling (since) values (now() - interval '20 days')`)
 	s.exec(`update accounts set created_at = now() - interval '20 days' where id = $1`, p.account)
 }
 

@@ -72,6 +72,9 @@ func (s *Service) lookAtBilling(ctx context.Context, u work.Unit) (n int, err er
 		return 0, nil
 	}
 	err = s.DB.As(ctx, u.Proof, func(tx *postgres.Tx) error {
+		if err := subscriptions.BeginSelling(ctx, tx, s.Now()); err != nil {
+			return err
+		}
 		claimed, err := subscriptions.ClaimLooks(ctx, tx, s.Now(), lookEvery, around, batch)
 		n = len(claimed)
 		for _, id := range claimed {

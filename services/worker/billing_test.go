@@ -51,6 +51,32 @@ func newShopIn(t *testing.T, o worldtest.Options) shop {
 	return s
 }
 
+// sells says that plans have been sold for so many days, and accounts are as old.
+func (s shop) sells(t *testing.T, days int) {
+	t.Helper()
+	s.Exec(t, `insert into selling (since) values (now() - make_interval(days => $1))`, days)
+	s.Exec(t, `update accounts set created_at = now() - make_interval(days => $1)`, days)
+}
+
+// TestOldAccountsTryAPlanWhenThereAreSome: they lose nothing by it at once.
+func TestOldAccountsTryAPlanWhenThereAreSome(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.Exec(t, `update accounts set created_at = now() - interval '400 days'`)
+	d := deps(t, s.World)
+	d.Billing = s.processor
+	work(t, s.World, worker.Config{}, d)
+	ticks(t, s.World, 1)
+	var sub subscriptions.Subscription
+	s.Ask(t, func(ctx context.Context, tx *postgres.Tx) (err error) {
+		sub, err = subscriptions.Get(ctx, tx)
+		return err
+	})
+	if e := billing.Entitlements(sub.Subscription, time.Now()); e.Plan != billing.TrialPlan || e.Until.Before(time.Now().Add(13*24*time.Hour)) {
+		t.Errorf("%+v; want a trial that has just begun", e)
+	}
+}
+
 // buy pays for a plan.
 func (s shop) buy(t *testing.T, plan billing.Plan) string {
 	t.Helper()
@@ -257,7 +283,7 @@ func TestTrialIsToldBeforeItEnds(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
 	s.Exec(t, `delete from subscriptions`) // nobody went to buy
-	s.Exec(t, `update accounts set created_at = now() - interval '10 days'`)
+	s.sells(t, 10)
 	var c clock
 	d := deps(t, s.World)
 	d.Billing, d.Now = s.processor, c.now
@@ -283,7 +309,7 @@ func TestTrialIsToldBeforeItEnds(t *testing.T) {
 func TestLostNotificationIsMadeUpFor(t *testing.T) {
 	t.Parallel()
 	s := newShop(t)
-	s.Exec(t, `update accounts set created_at = now() - interval '12 days'`)
+	s.sells(t, 12)
 	s.buy(t, billing.Business)
 	d := deps(t, s.World)
 	d.Billing = s.processor

@@ -112,7 +112,7 @@ func TestADowngradeKeepsDataForAMonth(t *testing.T) {
 	var c clock
 	s.Exec(t, `delete from river.river_job where kind = 'forget_snapshots'`)
 	s.Exec(t, `update connections set forget_at = null`)
-	s.Exec(t, `update accounts set created_at = created_at - make_interval(days => 400)`)
+	s.sells(t, 400)
 	if err := s.stripe.Cancel(s.buy(t, billing.Business)); err != nil {
 		t.Fatal(err)
 	}

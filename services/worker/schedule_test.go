@@ -96,7 +96,7 @@ func TestALesserPlanSlowsASchedule(t *testing.T) {
 			ConnectionID: s.Connection, Cron: "*/30 * * * *", TimeZone: "UTC", Enabled: true, NextRunAt: &due})
 		return err
 	})
-	s.Exec(t, `update accounts set created_at = created_at - make_interval(days => 400)`) // its trial is long over
+	s.sells(t, 400) // its trial is long over
 	var c clock
 	d := deps(t, s.World)
 	d.Billing, d.Now = s.processor, c.now

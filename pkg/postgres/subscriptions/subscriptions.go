@@ -67,7 +67,7 @@ func OfConnections(ctx context.Context, tx *postgres.Tx, ids []account.Connectio
 const columns = `coalesce(s.customer_id, '') as customer_id, coalesce(s.subscription_id, '') as subscription_id,
 	coalesce(s.plan, '') as plan, coalesce(s.state, '') as state, coalesce(s.better, '') as better,
 	coalesce(s.warning_id::text, '') as warning_id, s.period_ends_at, s.ends_at, s.ended_at, s.failed_since,
-	s.better_until, a.created_at + make_interval(secs => $1) as trial_ends_at, coalesce(s.revision, 0) as revision`
+	s.better_until, trial_begins(a.created_at) + make_interval(secs => $1) as trial_ends_at, coalesce(s.revision, 0) as revision`
 
 func (r row) subscription() Subscription {
 	return Subscription{Customer: r.CustomerID, WarningID: r.WarningID, revision: r.Revision, Subscription: billing.Subscription{
@@ -143,6 +143,13 @@ func ClaimLooks(ctx context.Context, tx *postgres.Tx, now time.Time, every, arou
 		out = append(out, a.AccountID)
 	}
 	return out, err
+}
+
+// BeginSelling says that this installation sells plans, from a moment on, unless it did
+// before: for a running run_schedules job. No account's trial began before it.
+func BeginSelling(ctx context.Context, tx *postgres.Tx, now time.Time) error {
+	_, err := rows.Exec(ctx, tx, `select begin_selling($1)`, now)
+	return err
 }
 
 // moment reads a time that may be null as the zero time.
