@@ -30,7 +30,9 @@ base("an invitation", async ({ browser }) => {
   await page.reload();
   const role = page.getByRole("combobox", { name: `Role of ${judy}` });
   await role.click();
+  const changed = page.waitForResponse(/TeamService\/UpdateMember/);
   await page.getByRole("option", { name: "Viewer" }).click();
+  expect((await changed).ok()).toBe(true);
   await page.reload();
   await expect(role).toHaveValue("Viewer");
   await page
