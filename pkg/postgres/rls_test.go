@@ -547,7 +547,7 @@ func TestBrokenWallsAreFound(t *testing.T) {
 		"a hole for updates":  {"create policy hole on connections for all to imago_api using (true)", "public.connections", "imago_api", "update", true},
 		"a hole for inserts":  {"create policy hole on log_cursors for insert to imago_drift with check (true)", "public.log_cursors", "imago_drift", "insert", true},
 		"a hole for deletes":  {"create policy hole on connections for delete to imago_api using (true)", "public.connections", "imago_api", "delete", true},
-		"account from caller": {`create or replace function current_account() returns uuid language sql stable as $$ select as_uuid(nullif(current_setting('app.proof', true), '')) $$`, "public.connections", "imago_drift", "select", true},
+		"account from caller": {`create or replace function current_account() returns uuid language sql stable as $$ select public.as_uuid(nullif(current_setting('app.proof', true), '')) $$`, "public.connections", "imago_drift", "select", true},
 		"new table":           {"create table notes (id uuid, account_id uuid); grant select on notes to imago_api", "public.notes", "imago_api", "select", true},
 	} {
 		t.Run(name, func(t *testing.T) {
