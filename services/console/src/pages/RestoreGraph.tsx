@@ -1,6 +1,6 @@
 import dagre from "@dagrejs/dagre";
 import { Checkbox, Text, useComputedColorScheme } from "@mantine/core";
-import { useViewportSize } from "@mantine/hooks";
+import { useElementSize } from "@mantine/hooks";
 import {
   Background,
   Controls,
@@ -97,7 +97,7 @@ const kinds = { box: StepBox };
 // RestoreGraph draws what depends on what. The list beside it says the same in words.
 export default function RestoreGraph({ steps, ...choice }: { steps: Step[] } & Choice) {
   const scheme = useComputedColorScheme();
-  const { width } = useViewportSize();
+  const { ref, width } = useElementSize();
   const { choosing, left, leave } = choice;
   const all = useMemo(() => bundles(steps), [steps]);
   const { places, edges } = useMemo(() => layout(all), [all]);
@@ -117,6 +117,7 @@ export default function RestoreGraph({ steps, ...choice }: { steps: Step[] } & C
   );
   return (
     <div
+      ref={ref}
       style={{
         height: "min(65vh, 640px)",
         border: "1px solid var(--mantine-color-default-border)",
@@ -124,7 +125,7 @@ export default function RestoreGraph({ steps, ...choice }: { steps: Step[] } & C
       }}
     >
       <ReactFlow
-        key={width} // it is fitted anew
+        key={Math.round(width)} // fitted anew
         nodes={nodes}
         edges={edges}
         nodeTypes={kinds}
