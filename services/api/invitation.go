@@ -1,7 +1,9 @@
 package api
 
 import (
+	"cmp"
 	"context"
+	"errors"
 
 	"connectrpc.com/connect"
 
@@ -86,19 +88,51 @@ func (s teamService) AcceptInvitation(ctx context.Context, r *connect.Request[im
 	if err != nil {
 		return nil, err
 	}
-	m, err := s.move(ctx, func(tx *postgres.Tx) (account.ID, error) {
-		id, err := team.Accept(ctx, tx, hash(invitation))
-		if err != nil {
-			return "", invalidToken("token", err)
-		}
-		return id, s.joined(ctx, tx, id)
-	})
+	if by, err := s.acceptOnly(ctx, invitation); err != nil || by != "" {
+		return nil, cmp.Or(err, enterBy(by))
+	}
+	m, err := s.move(ctx, func(tx *postgres.Tx) (account.ID, error) { return s.accept(ctx, tx, invitation) })
 	if err != nil {
 		return nil, err
 	}
 	res := connect.NewResponse(&imagov1.AcceptInvitationResponse{Session: m.shape(), SecondFactor: m.waits})
 	res.Msg.Token = handOver(ctx, res, m.token, m.session)
 	return res, nil
+}
+
+func (s teamService) accept(ctx context.Context, tx *postgres.Tx, invitation string) (account.ID, error) {
+	id, err := team.Accept(ctx, tx, hash(invitation))
+	if err != nil {
+		return "", invalidToken("token", err)
+	}
+	return id, s.joined(ctx, tx, id)
+}
+
+// acceptOnly accepts an invitation into an account that this session cannot enter, and says
+// by which identity provider the new member does; "" where it can, and nothing is changed.
+func (s teamService) acceptOnly(ctx context.Context, invitation string) (by string, err error) {
+	err = s.read(ctx, func(tx *postgres.Tx) error {
+		id, err := s.accept(ctx, tx, invitation)
+		if err != nil {
+			return err
+		}
+		if by, err = signin.EnteredBy(ctx, tx, id); err == nil && by == "" {
+			err = errEnters
+		}
+		return err
+	})
+	if errors.Is(err, errEnters) {
+		err = nil
+	}
+	return by, err
+}
+
+// errEnters undoes an acceptance that is made with the switch.
+var errEnters = errors.New("the session can enter the account")
+
+func enterBy(provider string) error {
+	return problem.New(problem.Denied, "you are a member now, and the account is entered by its identity provider").
+		WithHint("sign in with your company as %q", provider)
 }
 
 // acceptWithCode accepts an invitation at a sign-in, and answers the account that is entered.

@@ -400,6 +400,23 @@ func TestWhoIsInvitedComesInByTheProvider(t *testing.T) {
 	if got := c.activityOf(c.owner); !slices.Contains(got, "accept_invitation") {
 		t.Errorf("the activity log has %v", got)
 	}
+	// Whoever is somebody here already accepts it by a session of their own.
+	known := c.world.owner()
+	_, token = c.invite(c.owner, known.email, account.Operator)
+	c.sits("00u4", known.email)
+	problemOf(t, errOf(c.signIn()), connect.CodePermissionDenied)
+	if n := c.count(`select count(*) from members where user_id = $1`, known.user); n != 1 {
+		t.Errorf("the provider's word put somebody into %d accounts", n)
+	}
+	if got := problemOf(t, errOf(known.accept(t.Context(), token)), connect.CodePermissionDenied); !strings.Contains(got.GetHint(), c.slug) {
+		t.Errorf("accepted by their own session: %v", got)
+	}
+	if err := errOf(known.signIn.WhoAmI(t.Context(), req(&imagov1.WhoAmIRequest{}))); err != nil {
+		t.Errorf("their own session: %v", err)
+	}
+	if in, err := c.signIn(); err != nil || in.email != known.email || in.account != c.owner.account {
+		t.Errorf("after it: %+v, %v", in, err)
+	}
 	revoked := "mallory." + address(t)
 	id, _ = c.invite(c.owner, revoked, account.Operator)
 	if _, err := c.owner.team.RevokeInvitation(t.Context(), req(&imagov1.RevokeInvitationRequest{InvitationId: id})); err != nil {

@@ -97,7 +97,14 @@ func notVouched(v Vouched) error {
 			WithHint("have it verified there, or sign in by a mailed code")
 	}
 	return problem.New(problem.Denied, "nobody whom the identity provider means by you is in the account").
-		WithHint("ask an owner or an admin of the account to invite you; if you were known there by another login, to remove you first")
+		WithHint("open the link of your invitation, or ask an owner or an admin of the account for one; if you were known there by another login, to remove you first")
+}
+
+// EnteredBy is the name of the identity provider by which alone the presented person may
+// enter an account of theirs; "": also by this session.
+func EnteredBy(ctx context.Context, tx *postgres.Tx, id account.ID) (string, error) {
+	answer, err := rows.One[struct{ Name string }](ctx, tx, "answer", `select coalesce(entered_by(as_uuid($1)), '') as name`, id)
+	return answer.Name, err
 }
 
 // Sso is where an account's members sign in, as its own people see it.
