@@ -166,6 +166,9 @@ func (f *fake) token() string {
 }
 
 func (f *fake) RequestStepUp(context.Context, *connect.Request[imagov1.RequestStepUpRequest]) (*connect.Response[imagov1.RequestStepUpResponse], error) {
+	if f.set["passkey"] {
+		return nil, problem(connect.CodePermissionDenied, "denied", "", "your second factor steps up, and mail does not", "use your passkey")
+	}
 	return connect.NewResponse(&imagov1.RequestStepUpResponse{AttemptId: id(9), ExpiresAt: at(10 * time.Minute)}), nil
 }
 

@@ -34,7 +34,7 @@ func (p *program) stepUpCommand() *cobra.Command {
 			return err
 		},
 	}
-	cmd.Flags().StringVar(&code, "code", "", "the code that was mailed, to finish an earlier step-up")
+	cmd.Flags().StringVar(&code, "code", "", "the code that was mailed, to finish an earlier step-up; or a recovery code")
 	return cmd
 }
 
@@ -42,6 +42,12 @@ func (p *program) stepUpCommand() *cobra.Command {
 func needsStepUp(err error) bool {
 	c, ok := errors.AsType[*connect.Error](err)
 	return ok && problemOf(c).GetKind() == "step_up"
+}
+
+// isDenied reports whether the server refuses it to who asks.
+func isDenied(err error) bool {
+	c, ok := errors.AsType[*connect.Error](err)
+	return ok && problemOf(c).GetKind() == "denied"
 }
 
 // rise steps up in the middle of a command, where somebody can be asked.
@@ -63,14 +69,19 @@ func (p *program) stepUp(ctx context.Context, server, code string) (token string
 	if err != nil {
 		return "", err
 	}
-	if has {
+	if has || len(strings.ReplaceAll(code, " ", "")) > 6 {
 		return p.riseByAuthenticator(ctx, server, kept, code)
 	}
 	if code != "" && kept.StepUp == nil {
 		return "", withHint(usage("no code was asked for, or the last was used"), "begin with imago step-up")
 	}
 	if code == "" {
-		if code, err = p.askStepUp(ctx, server, &kept); err != nil {
+		code, err = p.askStepUp(ctx, server, &kept)
+		if p.Prompt && isDenied(err) { // who has passkeys, which no terminal takes
+			p.notice("%s; in the console your passkey does it, here a recovery code", p.explain(err).What)
+			return p.riseByAuthenticator(ctx, server, kept, "")
+		}
+		if err != nil {
 			return "", err
 		}
 	}
