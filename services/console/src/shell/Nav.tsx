@@ -49,13 +49,33 @@ function OfOrg({ connectionId }: { connectionId: string }) {
       <Divider my="xs" />
       <OrgSelect connectionId={connectionId} />
       <Item label="This org" icon={IconPlugConnected} link={{ to: "/orgs/$connectionId", params }} exact />
-      <Item label="Changes" icon={IconBell} link={{ to: "/orgs/$connectionId/changes", params }} />
-      <Item label="Snapshots" icon={IconCamera} link={{ to: "/orgs/$connectionId/snapshots", params }} />
+      <Item
+        label="Changes"
+        icon={IconBell}
+        link={{ to: "/orgs/$connectionId/changes", params }}
+        below={/^\/changes\//}
+      />
+      <Item
+        label="Snapshots"
+        icon={IconCamera}
+        link={{ to: "/orgs/$connectionId/snapshots", params }}
+        below={/^\/snapshots\/[^/]+\/?$/}
+      />
       {mayOpen && (
-        <Item label="Browse" icon={IconFolderOpen} link={{ to: "/orgs/$connectionId/browse", params }} />
+        <Item
+          label="Browse"
+          icon={IconFolderOpen}
+          link={{ to: "/orgs/$connectionId/browse", params }}
+          below={/^\/snapshots\/[^/]+\/(browse|object)/}
+        />
       )}
       <Item label="Compare" icon={IconArrowsDiff} link={{ to: "/orgs/$connectionId/compare", params }} />
-      <Item label="Restores" icon={IconArrowBackUp} link={{ to: "/orgs/$connectionId/restores", params }} />
+      <Item
+        label="Restores"
+        icon={IconArrowBackUp}
+        link={{ to: "/orgs/$connectionId/restores", params }}
+        below={/^\/(restores\/|snapshots\/[^/]+\/restore)/}
+      />
     </>
   );
 }
@@ -79,16 +99,24 @@ function OrgSelect({ connectionId }: { connectionId: string }) {
   );
 }
 
-function Item(p: { label: string; icon: ComponentType<IconProps>; link: LinkProps; exact?: boolean }) {
+// Item is a page of the menu. below are the addresses of what it leads on to, where those do
+// not begin with its own.
+function Item(p: {
+  label: string;
+  icon: ComponentType<IconProps>;
+  link: LinkProps;
+  exact?: boolean;
+  below?: RegExp;
+}) {
   const path = useRouterState({ select: (s) => s.location.pathname });
   const own = useRouter().buildLocation(p.link).pathname;
-  const active = path === own || (!p.exact && path.startsWith(`${own}/`));
+  const active = path === own || (!p.exact && path.startsWith(`${own}/`)) || p.below?.test(path) === true;
   return (
     <NavLink
       label={p.label}
       leftSection={<p.icon size={18} stroke={1.6} aria-hidden />}
       active={active}
-      aria-current={active ? "page" : undefined}
+      aria-current={path === own ? "page" : active ? "true" : undefined}
       renderRoot={(props) => <Link {...p.link} activeOptions={{ exact: p.exact }} {...props} />}
       style={{ borderRadius: "var(--mantine-radius-md)" }}
     />
