@@ -16,6 +16,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -40,8 +41,26 @@ type imagod struct {
 	dir  string
 	url  string
 	cmd  *exec.Cmd
-	out  *bytes.Buffer
+	out  *said
 	done chan error
+}
+
+// said is what a running program has said so far.
+type said struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (s *said) Write(b []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.Write(b)
+}
+
+func (s *said) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.text.String()
 }
 
 // patience is how long a condition may take on a busy machine.
@@ -67,7 +86,7 @@ func start(t *testing.T, dir string, args ...string) *imagod {
 // launch starts imagod and waits for nothing.
 func launch(t *testing.T, dir, address string, args ...string) *imagod {
 	t.Helper()
-	i := &imagod{t: t, dir: dir, url: "http://" + address, out: new(bytes.Buffer), done: make(chan error, 1)}
+	i := &imagod{t: t, dir: dir, url: "http://" + address, out: new(said), done: make(chan error, 1)}
 	i.cmd = exec.Command(os.Args[0], append([]string{"--data", dir, "--listen", address}, args...)...)
 	i.cmd.Env = append(environment(), beImagod+"=1")
 	i.cmd.Stdout, i.cmd.Stderr = i.out, i.out
@@ -303,9 +322,10 @@ func checkAddressed(i *imagod) {
 		VerificationURI string `json:"verification_uri"`
 	}
 	i.call(http.MethodPost, "/v1/sign-in/devices", "", map[string]string{}, http.StatusOK, &device)
-	if !methods.Passkeys || device.VerificationURI != public+"/device" || !strings.Contains(i.out.String(), public) {
-		i.t.Errorf("passkeys: %t, a command line is led to %s, and people are told:\n%s", methods.Passkeys, device.VerificationURI, i.out)
+	if !methods.Passkeys || device.VerificationURI != public+"/device" {
+		i.t.Errorf("passkeys: %t, a command line is led to %s", methods.Passkeys, device.VerificationURI)
 	}
+	i.until("people are told where the console is", func() bool { return strings.Contains(i.out.String(), public) })
 }
 
 // checkModes wants every secret, and every code that was mailed, closed to others.
