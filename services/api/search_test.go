@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"iter"
 	"testing"
 	"time"
 
@@ -253,7 +254,10 @@ func TestTheFirstPageHasTheIndexMade(t *testing.T) {
 	page(&imagov1.ListResourcesRequest{Type: "group", PageSize: 10})
 	page(&imagov1.ListResourcesRequest{Type: "user", PageSize: 1})
 	// What is being made is waited for, and not made twice.
-	<-w.api.build(t.Context(), w.opened(p, snap), spot{p.account, snap, "user"})
+	// Nothing is there for this call to make one of: only the look can have.
+	n := w.opened(p, snap)
+	n.snap = unreadable{n.snap}
+	<-w.api.build(t.Context(), n, spot{p.account, snap, "user"})
 	if !made("user") || made("group") {
 		t.Errorf("made: user %v, group %v; want that of which there is more", made("user"), made("group"))
 	}
@@ -265,6 +269,15 @@ func TestTheFirstPageHasTheIndexMade(t *testing.T) {
 	built := <-w.api.build(t.Context(), w.opened(p, snap), spot{p.account, snap, "group_membership"})
 	if built.Err != nil || !made("group_membership") {
 		t.Errorf("what was begun for them: %v", built.Err)
+	}
+}
+
+// unreadable is a snapshot from which nothing more is to be read.
+type unreadable struct{ opened }
+
+func (unreadable) Walk(context.Context, resource.Type) iter.Seq2[resource.Resource, error] {
+	return func(yield func(resource.Resource, error) bool) {
+		yield(resource.Resource{}, errors.New("it is read again"))
 	}
 }
 

@@ -7,9 +7,9 @@ import (
 )
 
 // addressed fills in where people open the console, if nobody said so and it cannot be
-// anywhere else: on this machine alone, and behind no proxy. It is a name where it can be, since passkeys are
-// bound to no bare address (WebAuthn, section 5.1.2); browsers take localhost for secure
-// without TLS (W3C Secure Contexts, section 3.1).
+// anywhere else: on this machine alone, and behind no proxy. It is a name where it can be,
+// since passkeys are bound to no bare address (WebAuthn, section 5.1.2); browsers take
+// localhost for secure without TLS (W3C Secure Contexts, section 3.1).
 func (c Config) addressed() Config {
 	if c.API.PublicURL == "" && len(c.API.TrustedProxies) == 0 {
 		c.API.PublicURL = onThisMachine(c.listener().Addr, c.secure())

@@ -23,8 +23,8 @@ const (
 )
 
 // runSchedules is the tick: it queues the snapshots whose time has come, ends what was
-// given up, raises the alarms, has refused sign-ins told, digests made and product updates sent, and clears
-// away what has expired.
+// given up, raises the alarms, has refused sign-ins and ended sessions told, digests made
+// and product updates sent, and clears away what has expired.
 func (s *Service) runSchedules(ctx context.Context, u work.Unit, _ job.RunSchedules) (work.End, error) {
 	var done []slog.Attr
 	var failed []error
