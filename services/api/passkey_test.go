@@ -25,6 +25,18 @@ type device struct {
 	rp   virtualwebauthn.RelyingParty
 }
 
+// newCredential makes a P-256 key whose coordinates both fill their 32 octets. The library drops
+// leading zeros, which RFC 9053, section 7.1.1 forbids and browsers do not do: 1 key of 128 was
+// refused, and rightly.
+func newCredential() virtualwebauthn.Credential {
+	const size = 77 // of a COSE key of two whole coordinates
+	for {
+		if c := virtualwebauthn.NewCredential(virtualwebauthn.KeyTypeEC2); len(c.Key.AttestationData()) == size {
+			return c
+		}
+	}
+}
+
 // device makes an authenticator that holds a passkey nobody knows of yet.
 func (w *world) device(p *person) *device {
 	w.t.Helper()
@@ -33,7 +45,7 @@ func (w *world) device(p *person) *device {
 		w.t.Fatal(err)
 	}
 	return &device{
-		w: w, rp: browser, cred: virtualwebauthn.NewCredential(virtualwebauthn.KeyTypeEC2),
+		w: w, rp: browser, cred: newCredential(),
 		auth: virtualwebauthn.NewAuthenticatorWithOptions(virtualwebauthn.AuthenticatorOptions{
 			UserHandle: []byte(who.Msg.GetSession().GetUserId()), BackupEligible: true, BackupState: true,
 		}),
