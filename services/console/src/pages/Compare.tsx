@@ -3,7 +3,6 @@ import { useMutation } from "@connectrpc/connect-query";
 import {
   Accordion,
   Alert,
-  Anchor,
   Button,
   Checkbox,
   Group,
@@ -39,6 +38,7 @@ import { capital, count, counted, date, moment, words } from "../parts/format";
 import { Page } from "../parts/Page";
 import { Query } from "../parts/Query";
 import { Empty, Failed } from "../parts/States";
+import { Virtual } from "../parts/Virtual";
 
 const from = "/signed-in/orgs/$connectionId/compare";
 const snapshots = createClient(SnapshotService, transport);
@@ -283,44 +283,67 @@ function Groups({
   chosen: string[];
   choose: (keys: string[]) => void;
 }) {
+  const [open, setOpen] = useState<string[]>([]);
   const groups = [...Map.groupBy(of, (c) => c.typeTitle)].sort(([a], [b]) => a.localeCompare(b));
   if (groups.length === 0) return <Text c="dimmed">No change matches the filter.</Text>;
   return (
     <Checkbox.Group value={chosen} onChange={choose} aria-label="Changes to revert">
-      <Stack gap="lg">
-        {groups.map(([title, changes]) => (
-          <section key={title} aria-label={title}>
-            <Text fw={600} component="h2" mb={4}>
-              {title}{" "}
-              <Text span c="dimmed" fw={400}>
-                {count(changes.length)}
-              </Text>
-            </Text>
-            <Lines of={changes} />
-          </section>
-        ))}
-      </Stack>
+      <Accordion chevronPosition="left" multiple value={open} onChange={setOpen}>
+        {of.length > few ? <Many of={groups} /> : <Sections of={groups} />}
+      </Accordion>
     </Checkbox.Group>
   );
 }
 
-const step = 25;
+// few changes are all drawn; of more only those in sight.
+const few = 100;
 
-function Lines({ of }: { of: Change[] }) {
-  const [most, setMost] = useState(step);
+type Grouped = [title: string, changes: Change[]][];
+
+function Sections({ of }: { of: Grouped }) {
   return (
-    <>
-      <Accordion chevronPosition="left" multiple>
-        {of.slice(0, most).map((c) => (
-          <Line key={c.key} of={c} />
-        ))}
-      </Accordion>
-      {of.length > most && (
-        <Anchor component="button" mt="xs" size="sm" onClick={() => setMost(most + step)}>
-          Show {count(Math.min(step, of.length - most))} more of {count(of.length)}
-        </Anchor>
-      )}
-    </>
+    <Stack gap="lg">
+      {of.map(([title, changes]) => (
+        <section key={title} aria-label={title}>
+          <Heading title={title} changes={changes.length} />
+          {changes.map((c) => (
+            <Line key={c.key} of={c} />
+          ))}
+        </section>
+      ))}
+    </Stack>
+  );
+}
+
+function Many({ of }: { of: Grouped }) {
+  const rows = of.flatMap(([title, changes]) => [{ title, changes: changes.length }, ...changes]);
+  return (
+    <Virtual
+      label="Changes"
+      count={rows.length}
+      height={52}
+      by={(i) => {
+        const row = rows[i];
+        return row === undefined ? i : "key" in row ? row.key : row.title;
+      }}
+    >
+      {(i) => {
+        const row = rows[i];
+        if (row === undefined) return null;
+        return "key" in row ? <Line of={row} /> : <Heading {...row} />;
+      }}
+    </Virtual>
+  );
+}
+
+function Heading({ title, changes }: { title: string; changes: number }) {
+  return (
+    <Text fw={600} component="h2" my={4}>
+      {title}{" "}
+      <Text span c="dimmed" fw={400}>
+        {count(changes)}
+      </Text>
+    </Text>
   );
 }
 
