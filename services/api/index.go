@@ -284,6 +284,42 @@ func (s *Service) build(ctx context.Context, n *names, at spot) <-chan singlefli
 	})
 }
 
+// foresee makes the indexes that whoever has begun to look at a snapshot will search: of the
+// type that they look at, if there is more of it, and of all large ones that are no links,
+// one after another.
+func (s *Service) foresee(ctx context.Context, n *names, at spot, more bool) <-chan singleflight.Result {
+	ctx = context.WithoutCancel(ctx)
+	return s.building.DoChan(fmt.Sprint("ahead ", at), func() (any, error) {
+		for _, t := range n.likely(at.of, more) {
+			at.of = t
+			if _, made := s.indexes.get(at); made {
+				continue
+			}
+			if built := <-s.build(ctx, n, at); built.Err != nil {
+				s.log.WarnContext(ctx, "an index was not made ahead", "type", t, "error", built.Err)
+				return nil, built.Err
+			}
+		}
+		return nil, nil
+	})
+}
+
+// worthwhile is from how many resources on it is felt that a type is read.
+const worthwhile = 1000
+
+// likely are the types that are worth an index before anybody asks for one.
+func (n *names) likely(t resource.Type, more bool) (out []resource.Type) {
+	if more {
+		out = append(out, t)
+	}
+	for _, info := range n.catalog {
+		if info.Type != t && !link(info) && n.holds(info.Type) > worthwhile {
+			out = append(out, info.Type)
+		}
+	}
+	return slices.DeleteFunc(out, func(t resource.Type) bool { return n.holds(t) > indexObjects })
+}
+
 // listed lists by the index, if there is one; the first look without a search needs none
 // and reads no more than it shows. Whoever sees that there is more will search or read on:
 // the index is made meanwhile.
@@ -297,8 +333,8 @@ func (s *Service) listed(ctx context.Context, n *names, at spot, q query) ([]*im
 	}
 	if !ok {
 		found, more, err := n.list(ctx, q)
-		if more && n.holds(at.of) <= indexObjects {
-			s.build(ctx, n, at)
+		if err == nil {
+			s.foresee(ctx, n, at, more)
 		}
 		return found, more, err
 	}

@@ -272,6 +272,33 @@ func TestTheFirstPageHasTheIndexMade(t *testing.T) {
 	}
 }
 
+// TestALookAtOneTypeHasOthersMade: who begins with the apps will look for a person next.
+func TestALookAtOneTypeHasOthersMade(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Config{})
+	p := w.owner()
+	people := []thing{group("00g1", "Finance"), membership("00g1", "00u00001")}
+	for n := range worthwhile + 1 {
+		people = append(people, user(fmt.Sprintf("00u%05d", n), fmt.Sprintf("p%d@acme.test", n)))
+	}
+	snap := w.take(p, w.db.Connection(t, p.account), people)
+	if _, err := p.snapshots.ListResources(t.Context(), req(&imagov1.ListResourcesRequest{SnapshotId: snap, Type: "group", PageSize: 10})); err != nil {
+		t.Fatal(err)
+	}
+	at := spot{p.account, snap, "group"}
+	n := w.opened(p, snap)
+	n.snap = unreadable{n.snap}
+	if done := <-w.api.foresee(t.Context(), n, at, false); done.Err != nil { // it waits for what the look began
+		t.Fatal(done.Err)
+	}
+	for of, want := range map[resource.Type]bool{"user": true, "group": false, "group_membership": false} {
+		at.of = of
+		if _, made := w.api.indexes.get(at); made != want {
+			t.Errorf("%s: made %t, want %t", of, made, want)
+		}
+	}
+}
+
 // unreadable is a snapshot from which nothing more is to be read.
 type unreadable struct{ opened }
 
