@@ -37,6 +37,7 @@ func Run(t *testing.T, fresh func(t *testing.T) Bundle) {
 		"RefusesPlansThatAreNotSold": notSold,
 		"OpensThePortal":             portal,
 		"BelievesOnlySignedEvents":   signed,
+		"LeavesOneCheckoutOpen":      oneCheckout,
 		"TellsWhenItIsDown":          down,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -59,6 +60,15 @@ func (b Bundle) customer(t *testing.T, of account.ID) string {
 
 func (b Bundle) buy(t *testing.T, customer string, plan billing.Plan, trialEnds time.Time) string {
 	t.Helper()
+	subscription, err := b.Pay(b.checkout(t, customer, plan, trialEnds))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return subscription
+}
+
+func (b Bundle) checkout(t *testing.T, customer string, plan billing.Plan, trialEnds time.Time) string {
+	t.Helper()
 	url, err := b.Processor.Checkout(t.Context(), billing.Checkout{
 		Account: buyer, Customer: customer, Plan: plan, TrialEnds: trialEnds,
 		Done: "https://imago.example/billing?done", Cancelled: "https://imago.example/billing",
@@ -66,11 +76,21 @@ func (b Bundle) buy(t *testing.T, customer string, plan billing.Plan, trialEnds 
 	if err != nil {
 		t.Fatal(err)
 	}
-	subscription, err := b.Pay(url)
-	if err != nil {
-		t.Fatal(err)
+	return url
+}
+
+// oneCheckout: of two pages that were opened, only the last can be paid.
+func oneCheckout(t *testing.T, b Bundle) {
+	customer := b.customer(t, buyer)
+	before := b.checkout(t, customer, billing.Standard, time.Time{})
+	last := b.checkout(t, customer, billing.Business, time.Time{})
+	if _, err := b.Pay(before); err == nil {
+		t.Error("a checkout that another one has replaced was paid")
 	}
-	return subscription
+	if _, err := b.Pay(last); err != nil {
+		t.Error(err)
+	}
+	b.wants(t, customer, "business active")
 }
 
 func (b Bundle) wants(t *testing.T, customer, want string) billing.Subscription {

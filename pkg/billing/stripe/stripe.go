@@ -122,11 +122,15 @@ func (p *Processor) Customer(ctx context.Context, id account.ID) (string, error)
 // https://docs.stripe.com/api/checkout/sessions/create#create_checkout_session-subscription_data-trial_end
 const leastTrial = 48 * time.Hour
 
-// Checkout makes a Checkout Session for a subscription.
+// Checkout makes a Checkout Session for a subscription, and expires those of the customer
+// that are still open: each would make a subscription of its own.
 func (p *Processor) Checkout(ctx context.Context, c billing.Checkout) (string, error) {
 	price := p.prices[c.Plan]
 	if price == "" {
 		return "", problem.InField("plan", "the plan %q is not sold", c.Plan).WithHint("choose standard or business")
+	}
+	if err := p.expireOpen(ctx, c.Customer); err != nil {
+		return "", err
 	}
 	data := &stripego.CheckoutSessionSubscriptionDataParams{Metadata: map[string]string{"account_id": string(c.Account)}}
 	if time.Until(c.TrialEnds) > leastTrial+time.Minute {
@@ -147,6 +151,28 @@ func (p *Processor) Checkout(ctx context.Context, c billing.Checkout) (string, e
 		return "", told("begin a checkout", err)
 	}
 	return s.URL, nil
+}
+
+// expireOpen expires the customer's open Checkout Sessions.
+// https://docs.stripe.com/api/checkout/sessions/expire
+func (p *Processor) expireOpen(ctx context.Context, customer string) error {
+	params := &stripego.CheckoutSessionListParams{
+		Customer: stripego.String(customer), Status: stripego.String(string(stripego.CheckoutSessionStatusOpen)),
+	}
+	params.Limit = stripego.Int64(100)
+	params.Context = ctx
+	open := p.checkouts.List(params)
+	for open.Next() {
+		expire := &stripego.CheckoutSessionExpireParams{}
+		expire.Context = ctx
+		if _, err := p.checkouts.Expire(open.CheckoutSession().ID, expire); err != nil {
+			return told("expire a checkout that was begun before", err)
+		}
+	}
+	if err := open.Err(); err != nil {
+		return told("list checkouts", err)
+	}
+	return nil
 }
 
 // Portal makes a session of the Customer Portal.

@@ -10,6 +10,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -146,7 +147,12 @@ func (s *Stripe) answer(r *http.Request) (object, error) {
 
 func (s *Stripe) route(r *http.Request) (object, error) {
 	c := call{form: r.Form}
+	if id, ok := strings.CutPrefix(r.Method+" "+r.URL.Path, "POST /v1/checkout/sessions/"); ok && strings.HasSuffix(id, "/expire") {
+		return s.expire(c, strings.TrimSuffix(id, "/expire"))
+	}
 	switch r.Method + " " + r.URL.Path {
+	case "GET /v1/checkout/sessions":
+		return s.checkouts(c)
 	case "POST /v1/customers":
 		return s.customer(c)
 	case "POST /v1/checkout/sessions":
@@ -219,6 +225,38 @@ func (s *Stripe) checkout(c call) (object, error) {
 		"price": c.form.Get("line_items[0][price]"), "trial_end": c.form.Get("subscription_data[trial_end]"),
 	}
 	return s.sessions[id], nil
+}
+
+// checkouts lists a customer's Checkout Sessions.
+func (s *Stripe) checkouts(c call) (object, error) {
+	if err := first(c.only("customer", "status", "limit"), s.known(c)); err != nil {
+		return nil, err
+	}
+	found := []object{}
+	for _, id := range slices.Sorted(maps.Keys(s.sessions)) {
+		session := s.sessions[id]
+		if session["customer"] == c.form.Get("customer") && (c.form.Get("status") == "" || session["status"] == c.form.Get("status")) {
+			found = append(found, session)
+		}
+	}
+	return object{"object": "list", "url": "/v1/checkout/sessions", "has_more": false, "data": found}, nil
+}
+
+// expire ends a Checkout Session that nobody has paid.
+func (s *Stripe) expire(c call, id string) (object, error) {
+	session := s.sessions[id]
+	if session == nil {
+		return nil, invalid("session", "resource_missing", "No such checkout.session: '%s'", id)
+	}
+	if err := c.only(); err != nil {
+		return nil, err
+	}
+	if session["status"] != "open" {
+		return nil, invalid("", "", "Only Checkout Sessions with a status in [\"open\"] can be expired. This Checkout Session has a status of %s", session["status"])
+	}
+	session["status"] = "expired"
+	s.notify("checkout.session.expired", session["customer"].(string), session)
+	return session, nil
 }
 
 // lines wants what is bought.
