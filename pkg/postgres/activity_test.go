@@ -267,13 +267,19 @@ func TestPurgeForgetsWhatHasExpired(t *testing.T) {
 	if _, err := base.Owner().Exec(t.Context(), `update idempotency_keys set created_at = now() - interval '25 hours' where key = 'old'`); err != nil {
 		t.Fatal(err)
 	}
-	in(t, base.Open(t, "imago_worker"), base.Job(t, job.RunSchedules{}), func(tx *postgres.Tx) error { return schedules.Purge(t.Context(), tx) })
-	var left string
-	if err := base.Owner().QueryRow(t.Context(), `select string_agg(key, ' ') from idempotency_keys`).Scan(&left); err != nil {
+	if _, err := base.Owner().Exec(t.Context(), `insert into billing_events (account_id, event_id, kind, received_at)
+		select $1, e, 'x', now() - make_interval(days => d) from (values ('old', 91), ('new', 89)) v (e, d)`, acme.ID); err != nil {
 		t.Fatal(err)
 	}
-	if left != "new" {
-		t.Errorf("left: %s", left)
+	in(t, base.Open(t, "imago_worker"), base.Job(t, job.RunSchedules{}), func(tx *postgres.Tx) error { return schedules.Purge(t.Context(), tx) })
+	for _, query := range []string{`select string_agg(key, ' ') from idempotency_keys`, `select string_agg(event_id, ' ') from billing_events`} {
+		var left string
+		if err := base.Owner().QueryRow(t.Context(), query).Scan(&left); err != nil {
+			t.Fatal(err)
+		}
+		if left != "new" {
+			t.Errorf("%s: %s", query, left)
+		}
 	}
 	if err := api.As(t.Context(), acme.Proof, nothing); err != nil {
 		t.Errorf("a live session was forgotten: %v", err)

@@ -181,6 +181,33 @@ func TestDeviceAttacks(t *testing.T) {
 				t.Errorf("eleven minutes later: %v", err)
 			}
 		},
+		"nor are more made at the same time": func(t *testing.T, w *world, p *person, _ *imagov1.BeginDeviceResponse) {
+			told := make(chan connect.Code)
+			for n := range 30 {
+				go func() {
+					_, err := p.devices.GetDevice(t.Context(), req(&imagov1.GetDeviceRequest{UserCode: "BCDFGH" + letters[n/10:n/10+1] + letters[n%10:n%10+1]}))
+					told <- connect.CodeOf(err)
+				}()
+			}
+			got := map[connect.Code]int{}
+			for range 30 {
+				got[<-told]++
+			}
+			if diff := cmp.Diff(map[connect.Code]int{connect.CodeNotFound: 10, connect.CodeResourceExhausted: 20}, got); diff != "" {
+				t.Error(diff)
+			}
+		},
+		"signing out everywhere takes back what was not fetched": func(t *testing.T, w *world, p *person, d *imagov1.BeginDeviceResponse) {
+			if err := w.approve(p, d.GetUserCode()); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := p.sessions.RevokeOtherSessions(t.Context(), req(&imagov1.RevokeOtherSessionsRequest{})); err != nil {
+				t.Fatal(err)
+			}
+			if got := w.poll(d); got.GetStatus() != "denied" || got.GetToken() != "" {
+				t.Errorf("got %v; want denied", got)
+			}
+		},
 		"a session that was left open approves nothing": func(t *testing.T, w *world, p *person, d *imagov1.BeginDeviceResponse) {
 			if got := problemOf(t, w.approve(w.stale(p), d.GetUserCode()), connect.CodePermissionDenied); got.GetKind() != "step_up" {
 				t.Errorf("got %v; want step_up", got)
