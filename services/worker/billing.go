@@ -16,6 +16,7 @@ import (
 	"imago/pkg/postgres"
 	"imago/pkg/postgres/accounts"
 	"imago/pkg/postgres/messages"
+	"imago/pkg/postgres/schedules"
 	"imago/pkg/postgres/subscriptions"
 	"imago/pkg/postgres/work"
 	"imago/pkg/problem"
@@ -142,6 +143,9 @@ func (s *Service) storeBilling(ctx context.Context, tx *postgres.Tx, u work.Unit
 	if err := subscriptions.Put(ctx, tx, next); err != nil {
 		return err
 	}
+	if err := s.hasten(ctx, tx, was.Subscription, next.Subscription); err != nil {
+		return err
+	}
 	if mail != "" {
 		if _, err := messages.Queue(ctx, tx, mail, subject.String()); err != nil {
 			return err
@@ -153,6 +157,34 @@ func (s *Service) storeBilling(ctx context.Context, tx *postgres.Tx, u work.Unit
 	}
 	return u.Record(ctx, tx, ring, work.Event{At: s.Now(), Action: "change_subscription", TargetType: "account",
 		TargetID: string(tx.Account()), Detail: "from " + before + " to " + now})
+}
+
+// hasten has schedules that a lesser plan held back run as soon as the better one lets them.
+func (s *Service) hasten(ctx context.Context, tx *postgres.Tx, was, now billing.Subscription) error {
+	at := s.Now()
+	e := billing.Entitlements(now, at)
+	if e.Limits.Every >= billing.Entitlements(was, at).Limits.Every {
+		return nil
+	}
+	enabled, err := schedules.Enabled(ctx, tx)
+	if err != nil {
+		return err
+	}
+	for _, d := range enabled {
+		var ran time.Time
+		if d.LastRunAt != nil {
+			ran = *d.LastRunAt
+		}
+		next, err := nextRun(d.Cron, d.TimeZone, ran, at, e)
+		if err != nil { // the tick tells of it when the time comes
+			s.Log.ErrorContext(ctx, "schedule cannot be read", "connection", d.ConnectionID, "error", err)
+			continue
+		}
+		if err := schedules.Hasten(ctx, tx, d.ConnectionID, next); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // news is what a change is worth a mail for; "" if it is not.

@@ -14,6 +14,7 @@ import (
 	"imago/pkg/job"
 	"imago/pkg/notify/notifytest"
 	"imago/pkg/postgres"
+	"imago/pkg/postgres/schedules"
 	"imago/pkg/postgres/subscriptions"
 	"imago/pkg/postgres/worldtest"
 	"imago/services/worker"
@@ -174,6 +175,28 @@ func TestSubscriptionLives(t *testing.T) {
 	if got := s.Detail(t, "change_subscription"); !strings.Contains(got, "Standard") {
 		t.Errorf("the activity log says: %s", got)
 	}
+}
+
+// TestABetterPlanCountsAtOnce: a schedule that the Free plan held back runs by its own hours.
+func TestABetterPlanCountsAtOnce(t *testing.T) {
+	t.Parallel()
+	s := newShop(t)
+	s.sells(t, 60)
+	s.Exec(t, `insert into schedules (connection_id, account_id, cron, time_zone, enabled, next_run_at)
+		select id, account_id, '0 * * * *', 'UTC', true, now() + interval '1 day' from connections`)
+	d := deps(t, s.World)
+	d.Billing = s.processor
+	work(t, s.World, worker.Config{}, d)
+	s.buy(t, billing.Business)
+	s.hear(t, s.stripe.Events())
+	s.becomes(t, billing.Business, billing.Active)
+	s.Ask(t, func(ctx context.Context, tx *postgres.Tx) error {
+		all, err := schedules.Enabled(ctx, tx)
+		if err == nil && (len(all) != 1 || all[0].NextRunAt.After(time.Now().Add(time.Hour))) {
+			t.Errorf("%+v; want the next full hour", all)
+		}
+		return err
+	})
 }
 
 // mail waits for a mail, and takes it for told.

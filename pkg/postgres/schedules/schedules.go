@@ -55,6 +55,20 @@ func Get(ctx context.Context, tx *postgres.Tx, id account.ConnectionID) (s Sched
 	return rows.Maybe[Schedule](ctx, tx, `select `+columns+` from schedules where connection_id = as_uuid($1)`, id)
 }
 
+// Enabled lists the current account's schedules that are on.
+func Enabled(ctx context.Context, tx *postgres.Tx) ([]Schedule, error) {
+	return rows.All[Schedule](ctx, tx, `select `+columns+` from schedules where enabled order by connection_id`)
+}
+
+// Hasten has a connection's schedule run at a time, unless it runs before: for
+// imago_worker. The alarm is worked out anew.
+func Hasten(ctx context.Context, tx *postgres.Tx, id account.ConnectionID, at time.Time) error {
+	_, err := rows.Exec(ctx, tx, `
+		update schedules set next_run_at = $2, alarm_at = null
+		where connection_id = as_uuid($1) and enabled and next_run_at > $2`, id, at)
+	return err
+}
+
 // Due is a schedule whose time has come.
 type Due struct {
 	ConnectionID account.ConnectionID
