@@ -4,6 +4,17 @@ import { defineConfig } from "@playwright/test";
 // A stage that stands already is taken as it is.
 const stands = existsSync(`${process.env.IMAGO_STAGE}/ports.json`);
 
+// The installation's own identity provider is played by a test, at the port that was found free.
+const { IMAGO_IDP_PORT: port, IMAGO_IDP_SECRET: secret } = process.env;
+const settings = {
+  SIGN_UP: "open",
+  OIDC_ISSUER: `http://127.0.0.1:${port}`,
+  OIDC_CLIENT_ID: "imago",
+  OIDC_CLIENT_SECRET_FILE: secret,
+  OIDC_NAME: "Acme ID",
+};
+const set = Object.entries(settings).map(([name, value]) => `--set "${name}=${value}"`);
+
 // The console is walked through on the real stack: imagod with its own Postgres and object
 // store, beside the simulated org, as scripts/demo starts them. scripts/console browser
 // builds all that and runs this.
@@ -38,7 +49,7 @@ export default defineConfig({
   webServer: stands
     ? undefined
     : {
-        command: `"$IMAGO_BIN/imago-demo" --bin "$IMAGO_BIN" --data "$IMAGO_STAGE" --set SIGN_UP=open`,
+        command: `"$IMAGO_BIN/imago-demo" --bin "$IMAGO_BIN" --data "$IMAGO_STAGE" ${set.join(" ")}`,
         wait: { stdout: /Everything stays up/ },
         timeout: 180_000,
         gracefulShutdown: { signal: "SIGINT", timeout: 30_000 },

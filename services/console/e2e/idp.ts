@@ -6,7 +6,6 @@ import type { AddressInfo } from "node:net";
 // already: whoever is sent there is sent back at once.
 export class Idp {
   readonly clientId = "imago";
-  readonly clientSecret = randomBytes(16).toString("hex");
   url = "";
   person: { sub: string; email: string } = { sub: "", email: "" };
   refuses = false;
@@ -16,7 +15,7 @@ export class Idp {
   private readonly published: object;
   private readonly codes = new Map<string, URLSearchParams>();
 
-  private constructor() {
+  private constructor(readonly clientSecret: string) {
     const { privateKey, publicKey } = generateKeyPairSync("ec", { namedCurve: "P-256" });
     this.key = privateKey;
     this.published = { ...publicKey.export({ format: "jwk" }), kid: "one", alg: "ES256", use: "sig" };
@@ -32,9 +31,10 @@ export class Idp {
     });
   }
 
-  static async start(): Promise<Idp> {
-    const idp = new Idp();
-    await new Promise<void>((ready) => idp.server.listen(0, "127.0.0.1", ready));
+  // start serves a provider at a port of this machine's, 0 for any.
+  static async start(port = 0, secret = randomBytes(16).toString("hex")): Promise<Idp> {
+    const idp = new Idp(secret);
+    await new Promise<void>((ready) => idp.server.listen(port, "127.0.0.1", ready));
     idp.url = `http://127.0.0.1:${(idp.server.address() as AddressInfo).port}`;
     return idp;
   }

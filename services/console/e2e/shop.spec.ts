@@ -1,5 +1,13 @@
 import { type ChildProcess, spawn } from "node:child_process";
-import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { createServer } from "node:net";
 import { dirname, join } from "node:path";
 import { createInterface } from "node:readline";
@@ -14,7 +22,9 @@ let home = ""; // a folder of its own, that Postgres' user can come to
 
 // start starts a program of ours and gives its output, line by line.
 function start(program: string, args: string[], env: Record<string, string> = {}) {
-  const child = spawn(join(process.env.IMAGO_BIN ?? "", program), args, {
+  const file = join(process.env.IMAGO_BIN ?? "", program);
+  if (!existsSync(file)) throw new Error(`there is no ${file}: scripts/demo --build`);
+  const child = spawn(file, args, {
     env: { ...ours(), ...env },
     stdio: ["ignore", "pipe", "ignore"],
   });

@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { test as base, expect, type Page } from "@playwright/test";
 import { Idp } from "./idp";
 import { address, looks, mailedCode, signIn } from "./stage";
@@ -20,6 +21,30 @@ async function goThere(page: Page, slug: string): Promise<void> {
   await page.getByLabel("Your company's name here").fill(slug);
   await page.getByRole("button", { name: "Go there" }).click();
 }
+
+// The installation's own provider is as good as a mailed code: also for somebody new.
+base("the installation's sign-in", async ({ page }) => {
+  const { IMAGO_IDP_PORT: port, IMAGO_IDP_SECRET: secret } = process.env;
+  base.skip(
+    !port || !secret,
+    "the stage that is up knows no identity provider: let scripts/console start one",
+  );
+  const idp = await Idp.start(Number(port), readFileSync(secret ?? "", "utf8").trim());
+  idp.person = { sub: "u-2", email: `nora.${slug}@acme-robotics.example` };
+  await page.goto(`${address()}/sign-in?to=/settings`);
+  const there = page.getByRole("button", { name: "Sign in with Acme ID" });
+  await expect(there).toBeVisible();
+  expect(await looks(page)).toEqual([]);
+  await there.click();
+  await expect(page.getByRole("button", { name: /Account menu/ })).toBeVisible();
+  expect(page.url()).toBe(`${address()}/settings`);
+  await expect(page.getByText(idp.person.email).first()).toBeVisible();
+  await signOut(page);
+
+  await idp.stop();
+  await there.click();
+  await expect(page.getByText(/does not answer as one/)).toBeVisible();
+});
 
 base("the company's sign-in", async ({ page }) => {
   base.setTimeout(240_000);

@@ -2,6 +2,7 @@ import { createClient } from "@connectrpc/connect";
 import { useMutation, useQuery } from "@connectrpc/connect-query";
 import { SignInService } from "../gen/imago/v1/sign_in_pb";
 import { SsoService } from "../gen/imago/v1/sso_pb";
+import { leave } from "./leave";
 import { door } from "./transport";
 
 // Under what this tab keeps that it has sent somebody to an identity provider. What comes
@@ -31,9 +32,8 @@ export function useLeave(to?: string) {
   return useMutation(SsoService.method.beginSso, {
     transport: door,
     onSuccess: ({ url, providerId, clientSecret }) => {
-      if (!URL.canParse(url) || !["http:", "https:"].includes(new URL(url).protocol)) return;
       sessionStorage.setItem(kept, JSON.stringify({ providerId, clientSecret, to } satisfies Sent));
-      window.location.assign(url);
+      leave(url);
     },
   });
 }

@@ -3,6 +3,7 @@ import { Alert, Badge, Button, Group, Progress, SimpleGrid, Stack, Text } from "
 import { IconCheck, IconCreditCard, IconInfinity, IconInfoCircle } from "@tabler/icons-react";
 import { useSearch } from "@tanstack/react-router";
 import { useBilling } from "../api/billing";
+import { leave } from "../api/leave";
 import { useMay } from "../api/session";
 import {
   type BillingLimits,
@@ -139,6 +140,11 @@ function Used({ name, has, most }: { name: string; has: number; most: number }) 
           aria-label={`${name}: ${has} of ${most}`}
         />
       )}
+      {most > 0 && has > most && (
+        <Text size="xs" c="dimmed" mt={4}>
+          More than the plan has: all of them go on, and none can be added.
+        </Text>
+      )}
     </Fact>
   );
 }
@@ -162,11 +168,6 @@ function Portal() {
       {portal.error && <Wrong error={portal.error} />}
     </Stack>
   );
-}
-
-// leave goes to a page of Stripe.
-function leave(url: string) {
-  if (new URL(url).protocol.startsWith("http")) window.location.assign(url);
 }
 
 const lines: [string, (l: BillingLimits) => string][] = [

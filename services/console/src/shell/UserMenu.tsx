@@ -1,3 +1,4 @@
+import { Code } from "@connectrpc/connect";
 import { useMutation } from "@connectrpc/connect-query";
 import {
   Avatar,
@@ -21,13 +22,16 @@ import { Link } from "@tanstack/react-router";
 import { useSession } from "../api/session";
 import { door } from "../api/transport";
 import { SignInService } from "../gen/imago/v1/sign_in_pb";
+import { Wrong } from "../parts/CodeForm";
 
 // UserMenu is who is signed in, to which account, as what; how it looks; and the way out.
 export function UserMenu() {
   const session = useSession();
   const signOut = useMutation(SignInService.method.signOut, {
     transport: door,
-    onSuccess: () => window.location.assign("/sign-in"),
+    onSuccess: out,
+    // A session that has ended already is left, too.
+    onError: (error) => error.code === Code.Unauthenticated && out(),
   });
   return (
     <Menu position="bottom-end" width={260} shadow="md">
@@ -66,14 +70,18 @@ export function UserMenu() {
         <Menu.Item
           leftSection={<IconLogout size={16} />}
           onClick={() => signOut.mutate({})}
+          closeMenuOnClick={false}
           disabled={signOut.isPending}
         >
           Sign out
         </Menu.Item>
+        {signOut.error && <Wrong error={signOut.error} />}
       </Menu.Dropdown>
     </Menu>
   );
 }
+
+const out = () => window.location.assign("/sign-in");
 
 const schemes = [
   { value: "light", label: "Light", icon: IconSun },
