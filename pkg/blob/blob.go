@@ -4,6 +4,7 @@ package blob
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"iter"
 	"time"
@@ -11,9 +12,16 @@ import (
 
 // Errors that callers branch on; implementations wrap them.
 var (
-	ErrExists   = errors.New("object exists")
-	ErrNotFound = errors.New("object not found")
-	ErrLonger   = errors.New("object is longer") // than its reader was told to take
+	ErrExists      = errors.New("object exists")
+	ErrNotFound    = errors.New("object not found")
+	ErrLonger      = errors.New("object is longer")     // than its reader was told to take
+	ErrLocked      = errors.New("object is locked")     // LockedError says until when
+	ErrChanged     = errors.New("object was replaced")  // since the read began that is to go on
+	ErrUnavailable = errors.New("store is unavailable") // for now: the same may go well the next time
+
+	// ErrRange marks a range that reaches beyond its object, where no other attempt
+	// helps; it is an io.ErrUnexpectedEOF, too.
+	ErrRange = fmt.Errorf("range reaches beyond the object: %w", io.ErrUnexpectedEOF)
 )
 
 // Object is what a listing says of one object.
@@ -43,14 +51,32 @@ type Store interface {
 	Get(ctx context.Context, key string, rng Range) (io.ReadCloser, error)
 	// List yields the objects whose keys begin with prefix, in key order.
 	List(ctx context.Context, prefix string) iter.Seq2[Object, error]
-	// Delete removes an object; one that is not there is no error.
+	// Delete removes an object, with every version that the store keeps of it; one
+	// that is not there is no error. It MUST leave a locked one as it is, and say so:
+	// ErrLocked.
 	Delete(ctx context.Context, key string) error
 	// Capabilities says what the store was found to do.
 	Capabilities() Capabilities
 }
 
-// Capabilities are abilities that stores differ in, probed or configured.
-type Capabilities struct {
-	ConditionalPut       bool // refuses to overwrite by itself, races included
-	ServerSideEncryption bool // echoed by the store, not only asked for
+// Replacer is a Store that can also put a new object in the place of an old one,
+// in one step: readers find the one or the other, whole. Versions that a store keeps
+// of the old one MUST be gone afterwards. Only the keyring needs it; all else is
+// written once.
+type Replacer interface {
+	Replace(ctx context.Context, key string, r io.Reader, size int64) error
+}
+
+// Resumer is a Store whose reads can go on where they broke.
+type Resumer interface {
+	// Resume reads a range as Get does, of the very object that a Tagger named:
+	// ErrChanged when another one is in its place.
+	Resume(ctx context.Context, key string, rng Range, tag string) (io.ReadCloser, error)
+}
+
+// Tagger is what the readers of a Resumer are.
+type Tagger interface {
+	// Tag names the object that is read, and changes with its content; "" if the
+	// store gave it no name.
+	Tag() string
 }

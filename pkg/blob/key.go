@@ -83,10 +83,3 @@ func ReadAll(ctx context.Context, s Store, key string, limit int64) (data []byte
 	}
 	return data, nil
 }
-
-// Replacer is a Store that can also put a new object in the place of an old one,
-// in one step: readers find the one or the other, whole. Only the keyring needs
-// it; all else is written once.
-type Replacer interface {
-	Replace(ctx context.Context, key string, r io.Reader, size int64) error
-}

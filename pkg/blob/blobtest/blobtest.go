@@ -11,13 +11,19 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"imago/pkg/blob"
+	"imago/pkg/blob/fault"
 )
 
 // Run tests a store. Each test works below a prefix of its own, so the store
-// need not be empty.
+// need not be empty; objects that are locked remain in it, for two minutes. A store with
+// planned faults, or one around it, fails when one of them did not fire.
 func Run(t *testing.T, store blob.Store) {
+	if faulty, ok := blob.As[interface{ VerifyAllFired(fault.T) }](store); ok {
+		defer faulty.VerifyAllFired(t)
+	}
 	for name, test := range map[string]func(*testing.T, harness){
 		"PutThenGet":         putThenGet,
 		"RefusesOverwriting": refusesOverwriting,
@@ -31,6 +37,8 @@ func Run(t *testing.T, store blob.Store) {
 		"OneWinsARace":       oneWinsARace,
 		"HeedsTheContext":    heedsTheContext,
 		"Replaces":           replaces,
+		"Resumes":            resumes,
+		"Locks":              locks,
 	} {
 		t.Run(name, func(t *testing.T) {
 			test(t, harness{store, "blobtest/" + strings.ToLower(name)})
@@ -151,13 +159,14 @@ func readsRanges(t *testing.T, h harness) {
 		{blob.Range{Offset: 3, Length: 4}, "3456", false},
 		{blob.Range{Offset: 6, Length: -1}, "6789", false},
 		{blob.Range{Offset: 9, Length: 1}, "9", false},
+		{blob.Range{Offset: 10, Length: -1}, "", false},
 		{blob.Range{Offset: 4, Length: 0}, "", false},
 		{blob.Range{Offset: 8, Length: 5}, "89", true},
 		{blob.Range{Offset: 11, Length: 2}, "", true},
 	} {
 		got, err := h.read(t, "r", c.rng)
 		if c.short {
-			if !errors.Is(err, io.ErrUnexpectedEOF) {
+			if !errors.Is(err, io.ErrUnexpectedEOF) || !errors.Is(err, blob.ErrRange) {
 				t.Errorf("%+v: ended early with %v", c.rng, err)
 			}
 		} else if err != nil || string(got) != c.want {
@@ -312,4 +321,83 @@ func replaces(t *testing.T, h harness) {
 		t.Error("a replacement of another size than announced went through")
 	}
 	h.wants(t, "a", []byte("3"))
+	if err := h.Delete(t.Context(), h.key("a")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := h.read(t, "a", blob.Whole); !errors.Is(err, blob.ErrNotFound) {
+		t.Errorf("what was replaced came back when its successor was deleted: %v", err)
+	}
+}
+
+// resumes goes on in the middle of an object, and not of another one.
+func resumes(t *testing.T, h harness) {
+	resumer, ok := h.Store.(blob.Resumer)
+	if !ok {
+		t.Skip("the store cannot go on in the middle of a read")
+	}
+	h.put(t, "a", []byte("0123456789"))
+	r, err := h.Get(t.Context(), h.key("a"), blob.Whole)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tagger, ok := r.(blob.Tagger)
+	if err := r.Close(); err != nil || !ok || tagger.Tag() == "" {
+		t.Fatalf("a reader without a tag, or %v", err)
+	}
+	rest, err := resumer.Resume(t.Context(), h.key("a"), blob.Range{Offset: 4, Length: -1}, tagger.Tag())
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := io.ReadAll(rest)
+	if err := errors.Join(err, rest.Close()); err != nil || string(data) != "456789" {
+		t.Errorf("went on with %q and %v", data, err)
+	}
+	if err := h.Delete(t.Context(), h.key("a")); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := resumer.Resume(t.Context(), h.key("a"), blob.Whole, tagger.Tag()); !errors.Is(err, blob.ErrNotFound) {
+		t.Errorf("gone: %v", err)
+	}
+	h.put(t, "a", []byte("another one"))
+	if _, err := resumer.Resume(t.Context(), h.key("a"), blob.Whole, tagger.Tag()); !errors.Is(err, blob.ErrChanged) {
+		t.Errorf("another object: %v", err)
+	}
+}
+
+// locks writes what cannot be deleted for a while, and leaves it.
+func locks(t *testing.T, h harness) {
+	locker, ok := blob.As[blob.Locker](h.Store)
+	if !h.Capabilities().ObjectLock || !ok {
+		t.Skip("the store locks nothing that we ask it to")
+	}
+	until := time.Now().Add(2 * time.Minute).Truncate(time.Second)
+	name := fmt.Sprint("locked-", until.UnixNano())
+	put := func() error {
+		return locker.PutLocked(t.Context(), h.key(name), strings.NewReader("kept"), 4, blob.Retention{Until: until})
+	}
+	if err := put(); err != nil {
+		t.Fatal(err)
+	}
+	if err := put(); !errors.Is(err, blob.ErrExists) {
+		t.Errorf("a second put: %v, want ErrExists", err)
+	}
+	for range 2 {
+		err := h.Delete(t.Context(), h.key(name))
+		locked, ok := errors.AsType[*blob.LockedError](err)
+		if !errors.Is(err, blob.ErrLocked) || !ok || !locked.Until.Equal(until) {
+			t.Errorf("delete of a locked object: %v, want ErrLocked until %v", err, until)
+		}
+		h.wants(t, name, []byte("kept"))
+		if got := h.list(t, h.key(name)); len(got) != 1 {
+			t.Errorf("listed %v", got)
+		}
+	}
+	h.put(t, "free", []byte("x"))
+	if err := h.Delete(t.Context(), h.key("free")); err != nil {
+		t.Errorf("delete beside a locked object: %v", err)
+	}
+	past := blob.Retention{Until: time.Now().Add(-time.Hour)}
+	if err := locker.PutLocked(t.Context(), h.key("past"), strings.NewReader("x"), 1, past); err == nil {
+		t.Error("a lock that has ended was taken")
+	}
 }

@@ -1,14 +1,16 @@
 // Package fault wraps a blob.Store and makes it fail on purpose: before an
-// operation, after it, or half way through, so that tests can stand a writer at
-// every place where a program, a network or a disk may stop.
+// operation, after it, or half way through, slowly, or by listing what was, so that
+// tests can stand a writer at every place where a program, a network or a disk may stop.
 package fault
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
-	"iter"
+	"strings"
 	"sync"
+	"time"
 
 	"imago/pkg/blob"
 )
@@ -29,14 +31,21 @@ const (
 // Fault is one planned failure. Its methods are called before the store is used.
 type Fault struct {
 	op       Op
-	after    int // operations to let pass first
-	times    int // firings left; negative: for ever
+	part     string // of the keys that it meets
+	after    int    // operations to let pass first
+	times    int    // firings left; negative: for ever
 	fired    int
 	before   error
 	done     error // after the operation was made
-	truncate int64 // bytes of a Get to hand out; negative: all
+	truncate int64 // bytes of a Get, or objects of a List, to hand out; negative: all
+	stall    int64 // bytes of a Get to hand out before it stops answering; negative: all
+	stale    int   // changes that a List does not know yet
+	delay    time.Duration
 	wait     <-chan struct{}
 }
+
+// On lets it meet only operations whose key, or prefix, contains part.
+func (f *Fault) On(part string) *Fault { f.part = part; return f }
 
 // After lets n operations of the kind pass unharmed first.
 func (f *Fault) After(n int) *Fault { f.after = n; return f }
@@ -53,19 +62,31 @@ func (f *Fault) ErrorInstead(err error) *Fault { f.before = err; return f }
 // ErrorAfter does the operation and answers with err: done, and looks failed.
 func (f *Fault) ErrorAfter(err error) *Fault { f.done = err; return f }
 
-// Truncate ends a Get's content after n bytes with an error, as a connection does
-// that is cut.
+// Truncate ends a Get's content after n bytes, or a List after n objects, with an
+// error, as a connection does that is cut.
 func (f *Fault) Truncate(n int64) *Fault { f.truncate = n; return f }
+
+// Stall stops a Get's content after n bytes without an end: nothing comes until the
+// context ends.
+func (f *Fault) Stall(n int64) *Fault { f.stall = n; return f }
+
+// Stale lists the store as it was n changes ago: what was put since is missing, and what
+// was deleted is there. Plan it before the changes.
+func (f *Fault) Stale(n int) *Fault { f.stale = n; return f }
+
+// Delay makes the operation begin later.
+func (f *Fault) Delay(d time.Duration) *Fault { f.delay = d; return f }
 
 // Wait holds the operation until the channel is closed or the context ends.
 func (f *Fault) Wait(c <-chan struct{}) *Fault { f.wait = c; return f }
 
 // Store is a blob.Store with faults.
 type Store struct {
-	under  blob.Store
-	mu     sync.Mutex
-	faults []*Fault
-	ops    []Call
+	under   blob.Store
+	mu      sync.Mutex
+	faults  []*Fault
+	ops     []Call
+	changes []change // all that were made, if there is a fault
 }
 
 // Call is an operation that was asked for.
@@ -78,13 +99,17 @@ type Call struct {
 func New(under blob.Store) *Store { return &Store{under: under} }
 
 var (
-	_ blob.Store    = (*Store)(nil)
-	_ blob.Replacer = (*Store)(nil)
+	_ blob.Store     = (*Store)(nil)
+	_ blob.Replacer  = (*Store)(nil)
+	_ blob.Resumer   = (*Store)(nil)
+	_ blob.Locker    = (*Store)(nil)
+	_ blob.Presigner = (*Store)(nil)
+	_ blob.Tagger    = (*body)(nil)
 )
 
 // AddFault plans a fault of an operation; the oldest that applies fires.
 func (s *Store) AddFault(op Op) *Fault {
-	f := &Fault{op: op, times: 1, truncate: -1}
+	f := &Fault{op: op, times: 1, truncate: -1, stall: -1}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.faults = append(s.faults, f)
@@ -101,12 +126,15 @@ func (s *Store) Calls() []Call {
 // Unwrap gives the store below.
 func (s *Store) Unwrap() blob.Store { return s.under }
 
-// VerifyAllFired fails the test for each fault that never fired: what it was
-// there to test was not tested.
-func (s *Store) VerifyAllFired(t interface {
+// T is as much of a test as VerifyAllFired needs.
+type T interface {
 	Helper()
 	Errorf(format string, args ...any)
-}) {
+}
+
+// VerifyAllFired fails the test for each fault that never fired: what it was
+// there to test was not tested.
+func (s *Store) VerifyAllFired(t T) {
 	t.Helper()
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -123,7 +151,7 @@ func (s *Store) next(op Op, key string) *Fault {
 	defer s.mu.Unlock()
 	s.ops = append(s.ops, Call{op, key})
 	for _, f := range s.faults {
-		if f.op != op && f.op != Any || f.times == 0 {
+		if f.op != op && f.op != Any || f.times == 0 || !strings.Contains(key, f.part) {
 			continue
 		}
 		if f.after > 0 {
@@ -136,18 +164,14 @@ func (s *Store) next(op Op, key string) *Fault {
 		f.fired++
 		return f
 	}
-	return &Fault{truncate: -1}
+	return &Fault{truncate: -1, stall: -1}
 }
 
 // do makes an operation with its fault.
 func (s *Store) do(ctx context.Context, op Op, key string, operation func(*Fault) error) error {
 	f := s.next(op, key)
-	if f.wait != nil {
-		select {
-		case <-f.wait:
-		case <-ctx.Done():
-			return fmt.Errorf("%s %s: %w", op, key, ctx.Err())
-		}
+	if err := f.hold(ctx); err != nil {
+		return fmt.Errorf("%s %s: %w", op, key, err)
 	}
 	if f.before != nil {
 		return fmt.Errorf("%s %s: %w", op, key, f.before)
@@ -161,81 +185,78 @@ func (s *Store) do(ctx context.Context, op Op, key string, operation func(*Fault
 	return nil
 }
 
+// hold keeps the operation from its beginning.
+func (f *Fault) hold(ctx context.Context) error {
+	if f.delay > 0 {
+		timer := time.NewTimer(f.delay)
+		defer timer.Stop()
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	if f.wait == nil {
+		return nil
+	}
+	select {
+	case <-f.wait:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
 // Put writes an object, or meets a fault.
 func (s *Store) Put(ctx context.Context, key string, r io.Reader, size int64) error {
-	return s.do(ctx, Put, key, func(*Fault) error { return s.under.Put(ctx, key, r, size) })
+	return s.change(ctx, Put, key, func() error { return s.under.Put(ctx, key, r, size) })
+}
+
+// PutLocked writes a locked object, or meets a fault of Put.
+func (s *Store) PutLocked(ctx context.Context, key string, r io.Reader, size int64, lock blob.Retention) error {
+	under, ok := blob.As[blob.Locker](s.under)
+	if !ok {
+		return fmt.Errorf("put %s locked: %w", key, errors.ErrUnsupported)
+	}
+	return s.change(ctx, Put, key, func() error { return under.PutLocked(ctx, key, r, size, lock) })
 }
 
 // Replace replaces an object, or meets a fault.
 func (s *Store) Replace(ctx context.Context, key string, r io.Reader, size int64) error {
-	under, ok := s.under.(blob.Replacer)
+	under, ok := blob.As[blob.Replacer](s.under)
 	if !ok {
-		return fmt.Errorf("replace %s: the store cannot", key)
+		return fmt.Errorf("replace %s: %w", key, errors.ErrUnsupported)
 	}
-	return s.do(ctx, Replace, key, func(*Fault) error { return under.Replace(ctx, key, r, size) })
+	return s.change(ctx, Replace, key, func() error { return under.Replace(ctx, key, r, size) })
+}
+
+// Delete removes an object, or meets a fault.
+func (s *Store) Delete(ctx context.Context, key string) error {
+	return s.change(ctx, Delete, key, func() error { return s.under.Delete(ctx, key) })
 }
 
 // Get reads an object, or meets a fault; one that was done but failed is an
 // error when the content ends.
 func (s *Store) Get(ctx context.Context, key string, rng blob.Range) (io.ReadCloser, error) {
-	var body io.ReadCloser
-	err := s.do(ctx, Get, key, func(f *Fault) error {
-		r, err := s.under.Get(ctx, key, rng)
-		if err == nil && f.truncate >= 0 {
-			r = &cut{r, f.truncate}
-		}
-		body = r
-		return err
-	})
-	if err != nil && body != nil {
-		if e := body.Close(); e != nil {
-			return nil, fmt.Errorf("%w; close: %w", err, e)
-		}
-		return nil, err
+	return s.read(ctx, key, func() (io.ReadCloser, error) { return s.under.Get(ctx, key, rng) })
+}
+
+// Resume reads on in an object, or meets a fault of Get.
+func (s *Store) Resume(ctx context.Context, key string, rng blob.Range, tag string) (io.ReadCloser, error) {
+	under, ok := blob.As[blob.Resumer](s.under)
+	if !ok {
+		return nil, fmt.Errorf("resume %s: %w", key, errors.ErrUnsupported)
 	}
-	return body, err
+	return s.read(ctx, key, func() (io.ReadCloser, error) { return under.Resume(ctx, key, rng, tag) })
 }
 
-// cut ends a reader early.
-type cut struct {
-	io.ReadCloser
-	left int64
-}
-
-func (c *cut) Read(p []byte) (int, error) {
-	if c.left <= 0 {
-		return 0, io.ErrUnexpectedEOF
+// Presign makes a URL by the store below: nothing is asked of the store itself.
+func (s *Store) Presign(ctx context.Context, key string, o blob.PresignOptions) (string, error) {
+	under, ok := blob.As[blob.Presigner](s.under)
+	if !ok {
+		return "", fmt.Errorf("presign %s: %w", key, errors.ErrUnsupported)
 	}
-	n, err := c.ReadCloser.Read(p[:min(int64(len(p)), c.left)])
-	c.left -= int64(n)
-	return n, err
-}
-
-// List lists objects, or meets a fault: instead of them, or after the last.
-func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[blob.Object, error] {
-	return func(yield func(blob.Object, error) bool) {
-		stopped := false
-		err := s.do(ctx, List, prefix, func(*Fault) error {
-			for o, err := range s.under.List(ctx, prefix) {
-				if err != nil {
-					return err
-				}
-				if !yield(o, nil) {
-					stopped = true
-					return nil
-				}
-			}
-			return nil
-		})
-		if err != nil && !stopped {
-			yield(blob.Object{}, err)
-		}
-	}
-}
-
-// Delete removes an object, or meets a fault.
-func (s *Store) Delete(ctx context.Context, key string) error {
-	return s.do(ctx, Delete, key, func(*Fault) error { return s.under.Delete(ctx, key) })
+	return under.Presign(ctx, key, o)
 }
 
 // Capabilities are those of the store below.

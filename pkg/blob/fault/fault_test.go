@@ -5,8 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"os/exec"
 	"strings"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"imago/pkg/blob"
 	"imago/pkg/blob/blobtest"
@@ -18,7 +22,26 @@ var errDown = errors.New("down")
 
 func TestNoFaultsIsTheStore(t *testing.T) {
 	t.Parallel()
-	blobtest.Run(t, fault.New(mem.New(mem.Options{})))
+	blobtest.Run(t, fault.New(mem.New(mem.Options{ObjectLock: true})))
+}
+
+// unfired asks a process of this test to run the suite with a fault that never fires.
+const unfired = "IMAGO_TEST_UNFIRED_FAULT"
+
+func TestSuiteFailsWhenAFaultDidNotFire(t *testing.T) {
+	t.Parallel()
+	if os.Getenv(unfired) != "" {
+		s := fault.New(mem.New(mem.Options{}))
+		s.AddFault(fault.List).On("no such key").ErrorInstead(errDown)
+		blobtest.Run(t, s)
+		return
+	}
+	again := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestSuiteFailsWhenAFaultDidNotFire$")
+	again.Env = append(os.Environ(), unfired+"=1")
+	out, err := again.CombinedOutput()
+	if _, failed := errors.AsType[*exec.ExitError](err); !failed || !strings.Contains(string(out), "fault 0 of list fired 0 times") {
+		t.Errorf("the suite passed a fault that never fired: %v\n%s", err, out)
+	}
 }
 
 func put(t *testing.T, s blob.Store, key string) error {
@@ -104,6 +127,82 @@ func TestForeverAndWait(t *testing.T) {
 		t.Errorf("calls: %v", got)
 	}
 	s.VerifyAllFired(t)
+}
+
+// TestTruncatedListing ends one among its objects.
+func TestTruncatedListing(t *testing.T) {
+	t.Parallel()
+	s := fault.New(mem.New(mem.Options{}))
+	s.AddFault(fault.List).Truncate(2)
+	for _, key := range []string{"a", "b", "c"} {
+		if err := put(t, s, key); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got, err := list(t, s); got != "a b" || !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("cut short: %s, %v", got, err)
+	}
+	s.VerifyAllFired(t)
+}
+
+func list(t *testing.T, s blob.Store) (keys string, err error) {
+	t.Helper()
+	var all []string
+	for o, err := range s.List(t.Context(), "") {
+		if err != nil {
+			return strings.Join(all, " "), err
+		}
+		all = append(all, o.Key)
+	}
+	return strings.Join(all, " "), nil
+}
+
+func TestStaleListing(t *testing.T) {
+	t.Parallel()
+	for ago, want := range []string{"a c d", "a c", "a b c", "a b", "a", "", ""} {
+		s := fault.New(mem.New(mem.Options{}))
+		if ago > 0 {
+			s.AddFault(fault.List).Stale(ago)
+		}
+		for _, key := range []string{"a", "b", "c"} {
+			if err := put(t, s, key); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if err := errors.Join(s.Delete(t.Context(), "b"), put(t, s, "d")); err != nil {
+			t.Fatal(err)
+		}
+		for _, want := range []string{want, "a c d"} {
+			if got, err := list(t, s); err != nil || got != want {
+				t.Errorf("%d changes ago: %q, %v; want %q", ago, got, err, want)
+			}
+		}
+		s.VerifyAllFired(t)
+	}
+}
+
+// TestSlow runs on a clock of its own.
+func TestSlow(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := fault.New(mem.New(mem.Options{}))
+		s.AddFault(fault.Put).Delay(time.Minute)
+		begun := time.Now()
+		if err := put(t, s, "k"); err != nil || time.Since(begun) != time.Minute {
+			t.Errorf("a slow put: %v after %v", err, time.Since(begun))
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		s.AddFault(fault.Get).Stall(4)
+		if data, err := blob.ReadAll(ctx, s, "k", 100); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("a get that stops: %q, %v", data, err)
+		}
+		s.AddFault(fault.Delete).On("other").Delay(time.Hour)
+		if err := s.Delete(ctx, "other"); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("a slow delete: %v", err)
+		}
+		s.VerifyAllFired(t)
+	})
 }
 
 type complaints int

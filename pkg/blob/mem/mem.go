@@ -5,6 +5,7 @@ package mem
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -19,19 +20,25 @@ import (
 
 // Store is a blob.Store in memory, safe for concurrent use.
 type Store struct {
-	now     func() time.Time
+	o       Options
 	mu      sync.Mutex
 	objects map[string]object
+	below   map[string]int // objects by the folders that they lie in
+	puts    int            // counted, to name what is there
 }
 
 type object struct {
 	data     []byte
 	modified time.Time
+	tag      string
+	locked   time.Time // until; zero: not
 }
 
 // Options of New.
 type Options struct {
-	Now func() time.Time // stamps objects; nil: time.Now
+	Now        func() time.Time // stamps objects; nil: time.Now
+	ObjectLock bool             // takes locks with puts
+	LockFor    time.Duration    // locks every object of itself; zero: none
 }
 
 // New makes an empty store.
@@ -39,25 +46,39 @@ func New(o Options) *Store {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
-	return &Store{now: o.Now, objects: map[string]object{}}
+	return &Store{o: o, objects: map[string]object{}, below: map[string]int{}}
 }
 
 var (
 	_ blob.Store    = (*Store)(nil)
 	_ blob.Replacer = (*Store)(nil)
+	_ blob.Resumer  = (*Store)(nil)
+	_ blob.Locker   = (*Store)(nil)
+	_ blob.Tagger   = (*reader)(nil)
 )
 
 // Put keeps an object; blob.ErrExists when there is one.
 func (s *Store) Put(ctx context.Context, key string, r io.Reader, size int64) error {
-	return s.put(ctx, key, r, size, false)
+	return s.put(ctx, key, r, size, time.Time{}, false)
+}
+
+// PutLocked keeps an object that is not deleted before the time, by the store's clock.
+func (s *Store) PutLocked(ctx context.Context, key string, r io.Reader, size int64, lock blob.Retention) error {
+	if !s.o.ObjectLock {
+		return fmt.Errorf("put %s locked: %w", key, errors.ErrUnsupported)
+	}
+	if !lock.Until.After(s.o.Now()) {
+		return fmt.Errorf("put %s locked until %v, which is past", key, lock.Until)
+	}
+	return s.put(ctx, key, r, size, lock.Until, false)
 }
 
 // Replace keeps an object in the place of another, or as a new one.
 func (s *Store) Replace(ctx context.Context, key string, r io.Reader, size int64) error {
-	return s.put(ctx, key, r, size, true)
+	return s.put(ctx, key, r, size, time.Time{}, true)
 }
 
-func (s *Store) put(ctx context.Context, key string, r io.Reader, size int64, over bool) error {
+func (s *Store) put(ctx context.Context, key string, r io.Reader, size int64, until time.Time, over bool) error {
 	if err := blob.CheckKey(key); err != nil {
 		return fmt.Errorf("put: %w", err)
 	}
@@ -73,26 +94,68 @@ func (s *Store) put(ctx context.Context, key string, r io.Reader, size int64, ov
 	if err := s.free(key, over); err != nil {
 		return fmt.Errorf("put %s: %w", key, err)
 	}
-	s.objects[key] = object{data, s.now()}
+	now := s.o.Now()
+	if own := now.Add(s.o.LockFor); s.o.LockFor > 0 && own.After(until) {
+		until = own
+	}
+	if _, ok := s.objects[key]; !ok {
+		s.count(key, 1)
+	}
+	s.puts++
+	s.objects[key] = object{data, now, fmt.Sprint(s.puts), until}
 	return nil
 }
 
 // free reports whether the key can be written. A store on a file system cannot
 // hold both "a" and "a/b", so this one does not either.
 func (s *Store) free(key string, over bool) error {
-	for have := range s.objects {
-		if have == key && !over {
-			return blob.ErrExists
+	if o, ok := s.objects[key]; ok && over {
+		return s.locked(o)
+	}
+	if _, ok := s.objects[key]; ok {
+		return blob.ErrExists
+	}
+	if s.below[key] > 0 {
+		return fmt.Errorf("one key below another: %s/…", key)
+	}
+	for above := range parents(key) {
+		if _, ok := s.objects[above]; ok {
+			return fmt.Errorf("one key below another: %s", above)
 		}
-		if strings.HasPrefix(have, key+"/") || strings.HasPrefix(key, have+"/") {
-			return fmt.Errorf("one key below another: %s", have)
+	}
+	return nil
+}
+
+// parents yields the folders that a key lies in, the nearest first.
+func parents(key string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for i := strings.LastIndexByte(key, '/'); i >= 0 && yield(key[:i]); i = strings.LastIndexByte(key[:i], '/') {
 		}
+	}
+}
+
+// count keeps account of an object that came (1) or went (-1).
+func (s *Store) count(key string, by int) {
+	for folder := range parents(key) {
+		s.below[folder] += by
+	}
+}
+
+// locked is an error while an object's lock holds.
+func (s *Store) locked(o object) error {
+	if s.o.Now().Before(o.locked) {
+		return &blob.LockedError{Until: o.locked, Err: errors.New("its lock holds")}
 	}
 	return nil
 }
 
 // Get reads a range of an object.
 func (s *Store) Get(ctx context.Context, key string, rng blob.Range) (io.ReadCloser, error) {
+	return s.Resume(ctx, key, rng, "")
+}
+
+// Resume reads a range of the object that the tag names; "" names any.
+func (s *Store) Resume(ctx context.Context, key string, rng blob.Range, tag string) (io.ReadCloser, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("get %s: %w", key, err)
 	}
@@ -102,23 +165,30 @@ func (s *Store) Get(ctx context.Context, key string, rng blob.Range) (io.ReadClo
 	if !ok {
 		return nil, fmt.Errorf("get %s: %w", key, blob.ErrNotFound)
 	}
+	if tag != "" && tag != o.tag {
+		return nil, fmt.Errorf("get %s: %w", key, blob.ErrChanged)
+	}
 	size := int64(len(o.data))
 	if rng.Offset < 0 || rng.Offset > size {
-		return nil, fmt.Errorf("get %s from byte %d of %d: %w", key, rng.Offset, size, io.ErrUnexpectedEOF)
+		return nil, fmt.Errorf("get %s from byte %d of %d: %w", key, rng.Offset, size, blob.ErrRange)
 	}
 	part, short := o.data[rng.Offset:], false
 	if rng.Length >= 0 {
 		short = rng.Length > int64(len(part))
 		part = part[:min(rng.Length, int64(len(part)))]
 	}
-	return &reader{bytes.NewReader(part), short}, nil
+	return &reader{bytes.NewReader(part), short, o.tag}, nil
 }
 
 // reader ends with an error when the range reaches beyond the object.
 type reader struct {
 	*bytes.Reader
 	short bool
+	tag   string
 }
+
+// Tag is the number of the put that the content came by.
+func (r *reader) Tag() string { return r.tag }
 
 // WriteTo is hidden: it would take an early end for an orderly one.
 func (r *reader) WriteTo(w io.Writer) (int64, error) {
@@ -128,7 +198,7 @@ func (r *reader) WriteTo(w io.Writer) (int64, error) {
 func (r *reader) Read(p []byte) (int, error) {
 	n, err := r.Reader.Read(p)
 	if err == io.EOF && r.short {
-		err = io.ErrUnexpectedEOF
+		err = blob.ErrRange
 	}
 	return n, err
 }
@@ -163,20 +233,26 @@ func (s *Store) list(prefix string) []blob.Object {
 	return out
 }
 
-// Delete removes an object, if it is there.
+// Delete removes an object, if it is there and not locked.
 func (s *Store) Delete(ctx context.Context, key string) error {
 	if err := ctx.Err(); err != nil {
 		return fmt.Errorf("delete %s: %w", key, err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if o, ok := s.objects[key]; ok {
+		if err := s.locked(o); err != nil {
+			return fmt.Errorf("delete %s: %w", key, err)
+		}
+		s.count(key, -1)
+	}
 	delete(s.objects, key)
 	return nil
 }
 
 // Capabilities says that it refuses to overwrite, and encrypts nothing.
 func (s *Store) Capabilities() blob.Capabilities {
-	return blob.Capabilities{ConditionalPut: true}
+	return blob.Capabilities{ConditionalPut: true, ObjectLock: s.o.ObjectLock, LockFor: s.o.LockFor}
 }
 
 // Edit does what somebody with write access to a bucket can: it changes an
@@ -187,6 +263,8 @@ func (s *Store) Edit(key string, change func([]byte) []byte) bool {
 	o, ok := s.objects[key]
 	if ok {
 		o.data = change(slices.Clone(o.data))
+		s.puts++
+		o.tag = fmt.Sprint(s.puts)
 		s.objects[key] = o
 	}
 	return ok
@@ -196,5 +274,5 @@ func (s *Store) Edit(key string, change func([]byte) []byte) bool {
 func (s *Store) Clone() *Store {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return &Store{now: s.now, objects: maps.Clone(s.objects)}
+	return &Store{o: s.o, objects: maps.Clone(s.objects), below: maps.Clone(s.below), puts: s.puts}
 }

@@ -2,8 +2,10 @@ package mem_test
 
 import (
 	"bytes"
+	"errors"
 	"strings"
 	"testing"
+	"time"
 
 	"imago/pkg/blob"
 	"imago/pkg/blob/blobtest"
@@ -13,6 +15,34 @@ import (
 func TestStore(t *testing.T) {
 	t.Parallel()
 	blobtest.Run(t, mem.New(mem.Options{}))
+}
+
+func TestStoreThatLocks(t *testing.T) {
+	t.Parallel()
+	blobtest.Run(t, mem.New(mem.Options{ObjectLock: true}))
+}
+
+func TestLocksEnd(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
+	s := mem.New(mem.Options{Now: func() time.Time { return now }, LockFor: time.Hour})
+	put := func() error { return s.Put(t.Context(), "a", strings.NewReader("x"), 1) }
+	if err := put(); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if err := s.Delete(t.Context(), "a"); !errors.Is(err, blob.ErrLocked) {
+			t.Errorf("deleted at %v: %v", now, err)
+		}
+		if err := s.Replace(t.Context(), "a", strings.NewReader("y"), 1); !errors.Is(err, blob.ErrLocked) {
+			t.Errorf("replaced at %v: %v", now, err)
+		}
+		now = now.Add(time.Hour - 1)
+	}
+	now = now.Add(-time.Hour + 2)
+	if err := s.Delete(t.Context(), "a"); err != nil {
+		t.Errorf("after the lock's end: %v", err)
+	}
 }
 
 func TestNoKeyBelowAnother(t *testing.T) {

@@ -1,0 +1,49 @@
+package blob
+
+import (
+	"fmt"
+	"time"
+)
+
+// Capabilities are abilities that stores differ in. What is not known is not claimed:
+// the zero value of each is the safe one.
+type Capabilities struct {
+	ConditionalPut       bool          // refuses to overwrite by itself, races included
+	ServerSideEncryption bool          // echoed by the store, not only asked for
+	Versioning           bool          // keeps what is deleted or replaced as an old version, until that is deleted
+	ObjectLock           bool          // locks an object at its Put until a time of ours: the store is a Locker
+	LockFor              time.Duration // for how long the bucket itself locks every new object; zero: it does not
+	Region               string        // where the objects are, in the store's words; "": not told
+}
+
+// Source is how something about a store is known.
+type Source string
+
+// The sources, best first.
+const (
+	Proved     Source = "proved"     // the store was seen doing it
+	Told       Source = "told"       // the store says so
+	Configured Source = "configured" // the operator says so
+	Unknown    Source = "unknown"    // nothing was found out: counts as an inability
+)
+
+// Ability is one capability with how it became known, for people.
+type Ability struct {
+	Name   string // of the capability: "conditional put"
+	Value  string // "yes", "no", or what there is to say
+	Source Source
+	Note   string // why, if that helps; else ""
+}
+
+// String is a line such as "versioning: no (proved)".
+func (a Ability) String() string {
+	if a.Note != "" {
+		return fmt.Sprintf("%s: %s (%s: %s)", a.Name, a.Value, a.Source, a.Note)
+	}
+	return fmt.Sprintf("%s: %s (%s)", a.Name, a.Value, a.Source)
+}
+
+// Explainer is a Store that knows how its capabilities became known.
+type Explainer interface {
+	Abilities() []Ability
+}

@@ -1,0 +1,62 @@
+package fault
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"imago/pkg/blob"
+)
+
+// read opens an object with the fault that it meets.
+func (s *Store) read(ctx context.Context, key string, open func() (io.ReadCloser, error)) (io.ReadCloser, error) {
+	var r io.ReadCloser
+	err := s.do(ctx, Get, key, func(f *Fault) (err error) {
+		if r, err = open(); err == nil && (f.truncate >= 0 || f.stall >= 0) {
+			r = &body{r, ctx, f.truncate, f.stall}
+		}
+		return err
+	})
+	if err != nil && r != nil {
+		return nil, errors.Join(err, r.Close())
+	}
+	return r, err
+}
+
+// body is content that ends early, or stops.
+type body struct {
+	io.ReadCloser
+	ctx      context.Context // of the Get, which content is a part of
+	truncate int64           // bytes left until the end; negative: all
+	stall    int64           // bytes left until it stops; negative: all
+}
+
+// Tag is that of the content.
+func (b *body) Tag() string {
+	if t, ok := b.ReadCloser.(blob.Tagger); ok {
+		return t.Tag()
+	}
+	return ""
+}
+
+func (b *body) Read(p []byte) (int, error) {
+	if b.stall == 0 {
+		<-b.ctx.Done()
+		return 0, b.ctx.Err()
+	}
+	if b.truncate == 0 {
+		return 0, io.ErrUnexpectedEOF
+	}
+	for _, left := range []int64{b.stall, b.truncate} {
+		if left > 0 {
+			p = p[:min(int64(len(p)), left)]
+		}
+	}
+	n, err := b.ReadCloser.Read(p)
+	for _, left := range []*int64{&b.stall, &b.truncate} {
+		if *left > 0 {
+			*left -= int64(n)
+		}
+	}
+	return n, err
+}
