@@ -66,6 +66,7 @@ type Process struct {
 	stops   []func() error
 	state   atomic.Int32 // starting, ready, stopping
 	looking bool         // -check
+	told    []string     // by setup, for -check to say
 }
 
 type task struct {
@@ -90,6 +91,9 @@ func (p *Process) Go(name string, run func(context.Context) error) {
 func (p *Process) Check(name string, holds func(context.Context) error) {
 	p.checks = append(p.checks, check{name, holds})
 }
+
+// Tell adds a line to what -check says, about something that the setup opened.
+func (p *Process) Tell(line string) { p.told = append(p.told, line) }
 
 // OnStop runs when every part has ended, the last one added first.
 func (p *Process) OnStop(stop func() error) { p.stops = append(p.stops, stop) }

@@ -174,7 +174,7 @@ func TestCheckLooksAndChangesNothing(t *testing.T) {
 		code         int
 		want         []string
 	}{
-		"all is well": {nil, nil, exitDone, []string{"imago-x: the configuration is right", "imago-x: database: ok", "imago-x: store: ok"}},
+		"all is well": {nil, nil, exitDone, []string{"imago-x: the configuration is right", "imago-x: database: ok", "imago-x: store: ok", "imago-x: store: locked"}},
 		"one is away": {nil, away, exitFailed, []string{"imago-x: database: ok", "imago-x: store: it is away"}},
 		"cannot open": {away, nil, exitFailed, []string{"imago-x: it could not start:\n  it is away", "imago-x: database: ok"}},
 	} {
@@ -193,6 +193,7 @@ func TestCheckLooksAndChangesNothing(t *testing.T) {
 					}
 					p.Go("work", func(context.Context) error { t.Error("it works"); return nil })
 					p.Check("store", func(context.Context) error { return c.store })
+					p.Tell("store: locked")
 					return c.setup
 				})
 			if code != c.code || !closed {

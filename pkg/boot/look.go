@@ -29,6 +29,9 @@ func (p *Process) look(ctx context.Context, w world, setup func(context.Context)
 			code = max(code, say(w.out, exitDone, "%s: %s: ok\n", p.Name, c.name))
 		}
 	}
+	for _, line := range p.told {
+		code = max(code, say(w.out, exitDone, "%s: %s\n", p.Name, line))
+	}
 	if err := p.close(); err != nil {
 		return say(w.err, exitFailed, "%s: %s\n", p.Name, err)
 	}

@@ -14,6 +14,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"imago/pkg/account"
+	"imago/pkg/blob"
+	"imago/pkg/blob/retry"
 	"imago/pkg/blob/s3"
 	"imago/pkg/boot"
 	"imago/pkg/notify"
@@ -31,7 +33,7 @@ type ground struct {
 	keys     keys
 	mail     notify.Sender
 	database *database
-	store    *s3.Store
+	store    blob.Store
 }
 
 // Setup makes or opens the installation, from the ground up: directory, keys,
@@ -95,7 +97,7 @@ func open(ctx context.Context, c Config, p *boot.Process, getenv func(string) st
 
 // openStore starts the S3 server and opens its bucket, by the same client that
 // speaks to Amazon's.
-func openStore(ctx context.Context, dir string, p *boot.Process) (*s3.Store, error) {
+func openStore(ctx context.Context, dir string, p *boot.Process) (blob.Store, error) {
 	server, err := gateway.Start(ctx, dir, gateway.Options{Log: p.Log.With("part", "objects")})
 	if err != nil {
 		return nil, err
@@ -114,7 +116,7 @@ func openStore(ctx context.Context, dir string, p *boot.Process) (*s3.Store, err
 		store.Close()
 		return nil
 	})
-	return store, nil
+	return retry.New(store, retry.Options{})
 }
 
 // assemble makes the three services, each with what it may touch and no more. It

@@ -2,8 +2,10 @@ package s3
 
 import (
 	"context"
+	"time"
 
 	"imago/pkg/blob"
+	"imago/pkg/blob/retry"
 )
 
 // Config is where a program finds the bucket, as it reads it from its environment.
@@ -11,24 +13,40 @@ type Config struct {
 	Bucket    string `env:"BUCKET,required" help:"bucket that holds the snapshots"`
 	Endpoint  string `env:"ENDPOINT" help:"URL of another store than Amazon S3"`
 	Region    string `env:"REGION" help:"the bucket's region"`
+	LockDays  int    `env:"LOCK_DAYS" help:"days for which a rule of the bucket locks every object, such as R2's bucket locks, which the store does not tell"`
 	PathStyle bool   `env:"PATH_STYLE" help:"true for stores that want the bucket in the path"`
 	KeyID     string `env:"ACCESS_KEY_ID_FILE" help:"file with the ID of the access key; absent: the SDK's chain"`
 	Key       string `env:"SECRET_ACCESS_KEY_FILE" help:"file with the access key"`
 }
 
-// Open opens the bucket to write to.
-func (c Config) Open(ctx context.Context) (*Store, error) { return New(ctx, c.Bucket, c.options()) }
+// Open opens the bucket to write to, and probes it. What is worth another attempt is
+// tried again.
+func (c Config) Open(ctx context.Context) (blob.Store, error) {
+	return again(New(ctx, c.Bucket, c.options()))
+}
 
 // OpenToRead opens the bucket without probing it, which would write: a key that can do no
 // more than read is enough.
-func (c Config) OpenToRead(ctx context.Context) (*Store, error) {
+func (c Config) OpenToRead(ctx context.Context) (blob.Store, error) {
 	o := c.options()
 	o.Capabilities = &blob.Capabilities{}
-	return New(ctx, c.Bucket, o)
+	s, err := New(ctx, c.Bucket, o)
+	if err == nil {
+		s.abilities = nil // nobody configured them: they are unknown, and Look asks
+	}
+	return again(s, err)
+}
+
+func again(s *Store, err error) (blob.Store, error) {
+	if err != nil {
+		return nil, err
+	}
+	return retry.New(s, retry.Options{})
 }
 
 func (c Config) options() Options {
 	return Options{
 		Endpoint: c.Endpoint, Region: c.Region, PathStyle: c.PathStyle, AccessKeyIDFile: c.KeyID, SecretAccessKeyFile: c.Key,
+		LockFor: time.Duration(c.LockDays) * 24 * time.Hour,
 	}
 }

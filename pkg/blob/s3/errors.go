@@ -3,9 +3,10 @@ package s3
 import (
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
+	"slices"
 
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/smithy-go"
 
@@ -22,13 +23,25 @@ func known(err error) error {
 	switch code(err) {
 	case "PreconditionFailed":
 		return fmt.Errorf("%w: %w", blob.ErrExists, err)
-	case "NoSuchKey", "NotFound":
+	case "NoSuchKey", "NoSuchVersion", "NotFound":
 		return fmt.Errorf("%w: %w", blob.ErrNotFound, err)
 	case "InvalidRange":
-		return fmt.Errorf("%w: %w", io.ErrUnexpectedEOF, err)
+		return fmt.Errorf("%w: %w", blob.ErrRange, err)
+	case "ObjectLockedByBucketPolicy": // R2
+		return &blob.LockedError{Err: err}
+	}
+	if passing.IsErrorRetryable(err).Bool() {
+		return fmt.Errorf("%w: %w", blob.ErrUnavailable, err)
 	}
 	return err
 }
+
+// passing are the mistakes that the SDK takes to be worth another attempt, and those of
+// a conditional put that met another one in the middle.
+var passing = retry.IsErrorRetryables(slices.Concat(retry.DefaultRetryables, []retry.IsErrorRetryable{
+	retry.RetryableErrorCode{Codes: map[string]struct{}{"ConditionalRequestConflict": {}, "OperationAborted": {}, "TooManyRequests": {}}},
+	retry.RetryableHTTPStatusCode{Codes: map[int]struct{}{http.StatusRequestTimeout: {}, http.StatusTooManyRequests: {}}},
+}))
 
 // code is the store's error code. Answers to HEAD have no body: there, and from
 // proxies, the status stands for it.
@@ -83,7 +96,7 @@ func explain(bucket, endpoint string, err error) error {
 			WithHint("set the bucket's region").Because(err)
 	case "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken":
 		return problem.New(problem.Denied, "%s refuses our access to bucket %q (%s)", endpoint, bucket, code(err)).
-			WithHint("allow PutObject, GetObject, DeleteObject and ListBucket, and check the access key").Because(err)
+			WithHint("allow PutObject, GetObject, DeleteObject and ListBucket, with versioning DeleteObjectVersion and ListBucketVersions too, and check the access key").Because(err)
 	case "RequestTimeTooSkewed":
 		return problem.New(problem.Invalid, "the clock of this machine is off by more than %s accepts", endpoint).
 			WithHint("set the clock").Because(err)

@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
@@ -42,12 +41,16 @@ type Options struct {
 	Encryption string
 	KMSKey     string // with "aws:kms": the key; "": the bucket's
 
+	// LockFor is how long a rule of the bucket, such as R2's bucket locks, locks every new
+	// object: the store does not tell. Zero: no rule, or one that it does tell.
+	LockFor time.Duration
+
 	// Capabilities, when set, are taken as given and nothing is probed.
 	Capabilities *blob.Capabilities
 
-	MaxAttempts int           // of one request; zero: 5
-	MaxBackoff  time.Duration // between attempts; zero: 10 seconds
-	Timeout     time.Duration // of one attempt, content included; zero: 5 minutes
+	MaxBackoff time.Duration    // between five attempts of each of the probe's requests; zero: 10 seconds
+	Timeout    time.Duration    // of a request, content included; zero: 30 minutes, and pkg/blob/retry sees to less
+	Now        func() time.Time // nil: time.Now
 }
 
 // automatic is the region that R2 goes by, and that others ignore.
@@ -62,26 +65,38 @@ func New(ctx context.Context, bucket string, o Options) (*Store, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Store{bucket: bucket, kmsKey: o.KMSKey, http: plain(cfg.HTTPClient, cmp.Or(o.Timeout, 5*time.Minute))}
-	s.client = o.client(cfg, s.http)
+	s := &Store{bucket: bucket, kmsKey: o.KMSKey, now: o.Now, http: plain(cfg.HTTPClient, cmp.Or(o.Timeout, 30*time.Minute))}
+	if s.now == nil {
+		s.now = time.Now
+	}
+	s.client = o.client(cfg, s.http, o.retryer())
 	if o.Encryption != "none" {
 		s.encryption = types.ServerSideEncryption(cmp.Or(o.Encryption, string(types.ServerSideEncryptionAes256)))
 	}
 	if o.Capabilities != nil {
+		s.client = o.client(cfg, s.http, aws.NopRetryer{})
 		return s.configured(*o.Capabilities), nil
 	}
-	if err := s.probe(ctx, o.Encryption != ""); err != nil {
+	if err := s.probe(ctx, o); err != nil {
 		if problem.Of(err) == nil {
 			err = explain(bucket, o.Endpoint, err)
 		}
 		return nil, err
 	}
+	s.client = o.client(cfg, s.http, aws.NopRetryer{})
 	return s, nil
 }
 
 // configured takes the operator's word.
 func (s *Store) configured(c blob.Capabilities) *Store {
 	s.capabilities = c
+	for _, a := range []blob.Ability{
+		{Name: conditional, Value: yesNo(c.ConditionalPut)}, {Name: encryption, Value: yesNo(c.ServerSideEncryption)},
+		{Name: versioning, Value: yesNo(c.Versioning)}, {Name: objectLock, Value: yesNo(c.ObjectLock)},
+		{Name: lockFor, Value: c.LockFor.String()}, {Name: region, Value: c.Region},
+	} {
+		s.know(a.Name, a.Value, blob.Configured, "")
+	}
 	if !c.ServerSideEncryption {
 		s.encryption, s.kmsKey = "", ""
 	}
@@ -112,6 +127,9 @@ func (o Options) check(bucket string) error {
 	default:
 		return problem.InField("encryption", "must be none, AES256 or aws:kms, not %q", o.Encryption)
 	}
+	if o.LockFor < 0 {
+		return problem.InField("lock days", "must not be negative")
+	}
 	if o.KMSKey != "" && o.Encryption != "aws:kms" {
 		return problem.InField("kms key", "needs the encryption aws:kms")
 	}
@@ -126,7 +144,6 @@ func loopback(host string) bool {
 func (o Options) config(ctx context.Context) (aws.Config, error) {
 	load := []func(*config.LoadOptions) error{
 		config.WithHTTPClient(transport()),
-		config.WithRetryer(o.retryer),
 		// Checksums of ours go in headers. The SDK's own ones go in trailers,
 		// which stores other than Amazon's do not all understand.
 		config.WithRequestChecksumCalculation(aws.RequestChecksumCalculationWhenRequired),
@@ -150,9 +167,9 @@ func (o Options) config(ctx context.Context) (aws.Config, error) {
 	return cfg, nil
 }
 
-func (o Options) client(cfg aws.Config, hc *http.Client) *s3.Client {
+func (o Options) client(cfg aws.Config, hc *http.Client, r aws.Retryer) *s3.Client {
 	return s3.NewFromConfig(cfg, func(c *s3.Options) {
-		c.HTTPClient = hc
+		c.HTTPClient, c.Retryer = hc, r
 		c.UsePathStyle = o.PathStyle
 		if o.Endpoint != "" {
 			c.BaseEndpoint = aws.String(o.Endpoint)
@@ -169,16 +186,13 @@ func (o Options) region() string {
 	return o.Region
 }
 
-// retryer bounds what one request may try. A conditional put that met another
-// one in the middle is answered 409, and is to be tried again.
+// retryer is for the probe alone.
 func (o Options) retryer() aws.Retryer {
-	return retry.AddWithErrorCodes(retry.NewStandard(func(r *retry.StandardOptions) {
-		r.MaxAttempts = cmp.Or(o.MaxAttempts, 5)
+	return retry.NewStandard(func(r *retry.StandardOptions) {
+		r.MaxAttempts = 5
 		r.MaxBackoff = cmp.Or(o.MaxBackoff, 10*time.Second)
-		// The SDK's own budget for retries is spent by an outage, and would leave
-		// what comes after it without any. Attempts and backoff are bound enough.
-		r.RateLimiter = ratelimit.None
-	}), "ConditionalRequestConflict", "OperationAborted")
+		r.Retryables = []retry.IsErrorRetryable{passing}
+	})
 }
 
 // transport gives up on a store that does not begin to answer.

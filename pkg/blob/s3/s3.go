@@ -2,11 +2,15 @@
 // store that speaks S3.
 //
 // What stores differ in is probed at start by a few small writes: whether a
-// conditional put refuses to overwrite, and whether encryption at rest is echoed.
+// conditional put refuses to overwrite, whether encryption at rest is echoed, whether
+// what is deleted stays as an old version, and whether a lock holds.
+//
+// Nothing is tried again here but the probe's requests: pkg/blob/retry does that.
 package s3
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
@@ -15,6 +19,8 @@ import (
 	"io"
 	"iter"
 	"net/http"
+	"slices"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
@@ -28,19 +34,41 @@ type Store struct {
 	client       *s3.Client
 	http         *http.Client
 	bucket       string
+	now          func() time.Time
 	encryption   types.ServerSideEncryption // asked for on every write; "" asks for nothing
 	kmsKey       string
 	capabilities blob.Capabilities
+	abilities    []blob.Ability // the same, with how they became known
 }
 
 var (
-	_ blob.Store    = (*Store)(nil)
-	_ blob.Replacer = (*Store)(nil)
+	_ blob.Store     = (*Store)(nil)
+	_ blob.Replacer  = (*Store)(nil)
+	_ blob.Resumer   = (*Store)(nil)
+	_ blob.Locker    = (*Store)(nil)
+	_ blob.Presigner = (*Store)(nil)
+	_ blob.Explainer = (*Store)(nil)
+	_ blob.Tagger    = (*body)(nil)
 )
 
 // Put writes an object by one request that the store refuses when the key is
 // taken. An error does not say that nothing was written: an answer can get lost.
 func (s *Store) Put(ctx context.Context, key string, r io.Reader, size int64) error {
+	return s.put(ctx, key, r, size, nil)
+}
+
+// PutLocked writes an object with a lock of its own.
+func (s *Store) PutLocked(ctx context.Context, key string, r io.Reader, size int64, lock blob.Retention) error {
+	if !s.capabilities.ObjectLock {
+		return fmt.Errorf("s3 put %s locked: %w", key, errors.ErrUnsupported)
+	}
+	if !lock.Until.After(s.now()) {
+		return fmt.Errorf("s3 put %s locked until %v, which is past", key, lock.Until)
+	}
+	return s.put(ctx, key, r, size, &lock)
+}
+
+func (s *Store) put(ctx context.Context, key string, r io.Reader, size int64, lock *blob.Retention) error {
 	data, err := content(key, r, size)
 	if err != nil {
 		return err
@@ -50,19 +78,28 @@ func (s *Store) Put(ctx context.Context, key string, r io.Reader, size int64) er
 			return fmt.Errorf("s3 put %s: %w", key, err)
 		}
 	}
-	if _, err = s.write(ctx, key, data, s.capabilities.ConditionalPut); err != nil {
+	_, err = s.write(ctx, key, data, how{conditional: s.capabilities.ConditionalPut, lock: lock})
+	if errors.Is(err, blob.ErrLocked) {
+		// R2's bucket locks refuse to overwrite before any condition is looked at.
+		err = fmt.Errorf("%w: %w", blob.ErrExists, err)
+	}
+	if err != nil {
 		return fmt.Errorf("s3 put %s: %w", key, err)
 	}
 	return nil
 }
 
-// Replace writes an object whether or not the key is taken.
+// Replace writes an object whether or not the key is taken. The versions that the store
+// keeps of the old one go afterwards; after an error they may be there still.
 func (s *Store) Replace(ctx context.Context, key string, r io.Reader, size int64) error {
 	data, err := content(key, r, size)
 	if err != nil {
 		return err
 	}
-	if _, err := s.write(ctx, key, data, false); err != nil {
+	if _, err = s.write(ctx, key, data, how{}); err == nil && s.capabilities.Versioning {
+		err = s.purge(ctx, key, former)
+	}
+	if err != nil {
 		return fmt.Errorf("s3 replace %s: %w", key, err)
 	}
 	return nil
@@ -81,7 +118,13 @@ func content(key string, r io.Reader, size int64) ([]byte, error) {
 	return data, nil
 }
 
-func (s *Store) write(ctx context.Context, key string, data []byte, conditional bool) (*s3.PutObjectOutput, error) {
+// how an object is written.
+type how struct {
+	conditional bool // only where there is none
+	lock        *blob.Retention
+}
+
+func (s *Store) write(ctx context.Context, key string, data []byte, h how) (*s3.PutObjectOutput, error) {
 	sum := sha256.Sum256(data)
 	in := &s3.PutObjectInput{
 		Bucket: &s.bucket, Key: &key, Body: bytes.NewReader(data),
@@ -93,8 +136,12 @@ func (s *Store) write(ctx context.Context, key string, data []byte, conditional 
 	if s.kmsKey != "" {
 		in.SSEKMSKeyId = &s.kmsKey
 	}
-	if conditional {
+	if h.conditional {
 		in.IfNoneMatch = aws.String("*")
+	}
+	if h.lock != nil {
+		in.ObjectLockMode = types.ObjectLockMode(cmp.Or(h.lock.Mode, blob.Governance))
+		in.ObjectLockRetainUntilDate = aws.Time(h.lock.Until.UTC())
 	}
 	out, err := s.client.PutObject(ctx, in)
 	return out, known(err)
@@ -121,72 +168,6 @@ func (s *Store) size(ctx context.Context, key string) (int64, error) {
 	return aws.ToInt64(head.ContentLength), nil
 }
 
-// Get reads a range. A whole object is checked against its checksum on the way,
-// by the SDK, where the store keeps one.
-func (s *Store) Get(ctx context.Context, key string, rng blob.Range) (io.ReadCloser, error) {
-	if rng.Length == 0 || rng.Offset < 0 {
-		return s.nothing(ctx, key, rng)
-	}
-	in := &s3.GetObjectInput{Bucket: &s.bucket, Key: &key}
-	if rng == blob.Whole {
-		in.ChecksumMode = types.ChecksumModeEnabled
-	} else {
-		in.Range = aws.String(header(rng))
-	}
-	out, err := s.client.GetObject(ctx, in)
-	if err != nil {
-		return nil, fmt.Errorf("s3 get %s: %w", key, known(err))
-	}
-	if in.Range != nil && out.ContentRange == nil {
-		return nil, errors.Join(fmt.Errorf("s3 get %s: the store ignored the range %s", key, *in.Range), out.Body.Close())
-	}
-	want := rng.Length
-	if want < 0 {
-		want = aws.ToInt64(out.ContentLength)
-	}
-	return &body{out.Body, key, want}, nil
-}
-
-// nothing answers a read of no bytes, which HTTP cannot ask for.
-func (s *Store) nothing(ctx context.Context, key string, rng blob.Range) (io.ReadCloser, error) {
-	size, err := s.size(ctx, key)
-	if err != nil {
-		return nil, fmt.Errorf("s3 get %s: %w", key, err)
-	}
-	if rng.Offset < 0 || rng.Offset > size {
-		return nil, fmt.Errorf("s3 get %s from byte %d of %d: %w", key, rng.Offset, size, io.ErrUnexpectedEOF)
-	}
-	return io.NopCloser(bytes.NewReader(nil)), nil
-}
-
-// header renders a range as RFC 9110, section 14.1.2, has it.
-func header(rng blob.Range) string {
-	if rng.Length < 0 {
-		return fmt.Sprintf("bytes=%d-", rng.Offset)
-	}
-	return fmt.Sprintf("bytes=%d-%d", rng.Offset, rng.Offset+rng.Length-1)
-}
-
-// body counts what arrives: less than was asked for is an error, also where the
-// store calls it the whole answer.
-type body struct {
-	io.ReadCloser
-	key  string
-	left int64
-}
-
-func (b *body) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
-	b.left -= int64(n)
-	if errors.Is(err, io.EOF) && b.left > 0 {
-		err = io.ErrUnexpectedEOF
-	}
-	if err != nil && !errors.Is(err, io.EOF) {
-		err = fmt.Errorf("s3 get %s, %d bytes before the end: %w", b.key, b.left, err)
-	}
-	return n, err
-}
-
 // List yields the objects below a prefix, a thousand a request.
 func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[blob.Object, error] {
 	return func(yield func(blob.Object, error) bool) {
@@ -206,17 +187,11 @@ func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[blob.Object, 
 	}
 }
 
-// Delete removes an object, if it is there.
-func (s *Store) Delete(ctx context.Context, key string) error {
-	_, err := s.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &s.bucket, Key: &key})
-	if err = known(err); err != nil && !isNotFound(err) {
-		return fmt.Errorf("s3 delete %s: %w", key, err)
-	}
-	return nil
-}
-
 // Capabilities says what the probe found, or what was configured.
 func (s *Store) Capabilities() blob.Capabilities { return s.capabilities }
+
+// Abilities says the same with how it became known.
+func (s *Store) Abilities() []blob.Ability { return slices.Clone(s.abilities) }
 
 // Close lets go of idle connections. A server that stops waits for them.
 func (s *Store) Close() { s.http.CloseIdleConnections() }

@@ -1,6 +1,7 @@
 package s3_test
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/base64"
 	"errors"
@@ -18,6 +19,7 @@ import (
 	"time"
 
 	"imago/pkg/blob"
+	"imago/pkg/blob/retry"
 	"imago/pkg/blob/s3"
 	"imago/pkg/problem"
 )
@@ -33,6 +35,7 @@ type bucket struct {
 	ignoresConditions bool // overwrites whatever If-None-Match says
 	echoes            string
 	refusesSSE        bool
+	rule              bool  // a bucket lock as R2 has it: what is there is neither deleted nor overwritten
 	fail              []int // statuses to answer first, one a request
 	losesAnswers      int   // puts that are made and answered with 503
 	cutsAt            int   // bytes after which a GET's connection is cut
@@ -53,6 +56,10 @@ func (b *bucket) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case r.Method == http.MethodPut:
 		b.put(w, r, key)
+	case r.URL.Query().Has("object-lock"):
+		answer(w, http.StatusNotImplemented, "NotImplemented")
+	case r.Method == http.MethodDelete && b.rule:
+		answer(w, http.StatusConflict, "ObjectLockedByBucketPolicy")
 	case r.Method == http.MethodDelete:
 		delete(b.objects, key)
 		w.WriteHeader(http.StatusNoContent)
@@ -72,6 +79,10 @@ func (b *bucket) put(w http.ResponseWriter, r *http.Request, key string) {
 	}
 	if sse := r.Header.Get("x-amz-server-side-encryption"); sse != "" && b.refusesSSE {
 		answer(w, http.StatusNotImplemented, "NotImplemented")
+		return
+	}
+	if _, taken := b.objects[key]; taken && b.rule {
+		answer(w, http.StatusConflict, "ObjectLockedByBucketPolicy")
 		return
 	}
 	if _, taken := b.objects[key]; taken && r.Header.Get("If-None-Match") == "*" && !b.ignoresConditions {
@@ -96,11 +107,15 @@ func (b *bucket) get(w http.ResponseWriter, key string) {
 		return
 	}
 	w.Header().Set("Content-Length", fmt.Sprint(len(data)))
+	w.Header().Set("Last-Modified", written.Format(http.TimeFormat))
 	if b.cutsAt > 0 {
 		data = data[:min(b.cutsAt, len(data))]
 	}
 	fmt.Fprint(w, data)
 }
+
+// written is when every object of a bucket was.
+var written = time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 
 func answer(w http.ResponseWriter, status int, code string) {
 	w.WriteHeader(status)
@@ -198,31 +213,87 @@ func TestConfiguredCapabilitiesAreNotProbed(t *testing.T) {
 	}
 }
 
+// TestAsksOnce: nothing is tried again below the wrapper that counts attempts, and what
+// is worth it is marked.
+func TestAsksOnce(t *testing.T) {
+	t.Parallel()
+	for status, unavailable := range map[int]bool{503: true, 500: true, 429: true, 409: true, 403: false, 501: false} {
+		b := &bucket{}
+		o := b.serve(t)
+		o.Capabilities = &blob.Capabilities{ConditionalPut: true}
+		b.fail = []int{status}
+		if err := put(t, open(t, o), "a", "data"); errors.Is(err, blob.ErrUnavailable) != unavailable || err == nil || len(b.asked) != 1 {
+			t.Errorf("%d: %v after %v", status, err, b.asked)
+		}
+	}
+}
+
+// TestTriesAgain is the wrapper over this store.
 func TestTriesAgain(t *testing.T) {
 	t.Parallel()
 	b := &bucket{}
 	o := b.serve(t)
 	o.Capabilities = &blob.Capabilities{ConditionalPut: true}
-	s := open(t, o)
+	s, err := retry.New(open(t, o), retry.Options{Wait: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	put := func(key string) error { return s.Put(t.Context(), key, strings.NewReader("data"), 4) }
 	b.fail = []int{503, 409, 503}
-	if err := put(t, s, "a", "data"); err != nil || b.objects["a"] != "data" || len(b.asked) != 4 {
+	if err := put("a"); err != nil || b.objects["a"] != "data" || len(b.asked) != 4 {
 		t.Errorf("%v after %v", err, b.asked)
 	}
-	b.fail = slices.Repeat([]int{503}, 50)
-	if err := put(t, s, "b", "data"); err == nil || len(b.asked) != 9 {
+	b.fail = slices.Repeat([]int{503}, 5)
+	if err := put("b"); !errors.Is(err, blob.ErrUnavailable) || len(b.asked) != 9 {
 		t.Errorf("%v after %d requests: five attempts are the bound", err, len(b.asked))
+	}
+	b.losesAnswers = 1
+	if err := put("c"); err != nil || b.objects["c"] != "data" {
+		t.Errorf("a put whose answer got lost: %v, and the store holds %q", err, b.objects["c"])
+	}
+	if err := put("c"); !errors.Is(err, blob.ErrExists) {
+		t.Errorf("a second put: %v", err)
 	}
 }
 
-// TestLostAnswer: the retry of a put whose answer got lost finds the key taken,
-// by itself. The door says so; who puts compares.
-func TestLostAnswer(t *testing.T) {
+// TestProbeTriesAgain: a store that is busy when a program starts is no reason to end.
+func TestProbeTriesAgain(t *testing.T) {
 	t.Parallel()
-	b := &bucket{losesAnswers: 1}
+	b := &bucket{}
 	o := b.serve(t)
-	o.Capabilities = &blob.Capabilities{ConditionalPut: true}
-	if err := put(t, open(t, o), "a", "data"); !errors.Is(err, blob.ErrExists) || b.objects["a"] != "data" {
-		t.Errorf("%v, and the store holds %q", err, b.objects["a"])
+	b.fail = []int{503, 503, 503}
+	open(t, o)
+}
+
+// TestRuleOfTheBucket is R2 with bucket locks, which tells neither that it has them nor
+// for how long.
+func TestRuleOfTheBucket(t *testing.T) {
+	t.Parallel()
+	b := &bucket{rule: true}
+	o := b.serve(t)
+	if _, err := s3.New(t.Context(), "b", o); problem.Of(err) == nil || problem.Of(err).Field != "lock days" {
+		t.Errorf("a lock without an end: %v", err)
+	}
+	o.LockFor, o.Now = 48*time.Hour, func() time.Time { return written.Add(time.Hour) }
+	s := open(t, o)
+	if got := s.Capabilities(); got != (blob.Capabilities{LockFor: 48 * time.Hour}) {
+		t.Errorf("found %+v", got)
+	}
+	if err := put(t, s, "a", "data"); err != nil {
+		t.Fatal(err)
+	}
+	if err := put(t, s, "a", "other"); !errors.Is(err, blob.ErrExists) {
+		t.Errorf("a second put: %v", err)
+	}
+	if err := s.Replace(t.Context(), "a", strings.NewReader("x"), 1); !errors.Is(err, blob.ErrLocked) {
+		t.Errorf("replaced: %v", err)
+	}
+	err := s.Delete(t.Context(), "a")
+	if locked, ok := errors.AsType[*blob.LockedError](err); !ok || !locked.Until.Equal(written.Add(48*time.Hour)) {
+		t.Errorf("deleted: %v", err)
+	}
+	if err := s.PutLocked(t.Context(), "b", strings.NewReader("x"), 1, blob.Retention{Until: written.Add(time.Hour * 99)}); !errors.Is(err, errors.ErrUnsupported) {
+		t.Errorf("a lock of ours: %v", err)
 	}
 }
 
@@ -256,26 +327,6 @@ func TestStalledAnswer(t *testing.T) {
 	data, err := blob.ReadAll(t.Context(), s, "a", 100)
 	if timeout, ok := errors.AsType[net.Error](err); !ok || !timeout.Timeout() {
 		t.Errorf("read %q and %v", data, err)
-	}
-}
-
-// TestTriesAgainAfterAnOutage: however long the store was away, what comes after
-// is tried as often as ever.
-func TestTriesAgainAfterAnOutage(t *testing.T) {
-	t.Parallel()
-	b := &bucket{}
-	o := b.serve(t)
-	o.Capabilities = &blob.Capabilities{ConditionalPut: true}
-	s := open(t, o)
-	for range 40 {
-		b.fail = slices.Repeat([]int{503}, 5)
-		if err := put(t, s, "a", "data"); err == nil {
-			t.Fatal("stored while the store was away")
-		}
-	}
-	b.fail = []int{503, 503}
-	if err := put(t, s, "a", "data"); err != nil {
-		t.Error(err)
 	}
 }
 

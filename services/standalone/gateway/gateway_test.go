@@ -78,7 +78,7 @@ func options(server *gateway.Server) s3.Options {
 func TestStore(t *testing.T) {
 	server := serve(t, t.TempDir())
 	store := open(t, server)
-	if got, want := store.Capabilities(), (blob.Capabilities{ConditionalPut: true}); got != want {
+	if got, want := store.Capabilities(), (blob.Capabilities{ConditionalPut: true, Region: server.Region}); got != want {
 		t.Fatalf("found %+v, want %+v", got, want)
 	}
 	blobtest.Run(t, store)
@@ -198,7 +198,7 @@ func TestRepository(t *testing.T) {
 func once(t *testing.T, server *gateway.Server) *s3.Store {
 	t.Helper()
 	o := options(server)
-	o.MaxAttempts, o.Encryption = 1, "none"
+	o.Encryption = "none"
 	store, err := s3.New(t.Context(), server.Bucket, o)
 	if err != nil {
 		t.Fatal(err)

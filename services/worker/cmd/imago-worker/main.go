@@ -123,5 +123,22 @@ func setup(ctx context.Context, c config, p *boot.Process) error {
 	p.Check("database", service.Ready)
 	p.Check("store", func(ctx context.Context) error { return blob.Ready(ctx, deps.Store) })
 	p.Go("jobs", service.Run)
+	tellStore(ctx, deps.Store, p)
 	return nil
+}
+
+// tellStore says what the bucket can do, and how that became known: a check asks and
+// writes nothing, a start has tried it out.
+func tellStore(ctx context.Context, store blob.Store, p *boot.Process) {
+	bucket, ok := blob.As[*s3.Store](store)
+	if !ok {
+		return
+	}
+	if p.Looking() {
+		for _, a := range bucket.Look(ctx) {
+			p.Tell("store: " + a.String())
+		}
+		return
+	}
+	p.Log.Info("bucket opened", "abilities", bucket.Abilities())
 }

@@ -1,0 +1,165 @@
+package s3
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"imago/pkg/blob"
+)
+
+// Delete removes an object, if it is there, with all versions that the store keeps of
+// it: what is forgotten takes no room, and what is erased is not there to be read.
+func (s *Store) Delete(ctx context.Context, key string) (err error) {
+	if s.capabilities.Versioning {
+		err = s.purge(ctx, key, all)
+	} else {
+		err = s.remove(ctx, version{key: key})
+	}
+	if err != nil {
+		return fmt.Errorf("s3 delete %s: %w", key, err)
+	}
+	return nil
+}
+
+// version is one of an object's; without an id it is the object, whatever the store
+// makes of that.
+type version struct {
+	key, id  string
+	latest   bool
+	modified time.Time
+}
+
+func (v version) idOrNil() *string {
+	if v.id == "" {
+		return nil
+	}
+	return &v.id
+}
+
+// Which versions are purged.
+const (
+	all    = true
+	former = false // but for the latest
+)
+
+// purge removes an object's versions, the latest last: an older one must not come to
+// light in its place.
+func (s *Store) purge(ctx context.Context, key string, latest bool) error {
+	versions, err := s.versions(ctx, key)
+	if err != nil {
+		return err
+	}
+	for _, v := range versions {
+		if v.latest && !latest {
+			continue
+		}
+		if err := s.remove(ctx, v); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// versions lists an object's versions, and the marks that it was deleted, oldest first
+// and the latest last.
+func (s *Store) versions(ctx context.Context, key string) (found []version, err error) {
+	for v, err := range s.present(ctx, key) {
+		if err != nil {
+			return nil, err
+		}
+		if v.key != key {
+			break // longer keys with the same beginning come after it
+		}
+		found = append(found, v)
+	}
+	slices.SortStableFunc(found, func(a, b version) int {
+		if a.latest != b.latest {
+			return map[bool]int{true: 1, false: -1}[a.latest]
+		}
+		return cmp.Or(a.modified.Compare(b.modified), strings.Compare(a.id, b.id))
+	})
+	return found, nil
+}
+
+// present yields all that the store keeps below a prefix, key by key.
+func (s *Store) present(ctx context.Context, prefix string) iter.Seq2[version, error] {
+	if !s.capabilities.Versioning {
+		return func(yield func(version, error) bool) {
+			for o, err := range s.List(ctx, prefix) {
+				if !yield(version{key: o.Key, modified: o.Modified, latest: true}, err) {
+					return
+				}
+			}
+		}
+	}
+	return func(yield func(version, error) bool) {
+		pages := s3.NewListObjectVersionsPaginator(s.client, &s3.ListObjectVersionsInput{Bucket: &s.bucket, Prefix: &prefix, MaxKeys: aws.Int32(100)})
+		for pages.HasMorePages() {
+			page, err := pages.NextPage(ctx)
+			if err != nil {
+				yield(version{}, fmt.Errorf("list versions: %w", known(err)))
+				return
+			}
+			for _, v := range merged(page) {
+				if !yield(v, nil) {
+					return
+				}
+			}
+		}
+	}
+}
+
+// merged brings versions and marks of a page together, in key order.
+func merged(page *s3.ListObjectVersionsOutput) (found []version) {
+	for _, v := range page.Versions {
+		found = append(found, version{aws.ToString(v.Key), aws.ToString(v.VersionId), aws.ToBool(v.IsLatest), aws.ToTime(v.LastModified)})
+	}
+	for _, v := range page.DeleteMarkers {
+		found = append(found, version{aws.ToString(v.Key), aws.ToString(v.VersionId), aws.ToBool(v.IsLatest), aws.ToTime(v.LastModified)})
+	}
+	slices.SortStableFunc(found, func(a, b version) int { return strings.Compare(a.key, b.key) })
+	return found
+}
+
+// remove deletes one version, or the object of a store that keeps none.
+func (s *Store) remove(ctx context.Context, v version) error {
+	_, err := s.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &s.bucket, Key: &v.key, VersionId: v.idOrNil()})
+	err = known(err)
+	switch {
+	case isNotFound(err), err == nil:
+		return nil
+	case errors.Is(err, blob.ErrLocked), code(err) == "AccessDenied":
+		return s.locked(ctx, v, err)
+	}
+	return err
+}
+
+// locked finds out whether it is a lock that forbids to delete, and until when.
+func (s *Store) locked(ctx context.Context, v version, denied error) error {
+	head, err := s.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &s.bucket, Key: &v.key, VersionId: v.idOrNil()})
+	if err != nil {
+		return errors.Join(denied, known(err))
+	}
+	until := aws.ToTime(head.ObjectLockRetainUntilDate)
+	if rule := aws.ToTime(head.LastModified).Add(s.capabilities.LockFor); s.capabilities.LockFor > 0 && rule.After(until) {
+		until = rule
+	}
+	held := head.ObjectLockLegalHoldStatus == types.ObjectLockLegalHoldStatusOn // until somebody lifts it
+	if held || !until.After(s.now()) {
+		until = time.Time{}
+	}
+	if until.IsZero() && !held && !errors.Is(denied, blob.ErrLocked) {
+		return denied
+	}
+	return &blob.LockedError{Until: until, Err: denied}
+}

@@ -1,0 +1,408 @@
+package s3_test
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	sdk "github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/versity/versitygw/auth"
+	"github.com/versity/versitygw/backend/meta"
+	"github.com/versity/versitygw/backend/posix"
+	"github.com/versity/versitygw/embedgw"
+	"github.com/versity/versitygw/s3api"
+
+	"imago/pkg/account"
+	"imago/pkg/blob"
+	"imago/pkg/blob/blobtest"
+	"imago/pkg/blob/retry"
+	"imago/pkg/blob/s3"
+)
+
+// gateway is Versity's gateway with versions and locks, one for the process. It takes the
+// process's working directory, so tests beside it use absolute paths.
+type gateway struct{ address, id, secret string }
+
+// The buckets of a gateway.
+const (
+	plain    = "plain"
+	versions = "versions"
+	locks    = "locks"
+	standing = "standing" // locks every object for a day
+)
+
+var server gateway
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "gateway")
+	if err == nil {
+		server, err = startGateway(dir)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "start the gateway:", err)
+		os.Exit(1)
+	}
+	code := m.Run()
+	if err := os.RemoveAll(dir); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+	}
+	os.Exit(code)
+}
+
+func startGateway(dir string) (g gateway, err error) {
+	for _, name := range []string{"objects", "versions"} {
+		if err := os.Mkdir(filepath.Join(dir, name), 0o700); err != nil {
+			return g, err
+		}
+	}
+	// Attributes of files: those that it keeps in other files outlive versions.
+	attributes := meta.XattrMeta{}
+	if err := attributes.Test(dir); err != nil {
+		return g, fmt.Errorf("%s needs extended attributes, as ext4, xfs and newer tmpfs have them: %w", dir, err)
+	}
+	disk, err := posix.New(filepath.Join(dir, "objects"), attributes, posix.PosixOpts{
+		VersioningDir: filepath.Join(dir, "versions"), CopyObjectThreshold: 5 << 30, ForceNoTmpFile: true,
+	})
+	if err != nil {
+		return g, err
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return g, err
+	}
+	g = gateway{l.Addr().String(), rand.Text(), rand.Text()}
+	if err := l.Close(); err != nil {
+		return g, err
+	}
+	ended := make(chan error, 1)
+	ready := make(chan struct{})
+	go func() {
+		ended <- embedgw.RunVersityGW(context.Background(), disk, &embedgw.Config{
+			RootUserAccess: g.id, RootUserSecret: g.secret, Region: inRegion, Ports: []string{g.address},
+			MaxConnections: 512, MaxRequests: 256, MultipartMaxParts: 1, KeepAlive: true, Quiet: true, DisableACLs: true,
+			IAMService: auth.NewIAMServiceSingle(auth.Account{Access: g.id, Secret: g.secret, Role: auth.RoleAdmin}),
+			S3Options:  []s3api.Option{s3api.WithOnListen(func() { close(ready) })},
+		})
+	}()
+	select {
+	case <-ready:
+		return g, g.fill()
+	case err := <-ended:
+		return g, err
+	}
+}
+
+const inRegion = "eu-test-1"
+
+// client is the SDK's own, for what the store does not do.
+func (g gateway) client() *sdk.Client {
+	return sdk.New(sdk.Options{
+		BaseEndpoint: aws.String("http://" + g.address), Region: inRegion, UsePathStyle: true,
+		Credentials: credentials.NewStaticCredentialsProvider(g.id, g.secret, ""),
+	})
+}
+
+// fill makes the buckets.
+func (g gateway) fill() error {
+	ctx := context.Background()
+	c := g.client()
+	for _, name := range []string{plain, versions, locks, standing} {
+		locked := name == locks || name == standing
+		if _, err := c.CreateBucket(ctx, &sdk.CreateBucketInput{Bucket: &name, ObjectLockEnabledForBucket: &locked}); err != nil {
+			return err
+		}
+	}
+	_, err := c.PutBucketVersioning(ctx, &sdk.PutBucketVersioningInput{
+		Bucket: aws.String(versions), VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusEnabled},
+	})
+	if err != nil {
+		return err
+	}
+	_, err = c.PutObjectLockConfiguration(ctx, &sdk.PutObjectLockConfigurationInput{
+		Bucket: aws.String(standing), ObjectLockConfiguration: &types.ObjectLockConfiguration{
+			ObjectLockEnabled: types.ObjectLockEnabledEnabled,
+			Rule:              &types.ObjectLockRule{DefaultRetention: &types.DefaultRetention{Mode: types.ObjectLockRetentionModeGovernance, Days: aws.Int32(1)}},
+		},
+	})
+	return err
+}
+
+func (g gateway) options() s3.Options {
+	return s3.Options{
+		Endpoint: "http://" + g.address, Region: inRegion, PathStyle: true, Encryption: "none",
+		AccessKeyID: g.id, SecretAccessKey: account.Secret(g.secret),
+	}
+}
+
+func openGateway(t *testing.T, bucket string) *s3.Store {
+	t.Helper()
+	s, err := s3.New(t.Context(), bucket, server.options())
+	if err != nil {
+		t.Fatal(err, errors.Unwrap(err))
+	}
+	t.Cleanup(s.Close)
+	return s
+}
+
+// TestGateway runs the suite against a real server, by itself and under the wrapper.
+func TestGateway(t *testing.T) {
+	t.Parallel()
+	for bucket, want := range map[string]blob.Capabilities{
+		plain:    {ConditionalPut: true, Region: inRegion},
+		versions: {ConditionalPut: true, Versioning: true, Region: inRegion},
+		locks:    {ConditionalPut: true, Versioning: true, ObjectLock: true, Region: inRegion},
+	} {
+		t.Run(bucket, func(t *testing.T) {
+			t.Parallel()
+			s := openGateway(t, bucket)
+			if got := s.Capabilities(); got != want {
+				t.Fatalf("found %+v, want %+v: %v", got, want, s.Abilities())
+			}
+			if bucket == versions { // the one with locks keeps versions, too
+				return
+			}
+			again, err := retry.New(s, retry.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			blobtest.Run(t, again)
+		})
+	}
+}
+
+func TestStandingLock(t *testing.T) {
+	t.Parallel()
+	s := openGateway(t, standing)
+	if got := s.Capabilities(); got.LockFor != 24*time.Hour || !got.ObjectLock {
+		t.Errorf("found %+v: %v", got, s.Abilities())
+	}
+	if err := put(t, s, "a", "x"); err != nil {
+		t.Fatal(err)
+	}
+	err := s.Delete(t.Context(), "a")
+	if locked, ok := errors.AsType[*blob.LockedError](err); !ok || time.Until(locked.Until) < 23*time.Hour {
+		t.Errorf("deleted: %v", err)
+	}
+}
+
+// kept counts the versions and marks that a bucket keeps below a prefix.
+func kept(t *testing.T, bucket, prefix string) int {
+	t.Helper()
+	out, err := server.client().ListObjectVersions(t.Context(), &sdk.ListObjectVersionsInput{Bucket: &bucket, Prefix: &prefix})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(out.Versions) + len(out.DeleteMarkers)
+}
+
+// TestLeavesNoVersions: what is deleted or replaced is gone, also from where a store keeps
+// old versions, and whatever somebody else deleted before.
+func TestLeavesNoVersions(t *testing.T) {
+	t.Parallel()
+	s := openGateway(t, versions)
+	for i := range 3 {
+		if err := s.Replace(t.Context(), "gone/keyring", strings.NewReader(fmt.Sprint(i)), 1); err != nil {
+			t.Fatal(err)
+		}
+		if n := kept(t, versions, "gone/"); n != 1 {
+			t.Errorf("after replacement %d: %d versions", i, n)
+		}
+	}
+	if err := put(t, s, "gone/keyring-of-another", "x"); err != nil {
+		t.Fatal(err)
+	}
+	// An operator deletes by hand, which leaves a mark; then it is made anew.
+	if _, err := server.client().DeleteObject(t.Context(), &sdk.DeleteObjectInput{Bucket: new(versions), Key: new("gone/keyring")}); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Replace(t.Context(), "gone/keyring", strings.NewReader("anew"), 4); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Delete(t.Context(), "gone/keyring"); err != nil {
+		t.Fatal(err)
+	}
+	if n := kept(t, versions, "gone/"); n != 1 {
+		t.Errorf("%d versions, want the other object's", n)
+	}
+}
+
+// TestProbeLeavesNothing, and removes what an earlier one had to leave.
+func TestProbeLeavesNothing(t *testing.T) {
+	t.Parallel()
+	for name, lock := range map[string]bool{"probed": false, "probed-locks": true} {
+		_, err := server.client().CreateBucket(t.Context(), &sdk.CreateBucketInput{Bucket: &name, ObjectLockEnabledForBucket: &lock})
+		if err != nil {
+			t.Fatal(err)
+		}
+		openGateway(t, name)
+		if n := kept(t, name, ""); n != 0 {
+			t.Errorf("%s: %d left", name, n)
+		}
+		_, err = server.client().PutObject(t.Context(), &sdk.PutObjectInput{Bucket: &name, Key: new("imago-probe/stray"), Body: strings.NewReader("x")})
+		if err != nil {
+			t.Fatal(err)
+		}
+		openGateway(t, name)
+		if n := kept(t, name, ""); n != 1 {
+			t.Errorf("%s: %d left, want another one's probe", name, n)
+		}
+		o := server.options()
+		o.Now = func() time.Time { return time.Now().Add(2 * time.Hour) }
+		later, err := s3.New(t.Context(), name, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(later.Close)
+		if n := kept(t, name, ""); n != 0 {
+			t.Errorf("%s: %d left two hours later", name, n)
+		}
+	}
+}
+
+func TestHold(t *testing.T) {
+	t.Parallel()
+	s := openGateway(t, locks)
+	if err := put(t, s, "held", "x"); err != nil {
+		t.Fatal(err)
+	}
+	hold := func(status types.ObjectLockLegalHoldStatus) {
+		t.Helper()
+		_, err := server.client().PutObjectLegalHold(t.Context(), &sdk.PutObjectLegalHoldInput{
+			Bucket: new(locks), Key: new("held"), LegalHold: &types.ObjectLockLegalHold{Status: status},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	hold(types.ObjectLockLegalHoldStatusOn)
+	err := s.Delete(t.Context(), "held")
+	if locked, ok := errors.AsType[*blob.LockedError](err); !ok || !locked.Until.IsZero() {
+		t.Errorf("deleted what is held: %v", err)
+	}
+	hold(types.ObjectLockLegalHoldStatusOff)
+	if err := s.Delete(t.Context(), "held"); err != nil {
+		t.Errorf("deleted what was held: %v", err)
+	}
+}
+
+func TestLook(t *testing.T) {
+	t.Parallel()
+	o := server.options()
+	o.Capabilities = &blob.Capabilities{}
+	for bucket, want := range map[string][]string{
+		plain:    {"conditional put: no (unknown", "versioning: no (told", "object lock: no (told", "region: eu-test-1 (told)"},
+		versions: {"versioning: yes (told", "object lock: no (told"},
+		standing: {"versioning: yes (told", "object lock: yes (told", "lock of every object: 24h0m0s (told"},
+		"absent": {"versioning: no (unknown: NoSuchBucket)", "object lock: no (unknown: NoSuchBucket)", "region: eu-test-1 (unknown"},
+	} {
+		s, err := s3.New(t.Context(), bucket, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(s.Close)
+		said := fmt.Sprint(s.Look(t.Context()))
+		for _, want := range want {
+			if !strings.Contains(said, want) {
+				t.Errorf("%s: no %q in %s", bucket, want, said)
+			}
+		}
+	}
+}
+
+// answerTo asks a URL, and gives status, headers and content.
+func answerTo(t *testing.T, method, url string) (int, http.Header, string) {
+	t.Helper()
+	r, err := http.NewRequestWithContext(t.Context(), method, url, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := io.ReadAll(resp.Body)
+	if err := errors.Join(err, resp.Body.Close()); err != nil {
+		t.Fatal(err)
+	}
+	return resp.StatusCode, resp.Header, string(data)
+}
+
+func TestPresign(t *testing.T) {
+	t.Parallel()
+	s := openGateway(t, plain)
+	for key, data := range map[string]string{"presign/mine": "mine", "presign/theirs": "theirs"} {
+		if err := put(t, s, key, data); err != nil {
+			t.Fatal(err)
+		}
+	}
+	good, err := s.Presign(t.Context(), "presign/mine", blob.PresignOptions{Lifetime: time.Minute, ContentType: "application/zip", Filename: `a "b" ü.zip`})
+	if err != nil {
+		t.Fatal(err)
+	}
+	status, header, data := answerTo(t, http.MethodGet, good)
+	if status != http.StatusOK || data != "mine" || header.Get("Content-Type") != "application/zip" ||
+		!strings.HasPrefix(header.Get("Content-Disposition"), "attachment;") || header.Get("Cache-Control") != "private, no-store" {
+		t.Errorf("%d %v %q", status, header, data)
+	}
+	later, err := s3.New(t.Context(), plain, func(o s3.Options) s3.Options {
+		o.Capabilities, o.Now = &blob.Capabilities{}, func() time.Time { return time.Now().Add(-2 * time.Minute) }
+		return o
+	}(server.options()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(later.Close)
+	expired, err := later.Presign(t.Context(), "presign/mine", blob.PresignOptions{Lifetime: time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	valid, err := later.Presign(t.Context(), "presign/mine", blob.PresignOptions{Lifetime: 3 * time.Minute})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if status, _, _ := answerTo(t, http.MethodGet, valid); status != http.StatusOK {
+		t.Errorf("in the last minute of its life: %d", status)
+	}
+	for name, c := range map[string]struct{ method, url string }{
+		"expired":              {http.MethodGet, expired},
+		"its life prolonged":   {http.MethodGet, strings.Replace(expired, "X-Amz-Expires=60", "X-Amz-Expires=900", 1)},
+		"another key":          {http.MethodGet, strings.Replace(good, "/presign/mine", "/presign/theirs", 1)},
+		"put":                  {http.MethodPut, good},
+		"delete":               {http.MethodDelete, good},
+		"another content type": {http.MethodGet, strings.Replace(good, url.QueryEscape("application/zip"), url.QueryEscape("text/html"), 1)},
+		"shown, not saved":     {http.MethodGet, strings.Replace(good, "response-content-disposition=attachment", "response-content-disposition=inline", 1)},
+		"another version":      {http.MethodGet, good + "&versionId=null"},
+		"unsigned":             {http.MethodGet, good[:strings.IndexByte(good, '?')]},
+	} {
+		if c.url == good && c.method == http.MethodGet {
+			t.Errorf("%s: nothing was changed in %s", name, good)
+		}
+		if status, _, data := answerTo(t, c.method, c.url); status != http.StatusForbidden || strings.Contains(data, "mine") && !strings.Contains(data, "<Error>") {
+			t.Errorf("%s: %d %q", name, status, data)
+		}
+	}
+	if got, err := blob.ReadAll(t.Context(), s, "presign/mine", 10); err != nil || string(got) != "mine" {
+		t.Errorf("then %q, %v", got, err)
+	}
+	for _, o := range []blob.PresignOptions{{Lifetime: 16 * time.Minute}, {Lifetime: -1}, {Lifetime: time.Millisecond}, {ContentType: "text/html\r\nx: y"}} {
+		if url, err := s.Presign(t.Context(), "presign/mine", o); err == nil {
+			t.Errorf("%+v: %s", o, url)
+		}
+	}
+	if url, err := s.Presign(t.Context(), "../mine", blob.PresignOptions{}); err == nil {
+		t.Errorf("a bad key: %s", url)
+	}
+}
