@@ -1,0 +1,86 @@
+package count_test
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"imago/pkg/blob"
+	"imago/pkg/blob/blobtest"
+	"imago/pkg/blob/count"
+	"imago/pkg/blob/mem"
+)
+
+func TestStore(t *testing.T) {
+	t.Parallel()
+	blobtest.Run(t, count.New(mem.New(mem.Options{ObjectLock: true})))
+}
+
+func TestCounts(t *testing.T) {
+	t.Parallel()
+	s := count.New(mem.New(mem.Options{ObjectLock: true}))
+	put := func(key string) error { return s.Put(t.Context(), key, strings.NewReader("0123456789"), 10) }
+	check := func(what string, want count.Tallies) {
+		t.Helper()
+		if diff := cmp.Diff(want, s.Reset()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", what, diff)
+		}
+	}
+	if err := put("a"); err != nil {
+		t.Fatal(err)
+	}
+	if err := put("a"); !errors.Is(err, blob.ErrExists) {
+		t.Fatal(err)
+	}
+	lock := blob.Retention{Until: time.Now().Add(time.Hour)}
+	if err := s.PutLocked(t.Context(), "b", strings.NewReader("x"), 1, lock); err != nil {
+		t.Fatal(err)
+	}
+	check("two puts of one key, and one with a lock", count.Tallies{count.Put: {3, 21}})
+
+	if err := s.Replace(t.Context(), "a", strings.NewReader("01234"), 5); err != nil {
+		t.Fatal(err)
+	}
+	r, err := s.Get(t.Context(), "a", blob.Whole)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, err = io.ReadFull(r, make([]byte, 3))
+	if err := errors.Join(err, r.Close()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Get(t.Context(), "c", blob.Whole); !errors.Is(err, blob.ErrNotFound) {
+		t.Fatal(err)
+	}
+	check("a get that is left early, and one of nothing", count.Tallies{count.Replace: {1, 5}, count.Get: {2, 3}})
+
+	for range 2 {
+		if err := s.Delete(t.Context(), "a"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	check("deletes", count.Tallies{count.Delete: {2, 0}})
+	for _, c := range []struct{ n, requests int64 }{{1, 1}, {999, 1}, {1000, 1}, {1001, 2}, {2000, 2}, {2001, 3}} {
+		for i := range c.n - 1 { // and b
+			if err := put(fmt.Sprintf("list/%d", i)); err != nil && !errors.Is(err, blob.ErrExists) {
+				t.Fatal(err)
+			}
+		}
+		s.Reset()
+		for _, err := range s.List(t.Context(), "") {
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+		check(fmt.Sprint(c.n, " objects listed"), count.Tallies{count.List: {c.requests, 0}})
+	}
+	sum := count.Tallies{count.Put: {1, 2}, count.Get: {3, 4}}.Total()
+	if sum != (count.Tally{Requests: 4, Bytes: 6}) {
+		t.Errorf("the sum is %+v", sum)
+	}
+}
