@@ -79,14 +79,14 @@ func (s *Store) stage(key, staged string, data []byte) (err error) {
 	if _, err := s.straight(path.Dir(key)); err != nil && !errors.Is(err, blob.ErrNotFound) {
 		return err
 	}
-	for range 10 {
-		if err = s.root.MkdirAll(folder(key), 0o700); err != nil {
-			break
+	for range 100 {
+		if err = s.root.MkdirAll(folder(key), 0o700); err == nil {
+			_, err = s.straight(path.Dir(key))
 		}
-		if _, err = s.straight(path.Dir(key)); err == nil {
+		if err == nil {
 			err = s.write(staged, data)
 		}
-		if !gone(err) {
+		if !gone(err) && !errors.Is(err, fs.ErrExist) { // which making a folder answers, too, when it goes meanwhile
 			break
 		}
 	}

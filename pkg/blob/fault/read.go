@@ -12,7 +12,7 @@ import (
 func (s *Store) read(ctx context.Context, key string, open func() (io.ReadCloser, error)) (io.ReadCloser, error) {
 	var r io.ReadCloser
 	err := s.do(ctx, Get, key, func(f *Fault) (err error) {
-		if r, err = open(); err == nil && (f.truncate >= 0 || f.stall >= 0) {
+		if r, err = open(); err == nil {
 			r = &body{r, ctx, f.truncate, f.stall}
 		}
 		return err
@@ -23,7 +23,8 @@ func (s *Store) read(ctx context.Context, key string, open func() (io.ReadCloser
 	return r, err
 }
 
-// body is content that ends early, or stops.
+// body is content that ends early, or stops, and in any case with its context, as that
+// of a connection does.
 type body struct {
 	io.ReadCloser
 	ctx      context.Context // of the Get, which content is a part of
@@ -42,7 +43,9 @@ func (b *body) Tag() string {
 func (b *body) Read(p []byte) (int, error) {
 	if b.stall == 0 {
 		<-b.ctx.Done()
-		return 0, b.ctx.Err()
+	}
+	if err := b.ctx.Err(); err != nil {
+		return 0, err
 	}
 	if b.truncate == 0 {
 		return 0, io.ErrUnexpectedEOF

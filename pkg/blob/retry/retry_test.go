@@ -182,6 +182,9 @@ func TestBreaksBehindTheLastByte(t *testing.T) {
 		if got, err := w.read(t, "a", rng); err != nil || got != "0123456789" {
 			t.Errorf("%+v: read %q and %v", rng, got, err)
 		}
+		if n := w.calls(fault.Get); rng != blob.Whole && n != 1 {
+			t.Errorf("%+v: asked %d times, and all was there", rng, n)
+		}
 	}
 }
 
@@ -412,6 +415,7 @@ func TestSlow(t *testing.T) {
 			}
 			return err
 		})
+		gets := len(faults.Calls())
 		took("a reader that takes its time", 2*time.Hour, func() error {
 			r, err := s.Get(t.Context(), "a", blob.Whole)
 			if err != nil {
@@ -426,13 +430,69 @@ func TestSlow(t *testing.T) {
 			}
 			return errors.Join(err, e, r.Close())
 		})
-		took("a listing whose reader takes its time", 2*time.Hour, func() (last error) {
+		if n := len(faults.Calls()) - gets; n != 1 {
+			t.Errorf("asked %d times", n)
+		}
+		if err := put("c"); err != nil {
+			t.Fatal(err)
+		}
+		lists := len(faults.Calls())
+		took("a listing whose reader takes its time", 4*time.Hour, func() (last error) {
 			for _, last = range s.List(t.Context(), "") {
 				<-time.After(2 * time.Hour)
 			}
 			return last
 		})
+		if n := len(faults.Calls()) - lists; n != 1 {
+			t.Errorf("listed %d times", n)
+		}
 		faults.VerifyAllFired(t)
+	})
+}
+
+// TestNobodyWaits: when the context has ended, an attempt that failed is the last.
+func TestNobodyWaits(t *testing.T) {
+	t.Parallel()
+	faults := fault.New(mem.New(mem.Options{}))
+	faults.AddFault(fault.Delete).ErrorInstead(errBusy).Forever()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	s, err := retry.New(faults, retry.Options{Wait: func(context.Context, time.Duration) error { cancel(); return nil }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Delete(ctx, "a"); !errors.Is(err, context.Canceled) || len(faults.Calls()) != 2 {
+		t.Errorf("%v after %d attempts", err, len(faults.Calls()))
+	}
+}
+
+// lastMoment answers when the time is up.
+type lastMoment struct {
+	blob.Store
+	answers error
+	asked   int
+}
+
+func (s *lastMoment) Delete(ctx context.Context, _ string) error {
+	s.asked++
+	<-ctx.Done()
+	return s.answers
+}
+
+// TestLastMoment: an answer counts, however late.
+func TestLastMoment(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		for _, answer := range []error{&blob.LockedError{Err: errDenied}, blob.ErrNotFound, blob.ErrExists, blob.ErrChanged} {
+			below := &lastMoment{Store: mem.New(mem.Options{}), answers: answer}
+			s, err := retry.New(below, retry.Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := s.Delete(t.Context(), "a"); !errors.Is(err, answer) || below.asked != 1 {
+				t.Errorf("%v after %d attempts, want %v", err, below.asked, answer)
+			}
+		}
 	})
 }
 

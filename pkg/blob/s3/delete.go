@@ -150,7 +150,7 @@ func (s *Store) locked(ctx context.Context, v version, denied error) error {
 	if err != nil {
 		return errors.Join(denied, known(err))
 	}
-	until := aws.ToTime(head.ObjectLockRetainUntilDate)
+	until := s.retention(ctx, v, head)
 	if rule := aws.ToTime(head.LastModified).Add(s.capabilities.LockFor); s.capabilities.LockFor > 0 && rule.After(until) {
 		until = rule
 	}
@@ -162,4 +162,17 @@ func (s *Store) locked(ctx context.Context, v version, denied error) error {
 		return denied
 	}
 	return &blob.LockedError{Until: until, Err: denied}
+}
+
+// retention is the end of a version's own lock; zero if it has none. Some stores tell of
+// old versions only who asks for it.
+func (s *Store) retention(ctx context.Context, v version, head *s3.HeadObjectOutput) time.Time {
+	if head.ObjectLockRetainUntilDate != nil || v.id == "" {
+		return aws.ToTime(head.ObjectLockRetainUntilDate)
+	}
+	out, err := s.client.GetObjectRetention(ctx, &s3.GetObjectRetentionInput{Bucket: &s.bucket, Key: &v.key, VersionId: &v.id})
+	if err != nil || out.Retention == nil {
+		return time.Time{} // without it, what was denied is the answer
+	}
+	return aws.ToTime(out.Retention.RetainUntilDate)
 }

@@ -1,17 +1,22 @@
 package s3_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
 	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -275,7 +280,8 @@ func TestProbeLeavesNothing(t *testing.T) {
 func TestHold(t *testing.T) {
 	t.Parallel()
 	s := openGateway(t, locks)
-	if err := put(t, s, "held", "x"); err != nil {
+	lock := blob.Retention{Until: time.Now().Add(time.Minute)}
+	if err := s.PutLocked(t.Context(), "held", strings.NewReader("x"), 1, lock); err != nil {
 		t.Fatal(err)
 	}
 	hold := func(status types.ObjectLockLegalHoldStatus) {
@@ -293,8 +299,111 @@ func TestHold(t *testing.T) {
 		t.Errorf("deleted what is held: %v", err)
 	}
 	hold(types.ObjectLockLegalHoldStatusOff)
-	if err := s.Delete(t.Context(), "held"); err != nil {
-		t.Errorf("deleted what was held: %v", err)
+	err = s.Delete(t.Context(), "held")
+	if locked, ok := errors.AsType[*blob.LockedError](err); !ok || locked.Until.IsZero() {
+		t.Errorf("deleted what is locked: %v", err)
+	}
+}
+
+// TestLockedVersion: an old version that is locked does not come to light when the latest
+// is to be deleted.
+func TestLockedVersion(t *testing.T) {
+	t.Parallel()
+	s := openGateway(t, locks)
+	lock := blob.Retention{Until: time.Now().Add(time.Minute), Mode: blob.Compliance}
+	if err := s.PutLocked(t.Context(), "twice", strings.NewReader("old"), 3, lock); err != nil {
+		t.Fatal(err)
+	}
+	_, err := server.client().PutObject(t.Context(), &sdk.PutObjectInput{Bucket: new(locks), Key: new("twice"), Body: strings.NewReader("new")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Delete(t.Context(), "twice"); !errors.Is(err, blob.ErrLocked) {
+		t.Errorf("deleted: %v", err)
+	}
+	if got, err := blob.ReadAll(t.Context(), s, "twice", 10); err != nil || string(got) != "new" {
+		t.Errorf("then %q, %v", got, err)
+	}
+}
+
+// cutter is a proxy before the gateway that breaks connections after some bytes of the
+// answers to the first gets.
+type cutter struct {
+	proxy *httputil.ReverseProxy
+	left  atomic.Int32
+}
+
+func (c *cutter) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method == http.MethodGet && c.left.Add(-1) >= 0 {
+		w = &cut{w, 100_000}
+	}
+	c.proxy.ServeHTTP(w, r)
+}
+
+// cut is an answer that breaks off.
+type cut struct {
+	http.ResponseWriter
+	left int
+}
+
+func (c *cut) Write(p []byte) (int, error) {
+	if c.left -= len(p); c.left < 0 {
+		panic(http.ErrAbortHandler)
+	}
+	return c.ResponseWriter.Write(p)
+}
+
+// TestReadsOn through connections that break, and another object's bytes are not mixed in.
+func TestReadsOn(t *testing.T) {
+	t.Parallel()
+	whole := make([]byte, 1<<20)
+	if _, err := rand.Read(whole); err != nil {
+		t.Fatal(err)
+	}
+	c := &cutter{proxy: httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: server.address})}
+	c.proxy.ErrorLog = log.New(io.Discard, "", 0)
+	front := httptest.NewServer(c)
+	t.Cleanup(front.Close)
+	o := server.options()
+	o.Endpoint, o.Capabilities = front.URL, &blob.Capabilities{ConditionalPut: true}
+	below, err := s3.New(t.Context(), plain, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(below.Close)
+	s, err := retry.New(below, retry.Options{Wait: func(ctx context.Context, _ time.Duration) error { return ctx.Err() }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Put(t.Context(), "reads/on", bytes.NewReader(whole), 1<<20); err != nil {
+		t.Fatal(err)
+	}
+	for _, rng := range []blob.Range{blob.Whole, {Offset: 1000, Length: 900_000}, {Offset: 1 << 19, Length: -1}} {
+		c.left.Store(4)
+		r, err := s.Get(t.Context(), "reads/on", rng)
+		if err != nil {
+			t.Fatal(err)
+		}
+		data, err := io.ReadAll(r)
+		want := whole[rng.Offset:]
+		if rng.Length >= 0 {
+			want = want[:rng.Length]
+		}
+		if err := errors.Join(err, r.Close()); err != nil || !bytes.Equal(data, want) || c.left.Load() >= 0 {
+			t.Errorf("%+v: read %d bytes of %d, %v; %d connections left to break", rng, len(data), len(want), err, c.left.Load())
+		}
+	}
+	c.left.Store(1)
+	r, err := s.Get(t.Context(), "reads/on", blob.Whole)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Replace(t.Context(), "reads/on", strings.NewReader(strings.Repeat("x", 1<<20)), 1<<20); err != nil {
+		t.Fatal(err)
+	}
+	_, err = io.ReadAll(r)
+	if e := r.Close(); !errors.Is(err, blob.ErrChanged) || e != nil {
+		t.Errorf("the object was replaced in the middle: %v, %v", err, e)
 	}
 }
 

@@ -35,6 +35,7 @@ type bucket struct {
 	ignoresConditions bool // overwrites whatever If-None-Match says
 	echoes            string
 	refusesSSE        bool
+	hidesLock         bool  // does not tell whether objects can be locked
 	rule              bool  // a bucket lock as R2 has it: what is there is neither deleted nor overwritten
 	fail              []int // statuses to answer first, one a request
 	losesAnswers      int   // puts that are made and answered with 503
@@ -56,6 +57,8 @@ func (b *bucket) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case r.Method == http.MethodPut:
 		b.put(w, r, key)
+	case r.URL.Query().Has("object-lock") && b.hidesLock:
+		answer(w, http.StatusForbidden, "AccessDenied")
 	case r.URL.Query().Has("object-lock"):
 		answer(w, http.StatusNotImplemented, "NotImplemented")
 	case r.Method == http.MethodDelete && b.rule:
@@ -262,7 +265,24 @@ func TestProbeTriesAgain(t *testing.T) {
 	b := &bucket{}
 	o := b.serve(t)
 	b.fail = []int{503, 503, 503}
-	open(t, o)
+	s := open(t, o)
+	b.asked, b.fail = nil, []int{503}
+	if err := put(t, s, "a", "data"); !errors.Is(err, blob.ErrUnavailable) || len(b.asked) != 1 {
+		t.Errorf("then %v after %v", err, b.asked)
+	}
+}
+
+// TestIgnoredLock: a store that takes a lock and deletes is not said to lock.
+func TestIgnoredLock(t *testing.T) {
+	t.Parallel()
+	b := &bucket{hidesLock: true}
+	s := open(t, b.serve(t))
+	if got := fmt.Sprint(s.Abilities()); s.Capabilities().ObjectLock || !strings.Contains(got, "object lock: no (proved") {
+		t.Errorf("found %+v: %s", s.Capabilities(), got)
+	}
+	if !slices.ContainsFunc(b.headers, func(h http.Header) bool { return h.Get("x-amz-object-lock-retain-until-date") != "" }) {
+		t.Error("nothing was tried")
+	}
 }
 
 // TestRuleOfTheBucket is R2 with bucket locks, which tells neither that it has them nor
@@ -285,6 +305,10 @@ func TestRuleOfTheBucket(t *testing.T) {
 	if err := put(t, s, "a", "other"); !errors.Is(err, blob.ErrExists) {
 		t.Errorf("a second put: %v", err)
 	}
+	o.Capabilities = &blob.Capabilities{ConditionalPut: true}
+	if err := put(t, open(t, o), "a", "other"); !errors.Is(err, blob.ErrExists) {
+		t.Errorf("a second put that the lock refuses: %v", err)
+	}
 	if err := s.Replace(t.Context(), "a", strings.NewReader("x"), 1); !errors.Is(err, blob.ErrLocked) {
 		t.Errorf("replaced: %v", err)
 	}
@@ -304,7 +328,7 @@ func TestCutConnection(t *testing.T) {
 	o.Capabilities = &blob.Capabilities{}
 	s := open(t, o)
 	b.objects["a"] = "0123456789"
-	if data, err := blob.ReadAll(t.Context(), s, "a", 100); !errors.Is(err, io.ErrUnexpectedEOF) {
+	if data, err := blob.ReadAll(t.Context(), s, "a", 100); !errors.Is(err, io.ErrUnexpectedEOF) || !errors.Is(err, blob.ErrUnavailable) {
 		t.Errorf("read %q and %v of a cut answer", data, err)
 	}
 }
