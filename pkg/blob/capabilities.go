@@ -29,15 +29,18 @@ const (
 
 // Ability is one capability with how it became known, for people.
 type Ability struct {
-	Name   string // of the capability: "conditional put"
-	Value  string // "yes", "no", or what there is to say
-	Source Source
-	Note   string // why, if that helps; else ""
+	Name   string `json:"name"`  // of the capability: "conditional put"
+	Value  string `json:"value"` // "yes", "no", "not known", or what there is to say
+	Source Source `json:"source"`
+	Note   string `json:"note,omitempty"` // why, if that helps; else ""
 }
 
-// String is a line such as "versioning: no (proved)".
+// String is a line such as "versioning: no (proved: a delete)".
 func (a Ability) String() string {
-	if a.Note != "" {
+	switch {
+	case a.Source == Unknown:
+		return fmt.Sprintf("%s: %s (%s)", a.Name, a.Value, a.Note)
+	case a.Note != "":
 		return fmt.Sprintf("%s: %s (%s: %s)", a.Name, a.Value, a.Source, a.Note)
 	}
 	return fmt.Sprintf("%s: %s (%s)", a.Name, a.Value, a.Source)

@@ -99,7 +99,7 @@ func (p *Process) Tell(line string) { p.told = append(p.told, line) }
 func (p *Process) OnStop(stop func() error) { p.stops = append(p.stops, stop) }
 
 // Looking reports whether the program was asked to look whether it could run (-check):
-// its setup must then open what it needs, and change nothing. No part will be run.
+// its setup must then open what it needs, and change nothing that stays. No part will be run.
 func (p *Process) Looking() bool { return p.looking }
 
 // Setup prepares a program from its configuration: it opens what it needs, and adds its

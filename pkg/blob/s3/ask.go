@@ -37,34 +37,10 @@ func yesNo(b bool) string {
 
 // know keeps how a capability became known.
 func (s *Store) know(name, value string, source blob.Source, note string) {
+	if source == blob.Unknown {
+		value = "not known"
+	}
 	s.abilities = append(s.abilities, blob.Ability{Name: name, Value: value, Source: source, Note: note})
-}
-
-// Look asks the store what it tells of itself, and writes nothing: for who may only read,
-// or only looks. What shows in a write alone is unknown.
-func (s *Store) Look(ctx context.Context) []blob.Ability {
-	look := &Store{client: s.client, bucket: s.bucket, now: s.now}
-	for _, name := range []string{conditional, encryption} {
-		look.know(name, no, blob.Unknown, "only a write shows it")
-	}
-	look.askVersioning(ctx)
-	if look.askLock(ctx, Options{}) {
-		look.know(objectLock, yes, blob.Told, "only a write proves it")
-	}
-	look.askRegion(ctx, Options{})
-	return look.abilities
-}
-
-func (s *Store) askVersioning(ctx context.Context) {
-	out, err := s.client.GetBucketVersioning(ctx, &s3.GetBucketVersioningInput{Bucket: &s.bucket})
-	switch {
-	case err != nil:
-		s.know(versioning, no, blob.Unknown, whyNot(err))
-	case out.Status == "":
-		s.know(versioning, no, blob.Told, "")
-	default:
-		s.know(versioning, yesNo(out.Status == types.BucketVersioningStatusEnabled), blob.Told, string(out.Status))
-	}
 }
 
 // askLock asks whether the bucket locks objects, and each by itself. It reports whether
@@ -82,7 +58,7 @@ func (s *Store) askLock(ctx context.Context, o Options) bool {
 		s.know(objectLock, no, blob.Told, code(err))
 		return false
 	case err != nil:
-		s.know(objectLock, no, blob.Unknown, whyNot(err))
+		s.know(objectLock, "", blob.Unknown, whyNot(err))
 		return false
 	}
 	c := out.ObjectLockConfiguration
@@ -110,7 +86,6 @@ func standing(r *types.ObjectLockRule) time.Duration {
 // only signs.
 func (s *Store) askRegion(ctx context.Context, o Options) {
 	out, err := s.client.HeadBucket(ctx, &s3.HeadBucketInput{Bucket: &s.bucket})
-	signed := s.client.Options().Region
 	switch {
 	case err == nil && aws.ToString(out.BucketRegion) != "":
 		s.capabilities.Region = *out.BucketRegion
@@ -119,7 +94,7 @@ func (s *Store) askRegion(ctx context.Context, o Options) {
 		s.capabilities.Region = o.Region
 		s.know(region, o.Region, blob.Configured, "")
 	default:
-		s.know(region, signed, blob.Unknown, "requests are signed for it")
+		s.know(region, "", blob.Unknown, "requests are signed for "+s.client.Options().Region)
 	}
 }
 

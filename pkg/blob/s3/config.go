@@ -32,7 +32,7 @@ func (c Config) OpenToRead(ctx context.Context) (blob.Store, error) {
 	o.Capabilities = &blob.Capabilities{}
 	s, err := New(ctx, c.Bucket, o)
 	if err == nil {
-		s.abilities = nil // nobody configured them: they are unknown, and Look asks
+		s.abilities = nil // nobody configured them: they were not asked for
 	}
 	return again(s, err)
 }

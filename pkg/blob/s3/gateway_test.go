@@ -407,25 +407,25 @@ func TestReadsOn(t *testing.T) {
 	}
 }
 
-func TestLook(t *testing.T) {
+// TestAbilities: each is told with how it became known.
+func TestAbilities(t *testing.T) {
 	t.Parallel()
-	o := server.options()
-	o.Capabilities = &blob.Capabilities{}
 	for bucket, want := range map[string][]string{
-		plain:    {"conditional put: no (unknown", "versioning: no (told", "object lock: no (told", "region: eu-test-1 (told)"},
-		versions: {"versioning: yes (told", "object lock: no (told"},
-		standing: {"versioning: yes (told", "object lock: yes (told", "lock of every object: 24h0m0s (told"},
-		"absent": {"versioning: no (unknown: NoSuchBucket)", "object lock: no (unknown: NoSuchBucket)", "region: eu-test-1 (unknown"},
+		plain: {
+			"conditional put: yes (proved: a second put of a key)", "server-side encryption: no (told: the answer to a put does not name it)",
+			"versioning: no (proved: a delete)", "object lock: no (told: ObjectLockConfigurationNotFoundError)", "region: eu-test-1 (told)",
+		},
+		versions: {"versioning: yes (proved: a delete)", "object lock: no (told"},
+		locks:    {"versioning: yes (proved", "object lock: yes (proved: a delete of a locked object)"},
+		standing: {"object lock: yes (proved", "lock of every object: 24h0m0s (told: the bucket's default retention)"},
 	} {
-		s, err := s3.New(t.Context(), bucket, o)
-		if err != nil {
-			t.Fatal(err)
+		var said []string
+		for _, a := range openGateway(t, bucket).Abilities() {
+			said = append(said, a.String())
 		}
-		t.Cleanup(s.Close)
-		said := fmt.Sprint(s.Look(t.Context()))
 		for _, want := range want {
-			if !strings.Contains(said, want) {
-				t.Errorf("%s: no %q in %s", bucket, want, said)
+			if !strings.Contains(strings.Join(said, "\n"), want) {
+				t.Errorf("%s: no %q in\n%s", bucket, want, strings.Join(said, "\n"))
 			}
 		}
 	}

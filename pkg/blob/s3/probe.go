@@ -101,7 +101,7 @@ func (s *Store) probeOverwrite(ctx context.Context, key string) error {
 	case errors.Is(err, blob.ErrExists):
 		s.capabilities.ConditionalPut = true
 	case errors.Is(err, blob.ErrLocked): // which R2 says before it looks at the condition
-		s.know(conditional, no, blob.Unknown, "the probe is locked")
+		s.know(conditional, "", blob.Unknown, "the probe is locked")
 		return nil
 	case err != nil && !refused(err):
 		return err
@@ -131,7 +131,7 @@ func (s *Store) probeRead(ctx context.Context, key string) error {
 func (s *Store) probeDelete(ctx context.Context, key string, o Options) error {
 	out, err := s.client.DeleteObject(ctx, &s3.DeleteObjectInput{Bucket: &s.bucket, Key: &key})
 	if err = known(err); errors.Is(err, blob.ErrLocked) {
-		s.know(versioning, no, blob.Unknown, "the probe is locked")
+		s.know(versioning, "", blob.Unknown, "the probe is locked")
 		return s.lockedByRule(o, err)
 	}
 	if err != nil {

@@ -146,12 +146,17 @@ func (i *installation) serve() {
 		path := filepath.Join(i.bin, p.name)
 		if code, said := run(i.t, path, p.environ, "-check"); code != 0 {
 			i.t.Fatalf("%s -check: exit %d: %s", p.name, code, said)
+		} else if p.name == "imago-worker" && !strings.Contains(said, "imago-worker: store: conditional put: yes (proved") {
+			i.t.Errorf("%s -check does not tell what the bucket does:\n%s", p.name, said)
 		}
-		*p.at = start(i.t, path, p.environ)
+	*p.at = start(i.t, path, p.environ)
 	}
 	i.api.ready(i.client, i.url)
 	i.worker.ready(http.DefaultClient, i.health[0])
 	i.drift.ready(http.DefaultClient, i.health[1])
+	if said := i.worker.log.String(); !strings.Contains(said, `{"name":"conditional put","value":"yes","source":"proved"`) {
+		i.t.Errorf("the worker does not log what it found its bucket to do:\n%s", said)
+	}
 }
 
 func (i *installation) speaking(c *tls.Config) *http.Client {

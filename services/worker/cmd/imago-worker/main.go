@@ -105,13 +105,10 @@ func setup(ctx context.Context, c config, p *boot.Process) error {
 	if deps.Mail, err = c.Mail.sender(); err != nil {
 		return err
 	}
-	open := c.Store.Open
-	if p.Looking() {
-		open = c.Store.OpenToRead
-	}
-	if deps.Store, err = open(ctx); err != nil {
+	if deps.Store, err = c.Store.Open(ctx); err != nil {
 		return err
 	}
+	tellStore(deps.Store, p)
 	if deps.DB, err = postgres.Open(ctx, c.Database.Text(), postgres.Options{}); err != nil {
 		return err
 	}
@@ -123,22 +120,20 @@ func setup(ctx context.Context, c config, p *boot.Process) error {
 	p.Check("database", service.Ready)
 	p.Check("store", func(ctx context.Context) error { return blob.Ready(ctx, deps.Store) })
 	p.Go("jobs", service.Run)
-	tellStore(ctx, deps.Store, p)
 	return nil
 }
 
-// tellStore says what the bucket can do, and how that became known: a check asks and
-// writes nothing, a start has tried it out.
-func tellStore(ctx context.Context, store blob.Store, p *boot.Process) {
-	bucket, ok := blob.As[*s3.Store](store)
+// tellStore says what the bucket was found to do, and how: to who looks, and in the log of
+// who runs.
+func tellStore(store blob.Store, p *boot.Process) {
+	bucket, ok := blob.As[blob.Explainer](store)
 	if !ok {
 		return
 	}
-	if p.Looking() {
-		for _, a := range bucket.Look(ctx) {
-			p.Tell("store: " + a.String())
-		}
-		return
+	for _, a := range bucket.Abilities() {
+		p.Tell("store: " + a.String())
 	}
-	p.Log.Info("bucket opened", "abilities", bucket.Abilities())
+	if !p.Looking() {
+		p.Log.Info("bucket opened", "abilities", bucket.Abilities())
+	}
 }
