@@ -148,7 +148,7 @@ func (s *Store) remove(ctx context.Context, v version) error {
 func (s *Store) locked(ctx context.Context, v version, denied error) error {
 	head, err := s.client.HeadObject(ctx, &s3.HeadObjectInput{Bucket: &s.bucket, Key: &v.key, VersionId: v.idOrNil()})
 	if err != nil {
-		return errors.Join(denied, known(err))
+		return denied // which is what there is to tell
 	}
 	until := s.retention(ctx, v, head)
 	if rule := aws.ToTime(head.LastModified).Add(s.capabilities.LockFor); s.capabilities.LockFor > 0 && rule.After(until) {
