@@ -1,0 +1,257 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"imago/pkg/blob"
+	"imago/pkg/blob/blobtest"
+	"imago/pkg/provider/okta/bigorg"
+	"imago/pkg/resource"
+)
+
+// TestMain lets this program do a step for itself, as the command does.
+func TestMain(m *testing.M) {
+	if slices.Equal(os.Args[1:], []string{asStep}) {
+		if err := runStep(context.Background(), os.Stdin, os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(failed)
+		}
+		return
+	}
+	os.Exit(m.Run())
+}
+
+// log is where what a test does is told.
+type log struct{ t *testing.T }
+
+func (l log) Write(line []byte) (int, error) {
+	l.t.Logf("%s", bytes.TrimSpace(line))
+	return len(line), nil
+}
+
+// TestSmall measures a tiny org: every step is done, and finds what it should. How fast,
+// and in how many bytes, is not for a test to say.
+func TestSmall(t *testing.T) {
+	t.Parallel()
+	if _, err := exec.LookPath("restic"); err != nil {
+		t.Log("SKIPPED: there is no restic to measure beside (scripts/install test)")
+	}
+	var out bytes.Buffer
+	if err := run(t.Context(), []string{"repository", "--scale", "0.005", "--repositories", "1", "--json", "--dir", t.TempDir()}, &out, log{t}); err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
+	var r result
+	if err := json.Unmarshal([]byte(lines[len(lines)-1]), &r); err != nil {
+		t.Fatal(err)
+	}
+	for name := range stepsByName {
+		if m, done := r.Steps[name]; name != "dump" && (!done || !m.NotYet && m.Peak == 0) {
+			t.Errorf("%s was not measured: %+v", name, m)
+		}
+	}
+	if first := r.Steps["first"]; first.Bytes < 1000 || first.Requests < 3 || first.Lists > first.Requests {
+		t.Errorf("the first snapshot took %+v", first)
+	}
+	for name, m := range r.Restic {
+		if m.CPU == 0 || m.Peak == 0 {
+			t.Errorf("restic's %s took nothing", name)
+		}
+	}
+	if want := len(r.rows()) + 1; len(lines) != want {
+		t.Errorf("%d lines, want %d", len(lines), want)
+	}
+}
+
+func TestFolder(t *testing.T) {
+	t.Parallel()
+	blobtest.Run(t, counting{folder{t.TempDir()}, &counter{}})
+}
+
+func TestCounting(t *testing.T) {
+	t.Parallel()
+	c := counting{folder{t.TempDir()}, &counter{}}
+	for i := range 1001 {
+		if err := c.Put(t.Context(), fmt.Sprintf("a/%04d", i), strings.NewReader("four"), 4); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, err := range c.List(t.Context(), "a/") {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	for o, err := range c.List(t.Context(), "b/") {
+		t.Errorf("below b/ there is %s: %v", o.Key, err)
+	}
+	before := c.now()
+	body, err := c.Get(t.Context(), "a/0007", blob.Range{Offset: 1, Length: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadAll(body); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(body.Close(), c.Delete(t.Context(), "a/0007")); err != nil {
+		t.Fatal(err)
+	}
+	want := requests{Puts: 1001, Gets: 1, Lists: 3, Deletes: 1, Written: 4004, Read: 2}
+	if diff := cmp.Diff(want, c.now()); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff(requests{Gets: 1, Deletes: 1, Read: 2}, c.now().since(before)); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestDump: what was written is read back; a line says by itself what its record is.
+func TestDump(t *testing.T) {
+	t.Parallel()
+	o, err := newOrg(bigorg.Full.Scaled(0.002), bigorg.First)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := dumpOf(t.TempDir(), bigorg.First)
+	if err := d.write(o); err != nil {
+		t.Fatal(err)
+	}
+	next, stop := iter.Pull2(d.read(t.Context(), o.Types()))
+	defer stop()
+	for _, typ := range o.Types() {
+		for want := range o.Walk(typ) {
+			got, err, ok := next()
+			if err != nil || !ok || got.Key != want.Key || string(got.Body) != string(want.Body) {
+				t.Fatalf("read %s and %v, want %s", got.Key, err, want.Key)
+			}
+		}
+	}
+	if _, err, more := next(); more {
+		t.Errorf("more was read than was written: %v", err)
+	}
+	lines, err := os.ReadFile(filepath.Join(d.lines, membership+".jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for r := range o.Walk(membership) {
+		if want := fmt.Sprintf(`{"groupId":"%s","userId":"%s"}`, r.Parent, r.ID); !bytes.HasPrefix(lines, []byte(want+"\n")) {
+			t.Errorf("the first line is not %s", want)
+		}
+		break
+	}
+}
+
+// TestDamagedDump: a dump that was cut short is an error, never a smaller org.
+func TestDamagedDump(t *testing.T) {
+	t.Parallel()
+	for name, cut := range map[string]string{"lines": "lines/1/user.jsonl", "keys": "keys/1/user"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			dir := t.TempDir()
+			o, err := newOrg(bigorg.Full.Scaled(0.002), bigorg.First)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := dumpOf(dir, bigorg.First).write(o); err != nil {
+				t.Fatal(err)
+			}
+			path := filepath.Join(dir, cut)
+			// A user's key has a tab, 20 characters, a tab, four digits and a line feed.
+			if err := os.Truncate(path, 27*10); err != nil {
+				t.Fatal(err)
+			}
+			for _, err := range dumpOf(dir, bigorg.First).read(t.Context(), []resource.Type{"user"}) {
+				if err != nil {
+					return
+				}
+			}
+			t.Error("it was read to its end")
+		})
+	}
+}
+
+func TestSide(t *testing.T) {
+	t.Parallel()
+	run := func(text string) iter.Seq2[resource.Resource, error] {
+		return func(yield func(resource.Resource, error) bool) {
+			for _, pair := range strings.Fields(text) {
+				id, body, _ := strings.Cut(pair, "=")
+				if !yield(resource.Resource{Key: resource.Key{Type: "user", ID: id}, Body: []byte(body)}, nil) {
+					return
+				}
+			}
+		}
+	}
+	for _, tt := range []struct{ before, after, want string }{
+		{"", "", ""},
+		{"a=1 b=2", "a=1 b=2", ""},
+		{"a=1 b=2 d=4", "a=1 b=3 c=1", "b:2>3 c:>1 d:4>"},
+		{"", "a=1", "a:>1"},
+		{"a=1 b=1", "", "a:1> b:1>"},
+		{"b=1", "a=1 c=1", "a:>1 b:1> c:>1"},
+	} {
+		var got []string
+		for c, err := range side(run(tt.before), run(tt.after)) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, fmt.Sprintf("%s:%s>%s", c.ID, c.Before, c.After))
+		}
+		if got := strings.Join(got, " "); got != tt.want {
+			t.Errorf("%q and %q: %q, want %q", tt.before, tt.after, got, tt.want)
+		}
+	}
+	broken := func(yield func(resource.Resource, error) bool) { yield(resource.Resource{}, io.ErrUnexpectedEOF) }
+	for _, err := range side(run("a=1"), broken) {
+		if !errors.Is(err, io.ErrUnexpectedEOF) {
+			t.Errorf("a broken run: %v", err)
+		}
+	}
+}
+
+func TestVerdicts(t *testing.T) {
+	t.Parallel()
+	n := func(n float64) value { return value{n: n} }
+	for _, tt := range []struct {
+		row  row
+		want string
+	}{
+		{row{ours: n(7), most: 8}, "kept"},
+		{row{ours: n(16), most: 8}, "BROKEN 2.0 times"},
+		{row{ours: n(0), most: 0}, "kept"},
+		{row{ours: n(1), most: 0}, "BROKEN"},
+		{row{ours: value{lack: "not yet"}, most: 8}, "not yet"},
+		{row{ours: n(11), beside: "restic", theirs: n(10), most: 1.1}, "kept"},
+		{row{ours: n(22), beside: "restic", theirs: n(10), most: 1.1}, "BROKEN 2.0 times"},
+		{row{ours: value{lack: "not yet"}, beside: "restic", theirs: n(10), most: 1.1}, "not yet"},
+		{row{ours: n(1), beside: "restic", theirs: value{lack: "no restic"}, most: 1.1}, "no restic"},
+		{row{ours: n(1), beside: "restic", theirs: n(1)}, ""},
+	} {
+		if got := tt.row.verdict(); got != tt.want {
+			t.Errorf("%+v is %q, want %q", tt.row, got, tt.want)
+		}
+	}
+}
+
+func TestUsage(t *testing.T) {
+	t.Parallel()
+	for _, args := range [][]string{nil, {"sweep"}, {"repository", "--scale", "0"}, {"repository", "--scale", "2"}, {"repository", "more"},
+		{"repository", "--repositories", "0"}, {"repository", "--speed"}} {
+		if _, err := parse(args, io.Discard); !errors.Is(err, errUsage) {
+			t.Errorf("%q: %v", args, err)
+		}
+	}
+}
