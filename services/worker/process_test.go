@@ -26,8 +26,8 @@ import (
 )
 
 // This test binary is also, by its first argument, a worker ("as-worker") in a process
-// of its own, so that it can be killed, and the floor that a sweep is measured by
-// ("as-floor").
+// of its own, so that it can be killed, and what a sweep is measured by: its floor
+// ("as-floor") and a bare download ("as-download").
 
 // workerProcess is all that a worker in another process needs.
 type workerProcess struct{ Database, Dir, Mail, Store string }
@@ -35,7 +35,7 @@ type workerProcess struct{ Database, Dir, Mail, Store string }
 func inAnotherProcess(as, config string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
 	defer stop()
-	run := map[string]func(context.Context, string) error{"as-worker": asWorker, "as-floor": asFloor}[as]
+	run := map[string]func(context.Context, string) error{"as-worker": asWorker, "as-floor": asFloor, "as-download": asDownload}[as]
 	if run == nil {
 		return 2
 	}

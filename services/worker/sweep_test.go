@@ -8,10 +8,12 @@ import (
 	"crypto/cipher"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -37,19 +39,27 @@ const mostMemory = 256
 // BenchmarkSweep measures what a full snapshot of a 20,000-user org costs the worker's
 // process, from its start to its end, beside the floor in the same run: a process that
 // downloads the same pages and does one canonicalisation, one zstd and one AES-256-GCM
-// pass over the same bytes. It reports CPU seconds (user and system), their ratio, and
-// the worker's peak memory, which must stay below mostMemory.
+// pass over the same bytes; and beside who would have it from others: a bare download of
+// the pages, and restic's backup of the snapshot's objects as ready files. It reports CPU
+// seconds (user and system), their ratios, and the worker's peak memory, which must stay
+// below mostMemory.
 //
 //	go test ./services/worker -run '^$' -bench Sweep -benchtime 3x
 func BenchmarkSweep(b *testing.B) {
 	a := newApart(b, worldtest.Options{Seed: sweepOrg})
 	pages := a.pages(b)
-	var workers, floors, ratios, peaks []float64
+	var workers, floors, downloads, restics, ratios, peaks []float64
 	for b.Loop() {
-		floor := a.floor(b, pages)
-		swept, peak := a.sweep(b)
-		workers, floors = append(workers, swept), append(floors, floor)
+		floor, download := a.passes(b, "as-floor", pages), a.passes(b, "as-download", pages)
+		taken, swept, peak := a.sweep(b)
+		workers, floors, downloads = append(workers, swept), append(floors, floor), append(downloads, download)
+		restics = append(restics, a.restic(b, taken)...)
 		ratios, peaks = append(ratios, swept/floor), append(peaks, peak)
+	}
+	if restics != nil {
+		b.ReportMetric(median(downloads), "download-cpu-s")
+		b.ReportMetric(median(restics), "restic-cpu-s")
+		b.ReportMetric(median(workers)/(median(downloads)+median(restics)), "worker/(download+restic)")
 	}
 	b.ReportMetric(median(workers), "worker-cpu-s")
 	b.ReportMetric(median(floors), "floor-cpu-s")
@@ -112,17 +122,73 @@ func (n *noting) RoundTrip(r *http.Request) (*http.Response, error) {
 
 // sweep has a worker's process take a snapshot, and gives its CPU seconds and its peak
 // memory in MiB.
-func (a *apart) sweep(b *testing.B) (cpu, peak float64) {
+func (a *apart) sweep(b *testing.B) (taken snapshots.Snapshot, cpu, peak float64) {
 	b.Helper()
 	p := a.worker(b)
-	taken := a.taken(b)
+	taken = a.taken(b)
 	p.end(b, syscall.SIGTERM)
 	b.Logf("%d objects, %d calls, %d bytes before compression, %d in the store", taken.Objects, taken.Calls, taken.PlainBytes, taken.Bytes)
-	return p.used(b)
+	cpu, peak = p.used(b)
+	return taken, cpu, peak
 }
 
-// floor has another process read and pass over the pages, and gives its CPU seconds.
-func (a *apart) floor(b *testing.B, pages download) float64 {
+// restic has restic back up a snapshot's objects, one file of lines for each type, and
+// gives its CPU seconds; none, and says so, where there is no restic.
+func (a *apart) restic(b *testing.B, taken snapshots.Snapshot) []float64 {
+	b.Helper()
+	if _, err := exec.LookPath("restic"); err != nil {
+		b.Log("SKIPPED: there is no restic to measure beside (scripts/install bench)")
+		return nil
+	}
+	dir := b.TempDir()
+	a.export(b, taken, filepath.Join(dir, "org"))
+	if err := os.WriteFile(filepath.Join(dir, "password"), []byte("benchmark\n"), 0o600); err != nil {
+		b.Fatal(err)
+	}
+	var backup *exec.Cmd
+	for _, args := range [][]string{{"init"}, {"backup", filepath.Join(dir, "org")}} {
+		backup = exec.Command("restic", append([]string{"--quiet", "--repo", filepath.Join(dir, "repository"),
+			"--password-file", filepath.Join(dir, "password"), "--cache-dir", filepath.Join(dir, "cache")}, args...)...)
+		if said, err := backup.CombinedOutput(); err != nil {
+			b.Fatalf("restic %s: %v\n%s", args[0], err, said)
+		}
+	}
+	return []float64{(backup.ProcessState.UserTime() + backup.ProcessState.SystemTime()).Seconds()}
+}
+
+// export writes a snapshot's objects as a dump tool would: of a membership both ends.
+func (a *apart) export(b *testing.B, taken snapshots.Snapshot, dir string) {
+	b.Helper()
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		b.Fatal(err)
+	}
+	snap := a.Open(b, taken)
+	for _, t := range snap.Manifest().Types {
+		file, err := os.Create(filepath.Join(dir, string(t.Type)+".jsonl"))
+		if err != nil {
+			b.Fatal(err)
+		}
+		lines := bufio.NewWriter(file)
+		for r, err := range snap.Walk(b.Context(), t.Type) {
+			if err != nil {
+				b.Fatal(err)
+			}
+			if t.Type == "group_membership" {
+				r.Body = fmt.Appendf(nil, `{"groupId":%q,"userId":%q}`, r.Parent, r.ID)
+			}
+			if _, err := fmt.Fprintf(lines, "%s\n", r.Body); err != nil {
+				b.Fatal(err)
+			}
+		}
+		if err := errors.Join(lines.Flush(), file.Close()); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// passes has another process read the pages, and do with them what its name says, and
+// gives its CPU seconds.
+func (a *apart) passes(b *testing.B, as string, pages download) float64 {
 	b.Helper()
 	config := filepath.Join(b.TempDir(), "pages.json")
 	text, err := json.Marshal(pages)
@@ -132,13 +198,13 @@ func (a *apart) floor(b *testing.B, pages download) float64 {
 	if err := os.WriteFile(config, text, 0o600); err != nil {
 		b.Fatal(err)
 	}
-	p := again(b, "as-floor", config)
+	p := again(b, as, config)
 	line, err := bufio.NewReader(p.stdout).ReadString('\n')
 	if err != nil {
 		b.Fatal(err)
 	}
 	p.end(b, syscall.SIGTERM)
-	b.Logf("floor: %s", line)
+	b.Logf("%s: %s", as, line)
 	cpu, _ := p.used(b)
 	return cpu
 }
@@ -156,6 +222,34 @@ func (p *process) used(b *testing.B) (cpu, peak float64) {
 
 // asFloor reads every page and passes over it three times.
 func asFloor(ctx context.Context, config string) error {
+	f, err := newPasses()
+	if err != nil {
+		return err
+	}
+	return readPages(ctx, config, f.page, func() error {
+		if err := f.flush(); err != nil {
+			return err
+		}
+		fmt.Printf("%d bytes, %d sealed\n", f.read, f.sealed)
+		return nil
+	})
+}
+
+// asDownload reads every page.
+func asDownload(ctx context.Context, config string) error {
+	var read int64
+	return readPages(ctx, config, func(body io.Reader) error {
+		n, err := io.Copy(io.Discard, body)
+		read += n
+		return err
+	}, func() error {
+		fmt.Printf("%d bytes\n", read)
+		return nil
+	})
+}
+
+// readPages calls page with the body of each, and end when that is done.
+func readPages(ctx context.Context, config string, page func(io.Reader) error, end func() error) error {
 	text, err := os.ReadFile(config)
 	if err != nil {
 		return err
@@ -164,21 +258,33 @@ func asFloor(ctx context.Context, config string) error {
 	if err := json.Unmarshal(text, &pages); err != nil {
 		return err
 	}
-	f, err := newPasses()
-	if err != nil {
-		return err
-	}
 	for _, url := range pages.URLs {
-		if err := f.page(ctx, url, pages.Authorization); err != nil {
+		if err := readPage(ctx, url, pages.Authorization, page); err != nil {
 			return fmt.Errorf("page: %w", err)
 		}
 	}
-	if err := f.flush(); err != nil {
+	if err := end(); err != nil {
 		return err
 	}
-	fmt.Printf("%d pages, %d bytes, %d sealed\n", len(pages.URLs), f.read, f.sealed)
 	<-ctx.Done()
 	return nil
+}
+
+func readPage(ctx context.Context, url, authorization string, page func(io.Reader) error) (err error) {
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Authorization", authorization)
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, res.Body.Close()) }()
+	if res.StatusCode != http.StatusOK {
+		return fmt.Errorf("status %d", res.StatusCode)
+	}
+	return page(res.Body)
 }
 
 // passes does over a run of bytes what no snapshot can do without: once each.
@@ -209,25 +315,8 @@ func newPasses() (*passes, error) {
 	return &passes{zstd: enc, aead: aead}, err
 }
 
-func (f *passes) page(ctx context.Context, url, authorization string) (err error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
-	if err != nil {
-		return err
-	}
-	req.Header.Set("Authorization", authorization)
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if cerr := res.Body.Close(); err == nil {
-			err = cerr
-		}
-	}()
-	if res.StatusCode != http.StatusOK {
-		return fmt.Errorf("status %d", res.StatusCode)
-	}
-	if f.body, err = readInto(f.body[:0], res.Body); err != nil {
+func (f *passes) page(body io.Reader) (err error) {
+	if f.body, err = readInto(f.body[:0], body); err != nil {
 		return err
 	}
 	f.read += len(f.body)

@@ -50,13 +50,13 @@ const (
 
 // ours is an archive of pkg/repository as it is.
 type ours struct {
-	r     *repository.Repository
-	types []resource.Type
+	r       *repository.Repository
+	catalog resource.Catalog
 }
 
-func newOurs(store blob.Store, keys *envelope.Keyring, types []resource.Type) (archive, error) {
+func newOurs(store blob.Store, keys *envelope.Keyring, catalog resource.Catalog) (archive, error) {
 	r, err := repository.New(store, keys, benchAccount, benchConnection, repository.Options{})
-	return ours{r, types}, err
+	return ours{r, catalog}, err
 }
 
 func (o ours) Full(ctx context.Context, after string, at time.Time, records iter.Seq2[resource.Resource, error]) (string, error) {
@@ -76,8 +76,8 @@ func (o ours) Full(ctx context.Context, after string, at time.Time, records iter
 		Provider: "okta", Org: "https://acme.okta.com", OrgID: "00o1", Engine: "oie", Software: "bench",
 		Ended: at.Add(time.Minute), LogCursor: "cursor",
 	}
-	for _, t := range o.types {
-		facts.Types = append(facts.Types, snapshot.TypeStatus{Type: t})
+	for _, info := range o.catalog {
+		facts.Types = append(facts.Types, snapshot.TypeStatus{Type: info.Type})
 	}
 	if after != "" {
 		before, err := o.r.Open(ctx, after)
@@ -125,8 +125,8 @@ func (o ours) Changes(ctx context.Context, from, to string) iter.Seq2[change, er
 			yield(change{}, err)
 			return
 		}
-		for _, t := range o.types {
-			for c, err := range side(a.Walk(ctx, t), b.Walk(ctx, t)) {
+		for _, info := range o.catalog {
+			for c, err := range side(a.Walk(ctx, info.Type), b.Walk(ctx, info.Type)) {
 				if !yield(c, err) || err != nil {
 					return
 				}

@@ -19,6 +19,7 @@ import (
 
 	"imago/pkg/blob"
 	"imago/pkg/blob/blobtest"
+	"imago/pkg/problem"
 	"imago/pkg/provider/okta/bigorg"
 	"imago/pkg/resource"
 )
@@ -74,6 +75,66 @@ func TestSmall(t *testing.T) {
 	}
 	if want := len(r.rows()) + 1; len(lines) != want {
 		t.Errorf("%d lines, want %d", len(lines), want)
+	}
+}
+
+// liar is an archive that errs in one way.
+type liar struct {
+	archive
+	get  func(resource.Key) (resource.Resource, error)
+	keys int
+}
+
+func (l liar) Get(_ context.Context, _ string, key resource.Key) (resource.Resource, error) {
+	return l.get(key)
+}
+
+func (l liar) Keys(context.Context, string, string) iter.Seq2[resource.Key, error] {
+	return func(yield func(resource.Key, error) bool) {
+		for range l.keys {
+			if !yield(resource.Key{}, nil) {
+				return
+			}
+		}
+	}
+}
+
+// TestLies: what is fast because it is wrong is no measure.
+func TestLies(t *testing.T) {
+	t.Parallel()
+	dir, size := t.TempDir(), bigorg.Full.Scaled(0.002)
+	for _, day := range []bigorg.Day{bigorg.First, bigorg.Deleted} {
+		o, err := newOrg(size, day)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := dumpOf(dir, day).write(o); err != nil {
+			t.Fatal(err)
+		}
+	}
+	none := problem.New(problem.NotFound, "there is none")
+	for name, tt := range map[string]struct {
+		liar liar
+		step string
+	}{
+		"another body": {liar{get: func(k resource.Key) (resource.Resource, error) {
+			return resource.Resource{Key: k, Body: []byte("{}")}, nil
+		}}, "get"},
+		"nothing":         {liar{get: func(resource.Key) (resource.Resource, error) { return resource.Resource{}, none }}, "get"},
+		"too few differ":  {liar{keys: 1}, "keys"},
+		"too many differ": {liar{keys: 1_000_000}, "keys"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w, err := newWork(t.Context(), order{Dir: dir, Size: size, Day: bigorg.Deleted, Before: []string{"a", "b"}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			w.archive, w.reopen = tt.liar, func() (archive, error) { return tt.liar, nil }
+			if m, err := stepsByName[tt.step](t.Context(), w); err == nil {
+				t.Errorf("it passes: %+v", m)
+			}
+		})
 	}
 }
 
@@ -252,6 +313,16 @@ func TestUsage(t *testing.T) {
 		{"repository", "--repositories", "0"}, {"repository", "--speed"}} {
 		if _, err := parse(args, io.Discard); !errors.Is(err, errUsage) {
 			t.Errorf("%q: %v", args, err)
+		}
+	}
+}
+
+func TestMetric(t *testing.T) {
+	t.Parallel()
+	said := []byte("BenchmarkSweep-2   \t 1\t58378391185 ns/op\t 0.3080 download-cpu-s\t 3 worker-cpu-s\t93.17 worker-peak-MiB\n")
+	for unit, want := range map[string]float64{"download-cpu-s": 0.308, "worker-cpu-s": 3, "worker-peak-MiB": 93.17, "cpu-s": 0, "restic-cpu-s": 0} {
+		if got := metric(said, unit); got != want {
+			t.Errorf("%s is %v, want %v", unit, got, want)
 		}
 	}
 }

@@ -122,6 +122,11 @@ func measureAll(ctx context.Context, c config, errs io.Writer) (r result, err er
 	if r.Steps, err = whole.ours(ctx); err != nil {
 		return r, err
 	}
+	if c.scale == 1 {
+		if err := r.sweep(ctx, errs); err != nil {
+			return r, err
+		}
+	}
 	if err := os.RemoveAll(whole.dir); err != nil {
 		return r, err
 	}

@@ -21,9 +21,12 @@ import (
 // days are what is backed up, each over the first.
 var days = []bigorg.Day{bigorg.First, bigorg.Edited, bigorg.Deleted, bigorg.Logins}
 
+// catalog is what the org has objects of.
+func catalog() resource.Catalog { return okta.New(okta.Options{}).Catalog() }
+
 // newOrg makes the org of a day.
 func newOrg(size bigorg.Size, day bigorg.Day) (*bigorg.Org, error) {
-	return bigorg.New(bigorg.Options{Catalog: okta.New(okta.Options{}).Catalog(), Size: size, Seed: 5, Day: day})
+	return bigorg.New(bigorg.Options{Catalog: catalog(), Size: size, Seed: 5, Day: day})
 }
 
 // dump is an org as files, one a type, of canonical JSON lines: what a dump tool would

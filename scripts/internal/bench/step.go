@@ -148,8 +148,8 @@ type work struct {
 	order
 	org     *bigorg.Org
 	counter *counter
-	keys    *envelope.Keyring
 	archive archive
+	reopen  func() (archive, error) // opens the repository as who has looked at nothing of it
 }
 
 func newWork(ctx context.Context, o order) (w *work, err error) {
@@ -160,16 +160,13 @@ func newWork(ctx context.Context, o order) (w *work, err error) {
 	if err := os.MkdirAll(o.Store, 0o700); err != nil {
 		return nil, err
 	}
-	if w.keys, err = keyring(ctx, filepath.Join(o.Dir, "master-keys"), folder{o.Store}); err != nil {
+	keys, err := keyring(ctx, filepath.Join(o.Dir, "master-keys"), folder{o.Store})
+	if err != nil {
 		return nil, fmt.Errorf("keyring: %w", err)
 	}
-	return w, w.open()
-}
-
-// open opens the repository as a process does that has looked at nothing of it.
-func (w *work) open() (err error) {
-	w.archive, err = newOurs(counting{folder{w.Store}, w.counter}, w.keys, w.org.Types())
-	return err
+	w.reopen = func() (archive, error) { return newOurs(counting{folder{w.Store}, w.counter}, keys, catalog()) }
+	w.archive, err = w.reopen()
+	return w, err
 }
 
 // keyring is that of the repository, made with it.
@@ -321,11 +318,12 @@ func getOfMinutes(ctx context.Context, w *work) (measure, error) {
 func (w *work) each(ctx context.Context, object func(n int) (resource.Key, []byte)) (m measure, err error) {
 	for n := range samples {
 		key, want := object(n)
-		if err := w.open(); err != nil {
+		cold, err := w.reopen()
+		if err != nil {
 			return m, err
 		}
 		before, begun := w.counter.now(), cpu()
-		got, err := w.archive.Get(ctx, w.Before[len(w.Before)-1], key)
+		got, err := cold.Get(ctx, w.Before[len(w.Before)-1], key)
 		m.CPU += (cpu() - begun) / samples
 		m.most(w.counter.now().since(before))
 		if want == nil && problem.Is(err, problem.NotFound) {

@@ -45,6 +45,8 @@ func of(all steps, step string, number func(measure) float64) value {
 	switch {
 	case all == nil:
 		return value{lack: "no restic"}
+	case !there && step == "sweep":
+		return value{lack: "full org only"}
 	case !there || m.NotYet:
 		return value{lack: "not yet"}
 	}
@@ -98,13 +100,13 @@ func (r result) peaks() []row {
 	var most, grown row
 	for _, name := range slices.Sorted(maps.Keys(r.Steps)) {
 		peak, fifth := r.Steps[name].Peak, r.Fifth[name].Peak
-		if name == "floor" || r.Steps[name].NotYet || fifth == 0 {
+		if name == "floor" || r.Steps[name].NotYet {
 			continue
 		}
 		if peak > most.ours.n {
 			most = row{"peak memory, at " + name, inMiB, value{n: peak}, "", value{}, 96}
 		}
-		if grown.theirs.n == 0 || peak/fifth > grown.ours.n/grown.theirs.n {
+		if fifth > 0 && (grown.theirs.n == 0 || peak/fifth > grown.ours.n/grown.theirs.n) {
 			grown = row{"peak memory, at " + name, inMiB, value{n: peak}, "a fifth of the org", value{n: fifth}, 1.5}
 		}
 	}

@@ -190,7 +190,7 @@ func differences(t *testing.T, day bigorg.Day, size bigorg.Size) map[resource.Ty
 // TestDays: each day differs from the first by what it is there for, and nothing else.
 func TestDays(t *testing.T) {
 	t.Parallel()
-	size := bigorg.Full.Scaled(0.05)
+	size := bigorg.Full.Scaled(0.02)
 	near := func(what string, got, of int, share float64) {
 		t.Helper()
 		if want := float64(of) * share; math.Abs(float64(got)-want) > 5*math.Sqrt(want) {
