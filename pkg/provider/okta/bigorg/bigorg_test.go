@@ -65,18 +65,23 @@ func TestCounts(t *testing.T) {
 	}
 }
 
-// TestFullCounts: the group that is gone had 500 members.
-func TestFullCounts(t *testing.T) {
+// TestFull: the group of the full org that is gone has the 500 members that it should.
+func TestFull(t *testing.T) {
 	t.Parallel()
-	if n := len(slices.Collect(org(t, bigorg.Options{Size: bigorg.Full, Day: bigorg.Deleted}).Walk("group"))); n != bigorg.Full.Groups-1 {
-		t.Errorf("%d groups are left", n)
+	o := org(t, bigorg.Options{Size: bigorg.Full})
+	if n := o.Doomed(); n != 500 {
+		t.Errorf("it has %d", n)
 	}
+	var last resource.Key
 	n := 0
-	for range org(t, bigorg.Options{Size: bigorg.Full, Day: bigorg.Deleted}).Walk("group_membership") {
-		n++
+	for r := range o.Walk("user") {
+		if last.Compare(r.Key) >= 0 {
+			t.Fatalf("%s comes after %s", r.Key, last)
+		}
+		last, n = r.Key, n+1
 	}
-	if want := bigorg.Full.Memberships - 500; n != want {
-		t.Errorf("%d memberships are left, want %d", n, want)
+	if n != bigorg.Full.Users {
+		t.Errorf("%d users", n)
 	}
 }
 
@@ -212,7 +217,7 @@ func TestDays(t *testing.T) {
 	}
 	deleted := differences(t, bigorg.Deleted, size)
 	want := difference{gone: 1}
-	if len(deleted) != 2 || *deleted["group"] != want || deleted["group_membership"].gone < 100 || deleted["group_membership"].come != 0 {
+	if len(deleted) != 2 || *deleted["group"] != want || deleted["group_membership"].gone != org(t, bigorg.Options{Size: size}).Doomed() || deleted["group_membership"].come != 0 {
 		t.Errorf("%d types, groups %+v, memberships %+v", len(deleted), *deleted["group"], *deleted["group_membership"])
 	}
 }
