@@ -79,17 +79,28 @@ func (f folder) Get(ctx context.Context, key string, rng blob.Range) (io.ReadClo
 	if err != nil {
 		return nil, errors.Join(err, file.Close())
 	}
-	length := rng.Length
-	if length < 0 {
-		length = info.Size() - rng.Offset
-	}
-	if rng.Offset < 0 || length < 0 || rng.Offset+length > info.Size() {
+	if rng.Offset < 0 || rng.Offset > info.Size() {
 		return nil, errors.Join(fmt.Errorf("get %s: %w", key, io.ErrUnexpectedEOF), file.Close())
 	}
-	return struct {
-		io.Reader
-		io.Closer
-	}{io.NewSectionReader(file, rng.Offset, length), file}, nil
+	if rng.Length < 0 {
+		rng.Length = info.Size() - rng.Offset
+	}
+	return &section{file, io.NewSectionReader(file, rng.Offset, rng.Length), rng.Length}, nil
+}
+
+// section ends with an error when its range reaches beyond the file.
+type section struct {
+	io.Closer
+	bytes io.Reader
+	left  int64
+}
+
+func (s *section) Read(to []byte) (int, error) {
+	n, err := s.bytes.Read(to)
+	if s.left -= int64(n); err == io.EOF && s.left > 0 {
+		err = io.ErrUnexpectedEOF
+	}
+	return n, err
 }
 
 func (f folder) List(ctx context.Context, prefix string) iter.Seq2[blob.Object, error] {
