@@ -2,7 +2,7 @@
 // grow with an org. Nothing of it is anybody's: names, IDs and texts are drawn, the
 // bodies have the form of Okta's answers.
 //
-// The same Options give the same bytes, on every machine and in any order: each object
+// The same Options give the same bytes, in whatever order they are asked for: each object
 // is a function of its place, so that none is kept, and memory does not grow with the
 // org. Keys rise within a type.
 package bigorg
