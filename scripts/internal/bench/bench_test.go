@@ -8,12 +8,14 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -74,6 +76,122 @@ func TestSmall(t *testing.T) {
 	}
 	if want := len(r.rows()) + 1; len(lines) != want {
 		t.Errorf("%d lines, want %d", len(lines), want)
+	}
+}
+
+// model is an archive in memory: all of every snapshot.
+type model struct {
+	snapshots map[string]map[resource.Key]string
+}
+
+func (m model) keep(state map[resource.Key]string) (string, error) {
+	name := fmt.Sprint(len(m.snapshots))
+	m.snapshots[name] = state
+	return name, nil
+}
+
+func (m model) Full(_ context.Context, _ string, _ time.Time, records iter.Seq2[resource.Resource, error]) (string, error) {
+	state := map[resource.Key]string{}
+	for r, err := range records {
+		if err != nil {
+			return "", err
+		}
+		state[r.Key] = string(r.Body)
+	}
+	return m.keep(state)
+}
+
+func (m model) Increment(_ context.Context, since string, _ time.Time, changes []bigorg.Change) (string, error) {
+	state := maps.Clone(m.snapshots[since])
+	for _, c := range changes {
+		delete(state, c.Key)
+		if c.Body != nil {
+			state[c.Key] = string(c.Body)
+		}
+	}
+	return m.keep(state)
+}
+
+func (m model) Get(_ context.Context, in string, key resource.Key) (resource.Resource, error) {
+	body, there := m.snapshots[in][key]
+	if !there {
+		return resource.Resource{}, problem.New(problem.NotFound, "there is no %s", key)
+	}
+	return resource.Resource{Key: key, Body: []byte(body)}, nil
+}
+
+func (m model) Keys(ctx context.Context, from, to string) iter.Seq2[resource.Key, error] {
+	return func(yield func(resource.Key, error) bool) {
+		for c, err := range m.Changes(ctx, from, to) {
+			if !yield(c.Key, err) {
+				return
+			}
+		}
+	}
+}
+
+func (m model) Changes(_ context.Context, from, to string) iter.Seq2[change, error] {
+	return func(yield func(change, error) bool) {
+		a, b := m.snapshots[from], m.snapshots[to]
+		for key, body := range a {
+			if b[key] != body && !yield(change{key, []byte(body), []byte(b[key])}, nil) {
+				return
+			}
+		}
+		for key, body := range b {
+			if _, was := a[key]; !was && !yield(change{key, nil, []byte(body)}, nil) {
+				return
+			}
+		}
+	}
+}
+
+func (m model) Check(context.Context) error { return nil }
+
+func (m model) Forget(_ context.Context, snapshots []string) error {
+	for _, s := range snapshots {
+		delete(m.snapshots, s)
+	}
+	return nil
+}
+
+// TestModel does every step with an archive that can do everything: what the steps expect
+// is what the org holds, on each day and after each minute.
+func TestModel(t *testing.T) {
+	t.Parallel()
+	m, root, size := model{map[string]map[resource.Key]string{}}, t.TempDir(), bigorg.Size{Users: 200, Groups: 20, Memberships: 1500, Apps: 20, AppUsers: 200, Others: 10}
+	do := func(step string, day bigorg.Day, before ...string) []string {
+		t.Helper()
+		w, err := newWork(t.Context(), order{Dir: root, Size: size, Day: day, Before: before})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.archive, w.reopen = m, func() (archive, error) { return m, nil }
+		measured, err := stepsByName[step](t.Context(), w)
+		if err != nil {
+			t.Fatalf("%s: %v", step, err)
+		}
+		return append(before, measured.Snapshots...)
+	}
+	for _, day := range days {
+		do("dump", day)
+	}
+	first := do("first", bigorg.First)
+	for _, day := range days[1:] {
+		both := do(string(day), day, first...)
+		do("get", day, both...)
+		do("keys", day, both...)
+		do("changes", day, both...)
+	}
+	minutes := do("minutes", bigorg.First, first...)
+	if len(minutes) != 1+minutesOfDay {
+		t.Errorf("%d snapshots", len(minutes))
+	}
+	do("get of a day of minutes", bigorg.First, minutes...)
+	had := len(m.snapshots)
+	do("forget", bigorg.First, minutes...)
+	if gone := had - len(m.snapshots); gone != minutesOfDay-24 || m.snapshots[minutes[len(minutes)-1]] == nil {
+		t.Errorf("%d snapshots were forgotten", gone)
 	}
 }
 
