@@ -30,9 +30,12 @@ type Info struct {
 	Label      []Path // fields to show as its name, first one present; empty: NaturalKey
 	Refs       []Ref
 	Volatile   []Path // fields that move without anybody changing anything; never compared
-	ReadOnly   []Path // fields that the provider sets; compared, never written
-	Secret     []Path // fields that the provider never hands out, or that nobody may see
-	Derived    []Path // fields that follow from other objects (counts, validity); compared, never a reason to write
+	// Moving names those of them, at the top of the body, that move so often that they
+	// are kept apart from the rest: a login must not have a user written anew.
+	Moving   []string
+	ReadOnly []Path // fields that the provider sets; compared, never written
+	Secret   []Path // fields that the provider never hands out, or that nobody may see
+	Derived  []Path // fields that follow from other objects (counts, validity); compared, never a reason to write
 
 	Phase       int    // restore order: lower first
 	Restorable  string // "full", "partial" or "none"
@@ -105,6 +108,12 @@ func (c Catalog) Info(t Type) (Info, bool) {
 		return c[i], true
 	}
 	return Info{}, false
+}
+
+// Moving names the members of a type's bodies that are kept apart.
+func (c Catalog) Moving(t Type) []string {
+	i, _ := c.Info(t)
+	return i.Moving
 }
 
 // Children lists the types whose parent is t.

@@ -75,6 +75,7 @@ func group() entry {
 		Info: resource.Info{
 			Type: "group", Title: "Group", Family: "directory", Shape: resource.Collection,
 			NaturalKey: []resource.Path{"type", "profile.name"}, Label: []resource.Path{"profile.name"},
+			Moving:   []string{"lastMembershipUpdated"},
 			Volatile: times("lastMembershipUpdated", "_links", "_embedded"), ReadOnly: []resource.Path{"id", "objectClass", "type"},
 			Phase: 30, Restorable: "partial", Limitation: "groups that an app or a directory sends come back only from there",
 			ReadScopes: []string{"okta.groups.read"}, WriteScopes: []string{"okta.groups.manage"},
@@ -104,6 +105,7 @@ func user() entry {
 			Type: "user", Title: "User", Family: "directory", Shape: resource.Collection,
 			NaturalKey: []resource.Path{"profile.login"}, Label: []resource.Path{"profile.displayName", "profile.login"},
 			Refs:     []resource.Ref{to("type.id", "user_type")},
+			Moving:   []string{"lastLogin"},
 			Volatile: times("activated", "statusChanged", "lastLogin", "passwordChanged", "transitioningToStatus", "_links", "_embedded"),
 			ReadOnly: []resource.Path{"id", "realmId", "credentials.provider", "credentials.emails"},
 			Secret:   []resource.Path{"credentials.password", "credentials.recovery_question"},
