@@ -86,7 +86,7 @@ func TestPacedReading(t *testing.T) {
 		if !out.Done {
 			continue
 		}
-		if m := out.Manifest; m.Objects() != 11_000 || len(m.Segments) != len(pacedCatalog) {
+		if m := out.Manifest; m.Objects() != 11_000 || len(m.Segments) > len(pacedCatalog) {
 			t.Errorf("%d objects in %d segments", m.Objects(), len(m.Segments))
 		}
 		t.Logf("%d slices, %d checkpoints of %d bytes together", n, journal.saves, journal.together)

@@ -184,11 +184,11 @@ func number(text string, otherwise int) int {
 
 // opener opens a repository's draft for a snapshot, and keeps it in where.
 func opener(repo *repository.Repository, where **repository.Draft) func(context.Context, []byte) (backup.Draft, error) {
-	return func(_ context.Context, state []byte) (_ backup.Draft, err error) {
+	return func(ctx context.Context, state []byte) (_ backup.Draft, err error) {
 		if state == nil {
-			*where, err = repo.Begin("s1", noon)
+			*where, err = repo.Begin("s1", noon, nil)
 		} else {
-			*where, err = repo.Resume(state)
+			*where, err = repo.Resume(ctx, state)
 		}
 		return *where, err
 	}

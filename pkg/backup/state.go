@@ -145,5 +145,5 @@ func (t *typeState) next(parent string) {
 }
 
 func (t *typeState) status() snapshot.TypeStatus {
-	return snapshot.TypeStatus{Type: t.Type, Objects: t.Objects, Calls: t.Calls, Gaps: t.Gaps}
+	return snapshot.TypeStatus{Type: t.Type, Held: snapshot.Held{Objects: t.Objects}, Calls: t.Calls, Gaps: t.Gaps}
 }

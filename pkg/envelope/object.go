@@ -24,10 +24,16 @@ import (
 const (
 	magic      = "imago\x01"
 	saltSize   = 32
-	headerSize = len(magic) + 4 + saltSize
+	headerSize = HeadSize
 	tagSize    = 16
-	lengthSize = 4
+	lengthSize = LengthSize
 )
+
+// HeadSize is how many bytes stand before an object's first chunk: what NewOpener needs.
+const HeadSize = len(magic) + 4 + saltSize
+
+// LengthSize is how many bytes tell a chunk's length, before it.
+const LengthSize = 4
 
 // MaxChunk is the longest chunk in bytes, before sealing.
 const MaxChunk = 32 << 20

@@ -145,7 +145,7 @@ func BenchmarkSweep(b *testing.B) {
 
 // processor gives the seconds of processor time that were spent since, of all
 // threads: on a busy machine they say more than the clock.
-func processor(b *testing.B) func() float64 {
+func processor(b testing.TB) func() float64 {
 	seconds := func() float64 {
 		var u syscall.Rusage
 		if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {

@@ -5,7 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
+	"slices"
 
 	"imago/pkg/blob"
 	"imago/pkg/problem"
@@ -30,157 +30,267 @@ type Report struct {
 // Damage is one object that is not as it should be.
 type Damage struct {
 	Object   string // key in the store
-	Snapshot string // the prefix of the snapshot that it concerns
+	Snapshot string // the prefix of the first snapshot that it concerns
 	What     string // for a person
 }
 
 // Check verifies the repository. An error means that it could not be looked at;
 // what is wrong with it stands in the report.
 func (r *Repository) Check(ctx context.Context, o CheckOptions) (Report, error) {
-	var report Report
-	for f, err := range r.chosen(ctx, o.Prefixes) {
-		if err != nil {
-			return report, fmt.Errorf("check: %w", err)
-		}
-		if err := (&checker{r, f, o.Data, &report}).run(ctx); err != nil {
-			return report, fmt.Errorf("check %s: %w", f.prefix, err)
+	all, err := r.all(ctx)
+	if err != nil {
+		return Report{}, fmt.Errorf("check: %w", err)
+	}
+	c := &checker{r: r, data: o.Data, sizes: map[string]int64{}, looked: map[string]bool{}, named: map[string]bool{},
+		digest: snapshot.NewDigester(r.keys.MAC(snapshot.DigestPurpose)), sums: map[string]map[resource.Type]*snapshot.Held{}}
+	for _, f := range all {
+		for _, object := range f.objects {
+			c.sizes[object.Key] = object.Size
 		}
 	}
-	return report, nil
+	for _, prefix := range o.Prefixes {
+		if !slices.ContainsFunc(all, func(f folder) bool { return f.prefix == prefix }) {
+			return Report{}, problem.New(problem.NotFound, "there is no snapshot at %s", prefix)
+		}
+	}
+	for _, f := range all {
+		if o.Prefixes != nil && !slices.Contains(o.Prefixes, f.prefix) {
+			continue
+		}
+		if err := c.folder(ctx, f); err != nil {
+			return c.report, fmt.Errorf("check %s: %w", f.prefix, err)
+		}
+	}
+	if o.Prefixes == nil {
+		c.rubbish()
+	}
+	return c.report, nil
 }
 
-// chosen yields the folders of these snapshots; nil: of all.
-func (r *Repository) chosen(ctx context.Context, prefixes []string) iter.Seq2[folder, error] {
-	if prefixes == nil {
-		return r.folders(ctx, r.backups())
-	}
-	return func(yield func(folder, error) bool) {
-		for _, prefix := range prefixes {
-			f, err := r.folder(ctx, prefix)
-			if err == nil && f.prefix != prefix {
-				err = problem.New(problem.NotFound, "there is no snapshot at %s", prefix)
-			}
-			if !yield(f, err) || err != nil {
-				return
-			}
-		}
-	}
-}
-
-// checker looks at one snapshot.
+// checker looks at snapshots, oldest first, and at each object once.
 type checker struct {
 	r      *Repository
-	folder folder
 	data   bool
-	report *Report
+	report Report
+	sizes  map[string]int64 // of what is listed
+	looked map[string]bool  // objects
+	named  map[string]bool
+	blind  bool // a manifest does not open: what it names is not known
+	digest *snapshot.Digester
+	sums   map[string]map[resource.Type]*snapshot.Held // of segments that were read
+	last   *Snapshot                                   // whose state is known
+	state  map[resource.Type]*snapshot.Held            // that state
 }
 
-func (c *checker) damage(name, format string, args ...any) {
-	c.report.Damage = append(c.report.Damage, Damage{
-		Object: c.folder.prefix + "/" + name, Snapshot: c.folder.prefix, What: fmt.Sprintf(format, args...),
-	})
+func (c *checker) rubbish() {
+	if c.blind {
+		return
+	}
+	for key := range c.sizes {
+		if !c.named[key] {
+			c.report.Rubbish++
+		}
+	}
+}
+
+func (c *checker) damage(s, object, format string, args ...any) {
+	c.report.Damage = append(c.report.Damage, Damage{Object: object, Snapshot: s, What: fmt.Sprintf(format, args...)})
 }
 
 // note puts an error about an object into the report; one about the store goes up.
-func (c *checker) note(name string, err error) error {
+func (c *checker) note(s, object string, err error) error {
 	if !isUnreadable(err) {
 		return err
 	}
-	p := problem.Of(err)
-	c.damage(name, "%s", p.What)
+	c.damage(s, object, "%s", problem.Of(err).What)
 	return nil
 }
 
-func (c *checker) run(ctx context.Context) error {
-	if _, ok := c.folder.object(snapshot.ManifestName); !ok {
-		c.report.Rubbish += int64(len(c.folder.objects))
+func (c *checker) folder(ctx context.Context, f folder) error {
+	if _, ok := f.object(snapshot.ManifestName); !ok {
 		return nil
 	}
 	c.report.Snapshots++
-	s, err := c.r.Open(ctx, c.folder.prefix)
+	s, err := c.r.Open(ctx, f.prefix)
 	if err != nil {
-		return c.note(snapshot.ManifestName, err)
+		c.blind = true
+		return c.note(f.prefix, f.prefix+"/"+snapshot.ManifestName, err)
 	}
-	c.count(s)
+	for _, key := range s.keys() {
+		c.named[key] = true
+	}
+	c.report.Objects += s.manifest.Objects()
 	if err := c.checksums(ctx, s); err != nil {
 		return err
 	}
 	broken := len(c.report.Damage)
-	for _, segment := range s.manifest.Segments {
-		if err := c.segment(ctx, segment); err != nil {
+	for i := range s.manifest.Segments {
+		if err := c.segment(ctx, s, &s.manifest.Segments[i]); err != nil {
 			return err
 		}
 	}
 	if c.data && len(c.report.Damage) == broken {
-		return c.twice(ctx, s)
+		return c.states(ctx, s)
 	}
 	return nil
-}
-
-func (c *checker) count(s *Snapshot) {
-	c.report.Segments += int64(len(s.manifest.Segments))
-	c.report.Objects += s.manifest.Objects()
-	c.report.Bytes += s.manifest.Bytes()
-	c.report.Rubbish += int64(len(s.unnamed(c.folder)))
 }
 
 // checksums compares the object that stands in clear with the manifest.
 func (c *checker) checksums(ctx context.Context, s *Snapshot) error {
-	text, err := blob.ReadAll(ctx, c.r.store, c.folder.prefix+"/"+snapshot.ChecksumsName, maxManifest)
+	key := s.Prefix() + "/" + snapshot.ChecksumsName
+	text, err := blob.ReadAll(ctx, c.r.store, key, maxManifest)
 	switch {
 	case errors.Is(err, blob.ErrNotFound):
-		c.damage(snapshot.ChecksumsName, "it is not there")
+		c.damage(s.Prefix(), key, "it is not there")
 	case err != nil && !errors.Is(err, blob.ErrLonger):
 		return err
 	case !bytes.Equal(text, snapshot.EncodeChecksums(s.checksums())): // none, when it is too long
-		c.damage(snapshot.ChecksumsName, "it does not tell what the manifest tells")
+		c.damage(s.Prefix(), key, "it does not tell what the manifest tells")
 	}
 	return nil
 }
 
-func (c *checker) segment(ctx context.Context, s snapshot.Segment) error {
-	o, ok := c.folder.object(s.Name)
+func (c *checker) segment(ctx context.Context, s *Snapshot, g *snapshot.Segment) error {
+	key := c.r.keyOf(g.Ref)
+	if c.looked[key] {
+		return nil
+	}
+	c.looked[key] = true
+	c.report.Segments++
+	c.report.Bytes += g.Bytes
+	size, ok := c.sizes[key]
 	switch {
 	case !ok:
-		c.damage(s.Name, "it is not there")
-	case o.Size != s.Bytes:
-		c.damage(s.Name, "it has %d bytes, not %d", o.Size, s.Bytes)
+		c.damage(s.Prefix(), key, "it is not there")
+	case size != g.Bytes:
+		c.damage(s.Prefix(), key, "it has %d bytes, not %d", size, g.Bytes)
 	case c.data:
-		return c.records(ctx, s)
+		return c.note(s.Prefix(), key, c.records(ctx, key, g))
 	}
 	return nil
 }
 
-// records verifies a segment whole, and that its bodies are canonical JSON.
-func (c *checker) records(ctx context.Context, s snapshot.Segment) error {
-	v, err := c.r.verify(ctx, c.folder.prefix, s, true)
-	if err != nil {
-		return c.note(s.Name, err)
-	}
-	var canonical []byte
-	for res, err := range v.records(ctx) {
+// records reads all records of a segment, compares them with what names it, and keeps
+// their sums.
+func (c *checker) records(ctx context.Context, key string, g *snapshot.Segment) error {
+	w := c.r.walk([]snapshot.Segment{*g}, reach{})
+	w.whole, w.brief = true, true
+	found := snapshot.Segment{First: g.First, Last: g.Last}
+	sums := map[resource.Type]*snapshot.Held{}
+	for n := 0; ; n++ {
+		all, err := w.next(ctx)
 		if err != nil {
-			return c.note(s.Name, err)
+			return err
 		}
-		if canonical, err = resource.Canonical(canonical[:0], res.Body); err != nil || string(canonical) != string(res.Body) {
-			c.damage(s.Name, "the body of a record is not canonical JSON")
-			return nil
+		if len(all) == 0 {
+			break
 		}
-	}
-	return nil
-}
-
-// twice looks for keys that stand in two segments, where segments overlap.
-func (c *checker) twice(ctx context.Context, s *Snapshot) error {
-	for _, t := range s.manifest.Types {
-		segments := s.manifest.Of(t.Type)
-		if len(clusters(segments)) == len(segments) {
+		v := all[0]
+		if n == 0 {
+			found.First = v.Key
+		}
+		found.Last = v.Key
+		if found.Records++; v.Deleted() {
+			found.Tombstones++
 			continue
 		}
-		for _, err := range s.Walk(ctx, t.Type) {
-			if err != nil {
-				return c.note(snapshot.ManifestName, err)
+		one := c.one(g.Family, v.Record)
+		heldOf(sums, v.Type).Add(one)
+		found.Digest.Add(one.Digest)
+		found.Digest.Add(one.Moving)
+	}
+	c.sums[key] = sums
+	if g.Digest == (snapshot.Digest{}) {
+		found.Digest = g.Digest
+	}
+	if found.First != g.First || found.Last != g.Last || found.Records != g.Records || found.Tombstones != g.Tombstones || found.Digest != g.Digest {
+		return damaged(key, errors.New("its records are not those that the manifest tells of"))
+	}
+	return nil
+}
+
+// one is what a record adds to a state.
+func (c *checker) one(f snapshot.Family, r snapshot.Record) snapshot.Held {
+	digest := c.digest.Of(r.Key, r.Line)
+	if f == snapshot.Bodies {
+		return snapshot.Held{Objects: 1, Digest: digest}
+	}
+	return snapshot.Held{Moving: digest}
+}
+
+func heldOf(sums map[resource.Type]*snapshot.Held, t resource.Type) *snapshot.Held {
+	held := sums[t]
+	if held == nil {
+		held = &snapshot.Held{}
+		sums[t] = held
+	}
+	return held
+}
+
+// states compares the state with what the manifest says of each type: from the sums of a
+// full snapshot's segments, or from what differs to the snapshot before, whose state was
+// verified.
+func (c *checker) states(ctx context.Context, s *Snapshot) error {
+	if s.manifest.Kind == snapshot.Full {
+		c.state = map[resource.Type]*snapshot.Held{}
+		for _, g := range s.manifest.Segments {
+			for t, sum := range c.sums[c.r.keyOf(g.Ref)] {
+				heldOf(c.state, t).Add(*sum)
 			}
+		}
+	} else if err := c.changes(ctx, s); err != nil {
+		return c.note(s.Prefix(), s.Prefix()+"/"+snapshot.ManifestName, err)
+	}
+	c.last = s
+	for _, t := range s.manifest.Types {
+		want := t.Held
+		want.Add(t.Hidden)
+		if *heldOf(c.state, t.Type) != want {
+			c.damage(s.Prefix(), s.Prefix()+"/"+snapshot.ManifestName, "its objects of type %s are not those that it tells of", t.Type)
+		}
+	}
+	return nil
+}
+
+// changes counts what differs between the snapshot whose state is known and another; from
+// nothing, where none is.
+func (c *checker) changes(ctx context.Context, s *Snapshot) error {
+	if c.last == nil {
+		c.last, c.state = &Snapshot{r: c.r, folder: s.folder}, map[resource.Type]*snapshot.Held{}
+	}
+	for _, f := range snapshot.Families() {
+		d := newDifference(c.r, c.last.of(f), s.of(f))
+		for {
+			differs, err := d.next(ctx)
+			if err != nil {
+				return err
+			}
+			if differs == nil {
+				break
+			}
+			if err := c.change(f, differs); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (c *checker) change(f snapshot.Family, d *differing) error {
+	for i, body := range [][]byte{d.from, d.to} {
+		if body == nil {
+			continue
+		}
+		r := resource.Resource{Key: d.Key, Body: body}
+		line, err := snapshot.AppendRecord(nil, r)
+		if err != nil {
+			return err
+		}
+		one := c.one(f, snapshot.Record{Resource: r, Line: line[:len(line)-1]})
+		if held := heldOf(c.state, d.Type); i == 0 {
+			held.Sub(one)
+		} else {
+			held.Add(one)
 		}
 	}
 	return nil

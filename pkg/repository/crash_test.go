@@ -28,8 +28,9 @@ var errKilled = errors.New("killed")
 // job is a writer that works in slices and keeps its place, as a worker does in
 // the database.
 type job struct {
-	state []byte // of the draft; nil: not begun
-	next  int    // of the resources
+	parent string // prefix of the snapshot that it is a layer over; "": none
+	state  []byte // of the draft; nil: not begun
+	next   int    // of the resources
 }
 
 const slice = 25
@@ -61,10 +62,17 @@ func (j *job) run(t *testing.T, store blob.Store, k *envelope.Keyring, all []res
 }
 
 func (j *job) draft(t *testing.T, r *repository.Repository) (*repository.Draft, error) {
-	if j.state == nil {
+	if j.state == nil && j.parent == "" {
 		return begin(t, r), nil
 	}
-	return r.Resume(j.state)
+	if j.state == nil {
+		parent, err := r.Open(t.Context(), j.parent)
+		if err != nil {
+			return nil, err
+		}
+		return r.Begin("over", started.Add(time.Hour), parent)
+	}
+	return r.Resume(t.Context(), j.state)
 }
 
 // deaths are the ways to die at an operation of the store.
@@ -112,6 +120,130 @@ func TestCrashMatrix(t *testing.T) {
 	}
 }
 
+// TestCrashOverAParent does the same with a sweep over a snapshot, which stays as it was.
+func TestCrashOverAParent(t *testing.T) {
+	t.Parallel()
+	k, under := keyring(t, alice), mem.New(mem.Options{})
+	parent := take(t, repo(t, under, k, conn, small), org(60))
+	var all []resource.Resource
+	for i, res := range org(60) {
+		switch {
+		case i%7 == 0: // gone
+		case i%5 == 0:
+			res.Body = []byte(`{"changed":true}`)
+			fallthrough
+		default:
+			all = append(all, res)
+		}
+	}
+	calls := fault.New(under.Clone())
+	if err := (&job{parent: parent.Prefix()}).run(t, calls, k, shuffled(all, 9)); err != nil {
+		t.Fatal(err)
+	}
+	for name, die := range deaths {
+		for first := range len(calls.Calls()) {
+			t.Run(fmt.Sprintf("%s/%d", name, first), func(t *testing.T) {
+				t.Parallel()
+				store, j := under.Clone(), &job{parent: parent.Prefix()}
+				crash(t, store, k, j, shuffled(all, 9), die, first)
+				if err := j.run(t, store, k, shuffled(all, 9)); err != nil {
+					t.Fatal(err)
+				}
+				r := repo(t, store, k, conn, small)
+				for n, want := range [][]resource.Resource{org(60), all} {
+					s, err := r.Open(t.Context(), list(t, r)[n])
+					if err != nil {
+						t.Fatal(err)
+					}
+					holds(t, s, want)
+				}
+				if report := check(t, r); len(report.Damage) != 0 {
+					t.Error(report.Damage)
+				}
+			})
+		}
+	}
+}
+
+// TestCrashOfMinutes kills whoever takes snapshots of single changes, so many that layers
+// are merged: those that are listed are whole, and whoever comes next goes on from them.
+func TestCrashOfMinutes(t *testing.T) {
+	t.Parallel()
+	k, under := keyring(t, alice), mem.New(mem.Options{})
+	first := take(t, repo(t, under, k, conn, small), org(10)).Prefix()
+	calls := fault.New(under.Clone())
+	if _, err := minutes(t, calls, k, first, 0); err != nil {
+		t.Fatal(err)
+	}
+	for name, die := range deaths {
+		for n := range len(calls.Calls()) {
+			t.Run(fmt.Sprintf("%s/%d", name, n), func(t *testing.T) {
+				t.Parallel()
+				store := under.Clone()
+				failing := fault.New(store)
+				die(failing, n)
+				done, err := minutes(t, failing, k, first, 0)
+				if err != nil && !errors.Is(err, errKilled) {
+					t.Fatal(err)
+				}
+				r := repo(t, store, k, conn, small)
+				prefixes := list(t, r)
+				if _, err := minutes(t, store, k, prefixes[len(prefixes)-1], len(prefixes)-1); err != nil {
+					t.Fatal(err)
+				}
+				if prefixes = list(t, r); len(prefixes) != 21 || done > 20 {
+					t.Fatalf("%d snapshots", len(prefixes))
+				}
+				for i, prefix := range prefixes {
+					s, err := r.Open(t.Context(), prefix)
+					if err != nil {
+						t.Fatal(err)
+					}
+					holds(t, s, after(org(10), i))
+				}
+				if report := check(t, r); len(report.Damage) != 0 {
+					t.Error(report.Damage)
+				}
+			})
+		}
+	}
+}
+
+// after is an org after so many minutes.
+func after(all []resource.Resource, minutes int) []resource.Resource {
+	all = slices.Clone(all)
+	for i := range minutes {
+		all[i%len(all)].Body = fmt.Appendf(nil, `{"minute":%d}`, i)
+	}
+	return all
+}
+
+// minutes takes twenty snapshots of a change each, but for so many that are there.
+func minutes(t *testing.T, store blob.Store, k *envelope.Keyring, last string, done int) (int, error) {
+	t.Helper()
+	r := repo(t, store, k, conn, small)
+	for ; done < 20; done++ {
+		parent, err := r.Open(t.Context(), last)
+		if err != nil {
+			return done, err
+		}
+		d, err := r.BeginNamed(fmt.Sprint("minute", done), started.Add(time.Duration(1+done)*time.Minute), parent)
+		if err != nil {
+			return done, err
+		}
+		if err := d.Add(t.Context(), after(org(10), done+1)[done%len(org(10))]); err != nil {
+			return done, err
+		}
+		f := facts()
+		f.Types = nil
+		if _, err := d.Commit(t.Context(), f); err != nil {
+			return done, err
+		}
+		last = d.Prefix()
+	}
+	return done, nil
+}
+
 // crash runs the job into its death. What is listed afterwards must be whole.
 func crash(t *testing.T, store *mem.Store, k *envelope.Keyring, j *job, all []resource.Resource, die func(*fault.Store, int), n int) {
 	t.Helper()
@@ -123,7 +255,7 @@ func crash(t *testing.T, store *mem.Store, k *envelope.Keyring, j *job, all []re
 	}
 	r := repo(t, store, k, conn, small)
 	listed := list(t, r)
-	if _, err := r.Open(t.Context(), begin(t, r).Prefix()); len(listed) == 0 && !problem.Is(err, problem.NotFound) {
+	if _, err := r.Open(t.Context(), begin(t, r).Prefix()); j.parent == "" && len(listed) == 0 && !problem.Is(err, problem.NotFound) {
 		t.Fatalf("not listed, and opened with %v", err)
 	}
 	if report := check(t, r); len(report.Damage) != 0 || report.Snapshots != int64(len(listed)) {
@@ -159,7 +291,11 @@ func TestPassingFaults(t *testing.T) {
 			if op == fault.Put {
 				f.After(n)
 			}
-			d := begin(t, repo(t, store, k, conn, small))
+			r := repo(t, store, k, conn, small)
+			d := begin(t, r)
+			if op == fault.List { // what this process wrote needs no second look
+				d = resumed(t, r, d)
+			}
 			for _, res := range all {
 				if err := d.Add(t.Context(), res); err != nil && !errors.Is(err, errKilled) {
 					t.Fatal(err)
@@ -176,6 +312,19 @@ func TestPassingFaults(t *testing.T) {
 			store.VerifyAllFired(t)
 		}
 	}
+}
+
+// resumed is the draft as another process goes on with it.
+func resumed(t *testing.T, r *repository.Repository, d *repository.Draft) *repository.Draft {
+	t.Helper()
+	saved, err := d.State()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d, err = r.Resume(t.Context(), saved); err != nil {
+		t.Fatal(err)
+	}
+	return d
 }
 
 // TestTruncatedReads: a read that is cut off is an error, never a shorter answer.
@@ -338,7 +487,7 @@ func TestForgettingThatDies(t *testing.T) {
 			before := len(keysOf(t, under))
 			store := fault.New(under)
 			dies(store, n)
-			err := repo(t, store, k, conn, small).Forget(t.Context(), gone)
+			err := forgets(t.Context(), repo(t, store, k, conn, small), gone)
 			if died = errors.Is(err, errKilled); err != nil && !died {
 				t.Fatal(err)
 			}
@@ -351,10 +500,19 @@ func TestForgettingThatDies(t *testing.T) {
 	}
 }
 
+// forgets forgets a snapshot, and removes what nothing else stands on.
+func forgets(ctx context.Context, r *repository.Repository, prefix string) error {
+	if err := r.Forget(ctx, prefix); err != nil {
+		return err
+	}
+	_, err := r.Sweep(ctx, repository.SweepOptions{Before: time.Now().Add(time.Hour)})
+	return err
+}
+
 // another takes a second snapshot, an hour after the first.
 func another(t *testing.T, r *repository.Repository, all []resource.Resource) (prefix string) {
 	t.Helper()
-	d, err := r.Begin("snapshot-2", started.Add(time.Hour))
+	d, err := r.Begin("snapshot-2", started.Add(time.Hour), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -373,8 +531,11 @@ func forgotten(t *testing.T, r *repository.Repository, prefix, when string, begu
 	if report := check(t, r); len(report.Damage) != 0 {
 		t.Fatalf("%s: %+v", when, report.Damage)
 	}
-	if err := r.Forget(t.Context(), prefix); err != nil {
+	if err := forgets(t.Context(), r, prefix); err != nil {
 		t.Fatalf("%s: forget again: %v", when, err)
+	}
+	if report := check(t, r); len(report.Damage) != 0 || report.Rubbish != 0 {
+		t.Fatalf("%s: %+v", when, report)
 	}
 	if got := list(t, r); len(got) != 1 || got[0] == prefix {
 		t.Fatalf("%s: listed %v", when, got)

@@ -27,7 +27,7 @@ func dripping(t *testing.T, r *repository.Repository, all []resource.Resource, f
 			t.Fatal(err)
 		}
 		largest = max(largest, bytes.Count(state, []byte(`"name":`)))
-		if d, err = r.Resume(state); err != nil {
+		if d, err = r.Resume(t.Context(), state); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -38,7 +38,7 @@ func dripping(t *testing.T, r *repository.Repository, all []resource.Resource, f
 // and what is read is what was added, in whatever order it came.
 func TestCrumbsAreFolded(t *testing.T) {
 	t.Parallel()
-	roomy := repository.Options{SegmentPlain: 16_000, SegmentSealed: 8_000, Chunk: 1_000, Keep: 64_000}
+	roomy := repository.Options{SegmentPlain: 16_000, SegmentSealed: 8_000, Chunk: 1_000}
 	sorted := org(400)
 	slices.SortFunc(sorted, func(a, b resource.Resource) int { return a.Compare(b.Key) })
 	for name, all := range map[string][]resource.Resource{
@@ -116,7 +116,7 @@ func TestFoldedCrumbsKeepTheirOrder(t *testing.T) {
 func TestDeathWhileFolding(t *testing.T) {
 	t.Parallel()
 	all := org(40)
-	roomy := repository.Options{SegmentPlain: 16_000, SegmentSealed: 8_000, Chunk: 1_000, Keep: 64_000}
+	roomy := repository.Options{SegmentPlain: 16_000, SegmentSealed: 8_000, Chunk: 1_000}
 	k := keyring(t, alice)
 	for n := range 45 {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
@@ -141,7 +141,7 @@ func TestDeathWhileFolding(t *testing.T) {
 				added += len(part)
 			}
 			r := repo(t, under, k, conn, roomy)
-			d, err := r.Resume(state)
+			d, err := r.Resume(t.Context(), state)
 			if err != nil {
 				t.Fatal(err)
 			}

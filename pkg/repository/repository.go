@@ -24,6 +24,7 @@ import (
 	"imago/pkg/blob"
 	"imago/pkg/envelope"
 	"imago/pkg/problem"
+	"imago/pkg/resource"
 	"imago/pkg/snapshot"
 )
 
@@ -33,10 +34,13 @@ var ErrDamaged = errors.New("damaged")
 
 // Options of New; zero values are right for production.
 type Options struct {
-	SegmentPlain  int // most bytes of records in a segment, but for a single larger record; zero: 8 MiB
+	SegmentPlain  int // most bytes of records in a segment, but for a single larger record; zero: 6 MiB
 	SegmentSealed int // bytes of a sealed segment to aim at; zero: 1 MiB
-	Chunk         int // bytes of records compressed and sealed together; zero: 128 KiB
-	Keep          int // bytes of records that a walk keeps before it reads by ranges; zero: 16 MiB
+	Chunk         int // most bytes of records compressed and sealed together; zero: 1 MiB
+	// Catalog tells which members of bodies move by themselves, for drafts.
+	Catalog resource.Catalog
+	// Cache keeps small objects between repositories of one store; nil: nothing is kept.
+	Cache *Cache
 }
 
 func (o *Options) settle() error {
@@ -45,8 +49,8 @@ func (o *Options) settle() error {
 		value *int
 		zero  int
 	}{
-		{"SegmentPlain", &o.SegmentPlain, 8 << 20}, {"SegmentSealed", &o.SegmentSealed, 1 << 20},
-		{"Chunk", &o.Chunk, 128 << 10}, {"Keep", &o.Keep, 16 << 20},
+		{"SegmentPlain", &o.SegmentPlain, 6 << 20}, {"SegmentSealed", &o.SegmentSealed, 1 << 20},
+		{"Chunk", &o.Chunk, 1 << 20},
 	} {
 		if *f.value < 0 {
 			return fmt.Errorf("repository: %s is negative", f.name)
@@ -72,6 +76,7 @@ type Repository struct {
 	o          Options
 	enc        *zstd.Encoder
 	dec        *zstd.Decoder
+	moving     map[resource.Type][]string // members that move by themselves
 }
 
 // New opens a connection's repository. A keyring of another account is a problem
@@ -88,7 +93,7 @@ func New(store blob.Store, keys *envelope.Keyring, id account.ID, c account.Conn
 		return nil, err
 	}
 	// One thread each: callers work on several connections side by side.
-	enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedDefault), zstd.WithEncoderConcurrency(1),
+	enc, err := zstd.NewWriter(nil, zstd.WithEncoderLevel(zstd.SpeedBetterCompression), zstd.WithEncoderConcurrency(1),
 		zstd.WithWindowSize(window(o.Chunk)), zstd.WithEncoderCRC(false))
 	if err != nil {
 		return nil, fmt.Errorf("repository: %w", err)
@@ -97,7 +102,17 @@ func New(store blob.Store, keys *envelope.Keyring, id account.ID, c account.Conn
 	if err != nil {
 		return nil, fmt.Errorf("repository: %w", err)
 	}
-	return &Repository{store: store, keys: keys, account: id, connection: c, o: o, enc: enc, dec: dec}, nil
+	return &Repository{store: store, keys: keys, account: id, connection: c, o: o, enc: enc, dec: dec, moving: movingOf(o.Catalog)}, nil
+}
+
+func movingOf(c resource.Catalog) map[resource.Type][]string {
+	out := map[resource.Type][]string{}
+	for _, i := range c {
+		if len(i.Moving) > 0 {
+			out[i.Type] = i.Moving
+		}
+	}
+	return out
 }
 
 // maxUnpacked bounds what one chunk may unpack to: a record of the largest size

@@ -1,11 +1,13 @@
 package repository
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"iter"
-	"sync"
+	"slices"
+	"time"
 
 	"imago/pkg/blob"
 	"imago/pkg/problem"
@@ -13,29 +15,37 @@ import (
 	"imago/pkg/snapshot"
 )
 
-// maxManifest bounds a sealed manifest: some 100,000 segments, 100 GB of an org.
+// maxManifest bounds a sealed manifest, or list: some 100,000 segments, 100 GB of an org.
 const maxManifest = 16 << 20
 
 // Snapshot is one that exists, open for reading. It is safe for concurrent use.
 type Snapshot struct {
 	r        *Repository
-	prefix   string
-	manifest snapshot.Manifest
-	sealed   []byte // the manifest as it lies in the store
-
-	mu   sync.Mutex
-	last *verified // the segment that Get looked at last
+	folder   string
+	manifest snapshot.Manifest // resolved
+	stored   snapshot.Manifest // as it is stored
+	list     snapshot.List     // that it names, with folders
+	sealed   []byte            // the manifest as it lies in the store
 }
 
 // Open opens the snapshot at a prefix, and verifies its manifest. A problem of
 // kind NotFound says that there is none; one that names the object, and wraps
 // ErrDamaged, that it cannot be trusted.
 func (r *Repository) Open(ctx context.Context, prefix string) (*Snapshot, error) {
+	s, err := r.stored(ctx, prefix)
+	if err != nil {
+		return nil, err
+	}
+	return r.resolve(ctx, s)
+}
+
+// stored reads a manifest as it is stored.
+func (r *Repository) stored(ctx context.Context, prefix string) (*Snapshot, error) {
 	if err := r.place(prefix); err != nil {
 		return nil, err
 	}
 	key := prefix + "/" + snapshot.ManifestName
-	object, err := blob.ReadAll(ctx, r.store, key, maxManifest)
+	object, err := r.sealedManifest(ctx, key)
 	if errors.Is(err, blob.ErrNotFound) {
 		return nil, problem.New(problem.NotFound, "there is no snapshot at %s", prefix).Because(err)
 	}
@@ -49,7 +59,66 @@ func (r *Repository) Open(ctx context.Context, prefix string) (*Snapshot, error)
 	if err != nil {
 		return nil, damaged(key, err)
 	}
-	return &Snapshot{r: r, prefix: prefix, manifest: m, sealed: object}, nil
+	_, folder := split(prefix)
+	return &Snapshot{r: r, folder: folder, stored: m, sealed: object}, nil
+}
+
+func (r *Repository) sealedManifest(ctx context.Context, key string) ([]byte, error) {
+	if object, ok := r.o.Cache.get(key); ok {
+		return object, nil
+	}
+	return blob.ReadAll(ctx, r.store, key, maxManifest)
+}
+
+// resolve reads the list that a manifest names.
+func (r *Repository) resolve(ctx context.Context, s *Snapshot) (_ *Snapshot, err error) {
+	var l snapshot.List
+	if ref := s.listRef(); ref != nil {
+		if l, err = r.readList(ctx, *ref); err != nil {
+			return nil, err
+		}
+	}
+	if s.manifest, err = s.stored.Resolve(s.folder, l); err != nil {
+		return nil, damaged(s.Prefix()+"/"+snapshot.ManifestName, err)
+	}
+	s.list = l
+	return s, nil
+}
+
+func (r *Repository) readList(ctx context.Context, ref snapshot.Ref) (l snapshot.List, err error) {
+	key := r.keyOf(ref)
+	if ref.Bytes > maxManifest {
+		return l, damaged(key, fmt.Errorf("%w than %d bytes", blob.ErrLonger, maxManifest))
+	}
+	object, err := r.object(ctx, key, ref)
+	if err != nil {
+		return l, err
+	}
+	text, err := r.unpack(listPurpose, key, object)
+	if err == nil {
+		l, err = snapshot.DecodeList(text)
+	}
+	if err != nil {
+		return l, damaged(key, err)
+	}
+	return l, nil
+}
+
+// unpack opens a sealed object that holds one compressed text.
+func (r *Repository) unpack(purpose, key string, object []byte) ([]byte, error) {
+	packed, err := r.keys.OpenObject(purpose, snapshot.SealedName(r.account, key), object)
+	if err != nil {
+		return nil, err
+	}
+	text, err := r.dec.DecodeAll(packed, nil)
+	if err != nil {
+		return nil, fmt.Errorf("unpack: %w", err)
+	}
+	return text, nil
+}
+
+func (r *Repository) pack(purpose, key string, text []byte) ([]byte, error) {
+	return r.keys.SealObject(purpose, snapshot.SealedName(r.account, key), r.enc.EncodeAll(text, nil))
 }
 
 // decode opens and checks a sealed manifest.
@@ -57,13 +126,9 @@ func (r *Repository) decode(key string, object []byte) (snapshot.Manifest, error
 	if len(object) > maxManifest {
 		return snapshot.Manifest{}, fmt.Errorf("%w than %d bytes", blob.ErrLonger, maxManifest)
 	}
-	packed, err := r.keys.OpenObject(manifestPurpose, snapshot.SealedName(r.account, key), object)
+	text, err := r.unpack(manifestPurpose, key, object)
 	if err != nil {
 		return snapshot.Manifest{}, err
-	}
-	text, err := r.dec.DecodeAll(packed, nil)
-	if err != nil {
-		return snapshot.Manifest{}, fmt.Errorf("unpack: %w", err)
 	}
 	m, err := snapshot.DecodeManifest(text)
 	if err != nil {
@@ -75,57 +140,170 @@ func (r *Repository) decode(key string, object []byte) (snapshot.Manifest, error
 	return m, nil
 }
 
-// Manifest says what the snapshot holds and lacks. Its lists are not to be changed.
+// Manifest says what the snapshot holds and lacks, and all segments that it stands on.
+// Its lists are not to be changed.
 func (s *Snapshot) Manifest() snapshot.Manifest { return s.manifest }
 
 // Prefix is where the snapshot lies.
-func (s *Snapshot) Prefix() string { return s.prefix }
+func (s *Snapshot) Prefix() string { return s.r.backups() + "/" + s.folder }
 
 // Digest is the SHA-256 of the sealed manifest, in hex: what checksums says of it,
 // and what the next snapshot's Previous holds.
 func (s *Snapshot) Digest() string { return hexSum(s.sealed) }
 
-func (s *Snapshot) checksums() []snapshot.Checksum { return checksums(s.manifest, s.sealed) }
+func (s *Snapshot) checksums() []snapshot.Checksum { return checksums(s.stored, s.list, s.sealed) }
+
+// A snapshot is heavy, and the next one a full one, when its layers weigh more than a
+// fourth of what they lie over, and a MiB besides, or that is older than thirty days.
+const (
+	lightest = 1 << 20
+	oldest   = 30 * 24 * time.Hour
+)
+
+func (s *Snapshot) heavy(now time.Time) bool {
+	var base, above int64
+	for _, g := range s.manifest.Segments {
+		if g.Layer > 0 {
+			above += g.Bytes
+			continue
+		}
+		base += g.Bytes
+		if written, ok := snapshot.ParseFolder(g.Folder); ok && now.Sub(written) > oldest {
+			return true
+		}
+	}
+	return 4*above > base+lightest
+}
 
 // Walk yields a type's resources in the order of their keys. Bodies stay valid;
 // holding on to one holds on to its neighbours.
 func (s *Snapshot) Walk(ctx context.Context, t resource.Type) iter.Seq2[resource.Resource, error] {
-	return unique(s.r.merge(ctx, s.prefix, s.manifest.Of(t)))
+	return func(yield func(resource.Resource, error) bool) {
+		status, ok := s.manifest.Status(t)
+		if !ok || status.Hides("") {
+			return
+		}
+		j := s.joined(ofType(t))
+		for {
+			res, err := j.next(ctx)
+			if err != nil {
+				yield(resource.Resource{}, err)
+				return
+			}
+			if res.ID == "" {
+				return
+			}
+			if !status.Hides(res.Parent) && !yield(res, nil) {
+				return
+			}
+		}
+	}
+}
+
+// joined walks through both families of a state.
+func (s *Snapshot) joined(in reach) *joined {
+	j := &joined{s: s, bodies: s.r.walk(s.of(snapshot.Bodies), in), moving: s.r.walk(s.of(snapshot.Moving), in)}
+	j.bodies.whole, j.moving.whole = true, true
+	return j
+}
+
+func (s *Snapshot) of(f snapshot.Family) []snapshot.Segment {
+	return slices.DeleteFunc(slices.Clone(s.manifest.Segments), func(g snapshot.Segment) bool { return g.Family != f })
+}
+
+// joined puts together what was parted.
+type joined struct {
+	s              *Snapshot
+	bodies, moving *walker
+	held           []version // of moving, the next key's
+	begun          bool
+}
+
+// next gives the next resource; the zero one at the end.
+func (j *joined) next(ctx context.Context) (resource.Resource, error) {
+	for {
+		all, err := j.bodies.next(ctx)
+		if err != nil || len(all) == 0 {
+			return resource.Resource{}, err
+		}
+		if all[0].Deleted() {
+			continue
+		}
+		res := all[0].Resource
+		moving, err := j.besides(ctx, res.Key)
+		if err != nil || moving == nil {
+			return res, err
+		}
+		if res.Body, err = resource.Join(res.Body, moving); err != nil {
+			return res, damaged(j.s.Prefix(), fmt.Errorf("%s: %w", res.Key, err))
+		}
+		return res, nil
+	}
+}
+
+// besides is what of a key moves by itself; nil: nothing.
+func (j *joined) besides(ctx context.Context, k resource.Key) (_ []byte, err error) {
+	for !j.begun || len(j.held) > 0 && j.held[0].Key.Compare(k) < 0 {
+		j.begun = true
+		if j.held, err = j.moving.next(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if len(j.held) > 0 && j.held[0].Key == k {
+		return j.held[0].Body, nil
+	}
+	return nil, nil
 }
 
 // Get gives one resource; a problem of kind NotFound when the snapshot does not
 // hold it. Whether that means that it did not exist, the gaps say.
 func (s *Snapshot) Get(ctx context.Context, key resource.Key) (resource.Resource, error) {
-	for _, segment := range s.manifest.Segments {
-		if segment.Type != key.Type || segment.First.Compare(key) > 0 || segment.Last.Compare(key) < 0 {
-			continue
-		}
-		v, err := s.segment(ctx, segment)
-		if err != nil {
-			return resource.Resource{}, err
-		}
-		if res, ok, err := v.find(ctx, key); ok || err != nil {
-			return res, err
-		}
+	missing := problem.New(problem.NotFound, "the snapshot does not hold %s", key)
+	status, ok := s.manifest.Status(key.Type)
+	if !ok || status.Hides(key.Parent) {
+		return resource.Resource{}, missing
 	}
-	return resource.Resource{}, problem.New(problem.NotFound, "the snapshot does not hold %s", key)
+	body, err := s.r.find(ctx, s.of(snapshot.Bodies), key)
+	if err != nil {
+		return resource.Resource{}, err
+	}
+	if body.Deleted() {
+		return resource.Resource{}, missing
+	}
+	moving, err := s.r.find(ctx, s.of(snapshot.Moving), key)
+	if err == nil {
+		body.Body, err = resource.Join(body.Body, moving.Body)
+	}
+	return body.Resource, err
 }
 
-// segment verifies a segment, or takes the one that was looked at last: who asks
-// for one resource asks for its neighbours next.
-func (s *Snapshot) segment(ctx context.Context, segment snapshot.Segment) (*verified, error) {
-	s.mu.Lock()
-	last := s.last
-	s.mu.Unlock()
-	if last != nil && last.segment.Name == segment.Name {
-		return last, nil
+// find looks a key up, in the newest layer first: a tombstone, too, where there is none.
+func (r *Repository) find(ctx context.Context, segments []snapshot.Segment, key resource.Key) (snapshot.Record, error) {
+	var covering []snapshot.Segment
+	for i := range segments {
+		if segments[i].Covers(key) {
+			covering = append(covering, segments[i])
+		}
 	}
-	v, err := s.r.verify(ctx, s.prefix, segment, true)
-	if err != nil {
-		return nil, err
+	slices.SortFunc(covering, func(a, b snapshot.Segment) int { return b.Layer - a.Layer })
+	for _, g := range covering {
+		all, err := r.walk([]snapshot.Segment{g}, reach{key, key}).next(ctx)
+		if err != nil {
+			return snapshot.Record{}, err
+		}
+		if len(all) > 0 {
+			return all[0].Record, nil
+		}
 	}
-	s.mu.Lock()
-	s.last = v
-	s.mu.Unlock()
-	return v, nil
+	return snapshot.Record{}, nil
+}
+
+// listRef is the list that the manifest names, with its folder; nil: none.
+func (s *Snapshot) listRef() *snapshot.Ref {
+	if s.stored.List == nil {
+		return nil
+	}
+	ref := *s.stored.List
+	ref.Folder = cmp.Or(ref.Folder, s.folder)
+	return &ref
 }

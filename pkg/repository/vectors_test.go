@@ -7,8 +7,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
 
 	"imago/pkg/account"
 	"imago/pkg/blob"
@@ -31,11 +35,16 @@ type vectors struct {
 	MasterKeys json.RawMessage         `json:"master_keys"` // the local key file
 	Account    account.ID              `json:"account"`
 	Connection account.ConnectionID    `json:"connection"`
-	Snapshot   string                  `json:"snapshot"` // its prefix
 	Objects    map[string][]byte       `json:"objects"`
-	Records    map[string][]string     `json:"records"` // by type, in order, without line feeds
-	Digests    map[string]string       `json:"digests"`
-	Invalid    map[string]invalidState `json:"invalid"` // changes that a reader MUST refuse
+	Snapshots  []vector                `json:"snapshots"` // oldest first
+	Invalid    map[string]invalidState `json:"invalid"`   // changes by which a reader MUST refuse the last snapshot
+}
+
+// vector is what a snapshot holds.
+type vector struct {
+	Prefix  string              `json:"prefix"`
+	Records map[string][]string `json:"records"` // by type, sorted: parent, a line feed, and the whole resource as a record
+	Digests map[string]string   `json:"digests"`
 }
 
 // invalidState replaces objects; null deletes one.
@@ -57,24 +66,25 @@ func TestVectors(t *testing.T) {
 	if err := json.Unmarshal(text, &v); err != nil {
 		t.Fatal(err)
 	}
-	got, err := v.read(t, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for typ, want := range v.Records {
-		if strings.Join(got[typ], "\n") != strings.Join(want, "\n") {
-			t.Errorf("%s: got %q, want %q", typ, got[typ], want)
+	for _, s := range v.Snapshots {
+		got, err := v.read(t, s.Prefix, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(s.Records, got); diff != "" {
+			t.Errorf("%s: %s", s.Prefix, diff)
 		}
 	}
+	last := v.Snapshots[len(v.Snapshots)-1].Prefix
 	for name, bad := range v.Invalid {
-		if got, err := v.read(t, bad.Objects); err == nil || !strings.Contains(err.Error(), bad.Names) {
+		if got, err := v.read(t, last, bad.Objects); err == nil || !strings.Contains(err.Error(), bad.Names) {
 			t.Errorf("%s: read %v and %v, want an error that names %s", name, got, err, bad.Names)
 		}
 	}
 }
 
 // read opens the vectors' repository from the master keys on.
-func (v vectors) read(t *testing.T, changes map[string][]byte) (map[string][]string, error) {
+func (v vectors) read(t *testing.T, prefix string, changes map[string][]byte) (map[string][]string, error) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "master")
 	if err := os.WriteFile(path, v.MasterKeys, 0o600); err != nil {
@@ -104,7 +114,7 @@ func (v vectors) read(t *testing.T, changes map[string][]byte) (map[string][]str
 	if err != nil {
 		return nil, err
 	}
-	return readLines(t, repo(t, store, k, v.Connection, repository.Options{}), v.Snapshot)
+	return readLines(t, repo(t, store, k, v.Connection, repository.Options{}), prefix)
 }
 
 func readLines(t *testing.T, r *repository.Repository, prefix string) (map[string][]string, error) {
@@ -123,7 +133,10 @@ func readLines(t *testing.T, r *repository.Repository, prefix string) (map[strin
 		if err != nil {
 			t.Fatal(err)
 		}
-		out[string(res.Type)] = append(out[string(res.Type)], strings.TrimSuffix(string(record), "\n"))
+		out[string(res.Type)] = append(out[string(res.Type)], res.Parent+"\n"+strings.TrimSuffix(string(record), "\n"))
+	}
+	for _, of := range out {
+		slices.Sort(of)
 	}
 	return out, nil
 }
@@ -133,6 +146,8 @@ func vectorsOrg() []resource.Resource {
 	out := []resource.Resource{
 		res("group", "", "00g1", `{"id":"00g1","profile":{"description":null,"name":"Finance"}}`),
 		res("group", "", "00g2", `{"id":"00g2","profile":{"name":"\"Ops\"\u0001\né 😀"}}`),
+		res("user", "", "00u1", `{"id":"00u1","lastLogin":null,"profile":{"login":"one"}}`),
+		res("user", "", "00u2", `{"id":"00u2","lastLogin":"2026-01-01T00:00:00.000Z","profile":{"login":"two"}}`),
 		res("zone", "", "nzo1", `{"big":9007199254740993,"id":"nzo1","real":1.0E+2}`),
 		res("odd", "a/b", "quote\"back\\slash\ttab", `[]`), res("odd", "a", "b", `null`),
 	}
@@ -160,9 +175,15 @@ func writeVectors(t *testing.T) {
 	if err := repository.SaveKeyring(t.Context(), store, k); err != nil {
 		t.Fatal(err)
 	}
-	r := repo(t, store, k, conn, repository.Options{SegmentPlain: 300, Chunk: 100})
-	s := take(t, r, shuffled(vectorsOrg(), 6))
-	v := vectors{Account: alice, Connection: conn, Snapshot: s.Prefix(), Objects: map[string][]byte{}, Digests: map[string]string{}}
+	r := repo(t, store, k, conn, repository.Options{SegmentPlain: 400, SegmentSealed: 300, Chunk: 100, Catalog: catalog})
+	v := vectors{Account: alice, Connection: conn, Objects: map[string][]byte{}}
+	var last *repository.Snapshot
+	for _, take := range []func(*testing.T, *repository.Repository, *repository.Snapshot) string{fullVector, namedVector, sweptVector} {
+		if last, err = r.Open(t.Context(), take(t, r, last)); err != nil {
+			t.Fatal(err)
+		}
+		v.Snapshots = append(v.Snapshots, vectorOf(t, r, last))
+	}
 	v.Comment = "Written by: go test ./pkg/repository -run TestVectors -update. The keys are for tests only."
 	if v.MasterKeys, err = os.ReadFile(path); err != nil {
 		t.Fatal(err)
@@ -172,13 +193,7 @@ func writeVectors(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if v.Records, err = readLines(t, r, s.Prefix()); err != nil {
-		t.Fatal(err)
-	}
-	for typ, digest := range digests(s.Manifest()) {
-		v.Digests[string(typ)] = digest
-	}
-	v.Invalid = invalid(s, v.Objects)
+	v.Invalid = invalid(last, v.Objects)
 	text, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
 		t.Fatal(err)
@@ -188,9 +203,84 @@ func writeVectors(t *testing.T) {
 	}
 }
 
+func vectorOf(t *testing.T, r *repository.Repository, s *repository.Snapshot) vector {
+	t.Helper()
+	records, err := readLines(t, r, s.Prefix())
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := vector{s.Prefix(), records, map[string]string{}}
+	for typ, digest := range digests(s.Manifest()) {
+		out.Digests[string(typ)] = digest
+	}
+	return out
+}
+
+// fullVector is the first snapshot.
+func fullVector(t *testing.T, r *repository.Repository, _ *repository.Snapshot) string {
+	d := begin(t, r)
+	addAll(t, d, shuffled(vectorsOrg(), 6))
+	commit(t, d)
+	return d.Prefix()
+}
+
+// namedVector has a login, a change and a deletion.
+func namedVector(t *testing.T, r *repository.Repository, parent *repository.Snapshot) string {
+	d, err := r.BeginNamed("named", started.Add(time.Minute), parent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	addAll(t, d, []resource.Resource{
+		res("user", "", "00u1", `{"id":"00u1","lastLogin":"2026-11-22T10:00:00.000Z","profile":{"login":"one"}}`),
+		res("user", "", "00u2", `{"id":"00u2","profile":{"login":"two"}}`),
+		res("group", "", "00g1", `{"id":"00g1","profile":{"description":"D","name":"Finance"}}`),
+	})
+	for _, key := range []resource.Key{{Type: "zone", ID: "nzo1"}, {Type: "group_member", Parent: "00g1", ID: "00u2"}} {
+		if err := d.Remove(t.Context(), key); err != nil {
+			t.Fatal(err)
+		}
+	}
+	f := facts()
+	f.Types = nil
+	if _, err := d.Commit(t.Context(), f); err != nil {
+		t.Fatal(err)
+	}
+	return d.Prefix()
+}
+
+// sweptVector could not read the members of one group, nor anything odd.
+func sweptVector(t *testing.T, r *repository.Repository, parent *repository.Snapshot) string {
+	d, err := r.Begin("swept", started.Add(time.Hour), parent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, res := range vectorsOrg() {
+		if res.Type != "odd" && res.Parent != "00g2" {
+			addAll(t, d, []resource.Resource{res})
+		}
+	}
+	f := facts()
+	f.Types = []snapshot.TypeStatus{
+		{Type: "group"}, {Type: "user"}, {Type: "zone"},
+		{Type: "odd", Gaps: []snapshot.Gap{{Type: "odd", Reason: snapshot.Forbidden, Detail: "d"}}},
+		{Type: "group_member", Gaps: []snapshot.Gap{{Type: "group_member", Parent: "00g2", Reason: snapshot.Failed, Detail: "d"}}},
+	}
+	if _, err := d.Commit(t.Context(), f); err != nil {
+		t.Fatal(err)
+	}
+	return d.Prefix()
+}
+
 func invalid(s *repository.Snapshot, objects map[string][]byte) map[string]invalidState {
 	segments := s.Manifest().Segments
-	first, second := s.Prefix()+"/"+segments[0].Name, s.Prefix()+"/"+segments[1].Name
+	backups := snapshot.BackupsPrefix(alice, conn)
+	first, second := backups+"/"+segments[0].Folder+"/"+segments[0].Name, backups+"/"+segments[1].Folder+"/"+segments[1].Name
+	var list string
+	for key := range objects {
+		if strings.Contains(key, "/list-") {
+			list = key
+		}
+	}
 	manifest := s.Prefix() + "/" + snapshot.ManifestName
 	flipped := func(key string, i int) []byte {
 		out := bytes.Clone(objects[key])
@@ -208,6 +298,8 @@ func invalid(s *repository.Snapshot, objects map[string][]byte) map[string]inval
 		"segment cut short":              one(first, objects[first][:len(objects[first])-20]),
 		"segment in another's place":     one(first, objects[second]),
 		"segment missing":                one(first, nil),
+		"list missing":                   one(list, nil),
+		"list with a flipped text":       one(list, flipped(list, 60)),
 		"manifest with a flipped text":   one(manifest, flipped(manifest, 60)),
 		"manifest replaced by a segment": one(manifest, objects[first]),
 		"manifest missing":               {s.Prefix(), map[string][]byte{manifest: nil}},

@@ -89,10 +89,10 @@ func (h *house) take(id string, slow bool) *repository.Snapshot {
 		Facts: snapshot.Manifest{ID: id, Account: "0190a000-0000-7000-8000-000000000001", Connection: "0190a000-0000-7000-8000-0000000000c1",
 			Provider: "okta", Org: h.sim.URL, Started: started},
 		Catalog: catalog, Reader: h.reader, Journal: &page{},
-		Open: func(_ context.Context, state []byte) (backup.Draft, error) {
-			d, err := h.repo.Begin(id, started)
+		Open: func(ctx context.Context, state []byte) (backup.Draft, error) {
+			d, err := h.repo.Begin(id, started, nil)
 			if state != nil {
-				d, err = h.repo.Resume(state)
+				d, err = h.repo.Resume(ctx, state)
 			}
 			if err == nil {
 				prefix = d.Prefix()

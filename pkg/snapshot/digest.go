@@ -33,8 +33,27 @@ func (d *Digest) Add(o Digest) {
 	}
 }
 
+// Sub takes another state's digest away. All of its records must be in this one.
+func (d *Digest) Sub(o Digest) {
+	var borrow uint64
+	for i := 24; i >= 0; i -= 8 {
+		diff, b := bits.Sub64(binary.BigEndian.Uint64(d[i:]), binary.BigEndian.Uint64(o[i:]), borrow)
+		binary.BigEndian.PutUint64(d[i:], diff)
+		borrow = b
+	}
+}
+
 // String is the digest in hex.
 func (d Digest) String() string { return hex.EncodeToString(d[:]) }
+
+// MarshalText writes a digest as String does.
+func (d Digest) MarshalText() ([]byte, error) { return []byte(d.String()), nil }
+
+// UnmarshalText is ParseDigest.
+func (d *Digest) UnmarshalText(text []byte) (err error) {
+	*d, err = ParseDigest(string(text))
+	return err
+}
 
 // ParseDigest reads what String wrote.
 func ParseDigest(s string) (d Digest, err error) {
@@ -47,32 +66,32 @@ func ParseDigest(s string) (d Digest, err error) {
 	return d, nil
 }
 
-// Digester adds up the digests of records of one type, and allocates nothing for
-// each: there can be millions of links.
+// Digester makes the digests of records, and allocates nothing for each: there can be
+// millions of links. It is not for concurrent use.
 type Digester struct {
-	mac      hash.Hash
-	head     []byte // the type and a line feed
-	sum, one Digest
+	mac    hash.Hash
+	typ    resource.Type
+	parent string
+	head   []byte // both, each with a line feed
 }
 
-// NewDigester begins with no records. mac is the account's keyed hash for
-// DigestPurpose, and the digester's from here on.
-func NewDigester(mac hash.Hash, t resource.Type) *Digester {
-	return &Digester{mac: mac, head: append([]byte(t), '\n')}
-}
+// NewDigester takes the account's keyed hash for DigestPurpose, which is the digester's
+// from here on.
+func NewDigester(mac hash.Hash) *Digester { return &Digester{mac: mac} }
 
-// Add takes in one record, line feed left out: the keyed hash of the type, a line
-// feed, and the record.
-func (d *Digester) Add(record []byte) {
+// Of is the digest of one record: the keyed hash of its type, a line feed, its parent, a
+// line feed, and the record without its own.
+func (d *Digester) Of(k resource.Key, record []byte) (out Digest) {
+	if d.typ != k.Type || d.parent != k.Parent || d.head == nil {
+		d.typ, d.parent = k.Type, k.Parent
+		d.head = append(append(append(append(d.head[:0], k.Type...), '\n'), k.Parent...), '\n')
+	}
 	d.mac.Reset()
 	write(d.mac, d.head)
 	write(d.mac, record)
-	d.mac.Sum(d.one[:0])
-	d.sum.Add(d.one)
+	d.mac.Sum(out[:0])
+	return out
 }
-
-// Sum is the digest of all records so far.
-func (d *Digester) Sum() Digest { return d.sum }
 
 // write feeds a hash, which never returns an error (package hash says so).
 func write(h hash.Hash, p []byte) {

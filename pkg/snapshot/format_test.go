@@ -2,6 +2,7 @@ package snapshot_test
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/hkdf"
@@ -11,6 +12,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math/big"
 	"os"
 	"path"
@@ -18,6 +20,7 @@ import (
 	"strings"
 	"testing"
 
+	gocmp "github.com/google/go-cmp/cmp"
 	"github.com/klauspost/compress/zstd"
 )
 
@@ -38,24 +41,51 @@ type vectorsFile struct {
 			Key     []byte
 		}
 	} `json:"master_keys"`
-	Account  string
-	Snapshot string
-	Objects  map[string][]byte
-	Records  map[string][]string
-	Digests  map[string]string
-	Invalid  map[string]struct{ Objects map[string][]byte }
+	Account   string
+	Objects   map[string][]byte
+	Snapshots []struct {
+		Prefix  string
+		Records map[string][]string
+		Digests map[string]string
+	}
+	Invalid map[string]struct{ Objects map[string][]byte }
 }
 
-type strangersManifest struct {
-	Types []struct {
-		Type, Digest string
-		Objects      int
+// What a stranger takes from manifests and lists.
+type (
+	strangersRef struct {
+		Folder, Name, SHA256 string
+		Bytes                int
 	}
-	Segments []struct {
-		Name, Type, SHA256, Digest string
-		Objects, Bytes, Plain      int
+	strangersSegment struct {
+		strangersRef
+		Layer, Records, Tombstones, Plain int
+		Family                            string
 	}
-}
+	strangersType struct {
+		Type, Digest, Moving string
+		Objects              int
+		Gaps                 []struct {
+			Parent string
+			Hides  bool
+		}
+	}
+	strangersManifest struct {
+		Format   int
+		List     *strangersRef
+		Dropped  []string
+		Types    []strangersType
+		Segments []strangersSegment
+	}
+	// place is where a record stands: of one family, under one key.
+	place struct{ family, typ, parent, id string }
+	// line is a record.
+	line struct {
+		layer int
+		text  string
+		value json.RawMessage // nil: a tombstone
+	}
+)
 
 func TestFormat(t *testing.T) {
 	t.Parallel()
@@ -72,34 +102,29 @@ func TestFormat(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer unpack.Close()
-	read := func(objects map[string][]byte) (map[string][]string, map[string]string, error) {
+	read := func(objects map[string][]byte, prefix string) (map[string][]string, map[string]string, error) {
 		s := &stranger{account: v.Account, objects: objects, unpack: unpack}
 		if err := s.keyring(v.MasterKeys.Keys[0].Version, v.MasterKeys.Keys[0].Key); err != nil {
 			return nil, nil, err
 		}
-		return s.snapshot(v.Snapshot)
+		return s.snapshot(prefix)
 	}
-	records, digests, err := read(v.Objects)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for typ, want := range v.Records {
-		if !slices.Equal(records[typ], want) {
-			t.Errorf("%s: %q, want %q", typ, records[typ], want)
+	for _, want := range v.Snapshots {
+		records, digests, err := read(v.Objects, want.Prefix)
+		if err != nil {
+			t.Fatal(err)
 		}
-		if digests[typ] != v.Digests[typ] {
-			t.Errorf("%s: digest %s, want %s", typ, digests[typ], v.Digests[typ])
+		if diff := gocmp.Diff(want.Records, records); diff != "" {
+			t.Errorf("%s: %s", want.Prefix, diff)
+		}
+		if diff := gocmp.Diff(want.Digests, digests); diff != "" {
+			t.Errorf("%s: %s", want.Prefix, diff)
 		}
 	}
 	for name, bad := range v.Invalid {
-		objects := map[string][]byte{}
-		for key, data := range v.Objects {
-			objects[key] = data
-		}
-		for key, data := range bad.Objects {
-			objects[key] = data
-		}
-		if _, _, err := read(objects); err == nil {
+		objects := maps.Clone(v.Objects)
+		maps.Copy(objects, bad.Objects)
+		if _, _, err := read(objects, v.Snapshots[len(v.Snapshots)-1].Prefix); err == nil {
 			t.Errorf("%s: read", name)
 		}
 	}
@@ -185,56 +210,190 @@ func (s *stranger) open(key, purpose string) (chunks [][]byte, err error) {
 	return chunks, nil
 }
 
+// text opens an object of one chunk.
+func (s *stranger) text(key, purpose string, into any) error {
+	chunks, err := s.open(key, purpose)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(bytes.Join(chunks, nil), into)
+}
+
+// manifest: FORMAT.md, "Manifest". It gives the types, and segments with their folders.
+func (s *stranger) manifest(prefix string) (m strangersManifest, err error) {
+	if err := s.text(prefix+"/manifest", "manifest", &m); err != nil {
+		return m, err
+	}
+	folder := path.Base(prefix)
+	segments, types := located(m.Segments, folder), m.Types
+	if m.List != nil {
+		at := cmp.Or(m.List.Folder, folder)
+		key := path.Join(path.Dir(prefix), at, m.List.Name)
+		if err := s.whole(key, *m.List); err != nil {
+			return m, err
+		}
+		var list strangersManifest
+		if err := s.text(key, "list", &list); err != nil {
+			return m, err
+		}
+		for _, g := range located(list.Segments, at) {
+			if !slices.Contains(m.Dropped, g.Name) {
+				segments = append(segments, g)
+			}
+		}
+		for _, t := range list.Types {
+			if !slices.ContainsFunc(m.Types, func(o strangersType) bool { return o.Type == t.Type }) {
+				types = append(types, t)
+			}
+		}
+	}
+	m.Segments, m.Types = segments, types
+	if m.Format != 2 {
+		err = fmt.Errorf("format %d", m.Format)
+	}
+	return m, err
+}
+
+func located(segments []strangersSegment, folder string) []strangersSegment {
+	out := slices.Clone(segments)
+	for i := range out {
+		out[i].Folder = cmp.Or(out[i].Folder, folder)
+	}
+	return out
+}
+
+func (s *stranger) whole(key string, r strangersRef) error {
+	if sum := sha256.Sum256(s.objects[key]); hex.EncodeToString(sum[:]) != r.SHA256 || len(s.objects[key]) != r.Bytes {
+		return fmt.Errorf("%s: not as what names it says", key)
+	}
+	return nil
+}
+
 // snapshot: FORMAT.md, "Reading".
 func (s *stranger) snapshot(prefix string) (records map[string][]string, digests map[string]string, err error) {
-	manifest, err := s.open(prefix+"/manifest", "manifest")
+	m, err := s.manifest(prefix)
 	if err != nil {
 		return nil, nil, err
 	}
-	var m strangersManifest
-	if err := json.Unmarshal(bytes.Join(manifest, nil), &m); err != nil {
-		return nil, nil, err
-	}
-	records, digests = map[string][]string{}, map[string]string{}
-	sums := map[string]*big.Int{}
+	state := map[place]line{}
 	for _, g := range m.Segments {
-		key := path.Join(prefix, g.Name)
-		if sum := sha256.Sum256(s.objects[key]); hex.EncodeToString(sum[:]) != g.SHA256 || len(s.objects[key]) != g.Bytes {
-			return nil, nil, fmt.Errorf("%s: not as the manifest says", key)
-		}
-		chunks, err := s.open(key, "segment")
-		if err != nil {
+		key := path.Join(path.Dir(prefix), g.Folder, g.Name)
+		if err := s.whole(key, g.strangersRef); err != nil {
 			return nil, nil, err
 		}
-		lines := strings.Split(strings.TrimSuffix(string(bytes.Join(chunks, nil)), "\n"), "\n")
-		sum, err := s.sum(g.Type, lines)
-		if err != nil {
+		if err := s.segment(key, g, state); err != nil {
 			return nil, nil, err
 		}
-		if len(lines) != g.Objects || fmt.Sprintf("%064x", sum) != g.Digest {
-			return nil, nil, fmt.Errorf("%s: other records", key)
-		}
-		records[g.Type] = append(records[g.Type], lines...)
-		if sums[g.Type] == nil {
-			sums[g.Type] = new(big.Int)
-		}
-		sums[g.Type].Add(sums[g.Type], sum)
 	}
-	for _, typ := range m.Types {
-		sum := sums[typ.Type]
-		if sum == nil {
-			sum = new(big.Int)
+	return s.state(m, state)
+}
+
+// segment: FORMAT.md, "Records". What it holds goes over what lies below.
+func (s *stranger) segment(key string, g strangersSegment, state map[place]line) error {
+	chunks, err := s.open(key, "segment")
+	if err != nil {
+		return err
+	}
+	records, gone := 0, 0
+	for _, chunk := range chunks {
+		var at place
+		for text := range strings.SplitSeq(strings.TrimSuffix(string(chunk), "\n"), "\n") {
+			var r struct {
+				Type, ID, Parent string
+				Value            json.RawMessage
+			}
+			if err := json.Unmarshal([]byte(text), &r); err != nil {
+				return err
+			}
+			if r.Type != "" {
+				at = place{g.Family, r.Type, r.Parent, ""}
+				continue
+			}
+			if records++; r.Value == nil {
+				gone++
+			}
+			at.id = r.ID
+			if below, ok := state[at]; !ok || below.layer < g.Layer {
+				state[at] = line{g.Layer, text, r.Value}
+			}
 		}
-		digests[typ.Type] = fmt.Sprintf("%064x", sum.Mod(sum, modulus()))
-		if digests[typ.Type] != typ.Digest || len(records[typ.Type]) != typ.Objects {
-			return nil, nil, fmt.Errorf("%s: other state", typ.Type)
+	}
+	if records != g.Records || gone != g.Tombstones || len(bytes.Join(chunks, nil)) != g.Plain {
+		return fmt.Errorf("%s: other records", key)
+	}
+	return nil
+}
+
+// state puts both families together, type by type, and compares counts and digests.
+func (s *stranger) state(m strangersManifest, all map[place]line) (map[string][]string, map[string]string, error) {
+	records, digests := map[string][]string{}, map[string]string{}
+	for _, t := range m.Types {
+		visible := func(parent string) bool {
+			for _, g := range t.Gaps {
+				if g.Hides && (g.Parent == "" || g.Parent == parent) {
+					return false
+				}
+			}
+			return true
 		}
-		slices.SortFunc(records[typ.Type], byKey)
+		var bodies, moving, whole []string
+		for at, l := range all {
+			if at.typ != t.Type || l.value == nil || !visible(at.parent) {
+				continue
+			}
+			if at.family == "moving" {
+				moving = append(moving, at.parent+"\n"+l.text)
+				continue
+			}
+			bodies = append(bodies, at.parent+"\n"+l.text)
+			text, err := joined(l.text, all[place{"moving", at.typ, at.parent, at.id}].value)
+			if err != nil {
+				return nil, nil, err
+			}
+			whole = append(whole, at.parent+"\n"+text)
+		}
+		sum, err := s.sum(t.Type, bodies)
+		if err != nil {
+			return nil, nil, err
+		}
+		other, err := s.sum(t.Type, moving)
+		if err != nil {
+			return nil, nil, err
+		}
+		digests[t.Type] = fmt.Sprintf("%064x", sum)
+		none := strings.Repeat("0", 64)
+		if digests[t.Type] != cmp.Or(t.Digest, none) || fmt.Sprintf("%064x", other) != cmp.Or(t.Moving, none) || len(bodies) != t.Objects {
+			return nil, nil, fmt.Errorf("%s: other state", t.Type)
+		}
+		if slices.Sort(whole); whole != nil {
+			records[t.Type] = whole
+		}
 	}
 	return records, digests, nil
 }
 
-// sum: FORMAT.md, "Digests".
+// joined is a record with the members that move put among the others. In the vectors they
+// are all plain ASCII.
+func joined(text string, moving json.RawMessage) (string, error) {
+	if moving == nil {
+		return text, nil
+	}
+	var r struct{ Value, Moving map[string]json.RawMessage }
+	if err := json.Unmarshal([]byte(text), &r); err != nil {
+		return "", err
+	}
+	if err := json.Unmarshal(moving, &r.Moving); err != nil {
+		return "", err
+	}
+	maps.Copy(r.Value, r.Moving)
+	var out []string
+	for _, name := range slices.Sorted(maps.Keys(r.Value)) {
+		out = append(out, fmt.Sprintf("%q:%s", name, r.Value[name]))
+	}
+	return text[:strings.Index(text, `"value":`)] + `"value":{` + strings.Join(out, ",") + "}}", nil
+}
+
+// sum: FORMAT.md, "Digests". Each line has its parent before it.
 func (s *stranger) sum(typ string, lines []string) (*big.Int, error) {
 	key, err := hkdf.Key(sha256.New, s.digest, nil, "imago/1\x00digest\x00"+s.account+"\x00record", 32)
 	if err != nil {
@@ -252,12 +411,3 @@ func (s *stranger) sum(typ string, lines []string) (*big.Int, error) {
 }
 
 func modulus() *big.Int { return new(big.Int).Lsh(big.NewInt(1), 256) }
-
-// byKey orders records by parent, then id.
-func byKey(a, b string) int {
-	var x, y struct{ ID, Parent string }
-	if json.Unmarshal([]byte(a), &x) != nil || json.Unmarshal([]byte(b), &y) != nil {
-		return 0 // the records are compared with the vectors afterwards
-	}
-	return strings.Compare(x.Parent+"\x00"+x.ID, y.Parent+"\x00"+y.ID)
-}

@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"cmp"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
@@ -11,160 +12,219 @@ import (
 )
 
 // Format is the version of the format that this package writes and reads.
-const Format = 1
+const Format = 2
 
 // EncodeManifest writes a manifest that Check accepts, as JSON.
 func EncodeManifest(m Manifest) ([]byte, error) {
 	if err := m.Check(); err != nil {
 		return nil, err
 	}
-	text, err := json.Marshal(m)
-	if err != nil {
-		return nil, fmt.Errorf("manifest: %w", err)
-	}
-	return text, nil
+	return encode("manifest", m)
 }
 
 // DecodeManifest reads a manifest and checks it. Fields that it does not know are
 // passed over: what a reader must know comes with a higher format.
-func DecodeManifest(text []byte) (Manifest, error) {
-	var m Manifest
+func DecodeManifest(text []byte) (m Manifest, err error) {
 	if err := json.Unmarshal(text, &m); err != nil {
 		return Manifest{}, fmt.Errorf("manifest: not as this version writes it")
 	}
 	return m, m.Check()
 }
 
-// Check reports what is wrong with a manifest in itself: of each type, segments
-// and status must tell the same.
-func (m Manifest) Check() error {
-	if m.Format != Format {
-		return fmt.Errorf("manifest: format %d; this version reads %d", m.Format, Format)
+// EncodeList writes a list that Check accepts, as JSON.
+func EncodeList(l List) ([]byte, error) {
+	if err := l.Check(); err != nil {
+		return nil, err
 	}
-	if m.ID == "" || m.Account == "" || m.Connection == "" || m.Started.IsZero() {
-		return fmt.Errorf("manifest: id, account, connection and start are needed")
+	return encode("list", l)
+}
+
+// DecodeList reads a list and checks it.
+func DecodeList(text []byte) (l List, err error) {
+	if err := json.Unmarshal(text, &l); err != nil {
+		return List{}, fmt.Errorf("list: not as this version writes it")
 	}
-	held, err := m.held()
+	return l, l.Check()
+}
+
+func encode(what string, v any) ([]byte, error) {
+	text, err := json.Marshal(v)
 	if err != nil {
-		return err
+		return nil, fmt.Errorf("%s: %w", what, err)
 	}
-	seen := map[resource.Type]bool{}
-	for _, t := range m.Types {
-		if seen[t.Type] {
-			return fmt.Errorf("manifest: type %s stands twice", t.Type)
-		}
-		seen[t.Type] = true
-		if err := t.check(held[t.Type]); err != nil {
-			return err
-		}
-	}
-	for t := range held {
-		if !seen[t] {
-			return fmt.Errorf("manifest: segments of type %s, which is not listed", t)
-		}
-	}
-	return nil
+	return text, nil
 }
 
-// content is what the segments of a type hold together.
-type content struct {
-	objects int64
-	digest  Digest
+// Resolve makes a manifest whole that was read from a folder: with the types and segments
+// of its list, each segment with its folder. l is the zero List where it names none.
+func (m Manifest) Resolve(folder string, l List) (Manifest, error) {
+	if m.List != nil {
+		m.Types = overlaid(l.Types, m.Types)
+		m.Segments = slices.Concat(kept(l.Segments, m.Dropped, cmp.Or(m.List.Folder, folder)), placed(m.Segments, folder))
+		m.List, m.Dropped = nil, nil
+	} else {
+		m.Segments = placed(m.Segments, folder)
+	}
+	return m, errOr("manifest", layered(m.Segments))
 }
 
-// held adds up the segments of each type.
-func (m Manifest) held() (map[resource.Type]content, error) {
-	held := map[resource.Type]content{}
-	names := map[string]bool{}
-	for _, s := range m.Segments {
-		if err := s.check(); err != nil {
-			return nil, err
-		}
-		if names[s.Name] {
-			return nil, fmt.Errorf("manifest: segment %s stands twice", s.Name)
-		}
-		names[s.Name] = true
-		digest, err := ParseDigest(s.Digest)
-		if err != nil {
-			return nil, fmt.Errorf("manifest: segment %s: %w", s.Name, err)
-		}
-		h := held[s.Type]
-		h.objects += s.Objects
-		h.digest.Add(digest)
-		held[s.Type] = h
-	}
-	return held, nil
-}
-
-func (s Segment) check() error {
-	switch {
-	case !segmentName.MatchString(s.Name):
-		return fmt.Errorf("manifest: %q is not a segment's name", s.Name)
-	case s.Type == "" || s.First.Type != s.Type || s.Last.Type != s.Type || s.First.Compare(s.Last) > 0:
-		return fmt.Errorf("manifest: segment %s has a wrong range", s.Name)
-	case s.Objects < 1 || s.Bytes < 1 || s.Plain < 1:
-		return fmt.Errorf("manifest: segment %s has a wrong size", s.Name)
-	case s.Objects == 1 && s.First != s.Last:
-		return fmt.Errorf("manifest: segment %s has a wrong count", s.Name)
-	}
-	if sum, err := hex.DecodeString(s.SHA256); err != nil || len(sum) != 32 || strings.ToLower(s.SHA256) != s.SHA256 {
-		return fmt.Errorf("manifest: segment %s has a wrong SHA-256", s.Name)
-	}
-	return nil
-}
-
-func (s TypeStatus) check(held content) error {
-	digest, err := ParseDigest(s.Digest)
-	if err != nil {
-		return fmt.Errorf("manifest: type %s: %w", s.Type, err)
-	}
-	if s.Type == "" || s.Objects != held.objects || digest != held.digest {
-		return fmt.Errorf("manifest: type %q and its segments do not tell the same", s.Type)
-	}
-	for _, g := range s.Gaps {
-		if g.Type != s.Type || !slices.Contains([]Reason{Forbidden, NotLicensed, Truncated, Failed}, g.Reason) {
-			return fmt.Errorf("manifest: type %s has a wrong gap", s.Type)
-		}
-	}
-	return nil
-}
-
-// Settle fills in what the segments say of each type: counts and digests. Types
-// that have segments and no status yet get one.
-func (m *Manifest) Settle() error {
-	held, err := m.held()
-	if err != nil {
-		return err
-	}
-	m.Types = slices.Clone(m.Types)
-	for i, t := range m.Types {
-		m.Types[i].Objects, m.Types[i].Digest = held[t.Type].objects, held[t.Type].digest.String()
-		delete(held, t.Type)
-	}
-	var missing []TypeStatus
-	for t, h := range held {
-		missing = append(missing, TypeStatus{Type: t, Objects: h.objects, Digest: h.digest.String()})
-	}
-	slices.SortFunc(missing, func(a, b TypeStatus) int { return strings.Compare(string(a.Type), string(b.Type)) })
-	m.Types = append(m.Types, missing...)
-	return nil
-}
-
-// Of lists the segments of a type.
-func (m Manifest) Of(t resource.Type) []Segment {
-	var out []Segment
-	for _, s := range m.Segments {
-		if s.Type == t {
+func overlaid(old, fresh []TypeStatus) []TypeStatus {
+	out := slices.Clone(old)
+	for _, s := range fresh {
+		if i := slices.IndexFunc(out, func(o TypeStatus) bool { return o.Type == s.Type }); i >= 0 {
+			out[i] = s
+		} else {
 			out = append(out, s)
 		}
 	}
 	return out
 }
 
-// Bytes is what the sealed segments take in the store.
-func (m Manifest) Bytes() (n int64) {
-	for _, s := range m.Segments {
-		n += s.Bytes
+func kept(segments []Segment, dropped []string, folder string) []Segment {
+	return slices.DeleteFunc(placed(segments, folder), func(s Segment) bool { return slices.Contains(dropped, s.Name) })
+}
+
+func placed(segments []Segment, folder string) []Segment {
+	out := slices.Clone(segments)
+	for i := range out {
+		out[i].Folder = cmp.Or(out[i].Folder, folder)
 	}
-	return n
+	return out
+}
+
+// layered reports what keeps segments from making a state: in one layer of a family no
+// key stands twice.
+func layered(segments []Segment) error {
+	sorted := slices.Clone(segments)
+	slices.SortFunc(sorted, func(a, b Segment) int {
+		return cmp.Or(cmp.Compare(a.Family, b.Family), cmp.Compare(a.Layer, b.Layer), a.First.Compare(b.First))
+	})
+	names := map[string]bool{}
+	for i, s := range sorted {
+		if names[s.Name] {
+			return fmt.Errorf("segment %s stands twice", s.Name)
+		}
+		names[s.Name] = true
+		if i == 0 {
+			continue
+		}
+		if before := sorted[i-1]; before.Family == s.Family && before.Layer == s.Layer && before.Last.Compare(s.First) >= 0 {
+			return fmt.Errorf("segments %s and %s of one layer overlap", before.Name, s.Name)
+		}
+	}
+	return nil
+}
+
+// Check reports what is wrong with a manifest in itself.
+func (m Manifest) Check() error {
+	switch {
+	case m.Format != Format:
+		return fmt.Errorf("manifest: format %d; this version reads %d", m.Format, Format)
+	case m.ID == "" || m.Account == "" || m.Connection == "" || m.Started.IsZero():
+		return fmt.Errorf("manifest: id, account, connection and start are needed")
+	case m.Kind != Full && m.Kind != Incremental || (m.Kind == Incremental) != (m.Parent != ""):
+		return fmt.Errorf("manifest: kind %q and parent %q", m.Kind, m.Parent)
+	case m.Parent != "" && !folderName.MatchString(m.Parent):
+		return fmt.Errorf("manifest: %q is not a snapshot's folder", m.Parent)
+	}
+	if m.List != nil {
+		if err := m.List.check(listName.MatchString); err != nil {
+			return fmt.Errorf("manifest: list: %w", err)
+		}
+	}
+	return errOr("manifest", checkParts(m.Types, m.Segments))
+}
+
+// Check reports what is wrong with a list in itself.
+func (l List) Check() error {
+	if l.Format != Format {
+		return fmt.Errorf("list: format %d; this version reads %d", l.Format, Format)
+	}
+	return errOr("list", checkParts(l.Types, l.Segments))
+}
+
+func errOr(what string, err error) error {
+	if err != nil {
+		return fmt.Errorf("%s: %w", what, err)
+	}
+	return nil
+}
+
+func checkParts(types []TypeStatus, segments []Segment) error {
+	seen := map[resource.Type]bool{}
+	for _, t := range types {
+		if seen[t.Type] {
+			return fmt.Errorf("type %s stands twice", t.Type)
+		}
+		seen[t.Type] = true
+		if err := t.check(); err != nil {
+			return err
+		}
+	}
+	for _, s := range segments {
+		if err := s.check(); err != nil {
+			return fmt.Errorf("segment %s %w", s.Name, err)
+		}
+	}
+	return layered(segments)
+}
+
+func (s TypeStatus) check() error {
+	if s.Type == "" || s.Objects < 0 || s.Hidden.Objects < 0 {
+		return fmt.Errorf("type %q has a wrong count", s.Type)
+	}
+	for _, g := range s.Gaps {
+		if g.Type != s.Type || !slices.Contains([]Reason{Forbidden, NotLicensed, Truncated, Failed}, g.Reason) {
+			return fmt.Errorf("type %s has a wrong gap", s.Type)
+		}
+	}
+	return nil
+}
+
+func (r Ref) check(name func(string) bool) error {
+	switch {
+	case !name(r.Name):
+		return fmt.Errorf("has no name of its kind")
+	case r.Folder != "" && !folderName.MatchString(r.Folder):
+		return fmt.Errorf("lies in %q, which is no snapshot's folder", r.Folder)
+	case r.Bytes < 1:
+		return fmt.Errorf("has a wrong size")
+	}
+	if sum, err := hex.DecodeString(r.SHA256); err != nil || len(sum) != 32 || strings.ToLower(r.SHA256) != r.SHA256 {
+		return fmt.Errorf("has a wrong SHA-256")
+	}
+	return nil
+}
+
+func (s Segment) check() error {
+	if err := s.Ref.check(segmentName.MatchString); err != nil {
+		return err
+	}
+	switch {
+	case s.Family != Bodies && s.Family != Moving:
+		return fmt.Errorf("is of a family that is none")
+	case CheckKey(s.First) != nil || CheckKey(s.Last) != nil || s.First.Compare(s.Last) > 0:
+		return fmt.Errorf("has a wrong range")
+	case s.Records < 1 || s.Tombstones < 0 || s.Tombstones > s.Records || (s.Records == 1) != (s.First == s.Last):
+		return fmt.Errorf("has a wrong count")
+	case s.Plain < 1 || s.Layer < 0 || len(s.Filter)%2 != 0:
+		return fmt.Errorf("has a wrong size, layer or filter")
+	}
+	return s.checkChunks()
+}
+
+func (s Segment) checkChunks() error {
+	if len(s.Chunks) == 0 {
+		return nil
+	}
+	var records int64
+	for i, c := range s.Chunks {
+		if records += c.Records; c.Records < 1 || c.Bytes < 1 || i > 0 && s.Chunks[i-1].First.Compare(c.First) >= 0 {
+			return fmt.Errorf("has wrong chunks")
+		}
+	}
+	if records != s.Records || s.Chunks[0].First != s.First || s.Chunks[len(s.Chunks)-1].First.Compare(s.Last) > 0 {
+		return fmt.Errorf("has wrong chunks")
+	}
+	return nil
 }

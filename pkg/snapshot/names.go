@@ -31,14 +31,19 @@ func BackupsPrefix(id account.ID, c account.ConnectionID) string {
 	return AccountPrefix(id) + "/connections/" + string(c) + "/backups"
 }
 
-// Prefix is where one snapshot lies. Eight digits from its ID keep two that began
-// in the same millisecond apart.
-func Prefix(id account.ID, c account.ConnectionID, started time.Time, snapshot string) string {
+// Folder is the name under which one snapshot lies below BackupsPrefix. Eight digits from
+// its ID keep two that began in the same millisecond apart.
+func Folder(started time.Time, snapshot string) string {
 	sum := sha256.Sum256([]byte(snapshot))
-	return fmt.Sprintf("%s/%s-%x", BackupsPrefix(id, c), started.UTC().Format(Timestamp), sum[:4])
+	return fmt.Sprintf("%s-%x", started.UTC().Format(Timestamp), sum[:4])
 }
 
-var lastName = regexp.MustCompile(`^(\d{4}-\d\d-\d\dT\d{6}\.\d{3}Z)-[0-9a-f]{8}$`)
+// Prefix is where one snapshot lies.
+func Prefix(id account.ID, c account.ConnectionID, started time.Time, snapshot string) string {
+	return BackupsPrefix(id, c) + "/" + Folder(started, snapshot)
+}
+
+var folderName = regexp.MustCompile(`^(\d{4}-\d\d-\d\dT\d{6}\.\d{3}Z)-[0-9a-f]{8}$`)
 
 // ParsePrefix gives the time of a snapshot's prefix below a connection; ok is
 // false for anything else.
@@ -47,7 +52,12 @@ func ParsePrefix(id account.ID, c account.ConnectionID, prefix string) (started 
 	if !ok {
 		return time.Time{}, false
 	}
-	m := lastName.FindStringSubmatch(name)
+	return ParseFolder(name)
+}
+
+// ParseFolder gives the time of a snapshot's folder; ok is false for anything else.
+func ParseFolder(folder string) (started time.Time, ok bool) {
+	m := folderName.FindStringSubmatch(folder)
 	if m == nil {
 		return time.Time{}, false
 	}
@@ -67,4 +77,10 @@ func SegmentName(number int, random [8]byte) string {
 	return fmt.Sprintf("seg-%06d-%x", number, random)
 }
 
-var segmentName = regexp.MustCompile(`^seg-\d{6,}-[0-9a-f]{16}$`)
+// ListName names a list of segments.
+func ListName(random [8]byte) string { return fmt.Sprintf("list-%x", random) }
+
+var (
+	segmentName = regexp.MustCompile(`^seg-\d{6,}-[0-9a-f]{16}$`)
+	listName    = regexp.MustCompile(`^list-[0-9a-f]{16}$`)
+)

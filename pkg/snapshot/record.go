@@ -5,20 +5,23 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"iter"
+	"io"
 	"strings"
 	"unicode/utf8"
 
 	"imago/pkg/resource"
 )
 
-// A record is one resource as one line of canonical JSON, its type left to the
-// segment: {"id":…,"parent":…,"value":…} and a line feed. A parent of "" is left
-// out. The value is the resource's body, byte for byte.
+// A record is one resource as one line of canonical JSON, {"id":…,"value":…} and a line
+// feed; its type and parent are left to the place line above it, {"parent":…,"type":…},
+// which leaves out a parent of "". The value is the resource's body, byte for byte; a
+// tombstone has none.
 const (
-	recordID     = `{"id":`
-	recordParent = `,"parent":`
-	recordValue  = `,"value":`
+	placeParent = `{"parent":`
+	placeAnd    = `,"type":`
+	placeType   = `{"type":`
+	recordID    = `{"id":`
+	recordValue = `,"value":`
 )
 
 // MaxRecord is the longest record in bytes.
@@ -30,67 +33,184 @@ var errRecord = errors.New("malformed record")
 // it is longer than MaxRecord, or its body is not canonical JSON.
 var ErrUnfit = errors.New("no record can hold it")
 
-// AppendRecord appends a resource's record to dst. The body must be canonical
-// JSON (resource.Canonical): what can be seen of that at a glance is checked. Errors
-// are ErrUnfit.
+// Record is a line of a segment.
+type Record struct {
+	resource.Resource        // Body nil: a tombstone
+	Line              []byte // without its line feed
+}
+
+// Deleted reports whether the record is a tombstone.
+func (r Record) Deleted() bool { return r.Body == nil }
+
+// AppendPlace appends the line that says of which type, and below which parent, the
+// records after it are.
+func AppendPlace(dst []byte, t resource.Type, parent string) []byte {
+	if parent == "" {
+		dst = append(dst, placeType...)
+	} else {
+		dst = append(appendString(append(dst, placeParent...), parent), placeAnd...)
+	}
+	return append(appendString(dst, string(t)), '}', '\n')
+}
+
+// AppendRecord appends a resource's record to dst; without a body, its tombstone. The
+// body must be canonical JSON (resource.Canonical): what can be seen of that at a glance
+// is checked. Errors are ErrUnfit.
 func AppendRecord(dst []byte, r resource.Resource) ([]byte, error) {
-	if err := checkKey(r.Key); err != nil {
+	if err := CheckKey(r.Key); err != nil {
 		return dst, fmt.Errorf("%w: %w", ErrUnfit, err)
 	}
 	// Canonical JSON holds no raw control character, so no line feed either.
-	if len(r.Body) == 0 || bytes.IndexByte(r.Body, '\n') >= 0 {
+	if r.Body != nil && len(r.Body) == 0 || bytes.IndexByte(r.Body, '\n') >= 0 {
 		return dst, fmt.Errorf("%w: the body of %s is not canonical JSON", ErrUnfit, r.Key)
 	}
 	start := len(dst)
 	dst = appendString(append(dst, recordID...), r.ID)
-	if r.Parent != "" {
-		dst = appendString(append(dst, recordParent...), r.Parent)
+	if r.Body != nil {
+		dst = append(append(dst, recordValue...), r.Body...)
 	}
-	dst = append(append(append(dst, recordValue...), r.Body...), '}', '\n')
+	dst = append(dst, '}', '\n')
 	if n := len(dst) - start; n > MaxRecord {
 		return dst[:start], fmt.Errorf("%w: %s has %d bytes, at most %d", ErrUnfit, r.Key, n, MaxRecord)
 	}
 	return dst, nil
 }
 
-func checkKey(k resource.Key) error {
+// CheckKey reports what keeps a record from having the key.
+func CheckKey(k resource.Key) error {
 	if k.Type == "" || k.ID == "" || strings.Contains(k.ID, "/") || strings.ContainsAny(string(k.Type), "/\n") {
 		return fmt.Errorf("key %q: a type and an id without a slash are needed", k)
 	}
-	if !utf8.ValidString(k.Parent) || !utf8.ValidString(k.ID) {
+	if !utf8.ValidString(k.Parent) || !utf8.ValidString(k.ID) || !utf8.ValidString(string(k.Type)) {
 		return fmt.Errorf("key %q is not UTF-8", k)
 	}
 	return nil
 }
 
-// Records reads the records of one type. Their keys MUST rise. Bodies lie in
-// plain and are valid as long as it is. Errors show no content.
-func Records(t resource.Type, plain []byte) iter.Seq2[resource.Resource, error] {
-	return func(yield func(resource.Resource, error) bool) {
-		var last resource.Key
-		for n := 0; len(plain) > 0; n++ {
-			line, rest, ok := bytes.Cut(plain, []byte{'\n'})
-			r, err := parseRecord(t, line)
-			switch {
-			case !ok:
-				err = errors.New("record without an end")
-			case err == nil && n > 0 && last.Compare(r.Key) >= 0:
-				err = errors.New("records out of order")
-			}
-			if err != nil {
-				yield(resource.Resource{}, fmt.Errorf("record %d of %s: %w", n, t, err))
-				return
-			}
-			if !yield(r, nil) {
-				return
-			}
-			plain, last = rest, r.Key
+// Scanner reads the records of a chunk. Their keys MUST rise. What it gives lies in the
+// chunk and is valid as long as that is. Errors show no content.
+type Scanner struct {
+	plain []byte
+	last  resource.Key // without an ID: of the place alone
+	n     int
+}
+
+// Scan begins a chunk.
+func Scan(plain []byte) *Scanner { return &Scanner{plain: plain} }
+
+// Next gives the next record, and io.EOF after the last one.
+func (s *Scanner) Next() (Record, error) {
+	r, err := s.next()
+	if err != nil && !errors.Is(err, io.EOF) {
+		return Record{}, fmt.Errorf("record %d: %w", s.n, err)
+	}
+	s.n++
+	return r, err
+}
+
+func (s *Scanner) next() (Record, error) {
+	line, err := s.line()
+	if err != nil {
+		return Record{}, err
+	}
+	if !bytes.HasPrefix(line, []byte(recordID)) {
+		if err := s.place(line); err != nil {
+			return Record{}, err
+		}
+		if line, err = s.line(); err != nil { // a place has one record at least
+			return Record{}, errRecord
+		}
+	}
+	if s.last.Type == "" {
+		return Record{}, errors.New("a record without a place")
+	}
+	r, err := s.record(line)
+	if err != nil {
+		return r, err
+	}
+	if s.last.ID >= r.ID {
+		return r, errors.New("records out of order")
+	}
+	s.last.ID = r.ID
+	return r, nil
+}
+
+// Seek goes on to the first record whose key is k or behind it, and io.EOF where there is
+// none; a record that was given is not given again. What it passes over is not looked at
+// more closely than that takes.
+func (s *Scanner) Seek(k resource.Key) (Record, error) {
+	for s.passes(k) {
+		i := bytes.IndexByte(s.plain, '\n')
+		s.plain = s.plain[i+1:]
+		s.n++
+	}
+	for {
+		r, err := s.Next()
+		if err != nil || r.Key.Compare(k) >= 0 {
+			return r, err
 		}
 	}
 }
 
-func parseRecord(t resource.Type, line []byte) (r resource.Resource, err error) {
-	r.Type = t
+// passes reports whether the next line is plainly a record before the key.
+func (s *Scanner) passes(k resource.Key) bool {
+	rest, ok := bytes.CutPrefix(s.plain, []byte(recordID+`"`))
+	if !ok {
+		return false
+	}
+	if s.last.Type < k.Type || s.last.Type == k.Type && s.last.Parent < k.Parent {
+		return bytes.IndexByte(rest, '\n') >= 0
+	}
+	if s.last.Type != k.Type || s.last.Parent != k.Parent || len(rest) <= len(k.ID) {
+		return false
+	}
+	end := bytes.IndexByte(rest, '"')
+	return end > 0 && bytes.IndexByte(rest[:end], '\\') < 0 && string(rest[:end]) < k.ID && bytes.IndexByte(rest, '\n') >= 0
+}
+
+func (s *Scanner) line() ([]byte, error) {
+	if len(s.plain) == 0 {
+		return nil, io.EOF
+	}
+	i := bytes.IndexByte(s.plain, '\n')
+	if i < 0 {
+		return nil, errors.New("record without an end")
+	}
+	line := s.plain[:i:i]
+	s.plain = s.plain[i+1:]
+	return line, nil
+}
+
+// place takes in a place line: each place stands once, and they rise.
+func (s *Scanner) place(line []byte) error {
+	var next resource.Key
+	var err error
+	rest, ok := bytes.CutPrefix(line, []byte(placeType))
+	if !ok {
+		if rest, ok = bytes.CutPrefix(line, []byte(placeParent)); !ok {
+			return errRecord
+		}
+		if next.Parent, rest, err = cutString(rest); err != nil || next.Parent == "" { // one form for each
+			return errRecord
+		}
+		if rest, ok = bytes.CutPrefix(rest, []byte(placeAnd)); !ok {
+			return errRecord
+		}
+	}
+	t, rest, err := cutString(rest)
+	if next.Type = resource.Type(t); err != nil || string(rest) != "}" || t == "" || strings.ContainsAny(t, "/\n") {
+		return errRecord
+	}
+	s.last.ID = ""
+	if s.last.Compare(next) >= 0 {
+		return errors.New("places out of order")
+	}
+	s.last = next
+	return nil
+}
+
+func (s *Scanner) record(line []byte) (r Record, err error) {
+	r.Type, r.Parent, r.Line = s.last.Type, s.last.Parent, line
 	rest, ok := bytes.CutPrefix(line, []byte(recordID))
 	if !ok {
 		return r, errRecord
@@ -98,21 +218,19 @@ func parseRecord(t resource.Type, line []byte) (r resource.Resource, err error) 
 	if r.ID, rest, err = cutString(rest); err != nil {
 		return r, err
 	}
-	if after, ok := bytes.CutPrefix(rest, []byte(recordParent)); ok {
-		if r.Parent, rest, err = cutString(after); err != nil {
-			return r, err
-		}
-		if r.Parent == "" {
-			return r, errRecord // one form for each record
-		}
+	if r.ID == "" || strings.IndexByte(r.ID, '/') >= 0 {
+		return r, errRecord
+	}
+	if string(rest) == "}" {
+		return r, nil
 	}
 	rest, ok = bytes.CutPrefix(rest, []byte(recordValue))
 	if !ok || len(rest) < 2 || rest[len(rest)-1] != '}' {
 		return r, errRecord
 	}
-	// The capacity ends with the body: appending to it must not write into the next record.
+	// The capacity ends with the body: appending to it must not write into what follows.
 	r.Body = rest[: len(rest)-1 : len(rest)-1]
-	return r, checkKey(r.Key)
+	return r, nil
 }
 
 // appendString appends a JSON string in canonical form. IDs are plain text almost
@@ -157,7 +275,7 @@ func cutString(src []byte) (s string, rest []byte, err error) {
 
 func unquote(quoted []byte) (string, error) {
 	inner := quoted[1 : len(quoted)-1]
-	if bytes.IndexByte(inner, '\\') < 0 && utf8.Valid(inner) && !bytes.ContainsFunc(inner, func(r rune) bool { return r < ' ' }) {
+	if plain(inner) || bytes.IndexByte(inner, '\\') < 0 && utf8.Valid(inner) && !bytes.ContainsFunc(inner, func(r rune) bool { return r < ' ' }) {
 		return string(inner), nil
 	}
 	var s string
@@ -165,4 +283,15 @@ func unquote(quoted []byte) (string, error) {
 		return "", errRecord
 	}
 	return s, nil
+}
+
+// plain reports whether a string's content is printable ASCII without escapes, as almost
+// all are.
+func plain(s []byte) bool {
+	for _, b := range s {
+		if b < ' ' || b >= 0x80 || b == '\\' {
+			return false
+		}
+	}
+	return true
 }

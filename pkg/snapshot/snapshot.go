@@ -1,5 +1,5 @@
-// Package snapshot holds the state of one connection at one moment: its manifest,
-// its segments, and its gaps. It is pure: no I/O, no clock.
+// Package snapshot holds the state of one connection at one moment: its manifest, the
+// segments that it stands on, and its gaps. It is pure: no I/O, no clock.
 package snapshot
 
 import (
@@ -27,6 +27,9 @@ type Gap struct {
 	Parent string        `json:"parent,omitempty"` // the parent that could not be read; "" for the whole type
 	Reason Reason        `json:"reason"`
 	Detail string        `json:"detail"` // one sentence for a person: what is missing, what to grant; no directory data
+	// Hides says that nothing of the place was read. What the layers hold of it is from
+	// before, is nobody's state now, and is compared with when it can be read again.
+	Hides bool `json:"hides,omitempty"`
 }
 
 // Covers reports whether the gap leaves the state of that place unknown.
@@ -38,33 +41,113 @@ func (g Gap) Covers(t resource.Type, parent string) bool {
 // org that has not got a feature has nothing of it to be held.
 func (g Gap) Missing() bool { return g.Reason != NotLicensed }
 
+// Held counts records.
+type Held struct {
+	Objects int64  `json:"objects"`
+	Digest  Digest `json:"digest,omitzero"` // of the records of the family of bodies
+	Moving  Digest `json:"moving,omitzero"` // of those of the other family
+}
+
+// Add takes in what is held besides; nothing of it may be held already.
+func (h *Held) Add(o Held) {
+	h.Objects += o.Objects
+	h.Digest.Add(o.Digest)
+	h.Moving.Add(o.Moving)
+}
+
+// Sub takes away a part of what is held.
+func (h *Held) Sub(o Held) {
+	h.Objects -= o.Objects
+	h.Digest.Sub(o.Digest)
+	h.Moving.Sub(o.Moving)
+}
+
 // TypeStatus is what a manifest says of one type.
 type TypeStatus struct {
-	Type    resource.Type `json:"type"`
-	Objects int64         `json:"objects"`
-	Calls   int64         `json:"calls"`  // requests to the provider
-	Digest  string        `json:"digest"` // of the state, keyed per account (FORMAT.md); equal states have equal digests
-	Gaps    []Gap         `json:"gaps,omitempty"`
+	Type  resource.Type `json:"type"`
+	Held                // the state: equal states have equal digests
+	Calls int64         `json:"calls,omitempty"` // requests to the provider
+	Gaps  []Gap         `json:"gaps,omitempty"`
+	// Hidden is what the layers hold of the type besides, under gaps that hide.
+	Hidden Held `json:"hidden,omitzero"`
 }
 
 // Complete reports whether everything that the org has of the type was read.
 func (s TypeStatus) Complete() bool { return !slices.ContainsFunc(s.Gaps, Gap.Missing) }
 
-// Segment is a sealed, bounded run of records of one type.
-type Segment struct {
-	Name    string        `json:"name"` // object name below the snapshot's prefix
-	Type    resource.Type `json:"type"`
-	First   resource.Key  `json:"first"` // least key, inclusive
-	Last    resource.Key  `json:"last"`  // greatest key, inclusive
-	Objects int64         `json:"objects"`
-	Bytes   int64         `json:"bytes"`  // of the sealed object
-	Plain   int64         `json:"plain"`  // of its records, before compression
-	SHA256  string        `json:"sha256"` // of the sealed object, hex
-	Digest  string        `json:"digest"` // of the records, keyed
+// Hides reports whether what the layers hold below a parent is nobody's state.
+func (s TypeStatus) Hides(parent string) bool {
+	return slices.ContainsFunc(s.Gaps, func(g Gap) bool { return g.Hides && g.Covers(s.Type, parent) })
 }
 
-// Manifest makes a snapshot exist: it names everything that the snapshot holds.
-// It is written last, once, and never changed.
+// Ref names an object of the repository.
+type Ref struct {
+	// Folder is that of the snapshot which wrote it; "": the one that names it.
+	Folder string `json:"folder,omitempty"`
+	Name   string `json:"name"`
+	Bytes  int64  `json:"bytes"`  // sealed
+	SHA256 string `json:"sha256"` // of the sealed object, hex
+}
+
+// Family parts what a resource is by how often it moves.
+type Family string
+
+// The families. A resource has a record in the first, and one in the second if it has
+// members that move by themselves.
+const (
+	Bodies Family = ""
+	Moving Family = "moving"
+)
+
+// Families lists them.
+func Families() []Family { return []Family{Bodies, Moving} }
+
+// Segment is a sealed, bounded run of records.
+type Segment struct {
+	Ref
+	Layer      int          `json:"layer"` // of two records with one key that of the higher layer counts
+	Family     Family       `json:"family,omitempty"`
+	First      resource.Key `json:"first"` // least key, inclusive
+	Last       resource.Key `json:"last"`  // greatest key, inclusive
+	Records    int64        `json:"records"`
+	Tombstones int64        `json:"tombstones,omitempty"` // of the records
+	Plain      int64        `json:"plain"`                // bytes, before compression
+	// Head is what the sealed object begins with, and Chunks are its chunks, so that one
+	// can be read by itself; a segment of one chunk has neither.
+	Head   []byte  `json:"head,omitempty"`
+	Chunks []Chunk `json:"chunks,omitempty"`
+	// Digest of the records of a full snapshot's segment, to compare it with another's.
+	Digest Digest `json:"digest,omitzero"`
+	Filter []byte `json:"filter,omitempty"` // of a few records' keys (Filter.Has)
+}
+
+// Chunk is a part of a segment that is sealed by itself.
+type Chunk struct {
+	Bytes   int64        `json:"bytes"` // sealed, without the four of its length
+	Records int64        `json:"records"`
+	First   resource.Key `json:"first"`
+	Digest  Digest       `json:"digest,omitzero"`
+}
+
+// Covers reports whether a record with the key may stand in the segment.
+func (s *Segment) Covers(k resource.Key) bool {
+	return s.First.Compare(k) <= 0 && s.Last.Compare(k) >= 0 && MayHold(s.Filter, k)
+}
+
+// Kind of a snapshot.
+type Kind string
+
+// The kinds.
+const (
+	Full        Kind = "full"        // stands on its own segments alone
+	Incremental Kind = "incremental" // is a layer over its parent
+)
+
+// Manifest makes a snapshot exist: it names everything that the snapshot stands on. It is
+// written last, once, and never changed.
+//
+// As it is stored it names a list, whose types and segments are its own but for those
+// that it gives anew or drops. Resolve makes it whole.
 type Manifest struct {
 	Format     int          `json:"format"`
 	ID         string       `json:"id"` // the snapshot's UUID
@@ -78,9 +161,20 @@ type Manifest struct {
 	Started    time.Time    `json:"started"`
 	Ended      time.Time    `json:"ended"`
 	LogCursor  string       `json:"log_cursor"` // where the provider's log stood when reading began
+	Kind       Kind         `json:"kind"`
+	Parent     string       `json:"parent,omitempty"`   // folder of what an incremental is a layer over
+	Previous   string       `json:"previous,omitempty"` // digest of the previous snapshot's manifest
+	List       *Ref         `json:"list,omitempty"`
+	Dropped    []string     `json:"dropped,omitempty"` // segments of the list that it does not stand on
 	Types      []TypeStatus `json:"types"`
 	Segments   []Segment    `json:"segments"`
-	Previous   string       `json:"previous,omitempty"` // digest of the previous snapshot's manifest
+}
+
+// List is what many manifests have in common.
+type List struct {
+	Format   int          `json:"format"`
+	Types    []TypeStatus `json:"types"`
+	Segments []Segment    `json:"segments"`
 }
 
 // Complete reports whether everything that the org has was read.
@@ -101,6 +195,46 @@ func (m Manifest) Gaps() []Gap {
 func (m Manifest) Objects() (n int64) {
 	for _, t := range m.Types {
 		n += t.Objects
+	}
+	return n
+}
+
+// Status finds a type; ok is false for one that was not asked for.
+func (m Manifest) Status(t resource.Type) (s TypeStatus, ok bool) {
+	if i := slices.IndexFunc(m.Types, func(s TypeStatus) bool { return s.Type == t }); i >= 0 {
+		return m.Types[i], true
+	}
+	return TypeStatus{Type: t}, false
+}
+
+// Of lists the segments of a family that may hold records of a type, of a manifest that
+// was resolved.
+func (m Manifest) Of(f Family, t resource.Type) []Segment {
+	var out []Segment
+	for _, s := range m.Segments {
+		if s.Family == f && s.First.Type <= t && t <= s.Last.Type {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// Added is what the segments take in the store that the snapshot has written itself; of a
+// manifest that was resolved.
+func (m Manifest) Added() (n int64) {
+	own := Folder(m.Started, m.ID)
+	for _, s := range m.Segments {
+		if s.Folder == own {
+			n += s.Bytes
+		}
+	}
+	return n
+}
+
+// Bytes is what the segments take in the store.
+func (m Manifest) Bytes() (n int64) {
+	for _, s := range m.Segments {
+		n += s.Bytes
 	}
 	return n
 }

@@ -46,7 +46,7 @@ func (w *world) take(p *person, c account.ConnectionID, org []thing, gaps ...sna
 	if err != nil {
 		w.t.Fatal(err)
 	}
-	draft, err := repo.Begin(id, at)
+	draft, err := repo.Begin(id, at, nil)
 	if err != nil {
 		w.t.Fatal(err)
 	}

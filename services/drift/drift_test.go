@@ -124,7 +124,7 @@ func take(t *testing.T, w *worldtest.World) snapshots.Snapshot {
 	}))
 	repo, err := repository.New(w.Store, w.Ring, w.Account.ID, w.Connection, repository.Options{})
 	must(t, err)
-	draft, err := repo.Begin(id, *row.StartedAt)
+	draft, err := repo.Begin(id, *row.StartedAt, nil)
 	must(t, err)
 	provider := worldtest.Providers()[0]
 	out, err := backup.Slice(t.Context(), backup.Input{

@@ -62,6 +62,13 @@ func (s *Service) forgetSnapshots(ctx context.Context, u work.Unit, a job.Forget
 	if err != nil {
 		return work.End{}, fmt.Errorf("let snapshots of connection %s go: %w", connection, err)
 	}
+	taken, err := f.unfinished(ctx, u, connection)
+	if err != nil {
+		return work.End{}, err
+	}
+	if len(taken) > 0 { // it may be a layer over what would go
+		return work.Again(lingers, outcome("a snapshot is being taken"), slog.Int("expired", expired)), nil
+	}
 	removed, err := f.remove(ctx)
 	switch {
 	case stopped(ctx):
@@ -167,7 +174,7 @@ func (f *forgetting) forget(ctx context.Context, s snapshots.Snapshot) error {
 			return err
 		}
 		return f.unit.Record(ctx, tx, f.ring, work.Event{At: f.Now(), Action: "forget_snapshot", TargetType: "snapshot", TargetID: s.ID,
-			Detail: count(s.Objects, "object") + ", " + count(s.Bytes, "byte") + " removed from the store"})
+			Detail: count(s.Objects, "object") + ": what no other snapshot stands on is removed from the store"})
 	})
 }
 

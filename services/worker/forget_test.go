@@ -15,6 +15,7 @@ import (
 	"imago/pkg/postgres/connections"
 	"imago/pkg/postgres/snapshots"
 	"imago/pkg/postgres/worldtest"
+	"imago/pkg/snapshot"
 	"imago/services/worker"
 )
 
@@ -82,8 +83,10 @@ func TestWhatThePlanDoesNotKeepGoes(t *testing.T) {
 	}
 	c.advance(24 * time.Hour)
 	looked(t, s.World, 3)
-	if left := keysBelow(t, store, old.Place()); len(left) > 0 {
-		t.Errorf("left in the store: %v", left)
+	for _, left := range keysBelow(t, store, old.Place()) { // the others stand on some of it
+		if strings.HasSuffix(left, "/"+snapshot.ManifestName) || strings.HasSuffix(left, "/"+snapshot.ChecksumsName) {
+			t.Errorf("left in the store: %v", left)
+		}
 	}
 	failing.VerifyAllFired(t)
 	for name, kept := range map[string]snapshots.Snapshot{"the pinned": pinned, "the newest": newest} {

@@ -57,14 +57,13 @@ func (s *Service) takeSnapshot(ctx context.Context, u work.Unit, a job.TakeSnaps
 // taking is one slice of one snapshot.
 type taking struct {
 	*Service
-	unit     work.Unit
-	ring     *envelope.Keyring
-	row      snapshots.Snapshot
-	lease    snapshots.Lease
-	previous string    // digest of the last snapshot's manifest
-	before   time.Time // when that one ended
-	mark     mark
-	draft    *repository.Draft
+	unit  work.Unit
+	ring  *envelope.Keyring
+	row   snapshots.Snapshot
+	lease snapshots.Lease
+	last  snapshots.Snapshot // the one before; the zero one: there is none
+	mark  mark
+	draft *repository.Draft
 }
 
 // mark is what a checkpoint holds.
@@ -87,7 +86,7 @@ func (s *Service) beginSnapshot(ctx context.Context, u work.Unit, ring *envelope
 		if err != nil && !problem.Is(err, problem.NotFound) {
 			return err
 		}
-		t.previous, t.before = last.ManifestDigest, at(last.EndedAt)
+		t.last = last
 		if t.lease.Number > 1 {
 			return nil
 		}
@@ -135,7 +134,8 @@ func (t *taking) slice(ctx context.Context) (work.End, error) {
 // input puts together what backup needs. A fresh snapshot's account keyring is laid
 // beside it first, so that a copied bucket opens with the master key alone.
 func (t *taking) input(ctx context.Context, org orgs.Org) (backup.Input, error) {
-	repo, err := repository.New(t.Store, t.ring, t.row.AccountID, t.row.ConnectionID, repository.Options{})
+	repo, err := repository.New(t.Store, t.ring, t.row.AccountID, t.row.ConnectionID,
+		repository.Options{Catalog: org.Provider.Catalog(), Cache: t.cache})
 	if err != nil {
 		return backup.Input{}, err
 	}
@@ -144,21 +144,49 @@ func (t *taking) input(ctx context.Context, org orgs.Org) (backup.Input, error) 
 			return backup.Input{}, err
 		}
 	}
-	open := func(_ context.Context, state []byte) (backup.Draft, error) {
-		if state == nil {
-			t.draft, err = repo.Begin(t.row.ID, *t.row.StartedAt)
-		} else {
-			t.draft, err = repo.Resume(state)
-		}
+	open := func(ctx context.Context, state []byte) (backup.Draft, error) {
+		t.draft, err = t.open(ctx, repo, state)
 		return t.draft, err
 	}
 	return backup.Input{
 		Facts: snapshot.Manifest{
 			ID: t.row.ID, Account: string(t.row.AccountID), Connection: string(t.row.ConnectionID),
-			Provider: org.Provider.Name(), Org: org.OrgURL, Software: t.Software, Started: *t.row.StartedAt, Previous: t.previous,
+			Provider: org.Provider.Name(), Org: org.OrgURL, Software: t.Software, Started: *t.row.StartedAt, Previous: t.last.ManifestDigest,
 		},
 		Catalog: org.Provider.Catalog(), Reader: org.Reader, Open: open, Journal: t,
 	}, nil
+}
+
+// open begins the draft, or goes on with it.
+func (t *taking) open(ctx context.Context, repo *repository.Repository, state []byte) (*repository.Draft, error) {
+	if state != nil {
+		return repo.Resume(ctx, state)
+	}
+	parent, err := t.parent(ctx, repo)
+	if err != nil {
+		return nil, err
+	}
+	return repo.Begin(t.row.ID, *t.row.StartedAt, parent)
+}
+
+// parent is the snapshot before, which this one is a layer over. One that is not there any
+// more, or not as it was written, is none: this one stands by itself then.
+func (t *taking) parent(ctx context.Context, repo *repository.Repository) (*repository.Snapshot, error) {
+	if t.last.ID == "" {
+		return nil, nil
+	}
+	parent, err := repo.Open(ctx, t.last.Place())
+	switch {
+	case err == nil && parent.Digest() == t.last.ManifestDigest:
+		return parent, nil
+	case err == nil:
+		err = errors.New("its manifest is not the one that was written")
+	case !problem.Is(err, problem.NotFound) && !errors.Is(err, repository.ErrDamaged):
+		return nil, err
+	}
+	t.Log.ErrorContext(ctx, "the snapshot before cannot be built on: a full one is taken", "job", t.unit.Job,
+		"connection", t.row.ConnectionID, "snapshot", t.last.ID, "error", err)
+	return nil, nil
 }
 
 var _ backup.Journal = (*taking)(nil)
@@ -211,7 +239,7 @@ func progress(p backup.Progress) snapshots.Progress {
 // finish makes the row say what the manifest says already.
 func (t *taking) finish(ctx context.Context, out backup.Outcome) (work.End, error) {
 	p := progress(out.Progress)
-	p.Bytes = out.Manifest.Bytes()
+	p.Bytes = out.Manifest.Added()
 	gaps, state := p.Gaps(), p.Ends()
 	err := t.DB.As(ctx, t.unit.Proof, func(tx *postgres.Tx) error {
 		if err := snapshots.Finish(ctx, tx, t.lease, t.draft.Digest(), p); err != nil {

@@ -25,7 +25,7 @@ const triesOfSweep = 9
 // sweepLater has the repository swept once the snapshot has ended, if it is the first
 // one of its day: the sweep reads every manifest.
 func (t *taking) sweepLater(ctx context.Context, tx *postgres.Tx) error {
-	if t.before.UTC().Truncate(rubbishAfter).Equal(t.Now().UTC().Truncate(rubbishAfter)) {
+	if at(t.last.EndedAt).UTC().Truncate(rubbishAfter).Equal(t.Now().UTC().Truncate(rubbishAfter)) {
 		return nil
 	}
 	return tx.Enqueue(ctx, job.SweepRepository{AccountID: string(t.row.AccountID), ConnectionID: string(t.row.ConnectionID)})
@@ -57,6 +57,9 @@ func (s *Service) sweepRepository(ctx context.Context, u work.Unit, a job.SweepR
 	}
 	if stopped(ctx) {
 		return work.Again(0, outcome("stopped")), nil
+	}
+	if err == nil && len(swept.Unread) > 0 {
+		err = fmt.Errorf("%s cannot be read, so that nobody knows what they stand on: nothing is removed", count(int64(len(swept.Unread)), "manifest"))
 	}
 	if err != nil {
 		return s.unswept(ctx, u, ring, connection, err)

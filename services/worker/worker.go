@@ -26,6 +26,7 @@ import (
 	"imago/pkg/postgres/work"
 	"imago/pkg/problem"
 	"imago/pkg/provider"
+	"imago/pkg/repository"
 )
 
 // Config is how one worker behaves. Its zero value works every queue.
@@ -111,7 +112,11 @@ type Service struct {
 	templates *notify.Templates
 	metrics   *metrics
 	jobs      *postgres.Jobs
+	cache     *repository.Cache // of what snapshots have written last
 }
+
+// cached is how much of that is kept, in bytes.
+const cached = 16 << 20
 
 // New makes a worker.
 func New(c Config, d Deps) (*Service, error) {
@@ -121,7 +126,7 @@ func New(c Config, d Deps) (*Service, error) {
 	if d.Now == nil {
 		d.Now = time.Now
 	}
-	s := &Service{Deps: d, config: c.withDefaults(), keyrings: keyrings.New(d.DB, d.Keys, keyrings.Options{Now: d.Now}), orgs: orgs.New(d.DB, d.Box, d.Providers...)}
+	s := &Service{Deps: d, config: c.withDefaults(), keyrings: keyrings.New(d.DB, d.Keys, keyrings.Options{Now: d.Now}), orgs: orgs.New(d.DB, d.Box, d.Providers...), cache: repository.NewCache(cached)}
 	var err error
 	if s.demos, err = c.demos(); err != nil {
 		return nil, err

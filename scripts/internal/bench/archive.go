@@ -55,12 +55,16 @@ type ours struct {
 }
 
 func newOurs(store blob.Store, keys *envelope.Keyring, catalog resource.Catalog) (archive, error) {
-	r, err := repository.New(store, keys, benchAccount, benchConnection, repository.Options{})
+	r, err := repository.New(store, keys, benchAccount, benchConnection, repository.Options{Catalog: catalog, Cache: repository.NewCache(16 << 20)})
 	return ours{r, catalog}, err
 }
 
 func (o ours) Full(ctx context.Context, after string, at time.Time, records iter.Seq2[resource.Resource, error]) (string, error) {
-	draft, err := o.r.Begin(fmt.Sprintf("00000000-0000-4000-8000-%012x", at.Unix()), at)
+	parent, err := o.parent(ctx, after)
+	if err != nil {
+		return "", err
+	}
+	draft, err := o.r.Begin(named(at), at, parent)
 	if err != nil {
 		return "", err
 	}
@@ -72,26 +76,56 @@ func (o ours) Full(ctx context.Context, after string, at time.Time, records iter
 			return "", err
 		}
 	}
-	facts := snapshot.Manifest{
-		Provider: "okta", Org: "https://acme.okta.com", OrgID: "00o1", Engine: "oie", Software: "bench",
-		Ended: at.Add(time.Minute), LogCursor: "cursor",
-	}
+	facts := about(at, parent)
 	for _, info := range o.catalog {
 		facts.Types = append(facts.Types, snapshot.TypeStatus{Type: info.Type})
-	}
-	if after != "" {
-		before, err := o.r.Open(ctx, after)
-		if err != nil {
-			return "", err
-		}
-		facts.Previous = before.Digest()
 	}
 	_, err = draft.Commit(ctx, facts)
 	return draft.Prefix(), err
 }
 
-func (o ours) Increment(context.Context, string, time.Time, []bigorg.Change) (string, error) {
-	return "", errNotYet
+func (o ours) parent(ctx context.Context, prefix string) (*repository.Snapshot, error) {
+	if prefix == "" {
+		return nil, nil
+	}
+	return o.r.Open(ctx, prefix)
+}
+
+// named is the ID of a snapshot.
+func named(at time.Time) string { return fmt.Sprintf("00000000-0000-4000-8000-%012x", at.Unix()) }
+
+func about(at time.Time, parent *repository.Snapshot) snapshot.Manifest {
+	m := snapshot.Manifest{
+		Provider: "okta", Org: "https://acme.okta.com", OrgID: "00o1", Engine: "oie", Software: "bench",
+		Ended: at.Add(time.Minute), LogCursor: "cursor",
+	}
+	if parent != nil {
+		m.Previous = parent.Digest()
+	}
+	return m
+}
+
+func (o ours) Increment(ctx context.Context, since string, at time.Time, changes []bigorg.Change) (string, error) {
+	parent, err := o.parent(ctx, since)
+	if err != nil {
+		return "", err
+	}
+	draft, err := o.r.BeginNamed(named(at), at, parent)
+	if err != nil {
+		return "", err
+	}
+	for _, c := range changes {
+		if c.Body == nil {
+			err = draft.Remove(ctx, c.Key)
+		} else {
+			err = draft.Add(ctx, resource.Resource{Key: c.Key, Body: c.Body})
+		}
+		if err != nil {
+			return "", err
+		}
+	}
+	_, err = draft.Commit(ctx, about(at, parent))
+	return draft.Prefix(), err
 }
 
 func (o ours) Get(ctx context.Context, in string, key resource.Key) (resource.Resource, error) {
@@ -102,34 +136,29 @@ func (o ours) Get(ctx context.Context, in string, key resource.Key) (resource.Re
 	return s.Get(ctx, key)
 }
 
-func (o ours) Keys(ctx context.Context, from, to string) iter.Seq2[resource.Key, error] {
-	return func(yield func(resource.Key, error) bool) {
-		for c, err := range o.Changes(ctx, from, to) {
-			if !yield(c.Key, err) || err != nil {
-				return
-			}
-		}
+// pair opens two snapshots.
+func (o ours) pair(ctx context.Context, from, to string) (a, b *repository.Snapshot, err error) {
+	if a, err = o.r.Open(ctx, from); err != nil {
+		return nil, nil, err
 	}
+	b, err = o.r.Open(ctx, to)
+	return a, b, err
 }
 
-// Changes reads both snapshots whole, side by side.
+func (o ours) Keys(ctx context.Context, from, to string) iter.Seq2[resource.Key, error] {
+	return o.r.Differ(ctx, from, to)
+}
+
 func (o ours) Changes(ctx context.Context, from, to string) iter.Seq2[change, error] {
 	return func(yield func(change, error) bool) {
-		a, err := o.r.Open(ctx, from)
+		a, b, err := o.pair(ctx, from, to)
 		if err != nil {
 			yield(change{}, err)
 			return
 		}
-		b, err := o.r.Open(ctx, to)
-		if err != nil {
-			yield(change{}, err)
-			return
-		}
-		for _, info := range o.catalog {
-			for c, err := range side(a.Walk(ctx, info.Type), b.Walk(ctx, info.Type)) {
-				if !yield(c, err) || err != nil {
-					return
-				}
+		for c, err := range o.r.Changes(ctx, a, b) {
+			if !yield(change{c.Key, c.From, c.To}, err) || err != nil {
+				return
 			}
 		}
 	}
@@ -205,5 +234,6 @@ func (o ours) Forget(ctx context.Context, snapshots []string) error {
 			return err
 		}
 	}
-	return nil
+	_, err := o.r.Sweep(ctx, repository.SweepOptions{Before: time.Now().Add(time.Hour)})
+	return err
 }

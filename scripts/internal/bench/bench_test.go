@@ -453,12 +453,12 @@ func TestVerdicts(t *testing.T) {
 		want string
 	}{
 		{row{ours: n(7), most: 8}, "kept"},
-		{row{ours: n(16), most: 8}, "BROKEN 2 times"},
+		{row{ours: n(16), most: 8}, "BROKEN 2.0 times"},
 		{row{ours: n(0), most: 0}, "kept"},
 		{row{ours: n(1), most: 0}, "BROKEN"},
 		{row{ours: value{lack: "not yet"}, most: 8}, "not yet"},
 		{row{ours: n(11), beside: "restic", theirs: n(10), most: 1.1}, "kept"},
-		{row{ours: n(22), beside: "restic", theirs: n(10), most: 1.1}, "BROKEN 2 times"},
+		{row{ours: n(22), beside: "restic", theirs: n(10), most: 1.1}, "BROKEN 2.0 times"},
 		{row{ours: value{lack: "not yet"}, beside: "restic", theirs: n(10), most: 1.1}, "not yet"},
 		{row{ours: n(1), beside: "restic", theirs: value{lack: "no restic"}, most: 1.1}, "no restic"},
 		{row{ours: n(1), beside: "restic", theirs: n(1)}, ""},

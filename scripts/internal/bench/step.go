@@ -273,7 +273,9 @@ func minutes(ctx context.Context, w *work) (m measure, err error) {
 			return m, err
 		}
 		spent += cpu() - begun
-		m.most(w.counter.now().since(before))
+		if n > 0 { // the first one reads the manifest and the list that it goes on from besides
+			m.most(w.counter.now().since(before))
+		}
 		m.Snapshots = append(m.Snapshots, last)
 	}
 	m.CPU = spent / minutesOfDay

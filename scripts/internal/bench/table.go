@@ -140,7 +140,7 @@ func (r row) verdict() string {
 	case most == 0:
 		return "BROKEN"
 	}
-	return fmt.Sprintf("BROKEN %.3g times", got/most)
+	return fmt.Sprintf("BROKEN %.1f times", got/most)
 }
 
 // line is a row as JSON; what lacks is null.

@@ -166,7 +166,7 @@ func TestRepository(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	d, err := r.Begin("snapshot", time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC))
+	d, err := r.Begin("snapshot", time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -185,6 +185,9 @@ func TestRepository(t *testing.T) {
 		t.Errorf("%+v, %v", report, err)
 	}
 	if err := r.Forget(t.Context(), d.Prefix()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Sweep(t.Context(), repository.SweepOptions{Before: time.Now().Add(time.Hour)}); err != nil {
 		t.Fatal(err)
 	}
 	for o, err := range store.List(t.Context(), "users/") {

@@ -1,0 +1,381 @@
+package repository
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"iter"
+	"slices"
+
+	"imago/pkg/resource"
+	"imago/pkg/snapshot"
+)
+
+// Change is a resource that two snapshots of one connection do not have alike. A body is
+// nil where a snapshot does not hold it.
+type Change struct {
+	resource.Key
+	From, To []byte
+}
+
+// Changes yields what differs from one snapshot to another of the same connection, in the
+// order of keys. It reads what is not common to both, and of the rest the chunks that hold
+// such keys.
+//
+// Types that only one of them was asked for are left out, and places of which one of them
+// read nothing: there is nothing to compare. Under other gaps what one of them lacks may
+// be there all the same.
+func (r *Repository) Changes(ctx context.Context, from, to *Snapshot) iter.Seq2[Change, error] {
+	return func(yield func(Change, error) bool) {
+		c := newComparison(r, from, to)
+		for {
+			change, ok, err := c.next(ctx)
+			if err != nil {
+				yield(Change{}, err)
+				return
+			}
+			if !ok || change.ID != "" && !yield(change, nil) {
+				return
+			}
+		}
+	}
+}
+
+// comparison goes through both families side by side.
+type comparison struct {
+	from, to       *Snapshot
+	bodies, moving *difference
+}
+
+func newComparison(r *Repository, from, to *Snapshot) *comparison {
+	of := func(f snapshot.Family) *difference { return newDifference(r, from.of(f), to.of(f)) }
+	return &comparison{from, to, of(snapshot.Bodies), of(snapshot.Moving)}
+}
+
+// key gives the next key that may differ; ok is false at the end.
+func (c *comparison) key(ctx context.Context) (k resource.Key, ok bool, err error) {
+	for _, f := range []*difference{c.bodies, c.moving} {
+		now, err := f.peek(ctx)
+		if err != nil {
+			return k, false, err
+		}
+		if len(now) > 0 && (!ok || now[0].Key.Compare(k) < 0) {
+			k, ok = now[0].Key, true
+		}
+	}
+	return k, ok, nil
+}
+
+// next gives the next change; one without an ID is none. ok is false at the end.
+func (c *comparison) next(ctx context.Context) (change Change, ok bool, err error) {
+	k, ok, err := c.key(ctx)
+	if err != nil || !ok {
+		return Change{}, false, err
+	}
+	bodies, err := c.bodies.at(ctx, k)
+	if err != nil {
+		return Change{}, false, err
+	}
+	moving, err := c.moving.at(ctx, k)
+	if err != nil {
+		return Change{}, false, err
+	}
+	for _, s := range []*Snapshot{c.from, c.to} {
+		if status, asked := s.manifest.Status(k.Type); !asked || status.Hides(k.Parent) {
+			return Change{}, true, nil
+		}
+	}
+	change.Key = k
+	if change.From, err = whole(bodies.from, moving.from); err == nil {
+		change.To, err = whole(bodies.to, moving.to)
+	}
+	if bytes.Equal(change.From, change.To) {
+		return Change{}, true, err
+	}
+	return change, true, err
+}
+
+// whole is a resource's body; nil: there is none.
+func whole(body, moving []byte) ([]byte, error) {
+	if body == nil {
+		return nil, nil
+	}
+	return resource.Join(body, moving)
+}
+
+// difference goes through the keys of one family that two stacks may not have alike.
+type difference struct {
+	from, to map[string]bool // names of segments
+	changed  *walker         // over what they do not have in common
+	now      []version       // its next key's
+	begun    bool
+	common   []*seeker
+}
+
+// differing is a key with its record in each stack, nil where there is none.
+type differing struct {
+	resource.Key
+	from, to []byte
+}
+
+func newDifference(r *Repository, from, to []snapshot.Segment) *difference {
+	d := &difference{from: names(from), to: names(to)}
+	var apart []snapshot.Segment
+	for _, s := range from {
+		if d.to[s.Name] {
+			d.common = append(d.common, &seeker{r: r, segment: s})
+		} else {
+			apart = append(apart, s)
+		}
+	}
+	for _, s := range to {
+		if !d.from[s.Name] {
+			apart = append(apart, s)
+		}
+	}
+	d.changed = r.walk(apart, reach{})
+	d.cancel(r, from, to)
+	return d
+}
+
+func names(segments []snapshot.Segment) map[string]bool {
+	out := map[string]bool{}
+	for _, s := range segments {
+		out[s.Name] = true
+	}
+	return out
+}
+
+// extent is what tells that two chunks of full snapshots hold the same.
+type extent struct {
+	first   resource.Key
+	records int64
+	digest  snapshot.Digest
+}
+
+// cancel leaves out chunks that two full snapshots have alike: they are looked into only
+// for keys that a layer above changed.
+func (d *difference) cancel(r *Repository, from, to []snapshot.Segment) {
+	alike := map[extent]int{}
+	for i, side := range [][]snapshot.Segment{from, to} {
+		for _, s := range side {
+			if d.from[s.Name] && d.to[s.Name] {
+				continue
+			}
+			for _, e := range extents(s) {
+				alike[e] |= 1 << i
+			}
+		}
+	}
+	skipped := func(s *snapshot.Segment, chunk int) bool {
+		e := extents(*s)
+		return len(e) > 0 && alike[e[chunk]] == 3
+	}
+	d.changed.skip = skipped
+	for _, s := range slices.Concat(from, to) {
+		if d.from[s.Name] && d.to[s.Name] {
+			continue
+		}
+		for i := range extents(s) {
+			if skipped(&s, i) {
+				d.common = append(d.common, &seeker{r: r, segment: s})
+				break
+			}
+		}
+	}
+}
+
+func extents(s snapshot.Segment) (out []extent) {
+	if s.Digest == (snapshot.Digest{}) {
+		return nil
+	}
+	if len(s.Chunks) == 0 {
+		return []extent{{s.First, s.Records, s.Digest}}
+	}
+	for _, c := range s.Chunks {
+		out = append(out, extent{c.First, c.Records, c.Digest})
+	}
+	return out
+}
+
+// peek gives the records of the next key that may differ, as far as they are not common;
+// none at the end.
+func (d *difference) peek(ctx context.Context) (_ []version, err error) {
+	if !d.begun {
+		d.begun = true
+		d.now, err = d.changed.next(ctx)
+	}
+	return d.now, err
+}
+
+// at gives what each stack has under a key. Keys that are asked for MUST rise, and be no
+// greater than the one that peek gives, which is passed so.
+func (d *difference) at(ctx context.Context, k resource.Key) (differing, error) {
+	var all []version
+	if len(d.now) > 0 && d.now[0].Key == k {
+		all, d.begun = slices.Clone(d.now), false
+	}
+	for _, s := range d.common {
+		v, ok, err := s.seek(ctx, k)
+		if err != nil {
+			return differing{}, err
+		}
+		if ok {
+			all = append(all, v)
+		}
+	}
+	return differing{k, newestOf(all, d.from), newestOf(all, d.to)}, nil
+}
+
+// next gives the next key whose records differ; nil at the end.
+func (d *difference) next(ctx context.Context) (*differing, error) {
+	for {
+		now, err := d.peek(ctx)
+		if err != nil || len(now) == 0 {
+			return nil, err
+		}
+		out, err := d.at(ctx, now[0].Key)
+		if err != nil || !bytes.Equal(out.from, out.to) {
+			return &out, err
+		}
+	}
+}
+
+// newestOf is the body of the newest record of those that stand in a stack.
+func newestOf(all []version, stack map[string]bool) (body []byte) {
+	layer := -1
+	for _, v := range all {
+		if stack[v.segment.Name] && v.segment.Layer > layer {
+			layer, body = v.segment.Layer, v.Body
+		}
+	}
+	return body
+}
+
+// seeker finds rising keys in one segment.
+type seeker struct {
+	r       *Repository
+	segment snapshot.Segment
+	source  *source
+	chunk   int // that is scanned; the next one's number when scan is nil
+	scan    *snapshot.Scanner
+	now     snapshot.Record // the last one scanned
+}
+
+// seek gives the key's record. Keys that are asked for MUST rise.
+func (s *seeker) seek(ctx context.Context, k resource.Key) (version, bool, error) {
+	if !s.segment.Covers(k) {
+		return version{}, false, nil
+	}
+	if err := s.into(ctx, k); err != nil {
+		return version{}, false, err
+	}
+	if s.now.ID == "" || s.now.Key.Compare(k) < 0 {
+		record, err := s.scan.Seek(k)
+		if errors.Is(err, io.EOF) {
+			return version{}, false, nil
+		}
+		if err != nil {
+			return version{}, false, damaged(s.source.key, err)
+		}
+		s.now = record
+	}
+	return version{Record: s.now, segment: &s.segment}, s.now.Key == k, nil
+}
+
+// into opens the chunk that may hold the key.
+func (s *seeker) into(ctx context.Context, k resource.Key) (err error) {
+	chunk := 0
+	for i, c := range s.segment.Chunks {
+		if c.First.Compare(k) <= 0 {
+			chunk = i
+		}
+	}
+	if s.scan != nil && chunk == s.chunk {
+		return nil
+	}
+	if s.source == nil {
+		if s.source, err = s.r.source(ctx, &s.segment, false); err != nil {
+			return err
+		}
+	}
+	plain, err := s.source.chunk(ctx, chunk)
+	if err != nil {
+		return err
+	}
+	s.chunk, s.scan, s.now = chunk, snapshot.Scan(plain), snapshot.Record{}
+	return nil
+}
+
+// Differ gives, of the snapshots at two prefixes, which records may differ, in the order of
+// keys: it reads no more than what they do not have in common, and so takes a record that
+// was changed and changed back for one that differs.
+func (r *Repository) Differ(ctx context.Context, from, to string) iter.Seq2[resource.Key, error] {
+	return func(yield func(resource.Key, error) bool) {
+		a, b, err := r.pair(ctx, from, to)
+		if err != nil {
+			yield(resource.Key{}, err)
+			return
+		}
+		c := newComparison(r, a, b)
+		for {
+			k, ok, err := c.key(ctx)
+			if err != nil {
+				yield(resource.Key{}, err)
+				return
+			}
+			if !ok || !c.pass(k) && !yield(k, nil) {
+				return
+			}
+		}
+	}
+}
+
+// pair opens two snapshots. What is in the list that both name, and drop nothing of, is
+// common to them: it is not read.
+func (r *Repository) pair(ctx context.Context, from, to string) (a, b *Snapshot, err error) {
+	if a, err = r.stored(ctx, from); err != nil {
+		return nil, nil, err
+	}
+	if b, err = r.stored(ctx, to); err != nil {
+		return nil, nil, err
+	}
+	l, m := a.listRef(), b.listRef()
+	if l != nil && m != nil && *l == *m && slices.Equal(a.stored.Dropped, b.stored.Dropped) {
+		for _, s := range []*Snapshot{a, b} {
+			without := s.stored
+			without.List, without.Dropped = nil, nil
+			if s.manifest, err = without.Resolve(s.folder, snapshot.List{}); err != nil {
+				return nil, nil, damaged(s.Prefix()+"/"+snapshot.ManifestName, err)
+			}
+		}
+		return a, b, nil
+	}
+	if a, err = r.resolve(ctx, a); err != nil {
+		return nil, nil, err
+	}
+	b, err = r.resolve(ctx, b)
+	return a, b, err
+}
+
+// pass steps behind a key in both families, and reports whether neither has it otherwise
+// than before.
+func (c *comparison) pass(k resource.Key) bool {
+	same := true
+	for _, f := range []*difference{c.bodies, c.moving} {
+		if len(f.now) > 0 && f.now[0].Key == k {
+			same = f.same(f.now) && same
+			f.begun = false
+		}
+	}
+	return same
+}
+
+// same reports whether what is not common to both stacks holds the key alike.
+func (d *difference) same(all []version) bool {
+	in := func(stack map[string]bool) bool {
+		return slices.ContainsFunc(all, func(v version) bool { return stack[v.segment.Name] })
+	}
+	return in(d.from) && in(d.to) && bytes.Equal(newestOf(all, d.from), newestOf(all, d.to))
+}
