@@ -8,8 +8,10 @@
 package envelope
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"fmt"
 
 	"imago/pkg/account"
 )
@@ -23,11 +25,21 @@ var (
 	ErrNoKey = errors.New("no such key version")
 	// ErrOtherAccount: a keyring of another account than was asked for.
 	ErrOtherAccount = errors.New("another account's keyring")
+	// ErrUnavailable: the key service did not answer as it should, within the few
+	// attempts that one call makes. It may, a little later.
+	ErrUnavailable = errors.New("the key service does not answer")
+	// ErrRefused: the key service answered that it will not: its operator has to act.
+	ErrRefused = errors.New("the key service refuses")
 )
 
 // KeyService wraps small secrets under a master key that never leaves it. Every
-// implementation passes envelopetest.
+// implementation passes envelopetest; one on the other side of a network passes its
+// remote part, too. Errors say what happened and the way out, for who runs the
+// installation, and MUST NOT show what was to be wrapped.
 type KeyService interface {
+	// Name tells the master key from others, in clear: it stays beside what the key
+	// wrapped, and is the same in every program that has the key.
+	Name() string
 	// Wrap seals at most 4,096 bytes under the newest master key. The result
 	// MUST be bound to the account.
 	Wrap(ctx context.Context, id account.ID, plaintext []byte) ([]byte, error)
@@ -38,3 +50,51 @@ type KeyService interface {
 
 // MaxWrap is the most that a key service wraps, in bytes; AWS KMS sets it.
 const MaxWrap = 4096
+
+// Check proves that a key service works, by a wrap and an unwrap of a random secret
+// for an account that is nobody's.
+func Check(ctx context.Context, ks KeyService) error {
+	const nobody account.ID = "check"
+	secret := randomKey()
+	wrapped, err := ks.Wrap(ctx, nobody, secret)
+	if err != nil {
+		return fmt.Errorf("%s: wrap: %w", ks.Name(), err)
+	}
+	got, err := ks.Unwrap(ctx, nobody, wrapped)
+	if err != nil {
+		return fmt.Errorf("%s: unwrap what it has just wrapped: %w", ks.Name(), err)
+	}
+	if !bytes.Equal(got, secret) {
+		return fmt.Errorf("%s: unwrapped something else than it has just wrapped: %w", ks.Name(), ErrRefused)
+	}
+	return nil
+}
+
+// Moving wraps by one key service, and opens what that one or others wrapped: for as
+// long as keyrings move to it. Several are asked in turn.
+type Moving struct {
+	To   KeyService
+	From []KeyService
+}
+
+// Name is that of the service that wraps.
+func (m Moving) Name() string { return m.To.Name() }
+
+// Wrap wraps by the service to which keyrings move.
+func (m Moving) Wrap(ctx context.Context, id account.ID, plaintext []byte) ([]byte, error) {
+	return m.To.Wrap(ctx, id, plaintext)
+}
+
+// Unwrap asks each service until one opens it. Where none does, the error tells what
+// each of them said.
+func (m Moving) Unwrap(ctx context.Context, id account.ID, wrapped []byte) ([]byte, error) {
+	var all error
+	for _, ks := range append([]KeyService{m.To}, m.From...) {
+		plain, err := ks.Unwrap(ctx, id, wrapped)
+		if err == nil || ctx.Err() != nil {
+			return plain, err
+		}
+		all = errors.Join(all, fmt.Errorf("%s: %w", ks.Name(), err))
+	}
+	return nil, all
+}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
-	"slices"
 	"testing"
 	"time"
 
@@ -58,30 +57,6 @@ func TestOpenKeyring(t *testing.T) {
 	}
 	if _, err := envelope.NewKeyring(t.Context(), ks, ""); err == nil {
 		t.Error("a keyring of no account")
-	}
-}
-
-// TestWrappedVersion: it is told in clear, and what is told wrongly does not open.
-func TestWrappedVersion(t *testing.T) {
-	t.Parallel()
-	ks := service(t)
-	k := keyring(t, ks, alice)
-	young, err := k.Rotate(t.Context(), ks)
-	if err != nil {
-		t.Fatal(err)
-	}
-	wrapped := young.Wrapped()
-	if got := []uint32{envelope.WrappedVersion(k.Wrapped()), envelope.WrappedVersion(wrapped), envelope.WrappedVersion(wrapped[1:])}; !slices.Equal(got, []uint32{1, 2, 0}) {
-		t.Errorf("versions %v", got)
-	}
-	for _, c := range []struct {
-		says string
-		want error
-	}{{"", nil}, {`"current":1,`, envelope.ErrNotOpened}, {`"current":3,`, envelope.ErrNotOpened}} {
-		altered := bytes.Replace(wrapped, []byte(`"current":2,`), []byte(c.says), 1)
-		if _, err := envelope.OpenKeyring(t.Context(), ks, alice, altered); !errors.Is(err, c.want) {
-			t.Errorf("%q: %v, want %v", c.says, err, c.want)
-		}
 	}
 }
 

@@ -20,25 +20,15 @@ import (
 // keySize is that of every key: AES-256, and the block of HKDF-SHA256's output.
 const keySize = 32
 
-// keyringFormat is the version of the wrapped form.
-const keyringFormat = 1
-
 // Keyring holds an account's data keys by version, opened. It is immutable and
 // safe for concurrent use. It prints as "sealed".
 type Keyring struct {
-	account account.ID
-	current uint32            // seals
-	keys    map[uint32][]byte // open
-	digest  []byte            // never rotates: digests of one account stay comparable
-	wrapped []byte
-}
-
-// wrappedKeyring is the form that is stored. Only Keys is secret.
-type wrappedKeyring struct {
-	Format  int        `json:"format"`
-	Account account.ID `json:"account"`
-	Current uint32     `json:"current,omitempty"` // for who cannot open it; keyrings of before have none
-	Keys    []byte     `json:"keys"`              // the key service's wrapping of the keys (see encode)
+	account  account.ID
+	current  uint32            // seals
+	keys     map[uint32][]byte // open
+	digest   []byte            // never rotates: digests of one account stay comparable
+	wrapping uint64            // how often it was wrapped
+	wrapped  []byte
 }
 
 // NewKeyring makes the keyring of a new account.
@@ -52,24 +42,7 @@ func NewKeyring(ctx context.Context, ks KeyService, id account.ID) (*Keyring, er
 
 // OpenKeyring opens a stored keyring, by one call to the key service.
 func OpenKeyring(ctx context.Context, ks KeyService, id account.ID, wrapped []byte) (*Keyring, error) {
-	var w wrappedKeyring
-	if err := json.Unmarshal(wrapped, &w); err != nil {
-		return nil, fmt.Errorf("open keyring of account %s: %w", id, err)
-	}
-	if w.Format != keyringFormat {
-		return nil, fmt.Errorf("open keyring of account %s: format %d, this program knows %d", id, w.Format, keyringFormat)
-	}
-	if w.Account != id {
-		return nil, fmt.Errorf("open keyring of account %s: %w: it belongs to %s", id, ErrOtherAccount, w.Account)
-	}
-	plain, err := ks.Unwrap(ctx, id, w.Keys)
-	if err != nil {
-		return nil, fmt.Errorf("open keyring of account %s: %w", id, err)
-	}
-	k, err := decode(id, plain)
-	if err == nil && w.Current != 0 && w.Current != k.current {
-		err = fmt.Errorf("it says that it ends at key %d, and ends at %d: %w", w.Current, k.current, ErrNotOpened)
-	}
+	k, err := openKeyring(ctx, ks, id, wrapped)
 	if err != nil {
 		return nil, fmt.Errorf("open keyring of account %s: %w", id, err)
 	}
@@ -77,10 +50,37 @@ func OpenKeyring(ctx context.Context, ks KeyService, id account.ID, wrapped []by
 	return k, nil
 }
 
+func openKeyring(ctx context.Context, ks KeyService, id account.ID, wrapped []byte) (*Keyring, error) {
+	var w wrappedKeyring
+	if err := json.Unmarshal(wrapped, &w); err != nil {
+		return nil, err
+	}
+	if w.Format < 1 || w.Format > keyringFormat {
+		return nil, fmt.Errorf("format %d, this program knows 1 to %d", w.Format, keyringFormat)
+	}
+	if w.Account != id {
+		return nil, fmt.Errorf("%w: it belongs to %s", ErrOtherAccount, w.Account)
+	}
+	plain, err := w.open(ctx, ks)
+	if err != nil {
+		return nil, err
+	}
+	k, err := decode(id, plain)
+	if err != nil {
+		return nil, err
+	}
+	if w.Current != 0 && w.Current != k.current {
+		return nil, fmt.Errorf("it says that it ends at key %d, and ends at %d: %w", w.Current, k.current, ErrNotOpened)
+	}
+	k.wrapping = w.Wrapping
+	return k, nil
+}
+
 // Rotate gives a keyring that seals under a new data key, and still opens what
 // the old ones sealed. Digests do not change.
 func (k *Keyring) Rotate(ctx context.Context, ks KeyService) (*Keyring, error) {
-	next := &Keyring{account: k.account, current: k.current + 1, keys: maps.Clone(k.keys), digest: k.digest}
+	next := *k
+	next.current, next.keys = k.current+1, maps.Clone(k.keys)
 	next.keys[next.current] = randomKey()
 	return next.wrap(ctx, ks)
 }
@@ -88,19 +88,18 @@ func (k *Keyring) Rotate(ctx context.Context, ks KeyService) (*Keyring, error) {
 // Rewrap gives the same keyring wrapped by another key service, or under a newer
 // master key of the same one.
 func (k *Keyring) Rewrap(ctx context.Context, ks KeyService) (*Keyring, error) {
-	return (&Keyring{account: k.account, current: k.current, keys: k.keys, digest: k.digest}).wrap(ctx, ks)
+	next := *k
+	return next.wrap(ctx, ks)
 }
 
-func (k *Keyring) wrap(ctx context.Context, ks KeyService) (*Keyring, error) {
-	plain := k.encode()
-	if len(plain) > MaxWrap {
-		return nil, fmt.Errorf("wrap keyring of account %s: %d keys are more than a key service takes", k.account, len(k.keys))
-	}
-	keys, err := ks.Wrap(ctx, k.account, plain)
-	if err != nil {
+// wrap gives a keyring that was just made its stored form.
+func (k *Keyring) wrap(ctx context.Context, ks KeyService) (_ *Keyring, err error) {
+	k.wrapping++
+	w := wrappedKeyring{Format: keyringFormat, Account: k.account, Current: k.current, Wrapping: k.wrapping, By: ks.Name()}
+	if err := w.seal(ctx, ks, k.encode()); err != nil {
 		return nil, fmt.Errorf("wrap keyring of account %s: %w", k.account, err)
 	}
-	k.wrapped, err = json.Marshal(wrappedKeyring{keyringFormat, k.account, k.current, keys})
+	k.wrapped, err = json.Marshal(w)
 	return k, err
 }
 
@@ -131,18 +130,9 @@ func decode(id account.ID, plain []byte) (*Keyring, error) {
 	return k, nil
 }
 
-// Wrapped is the keyring's stored form (JSON): safe to keep beside what it opens.
+// Wrapped is the keyring's stored form (JSON): safe to keep beside what it opens. A
+// keyring out of an escrow has none.
 func (k *Keyring) Wrapped() []byte { return slices.Clone(k.wrapped) }
-
-// WrappedVersion is the version that a stored keyring seals under, as it says of
-// itself to who cannot open it; 0 when it does not say.
-func WrappedVersion(wrapped []byte) uint32 {
-	var w wrappedKeyring
-	if json.Unmarshal(wrapped, &w) != nil {
-		return 0 // not a keyring: it has no version
-	}
-	return w.Current
-}
 
 // Account is whose keyring it is.
 func (k *Keyring) Account() account.ID { return k.account }

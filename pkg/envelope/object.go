@@ -1,7 +1,6 @@
 package envelope
 
 import (
-	"crypto/aes"
 	"crypto/cipher"
 	"crypto/rand"
 	"encoding/binary"
@@ -176,11 +175,7 @@ func (k *Keyring) aead(version uint32, salt []byte, purpose, name string) (ciphe
 	if err != nil {
 		return nil, err
 	}
-	block, err := aes.NewCipher(key)
-	if err != nil {
-		return nil, err
-	}
-	return cipher.NewGCM(block)
+	return gcm(key)
 }
 
 func nonce(number uint32, last bool) []byte {

@@ -9,9 +9,12 @@ import (
 	"context"
 	"crypto/aes"
 	"crypto/cipher"
+	"crypto/hmac"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/binary"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -142,6 +145,16 @@ func newKey(version uint32, now time.Time) (masterKey, error) {
 
 // Version is the master key that wraps.
 func (s *KeyService) Version() uint32 { return s.keys[len(s.keys)-1].Version }
+
+// Name is "local" and the first eight bytes of a hash of the file's first key (HMAC-SHA256,
+// hex): the same wherever the file lies, and after a rotation.
+func (s *KeyService) Name() string {
+	mac := hmac.New(sha256.New, s.keys[0].Key)
+	if _, err := mac.Write([]byte("imago/1/master key name")); err != nil {
+		panic(fmt.Errorf("a hash never fails: %w", err))
+	}
+	return "local " + hex.EncodeToString(mac.Sum(nil)[:8])
+}
 
 // Wrap seals under the newest key: its version (4 bytes, big endian), a random
 // nonce (12 bytes), AES-256-GCM text and tag, with the account as associated data.
