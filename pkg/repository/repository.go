@@ -215,7 +215,7 @@ func SaveKeyring(ctx context.Context, store blob.Store, k *envelope.Keyring) err
 		return err
 	case bytes.Equal(have, wrapped):
 		return nil
-	case envelope.WrappedVersion(have) > k.Current():
+	case envelope.WrappingOf(wrapped).Before(envelope.WrappingOf(have)):
 		return problem.New(problem.Stale, "%s holds a newer keyring than ours, which ends at key %d", key, k.Current()).
 			WithHint("open the account's newest keyring")
 	}
