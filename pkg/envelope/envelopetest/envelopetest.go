@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"strings"
 	"testing"
 
 	"imago/pkg/account"
@@ -16,7 +17,7 @@ const (
 	bob   account.ID = "0b6a9f0e-0000-7000-8000-00000000000b"
 )
 
-// Run tests a key service, and that it carries a keyring.
+// Run tests a key service, wherever it is, and that it carries a keyring.
 func Run(t *testing.T, ks envelope.KeyService) {
 	for name, test := range map[string]func(*testing.T, envelope.KeyService){
 		"WrapsAndUnwraps":     wrapsAndUnwraps,
@@ -30,6 +31,7 @@ func Run(t *testing.T, ks envelope.KeyService) {
 		},
 		"HeedsTheContext": heedsTheContext,
 		"CarriesAKeyring": carriesAKeyring,
+		"HasAName":        hasAName,
 	} {
 		t.Run(name, func(t *testing.T) { test(t, ks) })
 	}
@@ -113,5 +115,15 @@ func carriesAKeyring(t *testing.T, ks envelope.KeyService) {
 	}
 	if got, err := again.OpenObject("test", "name", sealed); err != nil || string(got) != "content" {
 		t.Errorf("%q, %v", got, err)
+	}
+}
+
+// hasAName: it stands in clear beside what is wrapped, in one line.
+func hasAName(t *testing.T, ks envelope.KeyService) {
+	if name := ks.Name(); len(name) < 8 || len(name) > 300 || strings.ContainsAny(name, "\x00\n\"") {
+		t.Errorf("its name is %q", name)
+	}
+	if err := envelope.Check(t.Context(), ks); err != nil {
+		t.Error(err)
 	}
 }

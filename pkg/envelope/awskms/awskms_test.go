@@ -1,0 +1,69 @@
+package awskms_test
+
+import (
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"imago/pkg/account"
+	"imago/pkg/envelope"
+	"imago/pkg/envelope/awskms"
+	"imago/pkg/envelope/awskms/awskmstest"
+	"imago/pkg/envelope/envelopetest"
+	"imago/pkg/problem"
+)
+
+func open(t *testing.T, at, key string, secret account.Secret) *awskms.KeyService {
+	t.Helper()
+	ks, err := awskms.New(t.Context(), key, awskms.Options{
+		Endpoint: at, AccessKeyID: awskmstest.AccessKeyID, SecretAccessKey: secret,
+		MaxBackoff: time.Millisecond, Timeout: 200 * time.Millisecond,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ks
+}
+
+func TestKeyService(t *testing.T) {
+	t.Parallel()
+	kms := awskmstest.New(t)
+	envelopetest.RunRemote(t, envelopetest.Remote{
+		Service: open(t, kms.URL, awskmstest.ARN("1"), awskmstest.SecretAccessKey),
+		Other:   open(t, kms.URL, awskmstest.ARN("2"), awskmstest.SecretAccessKey),
+		Server:  kms.Faulty,
+	})
+}
+
+// TestRefusals: each says whose fault it is.
+func TestRefusals(t *testing.T) {
+	t.Parallel()
+	kms := awskmstest.New(t)
+	const id account.ID = "0b6a9f0e-0000-7000-8000-00000000000a"
+	for _, c := range []struct {
+		ks   *awskms.KeyService
+		kind error
+		says string
+	}{
+		{open(t, kms.URL, awskmstest.ARN("1"), "another"), envelope.ErrRefused, "check the secret access key and this machine's clock"},
+		{open(t, kms.URL, awskmstest.ARN("3"), awskmstest.SecretAccessKey), envelope.ErrRefused, "there is no key " + awskmstest.ARN("3")},
+		{open(t, "http://127.0.0.1:1", awskmstest.ARN("1"), awskmstest.SecretAccessKey), envelope.ErrUnavailable, "cannot be reached"},
+	} {
+		if _, err := c.ks.Wrap(t.Context(), id, []byte("secret")); !errors.Is(err, c.kind) || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%v; want %q", err, c.says)
+		}
+	}
+}
+
+func TestKeysThatAreNone(t *testing.T) {
+	t.Parallel()
+	for _, key := range []string{
+		"", "alias/imago", "1234abcd-12ab-34cd-56ef-1234567890ab", "arn:aws:kms:eu-central-1:111122223333:alias/imago",
+		"arn:aws:kms::111122223333:key/1", "arn:aws:kms:eu-central-1:111122223333:key/", "arn:aws:s3:eu-central-1:111122223333:key/1",
+	} {
+		if _, err := awskms.New(t.Context(), key, awskms.Options{}); !problem.Is(err, problem.Invalid) {
+			t.Errorf("%q: %v", key, err)
+		}
+	}
+}

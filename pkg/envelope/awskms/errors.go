@@ -1,0 +1,101 @@
+package awskms
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
+	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
+
+	"imago/pkg/envelope"
+)
+
+// meaning is what an error code of KMS means for us, and the way out. %[1]s is the key,
+// %[2]s the action.
+type meaning struct {
+	text string
+	kind error
+}
+
+// meanings of the error codes of Encrypt and Decrypt, and of those that every service
+// of AWS has (KMS API reference, "Common error types").
+var meanings = map[string]meaning{
+	"InvalidCiphertextException": {"it was not wrapped by %[1]s for this account, or was altered", envelope.ErrNotOpened},
+	"IncorrectKeyException":      {"it was wrapped by another key than %[1]s: give that one too, as a key service that keyrings move from", envelope.ErrNotOpened},
+
+	"AccessDeniedException":       {"the credentials may not use %[1]s: allow %[2]s to them, in the key's policy and theirs", envelope.ErrRefused},
+	"DisabledException":           {"the key %[1]s is disabled: enable it (aws kms enable-key)", envelope.ErrRefused},
+	"KMSInvalidStateException":    {"the key %[1]s cannot be used as it stands, most likely since its deletion is scheduled: cancel that at once (aws kms cancel-key-deletion, then enable-key), for with the key all backups are lost", envelope.ErrRefused},
+	"NotFoundException":           {"there is no key %[1]s: check its ARN; if it was deleted, what it wrapped cannot be opened again", envelope.ErrRefused},
+	"InvalidKeyUsageException":    {"the key %[1]s is not one that encrypts: make a symmetric one (key usage ENCRYPT_DECRYPT)", envelope.ErrRefused},
+	"UnrecognizedClientException": {"AWS does not know the credentials: check the access key and its region", envelope.ErrRefused},
+	"InvalidClientTokenId":        {"AWS does not know the credentials: check the access key", envelope.ErrRefused},
+	"ExpiredTokenException":       {"the credentials have expired: renew them", envelope.ErrRefused},
+	"InvalidSignatureException":   {"the request's signature is not right: check the secret access key and this machine's clock", envelope.ErrRefused},
+	"SignatureDoesNotMatch":       {"the request's signature is not right: check the secret access key and this machine's clock", envelope.ErrRefused},
+	"IncompleteSignature":         {"the request's signature is not right: check the secret access key and this machine's clock", envelope.ErrRefused},
+	"OptInRequired":               {"the account at AWS is not opted in to the key's region", envelope.ErrRefused},
+
+	"ThrottlingException":        {"AWS KMS is asked too often: it goes on by itself; if it stays, raise the region's quota of cryptographic operations", envelope.ErrUnavailable},
+	"LimitExceededException":     {"a quota of AWS KMS is used up: raise it", envelope.ErrUnavailable},
+	"KeyUnavailableException":    {"AWS KMS cannot use %[1]s at the moment: it goes on by itself", envelope.ErrUnavailable},
+	"DependencyTimeoutException": {"AWS KMS has trouble of its own: it goes on by itself", envelope.ErrUnavailable},
+	"KMSInternalException":       {"AWS KMS has trouble of its own: it goes on by itself", envelope.ErrUnavailable},
+	"RequestExpired":             {"this machine's clock is wrong: set it", envelope.ErrRefused},
+}
+
+// explain says what an error means. The service's own words are left out: they could
+// repeat what was sent.
+func (s *KeyService) explain(ctx context.Context, action string, err error) error {
+	if ctx.Err() != nil {
+		return fmt.Errorf("AWS KMS has not answered in the time that there was: %w", ctx.Err())
+	}
+	if api, ok := errors.AsType[smithy.APIError](err); ok {
+		if m, known := meanings[api.ErrorCode()]; known {
+			text := fmt.Sprintf(m.text+"%[3]s", s.key, action, request(err))
+			return fmt.Errorf("%s: %w", text, m.kind)
+		}
+	}
+	if unread(err) {
+		return fmt.Errorf("the answer of AWS KMS was cut off, or is none of KMS: check the endpoint, and proxies on the way: %w", envelope.ErrUnavailable)
+	}
+	if _, sent := errors.AsType[*smithyhttp.RequestSendError](err); sent {
+		return fmt.Errorf("AWS KMS cannot be reached: check the network, the endpoint and HTTPS_PROXY: %w", envelope.ErrUnavailable)
+	}
+	if answer, ok := errors.AsType[*awshttp.ResponseError](err); ok {
+		return fmt.Errorf("AWS KMS answered %d%s: %w", answer.HTTPStatusCode(), request(err), kindOf(answer.HTTPStatusCode()))
+	}
+	return fmt.Errorf("there are no credentials for AWS: give an access key, or a role to this machine: %w", envelope.ErrRefused)
+}
+
+// kindOf sorts an answer whose code we do not know.
+func kindOf(status int) error {
+	if status >= 500 || status == 429 || status == 408 {
+		return envelope.ErrUnavailable
+	}
+	return envelope.ErrRefused
+}
+
+// request is the ID of KMS's answer, for those who ask AWS about it.
+func request(err error) string {
+	if r, ok := errors.AsType[*awshttp.ResponseError](err); ok && r.ServiceRequestID() != "" {
+		return " (request " + r.ServiceRequestID() + ")"
+	}
+	return ""
+}
+
+func unread(err error) bool {
+	_, ok := errors.AsType[*smithy.DeserializationError](err)
+	return ok
+}
+
+// unreadable has an answer that could not be read asked for again.
+func unreadable(err error) aws.Ternary {
+	if unread(err) {
+		return aws.TrueTernary
+	}
+	return aws.UnknownTernary
+}
