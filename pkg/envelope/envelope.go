@@ -58,14 +58,14 @@ func Check(ctx context.Context, ks KeyService) error {
 	secret := randomKey()
 	wrapped, err := ks.Wrap(ctx, nobody, secret)
 	if err != nil {
-		return fmt.Errorf("%s: wrap: %w", ks.Name(), err)
+		return fmt.Errorf("wrap a random secret: %w", err)
 	}
 	got, err := ks.Unwrap(ctx, nobody, wrapped)
 	if err != nil {
-		return fmt.Errorf("%s: unwrap what it has just wrapped: %w", ks.Name(), err)
+		return fmt.Errorf("unwrap what was just wrapped: %w", err)
 	}
 	if !bytes.Equal(got, secret) {
-		return fmt.Errorf("%s: unwrapped something else than it has just wrapped: %w", ks.Name(), ErrRefused)
+		return fmt.Errorf("%s unwraps something else than it has just wrapped: %w", ks.Name(), ErrRefused)
 	}
 	return nil
 }
@@ -94,7 +94,7 @@ func (m Moving) Unwrap(ctx context.Context, id account.ID, wrapped []byte) ([]by
 		if err == nil || ctx.Err() != nil {
 			return plain, err
 		}
-		all = errors.Join(all, fmt.Errorf("%s: %w", ks.Name(), err))
+		all = errors.Join(all, err)
 	}
 	return nil, all
 }

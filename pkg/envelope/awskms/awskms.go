@@ -122,10 +122,10 @@ func (s *KeyService) Wrap(ctx context.Context, id account.ID, plaintext []byte) 
 		KeyId: &s.key, Plaintext: plaintext, EncryptionContext: encryptionContext(id),
 	})
 	if err != nil {
-		return nil, fmt.Errorf("wrap for account %s: %w", id, s.explain(ctx, "kms:Encrypt", err))
+		return nil, fmt.Errorf("AWS KMS: wrap: %w", s.explain(ctx, "kms:Encrypt", err))
 	}
 	if err := s.from(out.KeyId, out.CiphertextBlob); err != nil {
-		return nil, fmt.Errorf("wrap for account %s: %w", id, err)
+		return nil, fmt.Errorf("AWS KMS: wrap: %w", err)
 	}
 	return out.CiphertextBlob, nil
 }
@@ -133,16 +133,16 @@ func (s *KeyService) Wrap(ctx context.Context, id account.ID, plaintext []byte) 
 // Unwrap decrypts what this key has encrypted for the account.
 func (s *KeyService) Unwrap(ctx context.Context, id account.ID, wrapped []byte) ([]byte, error) {
 	if len(wrapped) == 0 || len(wrapped) > maxCiphertext {
-		return nil, fmt.Errorf("unwrap for account %s: %d bytes are no ciphertext of KMS: %w", id, len(wrapped), envelope.ErrNotOpened)
+		return nil, fmt.Errorf("AWS KMS: unwrap: %d bytes are no ciphertext of KMS: %w", len(wrapped), envelope.ErrNotOpened)
 	}
 	out, err := s.client.Decrypt(ctx, &kms.DecryptInput{
 		KeyId: &s.key, CiphertextBlob: wrapped, EncryptionContext: encryptionContext(id),
 	})
 	if err != nil {
-		return nil, fmt.Errorf("unwrap for account %s: %w", id, s.explain(ctx, "kms:Decrypt", err))
+		return nil, fmt.Errorf("AWS KMS: unwrap: %w", s.explain(ctx, "kms:Decrypt", err))
 	}
 	if err := s.from(out.KeyId, out.Plaintext); err != nil {
-		return nil, fmt.Errorf("unwrap for account %s: %w", id, err)
+		return nil, fmt.Errorf("AWS KMS: unwrap: %w", err)
 	}
 	return out.Plaintext, nil
 }

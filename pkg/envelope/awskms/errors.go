@@ -39,11 +39,11 @@ var meanings = map[string]meaning{
 	"IncompleteSignature":         {"the request's signature is not right: check the secret access key and this machine's clock", envelope.ErrRefused},
 	"OptInRequired":               {"the account at AWS is not opted in to the key's region", envelope.ErrRefused},
 
-	"ThrottlingException":        {"AWS KMS is asked too often: it goes on by itself; if it stays, raise the region's quota of cryptographic operations", envelope.ErrUnavailable},
-	"LimitExceededException":     {"a quota of AWS KMS is used up: raise it", envelope.ErrUnavailable},
-	"KeyUnavailableException":    {"AWS KMS cannot use %[1]s at the moment: it goes on by itself", envelope.ErrUnavailable},
-	"DependencyTimeoutException": {"AWS KMS has trouble of its own: it goes on by itself", envelope.ErrUnavailable},
-	"KMSInternalException":       {"AWS KMS has trouble of its own: it goes on by itself", envelope.ErrUnavailable},
+	"ThrottlingException":        {"it is asked too often: it goes on by itself; if it stays, raise the region's quota of cryptographic operations", envelope.ErrUnavailable},
+	"LimitExceededException":     {"a quota of KMS is used up: raise it", envelope.ErrUnavailable},
+	"KeyUnavailableException":    {"it cannot use %[1]s at the moment: it goes on by itself", envelope.ErrUnavailable},
+	"DependencyTimeoutException": {"it has trouble of its own: it goes on by itself", envelope.ErrUnavailable},
+	"KMSInternalException":       {"it has trouble of its own: it goes on by itself", envelope.ErrUnavailable},
 	"RequestExpired":             {"this machine's clock is wrong: set it", envelope.ErrRefused},
 }
 
@@ -51,7 +51,7 @@ var meanings = map[string]meaning{
 // repeat what was sent.
 func (s *KeyService) explain(ctx context.Context, action string, err error) error {
 	if ctx.Err() != nil {
-		return fmt.Errorf("AWS KMS has not answered in the time that there was: %w", ctx.Err())
+		return fmt.Errorf("it has not answered in the time that there was: %w", ctx.Err())
 	}
 	if api, ok := errors.AsType[smithy.APIError](err); ok {
 		if m, known := meanings[api.ErrorCode()]; known {
@@ -60,13 +60,13 @@ func (s *KeyService) explain(ctx context.Context, action string, err error) erro
 		}
 	}
 	if unread(err) {
-		return fmt.Errorf("the answer of AWS KMS was cut off, or is none of KMS: check the endpoint, and proxies on the way: %w", envelope.ErrUnavailable)
+		return fmt.Errorf("the answer was cut off, or is none of KMS: check the endpoint, and proxies on the way: %w", envelope.ErrUnavailable)
 	}
 	if _, sent := errors.AsType[*smithyhttp.RequestSendError](err); sent {
-		return fmt.Errorf("AWS KMS cannot be reached: check the network, the endpoint and HTTPS_PROXY: %w", envelope.ErrUnavailable)
+		return fmt.Errorf("it cannot be reached: check the network, the endpoint and HTTPS_PROXY: %w", envelope.ErrUnavailable)
 	}
 	if answer, ok := errors.AsType[*awshttp.ResponseError](err); ok {
-		return fmt.Errorf("AWS KMS answered %d%s: %w", answer.HTTPStatusCode(), request(err), kindOf(answer.HTTPStatusCode()))
+		return fmt.Errorf("it answered %d%s: %w", answer.HTTPStatusCode(), request(err), kindOf(answer.HTTPStatusCode()))
 	}
 	return fmt.Errorf("there are no credentials for AWS: give an access key, or a role to this machine: %w", envelope.ErrRefused)
 }

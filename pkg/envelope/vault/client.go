@@ -1,0 +1,212 @@
+package vault
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"imago/pkg/account"
+	"imago/pkg/envelope"
+	"imago/pkg/problem"
+)
+
+// client speaks Vault's HTTP API.
+type client struct {
+	http      *http.Client
+	base      string // "https://vault.example.com:8200/v1/"
+	namespace string
+	attempts  int
+	backoff   time.Duration // the longest
+	session   *session
+}
+
+func newClient(address string, o Options) (*client, error) {
+	u, err := url.Parse(address)
+	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.Path != "" && u.Path != "/" {
+		return nil, problem.InField("addr", "%q is not the address of a Vault", address).WithHint("write https://vault.example.com:8200")
+	}
+	if u.Scheme == "http" && !loopback(u.Hostname()) {
+		return nil, problem.InField("addr", "plain HTTP is for this machine alone").WithHint("use https")
+	}
+	hc, err := transport(o.CA, cmp.Or(o.Timeout, 5*time.Second))
+	if err != nil {
+		return nil, err
+	}
+	c := &client{
+		http: hc, base: u.Scheme + "://" + u.Host + "/v1/", namespace: o.Namespace,
+		attempts: cmp.Or(o.MaxAttempts, 4), backoff: cmp.Or(o.MaxBackoff, 2*time.Second),
+	}
+	c.session, err = newSession(c, o.Auth, o.Now)
+	return c, err
+}
+
+func loopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
+}
+
+func transport(ca string, timeout time.Duration) (*http.Client, error) {
+	t := http.DefaultTransport.(*http.Transport).Clone()
+	t.TLSClientConfig = &tls.Config{MinVersion: tls.VersionTLS12}
+	if ca != "" {
+		pem, err := os.ReadFile(ca)
+		if err != nil {
+			return nil, problem.InField("ca", "cannot be read: %v", err).Because(err)
+		}
+		t.TLSClientConfig.RootCAs = x509.NewCertPool()
+		if !t.TLSClientConfig.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, problem.InField("ca", "%s holds no certificate in PEM", ca)
+		}
+	}
+	return &http.Client{Transport: t, Timeout: timeout, CheckRedirect: redirect}, nil
+}
+
+// redirect follows a standby node to the active one, and nobody out of TLS.
+func redirect(next *http.Request, via []*http.Request) error {
+	if len(via) > 3 || via[0].URL.Scheme == "https" && next.URL.Scheme != "https" {
+		return http.ErrUseLastResponse
+	}
+	return nil
+}
+
+// ask posts to a path as whom we are signed in, and reads the answer's data. A token
+// that Vault does not take is changed for a new one, once.
+func (c *client) ask(ctx context.Context, path string, in, data any) error {
+	token, err := c.session.token(ctx)
+	if err != nil {
+		return err
+	}
+	answer := struct{ Data any }{data}
+	err = c.do(ctx, http.MethodPost, path, token, in, &answer)
+	if !errors.Is(err, errDenied) {
+		return err
+	}
+	if token, err = c.session.instead(ctx, token); err != nil {
+		return err
+	}
+	return c.do(ctx, http.MethodPost, path, token, in, &answer)
+}
+
+// do makes a request until it is answered, at most for all attempts. What is asked of
+// Vault can be asked twice.
+func (c *client) do(ctx context.Context, method, path string, token account.Secret, in, out any) error {
+	body, err := json.Marshal(in)
+	if err != nil {
+		return err
+	}
+	wait := min(100*time.Millisecond, c.backoff)
+	for n := 1; ; n++ {
+		err := c.once(ctx, method, path, token, body, out)
+		if ctx.Err() != nil {
+			return fmt.Errorf("Vault has not answered in the time that there was: %w", ctx.Err())
+		}
+		if n == c.attempts || !errors.Is(err, envelope.ErrUnavailable) {
+			return err
+		}
+		pause := time.NewTimer(wait/2 + rand.N(wait/2+1))
+		select {
+		case <-pause.C:
+		case <-ctx.Done():
+			pause.Stop()
+		}
+		wait = min(2*wait, c.backoff)
+	}
+}
+
+func (c *client) once(ctx context.Context, method, path string, token account.Secret, body []byte, out any) (err error) {
+	req, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
+	if err != nil {
+		return err
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("X-Vault-Request", "true") // an agent in between may want it, against forged requests
+	if token != "" {
+		req.Header.Set("X-Vault-Token", token.Reveal())
+	}
+	if c.namespace != "" {
+		req.Header.Set("X-Vault-Namespace", c.namespace)
+	}
+	res, err := c.http.Do(req)
+	if err != nil {
+		return fmt.Errorf("Vault cannot be reached: %s: %w", unreached(err), envelope.ErrUnavailable)
+	}
+	answer, err := io.ReadAll(io.LimitReader(res.Body, 1<<20))
+	if err = errors.Join(err, res.Body.Close()); err != nil {
+		return fmt.Errorf("the answer of Vault was cut off: %w", envelope.ErrUnavailable)
+	}
+	if res.StatusCode != http.StatusOK {
+		return explain(res.StatusCode, answer)
+	}
+	if json.Unmarshal(answer, out) != nil {
+		return fmt.Errorf("what answers is no Vault: check the address, and proxies on the way: %w", envelope.ErrUnavailable)
+	}
+	return nil
+}
+
+// unreached says why nobody answered, where that helps.
+func unreached(err error) string {
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return "its certificate is signed by nobody whom we know, or is for another name: name the CA's file, and the address as the certificate has it"
+	}
+	return "check the address, the network, and that Vault runs"
+}
+
+// errDenied: the token is not taken, or may not do it. Vault does not say which.
+var errDenied = fmt.Errorf("%w", envelope.ErrRefused)
+
+// meanings are what Vault says, in parts of its sentences, and what it means for us. Its
+// own words are not repeated: they could hold what was sent.
+var meanings = []struct {
+	status int
+	said   string
+	means  string
+	kind   error
+}{
+	{400, "message authentication failed", "it was wrapped by another key, or for another account, or was altered", envelope.ErrNotOpened},
+	{400, "version is too new", "it was wrapped by a version that the key does not have: is it the same Vault, and not brought back from an older copy?", envelope.ErrNotOpened},
+	{400, "invalid ciphertext", "it was not wrapped by Vault, or was altered", envelope.ErrNotOpened},
+	{400, "(too old)", "it was wrapped by a version of the key that is disallowed: lower the key's min_decryption_version, and have the keyrings wrapped anew before you raise it", envelope.ErrRefused},
+	{400, "encryption key not found", "there is no such key: make it (vault write -f MOUNT/keys/KEY type=aes256-gcm96); if it was deleted, what it wrapped cannot be opened again", envelope.ErrRefused},
+	{400, "non-AEAD cipher suite", "the key's type has no associated data, which bind to the account: make one of type aes256-gcm96", envelope.ErrRefused},
+	{400, "missing 'context' for key derivation", "the key is a derived one: make one that is not (derived=false)", envelope.ErrRefused},
+	{400, "invalid role or secret ID", "Vault does not know the role ID or the secret ID: make a new secret ID", envelope.ErrRefused},
+	{400, "invalid secret id", "Vault does not know the secret ID, or it is used up or expired: make a new one", envelope.ErrRefused},
+	{400, "invalid role", "Vault does not know the role", envelope.ErrRefused},
+	{404, "no handler for route", "nothing is mounted there: check mount and namespace, and that the secrets engine is enabled (vault secrets enable transit)", envelope.ErrRefused},
+	{403, "", "the token is not valid, or its policy does not let it: it needs \"update\" on MOUNT/encrypt/KEY and MOUNT/decrypt/KEY", errDenied},
+	{412, "", "the node that answered is behind the others", envelope.ErrUnavailable},
+	{429, "", "it is asked more often than its quota allows: it goes on by itself; if it stays, raise the quota", envelope.ErrUnavailable},
+	{503, "has been locked", "its namespace is locked: unlock it (vault namespace unlock)", envelope.ErrRefused},
+	{503, "", "it is sealed, or under maintenance: unseal it (vault operator unseal)", envelope.ErrUnavailable},
+}
+
+// explain says what an answer means.
+func explain(status int, answer []byte) error {
+	var said struct{ Errors []string }
+	text := ""
+	if json.Unmarshal(answer, &said) == nil {
+		text = strings.Join(said.Errors, "\n")
+	}
+	for _, m := range meanings {
+		if m.status == status && strings.Contains(text, m.said) {
+			return fmt.Errorf("Vault answered %d: %s: %w", status, m.means, m.kind)
+		}
+	}
+	if status >= 500 {
+		return fmt.Errorf("Vault answered %d: it has trouble of its own, or something in between does: its log says more: %w", status, envelope.ErrUnavailable)
+	}
+	return fmt.Errorf("Vault answered %d: its log and its audit log say why: %w", status, envelope.ErrRefused)
+}

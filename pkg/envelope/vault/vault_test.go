@@ -1,0 +1,234 @@
+package vault_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"imago/pkg/account"
+	"imago/pkg/envelope"
+	"imago/pkg/envelope/envelopetest"
+	"imago/pkg/envelope/vault"
+	"imago/pkg/envelope/vault/vaulttest"
+	"imago/pkg/problem"
+)
+
+const alice account.ID = "0b6a9f0e-0000-7000-8000-00000000000a"
+
+func file(t *testing.T, content string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "secret")
+	write(t, path, content)
+	return path
+}
+
+func write(t *testing.T, path, content string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(content+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func open(t *testing.T, v *vaulttest.Vault, key string, auth vault.Auth) *vault.KeyService {
+	t.Helper()
+	return openAt(t, v, v.URL, v.CA, key, auth)
+}
+
+func openAt(t *testing.T, v *vaulttest.Vault, address, ca, key string, auth vault.Auth) *vault.KeyService {
+	t.Helper()
+	ks, err := vault.New(address, key, vault.Options{
+		Namespace: vaulttest.Namespace, CA: ca, Auth: auth, Now: v.Now, MaxBackoff: time.Millisecond, Timeout: 200 * time.Millisecond,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return ks
+}
+
+func root(t *testing.T) vault.Auth { return vault.Auth{TokenFile: file(t, vaulttest.Root.Reveal())} }
+
+func appRole(t *testing.T) vault.Auth {
+	return vault.Auth{RoleID: vaulttest.RoleID, SecretIDFile: file(t, vaulttest.SecretID)}
+}
+
+func kubernetes(t *testing.T) vault.Auth {
+	return vault.Auth{KubernetesRole: vaulttest.KubernetesRole, JWTFile: file(t, vaulttest.JWT)}
+}
+
+func TestKeyService(t *testing.T) {
+	t.Parallel()
+	for name, auth := range map[string]vault.Auth{"token": root(t), "approle": appRole(t), "kubernetes": kubernetes(t)} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			v := vaulttest.New(t)
+			envelopetest.RunRemote(t, envelopetest.Remote{
+				Service: open(t, v, "imago", auth), Other: open(t, v, "other", auth), Server: v.Faulty,
+			})
+		})
+	}
+}
+
+// TestRealVault runs the suite on a server that is there, with a transit key "imago" of
+// type aes256-gcm96: vault server -dev, bao server -dev.
+func TestRealVault(t *testing.T) {
+	t.Parallel()
+	at := os.Getenv("IMAGO_TEST_VAULT_ADDR")
+	if at == "" {
+		t.Skip("IMAGO_TEST_VAULT_ADDR is not set: there is no Vault here but the stand-in")
+	}
+	ks, err := vault.New(at, "imago", vault.Options{
+		CA: os.Getenv("IMAGO_TEST_VAULT_CA"), Auth: vault.Auth{TokenFile: file(t, os.Getenv("IMAGO_TEST_VAULT_TOKEN"))},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	envelopetest.Run(t, ks)
+}
+
+func wrap(t *testing.T, ks *vault.KeyService) []byte {
+	t.Helper()
+	wrapped, err := ks.Wrap(t.Context(), alice, []byte("secret"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return wrapped
+}
+
+func TestKeyRotation(t *testing.T) {
+	t.Parallel()
+	v := vaulttest.New(t)
+	ks := open(t, v, "imago", root(t))
+	old := wrap(t, ks)
+	v.Rotate("imago")
+	young := wrap(t, ks)
+	if old[3] != 1 || young[3] != 2 {
+		t.Errorf("versions %d and %d", old[3], young[3])
+	}
+	for _, wrapped := range [][]byte{old, young} {
+		if got, err := ks.Unwrap(t.Context(), alice, wrapped); err != nil || string(got) != "secret" {
+			t.Errorf("%q, %v", got, err)
+		}
+	}
+	v.Disallow("imago", 2)
+	if _, err := ks.Unwrap(t.Context(), alice, old); !errors.Is(err, envelope.ErrRefused) || !strings.Contains(err.Error(), "min_decryption_version") {
+		t.Error(err)
+	}
+	young[3] = 3
+	if _, err := ks.Unwrap(t.Context(), alice, young); !errors.Is(err, envelope.ErrNotOpened) || !strings.Contains(err.Error(), "brought back") {
+		t.Error(err)
+	}
+}
+
+// TestTokens: a token is renewed at half of its time, and changed for a new one when it
+// is over or was revoked.
+func TestTokens(t *testing.T) {
+	t.Parallel()
+	for name, auth := range map[string]vault.Auth{"approle": appRole(t), "kubernetes": kubernetes(t)} {
+		v := vaulttest.New(t)
+		ks := open(t, v, "imago", auth)
+		counts := func(logins, renewals int) {
+			t.Helper()
+			wrap(t, ks)
+			if l, r := v.Asked("auth/"+name+"/login"), v.Asked("auth/token/renew-self"); l != logins || r != renewals {
+				t.Errorf("%s: %d logins and %d renewals, want %d and %d", name, l, r, logins, renewals)
+			}
+		}
+		counts(1, 0)
+		v.Pass(vaulttest.TTL / 3)
+		counts(1, 0)
+		v.Pass(vaulttest.TTL / 3)
+		counts(1, 1)
+		v.Pass(vaulttest.TTL / 3)
+		counts(1, 1)
+		v.Pass(2 * vaulttest.TTL) // nobody asked for long
+		counts(2, 1)
+		v.Revoke()
+		counts(3, 1)
+	}
+}
+
+func TestTokenFile(t *testing.T) {
+	t.Parallel()
+	v := vaulttest.New(t)
+	path := file(t, v.Issue())
+	ks := open(t, v, "imago", vault.Auth{TokenFile: path})
+	wrap(t, ks)
+	v.Pass(2 * vaulttest.TTL / 3)
+	wrap(t, ks)
+	if n := v.Asked("auth/token/renew-self"); n != 1 {
+		t.Errorf("it was renewed %d times", n)
+	}
+	v.Pass(2 * vaulttest.TTL)
+	if _, err := ks.Wrap(t.Context(), alice, []byte("secret")); !errors.Is(err, envelope.ErrRefused) || !strings.Contains(err.Error(), path) {
+		t.Errorf("with a token that is over: %v", err)
+	}
+	write(t, path, v.Issue())
+	wrap(t, ks)
+}
+
+// TestRefusals: each says whose fault it is.
+func TestRefusals(t *testing.T) {
+	t.Parallel()
+	v := vaulttest.New(t)
+	elsewhere, err := vault.New(v.URL, "imago", vault.Options{CA: v.CA, Auth: root(t), MaxBackoff: time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		ks   *vault.KeyService
+		kind error
+		says string
+	}{
+		{open(t, v, "none", root(t)), envelope.ErrRefused, "there is no such key"},
+		{open(t, v, "rsa", root(t)), envelope.ErrRefused, "type aes256-gcm96"},
+		{elsewhere, envelope.ErrRefused, "check mount and namespace"},
+		{open(t, v, "imago", vault.Auth{TokenFile: file(t, "stolen")}), envelope.ErrRefused, "the token is not valid"},
+		{open(t, v, "imago", vault.Auth{RoleID: vaulttest.RoleID, SecretIDFile: file(t, "guessed")}), envelope.ErrRefused, "make a new secret ID"},
+		{open(t, v, "imago", vault.Auth{KubernetesRole: "x", JWTFile: file(t, vaulttest.JWT)}), envelope.ErrRefused, "does not know the role"},
+		{open(t, v, "imago", vault.Auth{TokenFile: "/nowhere"}), envelope.ErrRefused, "/nowhere"},
+		{openAt(t, v, v.URL, "", "imago", root(t)), envelope.ErrUnavailable, "name the CA's file"},
+		{openAt(t, v, "https://127.0.0.1:1", v.CA, "imago", root(t)), envelope.ErrUnavailable, "cannot be reached"},
+	} {
+		_, err := c.ks.Wrap(t.Context(), alice, []byte("secret"))
+		if !errors.Is(err, c.kind) || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%v; want %q", err, c.says)
+		}
+		for _, secret := range []string{"stolen", "guessed", vaulttest.JWT, vaulttest.SecretID, vaulttest.Root.Reveal()} {
+			if strings.Contains(err.Error(), secret) {
+				t.Errorf("a secret shows: %v", err)
+			}
+		}
+	}
+}
+
+func TestOptions(t *testing.T) {
+	t.Parallel()
+	good := func() (string, string, vault.Options) {
+		return "https://vault.example.com:8200", "imago", vault.Options{Auth: root(t)}
+	}
+	for what, alter := range map[string]func(address, key *string, o *vault.Options){
+		"no address":       func(a, _ *string, _ *vault.Options) { *a = "" },
+		"a path":           func(a, _ *string, _ *vault.Options) { *a += "/v1" },
+		"plain HTTP":       func(a, _ *string, _ *vault.Options) { *a = "http://vault.example.com:8200" },
+		"no key":           func(_, k *string, _ *vault.Options) { *k = "" },
+		"a path as key":    func(_, k *string, _ *vault.Options) { *k = "../../sys/seal" },
+		"a path as mount":  func(_, _ *string, o *vault.Options) { o.Mount = "transit/../sys" },
+		"no way in":        func(_, _ *string, o *vault.Options) { o.Auth = vault.Auth{} },
+		"two ways in":      func(_, _ *string, o *vault.Options) { o.Auth.KubernetesRole = "imago" },
+		"half an AppRole":  func(_, _ *string, o *vault.Options) { o.Auth = vault.Auth{RoleID: "imago"} },
+		"no CA":            func(_, _ *string, o *vault.Options) { o.CA = "/nowhere" },
+		"a CA that is not": func(_, _ *string, o *vault.Options) { o.CA = o.Auth.TokenFile },
+	} {
+		address, key, o := good()
+		alter(&address, &key, &o)
+		if _, err := vault.New(address, key, o); !problem.Is(err, problem.Invalid) {
+			t.Errorf("%s: %v", what, err)
+		}
+	}
+	if _, err := vault.New(good()); err != nil {
+		t.Error(err)
+	}
+}

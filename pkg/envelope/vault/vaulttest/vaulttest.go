@@ -1,0 +1,334 @@
+// Package vaulttest stands in for HashiCorp Vault and OpenBao in tests: the transit
+// engine's encrypt and decrypt, tokens, and signing in by AppRole and Kubernetes, over
+// TLS. It is stricter than the real one: fields and paths that it does not know, base64
+// that is not quite right, and another namespace are refused.
+package vaulttest
+
+import (
+	"bytes"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"imago/pkg/account"
+	"imago/pkg/envelope/envelopetest"
+)
+
+// What the stand-in knows.
+const (
+	Namespace                     = "team/imago"
+	RoleID                        = "role-imago"
+	SecretID                      = "secret-of-imago"
+	KubernetesRole                = "imago-worker"
+	JWT                           = "a.service.account"
+	TTL                           = time.Hour     // of a token, from its last renewal
+	MaxTTL                        = 3 * time.Hour // of a token, from its beginning
+	Root           account.Secret = "root-token"  // for ever
+)
+
+// Vault has the transit keys "imago" and "other", and "rsa", which has no associated data.
+type Vault struct {
+	*envelopetest.Faulty
+	URL string
+	CA  string // file
+
+	mu     sync.Mutex
+	now    time.Time
+	tokens map[string]*token
+	keys   map[string][][]byte // versions, from 1
+	oldest map[string]int      // min_decryption_version
+	asked  map[string]int      // requests by path
+	n      int
+}
+
+type token struct {
+	expires, ends time.Time // zero: never
+}
+
+// New starts it, until the test ends.
+func New(t testing.TB) *Vault {
+	v := &Vault{
+		now: time.Unix(1_800_000_000, 0), tokens: map[string]*token{Root.Reveal(): {}}, asked: map[string]int{},
+		keys: map[string][][]byte{"imago": {key(1)}, "other": {key(2)}, "rsa": {key(3)}}, oldest: map[string]int{},
+	}
+	v.Faulty = &envelopetest.Faulty{Handler: http.HandlerFunc(v.answer), Say: say}
+	server := httptest.NewTLSServer(v)
+	t.Cleanup(server.Close)
+	v.URL, v.CA = server.URL, filepath.Join(t.TempDir(), "ca.pem")
+	block := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
+	if err := os.WriteFile(v.CA, block, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+func key(n byte) []byte { return bytes.Repeat([]byte{n}, 32) }
+
+// Now is the stand-in's clock.
+func (v *Vault) Now() time.Time {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.now
+}
+
+// Pass moves the clock.
+func (v *Vault) Pass(d time.Duration) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.now = v.now.Add(d)
+}
+
+// Asked is how many requests to a path were answered well.
+func (v *Vault) Asked(path string) int {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.asked[path]
+}
+
+// Rotate gives a key a new version.
+func (v *Vault) Rotate(name string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.keys[name] = append(v.keys[name], key(byte(100+len(v.keys[name]))))
+}
+
+// Disallow has a key decrypt nothing of versions before one.
+func (v *Vault) Disallow(name string, before int) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.oldest[name] = before
+}
+
+// Revoke ends every token but the root's.
+func (v *Vault) Revoke() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.tokens = map[string]*token{Root.Reveal(): {}}
+}
+
+// Issue makes a token that its holder can renew.
+func (v *Vault) Issue() string {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	return v.issue()
+}
+
+func (v *Vault) issue() string {
+	v.n++
+	name := fmt.Sprintf("token-%d", v.n)
+	v.tokens[name] = &token{v.now.Add(TTL), v.now.Add(MaxTTL)}
+	return name
+}
+
+// refusal is an answer with errors.
+type refusal struct {
+	status int
+	text   string
+}
+
+func (r refusal) Error() string { return r.text }
+
+func (v *Vault) answer(w http.ResponseWriter, r *http.Request) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	path, ok := strings.CutPrefix(r.URL.Path, "/v1/")
+	if !ok || r.Header.Get("X-Vault-Namespace") != Namespace || r.Header.Get("X-Vault-Request") != "true" {
+		refuse(w, refusal{http.StatusNotFound, "no handler for route " + r.URL.Path})
+		return
+	}
+	out, err := v.do(r.Method, path, r.Header.Get("X-Vault-Token"), body)
+	if err != nil {
+		refuse(w, err.(refusal))
+		return
+	}
+	v.asked[path]++
+	send(w, http.StatusOK, out)
+}
+
+func refuse(w http.ResponseWriter, r refusal) {
+	send(w, r.status, map[string]any{"errors": []string{r.text}})
+}
+
+func send(w http.ResponseWriter, status int, body any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	if json.NewEncoder(w).Encode(body) != nil {
+		panic(http.ErrAbortHandler)
+	}
+}
+
+func (v *Vault) do(method, path, name string, body []byte) (any, error) {
+	switch path {
+	case "auth/approle/login":
+		return v.login(body, "role_id", RoleID, "secret_id", SecretID, "invalid role or secret ID")
+	case "auth/kubernetes/login":
+		return v.login(body, "role", KubernetesRole, "jwt", JWT, `invalid role name "x"`)
+	}
+	held := v.tokens[name]
+	if held == nil || !held.expires.IsZero() && !v.now.Before(held.expires) {
+		return nil, refusal{http.StatusForbidden, "permission denied"}
+	}
+	switch {
+	case path == "auth/token/lookup-self" && method == http.MethodGet:
+		return map[string]any{"data": map[string]any{"ttl": v.ttl(held), "renewable": !held.expires.IsZero()}}, nil
+	case path == "auth/token/renew-self" && method == http.MethodPost:
+		return v.renew(name, held)
+	case strings.HasPrefix(path, "transit/") && method == http.MethodPost:
+		return v.transit(strings.Split(path, "/"), body)
+	}
+	return nil, refusal{http.StatusNotFound, "no handler for route " + path}
+}
+
+func (v *Vault) ttl(t *token) int64 {
+	if t.expires.IsZero() {
+		return 0
+	}
+	return int64(t.expires.Sub(v.now) / time.Second)
+}
+
+func (v *Vault) login(body []byte, who, id, what, secret, wrong string) (any, error) {
+	var in map[string]string
+	if json.Unmarshal(body, &in) != nil || len(in) != 2 || in[who] != id || in[what] != secret {
+		return nil, refusal{http.StatusBadRequest, wrong}
+	}
+	name := v.issue()
+	return granted(name, int64(TTL/time.Second)), nil
+}
+
+func (v *Vault) renew(name string, t *token) (any, error) {
+	if t.expires.IsZero() {
+		return nil, refusal{http.StatusBadRequest, "lease is not renewable"}
+	}
+	t.expires = v.now.Add(TTL)
+	if t.expires.After(t.ends) {
+		t.expires = t.ends
+	}
+	return granted(name, v.ttl(t)), nil
+}
+
+func granted(name string, seconds int64) any {
+	return map[string]any{"auth": map[string]any{"client_token": name, "lease_duration": seconds, "renewable": true}}
+}
+
+// message is encrypt's and decrypt's.
+type message struct {
+	Plaintext  *string `json:"plaintext"`
+	Ciphertext *string `json:"ciphertext"`
+	Associated *string `json:"associated_data"`
+}
+
+func (v *Vault) transit(path []string, body []byte) (any, error) {
+	bad := func(format string, args ...any) error {
+		return refusal{http.StatusBadRequest, fmt.Sprintf(format, args...)}
+	}
+	var in message
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&in); err != nil || len(path) != 3 {
+		return nil, bad("%v: %v", path, err)
+	}
+	versions := v.keys[path[2]]
+	switch {
+	case versions == nil:
+		return nil, bad("encryption key not found")
+	case in.Associated == nil || *in.Associated == "":
+		return nil, bad("nothing binds to the account")
+	case path[2] == "rsa":
+		return nil, bad("'[0].associated_data' provided for non-AEAD cipher suite rsa-4096")
+	}
+	associated, err := base64.StdEncoding.Strict().DecodeString(*in.Associated)
+	if err != nil {
+		return nil, bad("%v", err)
+	}
+	switch {
+	case path[1] == "encrypt" && in.Plaintext != nil && in.Ciphertext == nil:
+		plain, err := base64.StdEncoding.Strict().DecodeString(*in.Plaintext)
+		if err != nil {
+			return nil, bad("%v", err)
+		}
+		return encrypt(versions, plain, associated), nil
+	case path[1] == "decrypt" && in.Ciphertext != nil && in.Plaintext == nil:
+		return decrypt(versions, v.oldest[path[2]], *in.Ciphertext, associated)
+	}
+	return nil, bad("a field is missing, or one too many")
+}
+
+func encrypt(versions [][]byte, plain, associated []byte) any {
+	nonce := make([]byte, 12)
+	if _, err := rand.Read(nonce); err != nil {
+		panic(err)
+	}
+	raw := gcm(versions[len(versions)-1]).Seal(nonce, nonce, plain, associated)
+	return map[string]any{"data": map[string]any{
+		"ciphertext": fmt.Sprintf("vault:v%d:%s", len(versions), base64.StdEncoding.EncodeToString(raw)), "key_version": len(versions),
+	}}
+}
+
+// decrypt says what the real one says, and takes as much: version 0 for 1, too.
+func decrypt(versions [][]byte, oldest int, ciphertext string, associated []byte) (any, error) {
+	var version int
+	var encoded string
+	if n, err := fmt.Sscanf(ciphertext, "vault:v%d:%s", &version, &encoded); n != 2 || err != nil {
+		return nil, refusal{http.StatusBadRequest, "invalid ciphertext: no prefix"}
+	}
+	version = max(version, 1)
+	if version > len(versions) {
+		return nil, refusal{http.StatusBadRequest, "invalid ciphertext: version is too new"}
+	}
+	if version < oldest {
+		return nil, refusal{http.StatusBadRequest, "ciphertext or signature version is disallowed by policy (too old)"}
+	}
+	raw, err := base64.StdEncoding.DecodeString(encoded)
+	if err != nil || len(raw) < 12 {
+		return nil, refusal{http.StatusBadRequest, "invalid ciphertext: could not decode base64"}
+	}
+	plain, err := gcm(versions[version-1]).Open(nil, raw[:12], raw[12:], associated)
+	if err != nil {
+		return nil, refusal{http.StatusBadRequest, "cipher: message authentication failed"}
+	}
+	return map[string]any{"data": map[string]any{"plaintext": base64.StdEncoding.EncodeToString(plain)}}, nil
+}
+
+func gcm(key []byte) cipher.AEAD {
+	block, err := aes.NewCipher(key)
+	if err != nil {
+		panic(err)
+	}
+	aead, err := cipher.NewGCM(block)
+	if err != nil {
+		panic(err)
+	}
+	return aead
+}
+
+// say answers as Vault does in its own faults.
+func say(w http.ResponseWriter, _ *http.Request, f envelopetest.Fault) bool {
+	e, ok := map[envelopetest.Fault]refusal{
+		envelopetest.Throttled: {http.StatusTooManyRequests, `request path "transit": rate limit quota exceeded`},
+		envelopetest.Denied:    {http.StatusForbidden, "1 error occurred:\n\t* permission denied\n\n"},
+		envelopetest.Disabled:  {http.StatusServiceUnavailable, "API access to this namespace has been locked by an administrator"},
+		envelopetest.Deleted:   {http.StatusBadRequest, "encryption key not found"},
+		envelopetest.Internal:  {http.StatusInternalServerError, "internal error"},
+	}[f]
+	if ok {
+		refuse(w, e)
+	}
+	return ok
+}
