@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"imago/pkg/boot"
+	"imago/pkg/envelope/keyservice"
 	"imago/pkg/notify"
 	"imago/pkg/notify/sendgrid"
 	"imago/pkg/notify/smtp"
@@ -22,8 +23,9 @@ const DefaultAddress = "127.0.0.1:8420"
 // Config is one installation. Without any variable it is for oneself, on this machine.
 type Config struct {
 	boot.Common
-	Data   string        `env:"DATA" help:"the data directory; absent: $XDG_DATA_HOME/imago, for root /var/lib/imago"`
-	NewKey bool          `env:"NEW_CREDENTIALS_KEY" help:"true makes a new credentials.key for one that is lost; each connection then needs new keys (imago connect NAME --new-key)"`
+	Data   string `env:"DATA" help:"the data directory; absent: $XDG_DATA_HOME/imago, for root /var/lib/imago"`
+	NewKey bool   `env:"NEW_CREDENTIALS_KEY" help:"true makes a new credentials.key for one that is lost; each connection then needs new keys (imago connect NAME --new-key)"`
+	Keys   keyservice.Remote
 	Listen boot.Listener `envPrefix:"LISTEN_"`
 	Mail   Mail          `envPrefix:"MAIL_"`
 	Stripe Payment       `envPrefix:"STRIPE_"`

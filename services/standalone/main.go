@@ -14,6 +14,7 @@ import (
 	_ "time/tzdata" // schedules name time zones, and a bare machine has none
 
 	"imago/pkg/boot"
+	"imago/pkg/envelope/keyservice"
 	"imago/pkg/postgres/cluster"
 	"imago/services/migrate"
 )
@@ -71,7 +72,7 @@ func runningURL(dir string) (_ string, err error) {
 func makeKeys(dir string, out, errs io.Writer) int {
 	p, err := openPlace(dir)
 	if err == nil {
-		_, err = p.openKeys(time.Now(), false)
+		_, err = p.openKeys(context.Background(), time.Now(), keyservice.Remote{}, false)
 		err = errors.Join(err, p.close())
 	}
 	if err != nil {

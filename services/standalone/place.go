@@ -1,6 +1,7 @@
 package standalone
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"imago/pkg/envelope"
+	"imago/pkg/envelope/keyservice"
 	"imago/pkg/envelope/local"
 	"imago/services/standalone/gateway"
 )
@@ -115,17 +117,14 @@ func (p *place) close() error { return p.lock.Close() }
 
 // keys are the installation's secrets.
 type keys struct {
-	master *local.KeyService
+	master envelope.KeyService
 	box    *envelope.PrivateKey
 }
 
 // openKeys reads the keys. They are made once, before there is a database: made anew
 // beside an old database they would open nothing of it. Only the key of credentials
 // can be replaced, when somebody asks for it: each service app can get a new key.
-func (p *place) openKeys(now time.Time, newCredentialsKey bool) (k keys, err error) {
-	if err := p.lost("master.keys", "without it nothing that is kept here can be opened; put it back from your copy"); err != nil {
-		return k, err
-	}
+func (p *place) openKeys(ctx context.Context, now time.Time, remote keyservice.Remote, newCredentialsKey bool) (k keys, err error) {
 	if !newCredentialsKey {
 		err := p.lost("credentials.key", "without it no org can be read; put it back from your copy, "+
 			"or start once with --new-credentials-key and give each connection new keys: imago connect NAME --new-key")
@@ -133,7 +132,7 @@ func (p *place) openKeys(now time.Time, newCredentialsKey bool) (k keys, err err
 			return k, err
 		}
 	}
-	if k.master, err = p.masterKeys(now); err != nil {
+	if k.master, err = p.keyService(ctx, now, remote); err != nil {
 		return k, err
 	}
 	if k.box, err = p.boxKey(); err != nil {
@@ -171,6 +170,26 @@ func (p *place) publicKey(box *envelope.PrivateKey) error {
 		return err
 	}
 	return local.WritePublicKey(p.path("credentials.pub"), box.PublicKey())
+}
+
+// keyService wraps by the file of the data directory, by a service, or by both while
+// keyrings move. Beside a service the file is not made.
+func (p *place) keyService(ctx context.Context, now time.Time, remote keyservice.Remote) (envelope.KeyService, error) {
+	there, err := local.Exists(p.path("master.keys"))
+	if err != nil {
+		return nil, err
+	}
+	if remote.Given() && !there {
+		return remote.With(ctx, nil)
+	}
+	if err := p.lost("master.keys", "without it nothing that is kept here can be opened; put it back from your copy"); err != nil {
+		return nil, err
+	}
+	file, err := p.masterKeys(now)
+	if err != nil {
+		return nil, err
+	}
+	return remote.With(ctx, file)
 }
 
 func (p *place) masterKeys(now time.Time) (*local.KeyService, error) {

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"imago/pkg/envelope/awskms/awskmstest"
+	"imago/pkg/envelope/keyservice"
 	"imago/pkg/envelope/local"
 	"imago/pkg/notify"
 	"imago/pkg/problem"
@@ -41,7 +43,7 @@ func TestPlaceIsHeldOnce(t *testing.T) {
 func TestPlaceIsClosedToOthers(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
-	if _, err := p.openKeys(noon, false); err != nil {
+	if _, err := p.openKeys(t.Context(), noon, keyservice.Remote{}, false); err != nil {
 		t.Fatal(err)
 	}
 	for name, want := range map[string]os.FileMode{".": mode(), "lock": 0o600, "master.keys": 0o600, "credentials.key": 0o600} {
@@ -51,6 +53,34 @@ func TestPlaceIsClosedToOthers(t *testing.T) {
 		}
 		if info.Mode().Perm() != want {
 			t.Errorf("%s has mode %o, want %o", name, info.Mode().Perm(), want)
+		}
+	}
+}
+
+// TestKeyServiceBesideTheFile: beside a service no file is made; one that is there opens
+// what it has wrapped, once somebody says who wraps from now on.
+func TestKeyServiceBesideTheFile(t *testing.T) {
+	t.Parallel()
+	kms := awskmstest.New(t)
+	service := keyservice.Remote{AWS: keyservice.AWS{Key: awskmstest.ARN("1"), Endpoint: kms.URL}}
+	p := newPlace(t)
+	k, err := p.openKeys(t.Context(), noon, service, false)
+	if err != nil || !strings.HasPrefix(k.master.Name(), "aws-kms ") {
+		t.Fatalf("%v, %v", k.master, err)
+	}
+	if there, err := local.Exists(p.path("master.keys")); err != nil || there {
+		t.Errorf("a file was made: %v", err)
+	}
+	old := newPlace(t)
+	if _, err := old.openKeys(t.Context(), noon, keyservice.Remote{}, false); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := old.openKeys(t.Context(), noon, service, false); err == nil || !strings.Contains(err.Error(), "IMAGO_KEY_SERVICE: it is missing: which of aws-kms and local") {
+		t.Errorf("%v", err)
+	}
+	for _, service.Use = range []string{"local", "aws-kms"} {
+		if k, err = old.openKeys(t.Context(), noon, service, false); err != nil || !strings.HasPrefix(k.master.Name(), service.Use+" ") {
+			t.Errorf("%s: %v, %v", service.Use, k.master, err)
 		}
 	}
 }
@@ -73,7 +103,7 @@ func newPlace(t *testing.T) *place {
 func TestKeysStayTheSame(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
-	first, err := p.openKeys(noon, false)
+	first, err := p.openKeys(t.Context(), noon, keyservice.Remote{}, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +115,7 @@ func TestKeysStayTheSame(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	again, err := p.openKeys(noon.Add(time.Hour), false)
+	again, err := p.openKeys(t.Context(), noon.Add(time.Hour), keyservice.Remote{}, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,7 +135,7 @@ func TestLostKeysAreNotReplaced(t *testing.T) {
 		t.Run(lost, func(t *testing.T) {
 			t.Parallel()
 			p := newPlace(t)
-			if _, err := p.openKeys(noon, false); err != nil {
+			if _, err := p.openKeys(t.Context(), noon, keyservice.Remote{}, false); err != nil {
 				t.Fatal(err)
 			}
 			if err := os.Mkdir(p.path("postgres"), 0o700); err != nil {
@@ -114,7 +144,7 @@ func TestLostKeysAreNotReplaced(t *testing.T) {
 			if err := os.Remove(p.path(lost)); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := p.openKeys(noon, false); err == nil || !strings.Contains(err.Error(), p.path(lost)+" is missing") {
+			if _, err := p.openKeys(t.Context(), noon, keyservice.Remote{}, false); err == nil || !strings.Contains(err.Error(), p.path(lost)+" is missing") {
 				t.Errorf("openKeys: %v", err)
 			}
 			if _, err := os.Stat(p.path(lost)); !os.IsNotExist(err) {
@@ -128,14 +158,14 @@ func TestLostKeysAreNotReplaced(t *testing.T) {
 func TestNewCredentialsKey(t *testing.T) {
 	t.Parallel()
 	p := newPlace(t)
-	old, err := p.openKeys(noon, false)
+	old, err := p.openKeys(t.Context(), noon, keyservice.Remote{}, false)
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := errors.Join(os.Mkdir(p.path("postgres"), 0o700), os.Remove(p.path("credentials.key"))); err != nil {
 		t.Fatal(err)
 	}
-	fresh, err := p.openKeys(noon, true)
+	fresh, err := p.openKeys(t.Context(), noon, keyservice.Remote{}, true)
 	if err != nil {
 		t.Fatal(err)
 	}

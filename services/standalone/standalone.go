@@ -77,7 +77,7 @@ func open(ctx context.Context, c Config, p *boot.Process, getenv func(string) st
 		return g, err
 	}
 	p.OnStop(g.place.close)
-	if g.keys, err = g.place.openKeys(time.Now(), c.NewKey); err != nil {
+	if g.keys, err = g.place.openKeys(ctx, time.Now(), c.Keys, c.NewKey); err != nil {
 		return g, err
 	}
 	if g.mail, err = c.Mail.sender(g.place.path("mail"), time.Now); err != nil {

@@ -13,6 +13,7 @@ import (
 	"imago/pkg/envelope"
 	"imago/pkg/postgres"
 	"imago/pkg/postgres/accounts"
+	"imago/pkg/problem"
 )
 
 // Options tunes Keyrings. Its zero value is right for a program.
@@ -73,10 +74,20 @@ func (k *Keyrings) Of(ctx context.Context, proof postgres.Proof, id account.ID) 
 	}
 	ring, err := envelope.OpenKeyring(ctx, k.keys, id, wrapped)
 	if err != nil {
-		return nil, fmt.Errorf("open keyring of account %s: %w", id, err)
+		return nil, away(err)
 	}
 	k.put(ring)
 	return ring, nil
+}
+
+// away has what waits for the key service go on later: the installation's operator, who
+// reads why in the log, sees to it, and nobody else can.
+func away(err error) error {
+	if errors.Is(err, envelope.ErrUnavailable) || errors.Is(err, envelope.ErrRefused) {
+		return problem.New(problem.Unavailable, "the key service does not open what is sealed").
+			WithHint("it goes on by itself once that does; why, the installation's log says").Because(err)
+	}
+	return err
 }
 
 // Forget drops an account's keyring: after a rotation, or when the account goes.

@@ -3,6 +3,8 @@ package keyrings
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -69,6 +71,14 @@ func TestKeyringsAreOpenedOnceInAWhile(t *testing.T) {
 	open(3)
 	if _, err := k.Of(t.Context(), a.Proof, b.ID); err == nil {
 		t.Error("one account's proof opened another account's keyring")
+	}
+	for _, err := range []error{envelope.ErrUnavailable, envelope.ErrRefused} {
+		k.Forget(a.ID)
+		ks.err = fmt.Errorf("arn:aws:kms:secret: %w", err)
+		_, err := k.Of(t.Context(), a.Proof, a.ID)
+		if p := problem.Of(err); p == nil || p.Kind != problem.Unavailable || strings.Contains(p.Error(), "arn") || !errors.Is(err, ks.err) {
+			t.Errorf("Of = %v; want a problem that waits, with what the service said for the log alone", err)
+		}
 	}
 	k.Forget(a.ID)
 	ks.err = errors.New("the key service is away")

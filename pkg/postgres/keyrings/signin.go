@@ -24,7 +24,7 @@ func (k *Keyrings) SignIn(ctx context.Context) (*envelope.Keyring, error) {
 	}
 	ring, err := k.openSignIn(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("keyring for signing in: %w", err)
+		return nil, fmt.Errorf("keyring for signing in: %w", away(err))
 	}
 	k.signIn = ring
 	return ring, nil

@@ -139,8 +139,6 @@ type refusal struct {
 	text   string
 }
 
-func (r refusal) Error() string { return r.text }
-
 func (v *Vault) answer(w http.ResponseWriter, r *http.Request) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -153,9 +151,9 @@ func (v *Vault) answer(w http.ResponseWriter, r *http.Request) {
 		refuse(w, refusal{http.StatusNotFound, "no handler for route " + r.URL.Path})
 		return
 	}
-	out, err := v.do(r.Method, path, r.Header.Get("X-Vault-Token"), body)
-	if err != nil {
-		refuse(w, err.(refusal))
+	out, wrong := v.do(r.Method, path, r.Header.Get("X-Vault-Token"), body)
+	if wrong != nil {
+		refuse(w, *wrong)
 		return
 	}
 	v.asked[path]++
@@ -174,7 +172,7 @@ func send(w http.ResponseWriter, status int, body any) {
 	}
 }
 
-func (v *Vault) do(method, path, name string, body []byte) (any, error) {
+func (v *Vault) do(method, path, name string, body []byte) (any, *refusal) {
 	switch path {
 	case "auth/approle/login":
 		return v.login(body, "role_id", RoleID, "secret_id", SecretID, "invalid role or secret ID")
@@ -183,7 +181,7 @@ func (v *Vault) do(method, path, name string, body []byte) (any, error) {
 	}
 	held := v.tokens[name]
 	if held == nil || !held.expires.IsZero() && !v.now.Before(held.expires) {
-		return nil, refusal{http.StatusForbidden, "permission denied"}
+		return nil, &refusal{http.StatusForbidden, "permission denied"}
 	}
 	switch {
 	case path == "auth/token/lookup-self" && method == http.MethodGet:
@@ -193,7 +191,7 @@ func (v *Vault) do(method, path, name string, body []byte) (any, error) {
 	case strings.HasPrefix(path, "transit/") && method == http.MethodPost:
 		return v.transit(strings.Split(path, "/"), body)
 	}
-	return nil, refusal{http.StatusNotFound, "no handler for route " + path}
+	return nil, &refusal{http.StatusNotFound, "no handler for route " + path}
 }
 
 func (v *Vault) ttl(t *token) int64 {
@@ -203,18 +201,18 @@ func (v *Vault) ttl(t *token) int64 {
 	return int64(t.expires.Sub(v.now) / time.Second)
 }
 
-func (v *Vault) login(body []byte, who, id, what, secret, wrong string) (any, error) {
+func (v *Vault) login(body []byte, who, id, what, secret, wrong string) (any, *refusal) {
 	var in map[string]string
 	if json.Unmarshal(body, &in) != nil || len(in) != 2 || in[who] != id || in[what] != secret {
-		return nil, refusal{http.StatusBadRequest, wrong}
+		return nil, &refusal{http.StatusBadRequest, wrong}
 	}
 	name := v.issue()
 	return granted(name, int64(TTL/time.Second)), nil
 }
 
-func (v *Vault) renew(name string, t *token) (any, error) {
+func (v *Vault) renew(name string, t *token) (any, *refusal) {
 	if t.expires.IsZero() {
-		return nil, refusal{http.StatusBadRequest, "lease is not renewable"}
+		return nil, &refusal{http.StatusBadRequest, "lease is not renewable"}
 	}
 	t.expires = v.now.Add(TTL)
 	if t.expires.After(t.ends) {
@@ -234,9 +232,9 @@ type message struct {
 	Associated *string `json:"associated_data"`
 }
 
-func (v *Vault) transit(path []string, body []byte) (any, error) {
-	bad := func(format string, args ...any) error {
-		return refusal{http.StatusBadRequest, fmt.Sprintf(format, args...)}
+func (v *Vault) transit(path []string, body []byte) (any, *refusal) {
+	bad := func(format string, args ...any) *refusal {
+		return &refusal{http.StatusBadRequest, fmt.Sprintf(format, args...)}
 	}
 	var in message
 	d := json.NewDecoder(bytes.NewReader(body))
@@ -282,26 +280,26 @@ func encrypt(versions [][]byte, plain, associated []byte) any {
 }
 
 // decrypt says what the real one says, and takes as much: version 0 for 1, too.
-func decrypt(versions [][]byte, oldest int, ciphertext string, associated []byte) (any, error) {
+func decrypt(versions [][]byte, oldest int, ciphertext string, associated []byte) (any, *refusal) {
 	var version int
 	var encoded string
 	if n, err := fmt.Sscanf(ciphertext, "vault:v%d:%s", &version, &encoded); n != 2 || err != nil {
-		return nil, refusal{http.StatusBadRequest, "invalid ciphertext: no prefix"}
+		return nil, &refusal{http.StatusBadRequest, "invalid ciphertext: no prefix"}
 	}
 	version = max(version, 1)
 	if version > len(versions) {
-		return nil, refusal{http.StatusBadRequest, "invalid ciphertext: version is too new"}
+		return nil, &refusal{http.StatusBadRequest, "invalid ciphertext: version is too new"}
 	}
 	if version < oldest {
-		return nil, refusal{http.StatusBadRequest, "ciphertext or signature version is disallowed by policy (too old)"}
+		return nil, &refusal{http.StatusBadRequest, "ciphertext or signature version is disallowed by policy (too old)"}
 	}
 	raw, err := base64.StdEncoding.DecodeString(encoded)
 	if err != nil || len(raw) < 12 {
-		return nil, refusal{http.StatusBadRequest, "invalid ciphertext: could not decode base64"}
+		return nil, &refusal{http.StatusBadRequest, "invalid ciphertext: could not decode base64"}
 	}
 	plain, err := gcm(versions[version-1]).Open(nil, raw[:12], raw[12:], associated)
 	if err != nil {
-		return nil, refusal{http.StatusBadRequest, "cipher: message authentication failed"}
+		return nil, &refusal{http.StatusBadRequest, "cipher: message authentication failed"}
 	}
 	return map[string]any{"data": map[string]any{"plaintext": base64.StdEncoding.EncodeToString(plain)}}, nil
 }

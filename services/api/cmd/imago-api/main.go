@@ -12,6 +12,8 @@ import (
 	"imago/pkg/blob"
 	"imago/pkg/blob/s3"
 	"imago/pkg/boot"
+	"imago/pkg/envelope"
+	"imago/pkg/envelope/keyservice"
 	"imago/pkg/envelope/local"
 	"imago/pkg/notify"
 	"imago/pkg/notify/sendgrid"
@@ -24,13 +26,13 @@ import (
 type config struct {
 	boot.Common
 	api.Config
-	Listen     boot.Listener `envPrefix:"LISTEN_"`
-	Database   boot.File     `env:"DATABASE_URL_FILE,required" help:"file with the database's URL, as the role imago_api"`
-	MasterKeys string        `env:"MASTER_KEYS,required" help:"file of the master keys that wrap accounts' keyrings"`
-	Box        string        `env:"CREDENTIALS_PUB,required" help:"file of the workers' public key, to which credentials are sealed"`
-	Store      s3.Config     `envPrefix:"STORE_"`
-	Stripe     payment       `envPrefix:"STRIPE_"`
-	SendGrid   events        `envPrefix:"MAIL_SENDGRID_"`
+	Listen   boot.Listener `envPrefix:"LISTEN_"`
+	Database boot.File     `env:"DATABASE_URL_FILE,required" help:"file with the database's URL, as the role imago_api"`
+	Keys     keyservice.Config
+	Box      string    `env:"CREDENTIALS_PUB,required" help:"file of the workers' public key, to which credentials are sealed"`
+	Store    s3.Config `envPrefix:"STORE_"`
+	Stripe   payment   `envPrefix:"STRIPE_"`
+	SendGrid events    `envPrefix:"MAIL_SENDGRID_"`
 }
 
 // events are what SendGrid tells of mail, where mail goes through it.
@@ -99,7 +101,7 @@ func main() {
 func setup(ctx context.Context, c config, p *boot.Process) error {
 	deps := api.Deps{Provider: okta.New(okta.Options{Public: !c.AllowLoopbackOrgs}), Log: p.Log, Metrics: p.Metrics}
 	var err error
-	if deps.Keys, err = local.Open(c.MasterKeys); err != nil {
+	if deps.Keys, err = c.Keys.Open(ctx); err != nil {
 		return err
 	}
 	if deps.Box, err = local.ReadPublicKey(c.Box); err != nil {
@@ -123,6 +125,9 @@ func setup(ctx context.Context, c config, p *boot.Process) error {
 		return err
 	}
 	p.Check("database", service.Ready)
+	if p.Looking() { // else it would be asked with every look at /readyz
+		p.Check("key service", func(ctx context.Context) error { return envelope.Check(ctx, deps.Keys) })
+	}
 	p.Check("store", func(ctx context.Context) error { return blob.Ready(ctx, deps.Store) })
 	_, err = p.Listen(ctx, "api", c.Listen, public(p.Health(), service))
 	return err

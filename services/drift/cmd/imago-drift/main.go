@@ -7,6 +7,8 @@ import (
 	"imago/pkg/blob"
 	"imago/pkg/blob/s3"
 	"imago/pkg/boot"
+	"imago/pkg/envelope"
+	"imago/pkg/envelope/keyservice"
 	"imago/pkg/envelope/local"
 	"imago/pkg/postgres"
 	"imago/pkg/provider"
@@ -18,8 +20,8 @@ import (
 type config struct {
 	boot.Common
 	drift.Config
-	Database   boot.File `env:"DATABASE_URL_FILE,required" help:"file with the database's URL, as the role imago_drift"`
-	MasterKeys string    `env:"MASTER_KEYS,required" help:"file of the master keys that wrap accounts' keyrings"`
+	Database boot.File `env:"DATABASE_URL_FILE,required" help:"file with the database's URL, as the role imago_drift"`
+	Keys     keyservice.Config
 	// AllowLoopbackOrgs is for trying things with a simulated org, as the api's is: else
 	// a customer's address must not lead into the service's own network.
 	AllowLoopbackOrgs bool      `env:"ALLOW_LOOPBACK_ORGS" help:"true reaches orgs in private networks, and simulated ones; never in production"`
@@ -35,7 +37,7 @@ func setup(ctx context.Context, c config, p *boot.Process) error {
 	org := okta.New(okta.Options{Public: !c.AllowLoopbackOrgs, Demo: c.DemoOrgs, Part: 0.2}) // the rest is the worker's
 	deps := drift.Deps{Providers: []provider.Provider{org}, Log: p.Log, Metrics: p.Metrics}
 	var err error
-	if deps.Keys, err = local.Open(c.MasterKeys); err != nil {
+	if deps.Keys, err = c.Keys.Open(ctx); err != nil {
 		return err
 	}
 	if deps.Box, err = local.ReadBoxKey(c.Box); err != nil {
@@ -53,6 +55,9 @@ func setup(ctx context.Context, c config, p *boot.Process) error {
 		return err
 	}
 	p.Check("database", service.Ready)
+	if p.Looking() { // else it would be asked with every look at /readyz
+		p.Check("key service", func(ctx context.Context) error { return envelope.Check(ctx, deps.Keys) })
+	}
 	p.Check("store", func(ctx context.Context) error { return blob.Ready(ctx, deps.Store) })
 	p.Go("jobs", service.Run)
 	return nil
