@@ -50,6 +50,7 @@ var neighbours = []struct {
 	{"github.com/riverqueue", []string{"pkg/postgres", "services"}, false},
 	// The gateway's door is versitygw's backend, whose words are the SDK's types.
 	{"github.com/aws", []string{"pkg/blob/s3", "pkg/envelope/awskms", "services/standalone/gateway"}, true},
+	{"filippo.io/age", []string{"pkg/envelope"}, true},
 	{"github.com/stripe/stripe-go", []string{"pkg/billing/stripe"}, false},
 	{"github.com/sendgrid", []string{"pkg/notify/sendgrid"}, false},
 	{"github.com/okta/okta-sdk-golang", []string{"pkg/provider/okta"}, false},
@@ -313,6 +314,9 @@ func TestCheckFloors(t *testing.T) {
 		{"river in a door", "pkg/notify", "github.com/riverqueue/river", false, "only pkg/postgres"},
 		{"aws in blob/s3", "pkg/blob/s3", "github.com/aws/aws-sdk-go-v2/service/s3", false, ""},
 		{"aws in a service", "services/api", "github.com/aws/aws-sdk-go-v2/service/s3", false, "only pkg/blob/s3"},
+		{"aws in envelope/awskms", "pkg/envelope/awskms", "github.com/aws/aws-sdk-go-v2/service/kms", false, ""},
+		{"aws in envelope/vault", "pkg/envelope/vault", "github.com/aws/aws-sdk-go-v2/service/kms", false, "only pkg/blob/s3"},
+		{"age in the worker", "services/worker", "filippo.io/age", false, "only pkg/envelope"},
 		{"stripe in the api", "services/api", "github.com/stripe/stripe-go/v76", false, "only pkg/billing/stripe"},
 		{"sendgrid in the worker", "services/worker", "github.com/sendgrid/sendgrid-go", false, "only pkg/notify/sendgrid"},
 		{"okta's SDK in a journey", "pkg/backup", "github.com/okta/okta-sdk-golang/v2/okta", false, "only pkg/provider/okta"},

@@ -14,7 +14,6 @@ import (
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/binary"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"log/slog"
@@ -146,14 +145,14 @@ func newKey(version uint32, now time.Time) (masterKey, error) {
 // Version is the master key that wraps.
 func (s *KeyService) Version() uint32 { return s.keys[len(s.keys)-1].Version }
 
-// Name is "local" and the first eight bytes of a hash of the file's first key (HMAC-SHA256,
-// hex): the same wherever the file lies, and after a rotation.
+// Name is "local", the first eight bytes of a hash of the file's first key (HMAC-SHA256,
+// hex), which are the same wherever the file lies, and the version that wraps.
 func (s *KeyService) Name() string {
 	mac := hmac.New(sha256.New, s.keys[0].Key)
 	if _, err := mac.Write([]byte("imago/1/master key name")); err != nil {
 		panic(fmt.Errorf("a hash never fails: %w", err))
 	}
-	return "local " + hex.EncodeToString(mac.Sum(nil)[:8])
+	return fmt.Sprintf("local %x %d", mac.Sum(nil)[:8], s.Version())
 }
 
 // Wrap seals under the newest key: its version (4 bytes, big endian), a random
