@@ -97,6 +97,35 @@ func TestRotation(t *testing.T) {
 	}
 }
 
+// TestPrepare: a key that is prepared seals nothing yet, so that who still has the keyring
+// of before opens all that is sealed; who has the prepared one opens what comes after.
+func TestPrepare(t *testing.T) {
+	t.Parallel()
+	ks := service(t)
+	first := keyring(t, ks, alice)
+	prepared, err := first.Prepare(t.Context(), ks)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if prepared, err = envelope.OpenKeyring(t.Context(), ks, alice, prepared.Wrapped()); err != nil {
+		t.Fatal(err)
+	}
+	if first.Prepared() || !prepared.Prepared() || prepared.Current() != 1 || len(prepared.Versions()) != 2 {
+		t.Errorf("prepared: %d of %v", prepared.Current(), prepared.Versions())
+	}
+	object, column := sealBoth(t, prepared)
+	wantsBoth(t, first, object, column)
+	rotated, err := prepared.Rotate(t.Context(), ks)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if rotated.Prepared() || rotated.Current() != 2 || len(rotated.Versions()) != 2 {
+		t.Errorf("rotated: %d of %v", rotated.Current(), rotated.Versions())
+	}
+	object, column = sealBoth(t, rotated)
+	wantsBoth(t, prepared, object, column)
+}
+
 func sealBoth(t *testing.T, k *envelope.Keyring) (object, column []byte) {
 	t.Helper()
 	object, err := k.SealObject("p", "n", []byte("object"))

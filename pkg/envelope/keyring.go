@@ -69,19 +69,53 @@ func openKeyring(ctx context.Context, ks KeyService, id account.ID, wrapped []by
 	if err != nil {
 		return nil, err
 	}
-	if w.Current != 0 && w.Current != k.current {
-		return nil, fmt.Errorf("it says that it ends at key %d, and ends at %d: %w", w.Current, k.current, ErrNotOpened)
-	}
 	k.wrapping = w.Wrapping
-	return k, nil
+	return k, k.seals(w.Current, w.Format)
 }
 
-// Rotate gives a keyring that seals under a new data key, and still opens what
-// the old ones sealed. Digests do not change.
+// seals makes current what the stored form says. In format 1 that is always the last
+// version, and nothing but that binds what it says.
+func (k *Keyring) seals(current uint32, format int) error {
+	if format == 1 && current != 0 && current != k.current {
+		return fmt.Errorf("it says that it ends at key %d, and ends at %d: %w", current, k.current, ErrNotOpened)
+	}
+	if format == 1 {
+		return nil
+	}
+	if k.current = current; k.keys[current] == nil {
+		return fmt.Errorf("it says that key %d seals, and has none such: %w", current, ErrNotOpened)
+	}
+	return nil
+}
+
+// Prepare gives a keyring that has a new data key, and does not seal under it yet: who
+// opens things must have it before, and may keep an older keyring for a while.
+func (k *Keyring) Prepare(ctx context.Context, ks KeyService) (*Keyring, error) {
+	next := k.with()
+	return next.wrap(ctx, ks)
+}
+
+// Prepared reports whether there is a data key that does not seal yet.
+func (k *Keyring) Prepared() bool { return k.last() > k.current }
+
+func (k *Keyring) last() uint32 { return slices.Max(slices.Collect(maps.Keys(k.keys))) }
+
+// with gives a copy that has one more data key.
+func (k *Keyring) with() *Keyring {
+	next := *k
+	next.keys = maps.Clone(k.keys)
+	next.keys[k.last()+1] = randomKey()
+	return &next
+}
+
+// Rotate gives a keyring that seals under the data key that was prepared, or a new one,
+// and still opens what the old ones sealed. Digests do not change.
 func (k *Keyring) Rotate(ctx context.Context, ks KeyService) (*Keyring, error) {
 	next := *k
-	next.current, next.keys = k.current+1, maps.Clone(k.keys)
-	next.keys[next.current] = randomKey()
+	if !k.Prepared() {
+		next = *k.with()
+	}
+	next.current = next.last()
 	return next.wrap(ctx, ks)
 }
 

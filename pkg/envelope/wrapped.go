@@ -24,14 +24,15 @@ import (
 //
 // with numbers in decimal, so that nothing that stands in clear can be altered. The
 // text is the digest key (32 bytes), then each data key's version (4 bytes, big endian)
-// and the key (32 bytes), rising; the last one is "current". So a keyring has room for
-// any number of versions, however little a key service wraps at once.
+// and the key (32 bytes), rising. "current" is the version that seals: the last one, or the
+// one before it while every program gets to know the last one. So a keyring has room for any
+// number of versions, however little a key service wraps at once.
 //
 // "wrapping" rises by one with each wrapping, so that of two copies the older one can
 // be told; "by" names the master key.
 //
 // Format 1, of before, has no "wrapping", "by" and "key": "keys" is what the key service
-// made of the same text. It opens, and is written anew by the next rotation or re-wrap.
+// made of the same text, and the last version is "current". It opens, and is written anew by the next rotation or re-wrap.
 const keyringFormat = 2
 
 // wrappedKeyring is the stored form.

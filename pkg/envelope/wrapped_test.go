@@ -94,7 +94,7 @@ func TestWrappingIsBound(t *testing.T) {
 	ks := fixedService(t)
 	stored := fixed(t, "keyring-2.json")
 	for _, c := range [][2]string{
-		{`"current":2,`, ``}, {`"current":2,`, `"current":1,`}, {`"current":2,`, `"current":3,`},
+		{`"current":2,`, ``}, {`"current":2,`, `"current":1,`}, {`"current":2,`, `"current":3,`}, {`"current":2,`, `"current":0,`},
 		{`"wrapping":7,`, ``}, {`"wrapping":7,`, `"wrapping":8,`}, {`"by":"local`, `"by":"locas`},
 	} {
 		altered := bytes.Replace(stored, []byte(c[0]), []byte(c[1]), 1)
