@@ -35,6 +35,7 @@ const (
 	EditBilling      Action = "edit_billing"      // subscribe, change plan and card, cancel
 	EditSecurity     Action = "edit_security"     // what the account wants of who signs in
 	EditSso          Action = "edit_sso"          // where members sign in: who says that, says who is an owner
+	EditKeys         Action = "edit_keys"         // rotate the data key, keep escrows: who has one has everything
 	DeleteConnection Action = "delete_connection" // with its snapshots
 	DeleteAccount    Action = "delete_account"
 )
@@ -54,6 +55,7 @@ var allowed = map[Action][]Role{
 	EditBilling:      {Owner, Admin},
 	EditSecurity:     {Owner, Admin},
 	EditSso:          {Owner},
+	EditKeys:         {Owner},
 	DeleteConnection: {Owner, Admin},
 	DeleteAccount:    {Owner},
 }

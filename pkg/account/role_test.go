@@ -15,6 +15,7 @@ delete_connection  yes   yes   no       no      no
 edit_account       yes   yes   no       no      no
 edit_billing       yes   yes   no       no      no
 edit_connection    yes   yes   no       no      no
+edit_keys          yes   no    no       no      no
 edit_members       yes   yes   no       no      no
 edit_security      yes   yes   no       no      no
 edit_sso           yes   no    no       no      no

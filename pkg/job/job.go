@@ -153,6 +153,15 @@ type ApplyBilling struct {
 // Kind names the job.
 func (ApplyBilling) Kind() string { return "apply_billing" }
 
+// RenewKeyring does to an account's keyring what was asked for: a new data key, another
+// wrapping, escrows; and puts it into the bucket.
+type RenewKeyring struct {
+	AccountID string `json:"account_id"`
+}
+
+// Kind names the job.
+func (RenewKeyring) Kind() string { return "renew_keyring" }
+
 // MakeDemo makes an account's demo org in the operator's simulator, connects it, and plays
 // the story in it.
 type MakeDemo struct {

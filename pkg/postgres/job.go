@@ -32,6 +32,7 @@ var kinds = byName(
 	kind{job.TakeSnapshot{}, job.QueueBackup, 2, true},
 	kind{job.SweepRepository{}, job.QueueBackup, 4, true},
 	kind{job.ForgetSnapshots{}, job.QueueBackup, 4, true},
+	kind{job.RenewKeyring{}, job.QueueBackup, 1, false},
 	kind{job.MakeDemo{}, job.QueueBackup, 3, true},
 	kind{job.SwitchDemo{}, job.QueueBackup, 1, true},
 	kind{job.RemoveDemo{}, job.QueueBackup, 4, true},
@@ -71,7 +72,7 @@ var unfinished = []rivertype.JobState{
 // lost, nor may news of a subscription be that comes while the processor is being asked.
 var repeatable = map[string]bool{
 	job.CheckConnection{}.Kind(): true, job.ApplyBilling{}.Kind(): true, job.SendInvitation{}.Kind(): true,
-	job.SwitchDemo{}.Kind(): true,
+	job.SwitchDemo{}.Kind(): true, job.RenewKeyring{}.Kind(): true,
 }
 
 // insertOpts gives a job what its kind says. Other kinds than the repeatable are unique

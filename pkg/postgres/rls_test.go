@@ -177,6 +177,7 @@ var special = map[string]string{
 	"users.email": "'n' || %d || '@acme.test'", "sign_in_codes.email": "'n' || %d || '@acme.test'",
 	"sign_in_codes.tries": "0",
 	"connections.state":   "'ready'", "connections.share": "0.5", "connections.follow_seconds": "60", "connections.demo": "''",
+	"key_escrows.recipient": "'age1' || repeat('q', 30) || '%d'", "key_escrows.file": "''", "key_escrows.removed_at": "null",
 	"credentials.purpose": "'read'", "credentials.state": "'set'",
 	"snapshots.trigger": "'manual'", "snapshots.state": "'queued'", "snapshots.ended_at": "null",
 	"snapshots.pinned_at": "null", "snapshots.pinned_by": "null", "snapshots.expired_at": "null", "snapshots.expired_for": "''", "snapshots.forgotten_at": "null",

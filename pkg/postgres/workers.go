@@ -75,7 +75,8 @@ func (w *Workers) complete() error {
 		standIn[job.SweepRepository](w), standIn[job.ForgetSnapshots](w), standIn[job.PlanRestore](w), standIn[job.ApplyRestore](w),
 		standIn[job.SendCode](w), standIn[job.SendInvitation](w), standIn[job.SendMessage](w), standIn[job.ReportFailure](w),
 		standIn[job.EndSnooze](w), standIn[job.SendDigest](w), standIn[job.SendUpdate](w), standIn[job.ReportStopped](w), standIn[job.ReportEnd](w), standIn[job.RunSchedules](w), standIn[job.StartFollows](w),
-		standIn[job.ApplyBilling](w), standIn[job.MakeDemo](w), standIn[job.SwitchDemo](w), standIn[job.RemoveDemo](w))
+		standIn[job.ApplyBilling](w), standIn[job.MakeDemo](w), standIn[job.SwitchDemo](w), standIn[job.RemoveDemo](w),
+		standIn[job.RenewKeyring](w))
 }
 
 // JobsOptions tunes Jobs.

@@ -141,6 +141,7 @@ func (t *taking) input(ctx context.Context, org orgs.Org) (backup.Input, error) 
 	}
 	if t.mark.Backup == nil {
 		if err := repository.SaveKeyring(ctx, t.Store, t.ring); err != nil {
+			t.keyrings.Forget(t.row.AccountID) // it may have been renewed since it was opened
 			return backup.Input{}, err
 		}
 	}

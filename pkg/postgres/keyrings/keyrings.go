@@ -72,12 +72,24 @@ func (k *Keyrings) Of(ctx context.Context, proof postgres.Proof, id account.ID) 
 	if err != nil {
 		return nil, fmt.Errorf("read keyring of account %s: %w", id, err)
 	}
-	ring, err := envelope.OpenKeyring(ctx, k.keys, id, wrapped)
+	ring, err := k.Open(ctx, id, wrapped)
 	if err != nil {
-		return nil, away(err)
+		return nil, err
 	}
 	k.put(ring)
 	return ring, nil
+}
+
+// Open opens a keyring that was read, and keeps nothing.
+func (k *Keyrings) Open(ctx context.Context, id account.ID, wrapped []byte) (*envelope.Keyring, error) {
+	ring, err := envelope.OpenKeyring(ctx, k.keys, id, wrapped)
+	return ring, away(err)
+}
+
+// Make has a keyring made of another one: prepared, rotated, wrapped anew.
+func (k *Keyrings) Make(ctx context.Context, of func(context.Context, envelope.KeyService) (*envelope.Keyring, error)) (*envelope.Keyring, error) {
+	ring, err := of(ctx, k.keys)
+	return ring, away(err)
 }
 
 // away has what waits for the key service go on later: the installation's operator, who

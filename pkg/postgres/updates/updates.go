@@ -4,8 +4,6 @@ package updates
 
 import (
 	"context"
-	"errors"
-	"fmt"
 
 	"github.com/jackc/pgx/v5"
 
@@ -42,7 +40,7 @@ func (u Update) Validate() error {
 // Count tells how many people would get the update now: those who asked for such and have
 // not got this one. url is the database's, as its owner.
 func Count(ctx context.Context, url string, u Update) (n int, err error) {
-	err = asOwner(ctx, url, func(tx pgx.Tx) error {
+	err = rows.AsOwner(ctx, url, func(tx pgx.Tx) error {
 		return tx.QueryRow(ctx, `
 			select count(*) from update_recipients((select id from product_updates where subject = $1 and body = $2))`,
 			u.Subject, u.Body).Scan(&n)
@@ -57,7 +55,7 @@ func Announce(ctx context.Context, url string, u Update) (n int, err error) {
 	if err := u.Validate(); err != nil {
 		return 0, err
 	}
-	err = asOwner(ctx, url, func(tx pgx.Tx) error {
+	err = rows.AsOwner(ctx, url, func(tx pgx.Tx) error {
 		var id string
 		if err := tx.QueryRow(ctx, `
 			insert into product_updates as u (subject, body) values ($1, $2)
@@ -68,20 +66,6 @@ func Announce(ctx context.Context, url string, u Update) (n int, err error) {
 		return tx.QueryRow(ctx, `select count(*) from update_recipients($1)`, id).Scan(&n)
 	})
 	return n, err
-}
-
-// asOwner runs fn in a transaction of the database's owner, who presents no proof.
-func asOwner(ctx context.Context, url string, fn func(pgx.Tx) error) (err error) {
-	config, err := rows.ParseURL(url)
-	if err != nil {
-		return err
-	}
-	conn, err := pgx.ConnectConfig(ctx, config.ConnConfig)
-	if err != nil {
-		return rows.Problem(fmt.Errorf("open database: %w", err))
-	}
-	defer func() { err = errors.Join(err, conn.Close(ctx)) }()
-	return rows.Problem(pgx.BeginFunc(ctx, conn, fn))
 }
 
 // Due is an account in which somebody is to get an update.
