@@ -28,6 +28,10 @@ const usage = `imago-migrate ` + summary + `.
                              mail FILE, Markdown or plain text, to everybody who asked for
                              product updates, once each, also if it is run again;
                              -dry-run: only say how many they are
+  imago-migrate -keyrings    say which master key wraps how many accounts' keyrings; exit 3 while
+                             some wait to be wrapped anew
+  imago-migrate -rewrap      have the workers wrap every keyring anew, by the key service that
+                             they use: after a new master key, or another key service
   imago-migrate -reference   print the variables as a table in Markdown, and exit
 
 The owner needs createrole the first time. It need not be a superuser.
@@ -84,6 +88,11 @@ func Main(ctx context.Context, args, environ []string, out, errs io.Writer) int 
 		return max(exitUsage, say(errs, exitDone, "imago-migrate: %s\n", err))
 	} else if ok {
 		return announce(ctx, a, environ, out, errs)
+	}
+	if k, ok, err := ReadKeyrings(args); err != nil {
+		return max(exitUsage, say(errs, exitDone, "imago-migrate: %s\n", err))
+	} else if ok {
+		return aboutKeyrings(ctx, k, environ, out, errs)
 	}
 	asked := ""
 	if len(args) > 0 {

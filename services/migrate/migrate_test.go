@@ -101,10 +101,41 @@ func TestAnnounce(t *testing.T) {
 	}
 }
 
+// An operator has keyrings wrapped anew, and sees which still wait.
+func TestKeyrings(t *testing.T) {
+	t.Parallel()
+	base := postgrestest.Fresh(t)
+	env := map[string]string{"IMAGO_DATABASE_URL_FILE": file(t, base.OwnerURL())}
+	for range 2 {
+		base.Account(t)
+	}
+	if _, err := base.Owner().Exec(t.Context(), `update account_keys set wrapped = $1 where account_id = (select account_id from account_keys limit 1)`,
+		`{"format":2,"account":"x","by":"aws-kms arn:aws:kms:x","key":""}`); err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []struct {
+		args []string
+		code int
+		said []string
+	}{
+		{[]string{"-keyrings"}, 0, []string{"1 wrapped by a master key that they do not name\n", "1 wrapped by aws-kms arn:aws:kms:x\n"}},
+		{[]string{"-rewrap", "now"}, 2, []string{`"now" is not a flag`}},
+		{[]string{"--rewrap"}, 0, []string{"2 keyrings will be wrapped anew", "imago-migrate -keyrings"}},
+		{[]string{"-keyrings"}, 3, []string{"1 wrapped by aws-kms arn:aws:kms:x, 1 of them to be wrapped anew: keep that master key"}},
+	} {
+		code, said := run(t, env, step.args...)
+		for _, want := range step.said {
+			if code != step.code || !strings.Contains(said, want) {
+				t.Errorf("%v: exit %d: %s", step.args, code, said)
+			}
+		}
+	}
+}
+
 func TestServerThatIsAwayIsTold(t *testing.T) {
 	t.Parallel()
 	url := file(t, "postgres:///x?host=/nowhere&user=owner&password=hunter2")
-	for _, args := range [][]string{nil, {"-check"}} {
+	for _, args := range [][]string{nil, {"-check"}, {"-keyrings"}, {"-rewrap"}} {
 		code, said := run(t, map[string]string{"IMAGO_DATABASE_URL_FILE": url}, args...)
 		if code == 0 || !strings.Contains(said, "the database does not answer") || strings.Contains(said, "hunter2") {
 			t.Errorf("%v: exit %d: %s", args, code, said)

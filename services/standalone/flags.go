@@ -65,7 +65,11 @@ func help() string {
 	for _, f := range flags {
 		text += fmt.Sprintf("  %-32s %s\n", "--"+f.name+" "+f.value, f.help)
 	}
-	return text + fmt.Sprintf(strings.Repeat("  %-32s %s\n", 5), "--announce file --subject text", "mail the file, Markdown or plain text, to who asked for product updates, by the imagod that runs,", "  [--dry-run]", "once each, also if it is run again; --dry-run: only say how many they are, and end",
-		"--make-keys directory", "make the keys of an installation of several machines, and end", "--check", "check the configuration, and end", "--version", "print the version, and end") +
+	return text + fmt.Sprintf(strings.Repeat("  %-32s %s\n", 8), "--announce file --subject text", "mail the file, Markdown or plain text, to who asked for product updates, by the imagod that runs,", "  [--dry-run]", "once each, also if it is run again; --dry-run: only say how many they are, and end",
+		"--make-keys directory", "make the keys of an installation of several machines, and end",
+		"--new-master-key directory", "add a master key to its master.keys, and end",
+		"--rewrap", "have the imagod that runs wrap every keyring by the newest master key, or the key service, and end",
+		"--keyrings", "say which master key wraps how many keyrings, and end; exit code 3 while some wait",
+		"--check", "check the configuration, and end", "--version", "print the version, and end") +
 		"\nExit codes: 0 done, 1 error, 2 the configuration is wrong.\n\n"
 }

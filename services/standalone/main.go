@@ -15,6 +15,7 @@ import (
 
 	"imago/pkg/boot"
 	"imago/pkg/envelope/keyservice"
+	"imago/pkg/envelope/local"
 	"imago/pkg/postgres/cluster"
 	"imago/services/migrate"
 )
@@ -26,6 +27,12 @@ func Main() {
 	}
 	if a, ok, err := migrate.ReadAnnouncement(os.Args[1:]); ok || err != nil {
 		os.Exit(announce(context.Background(), a, err, os.Stdout, os.Stderr))
+	}
+	if len(os.Args) == 3 && strings.TrimLeft(os.Args[1], "-") == "new-master-key" {
+		os.Exit(newMasterKey(os.Args[2], os.Stdout, os.Stderr))
+	}
+	if k, ok, err := migrate.ReadKeyrings(os.Args[1:]); ok || err != nil {
+		os.Exit(aboutKeyrings(context.Background(), k, err, os.Stdout, os.Stderr))
 	}
 	rest, err := ApplyFlags(os.Args[1:], os.Setenv)
 	switch {
@@ -46,16 +53,41 @@ func Main() {
 
 // announce mails a product update through the imagod that runs on the data directory.
 func announce(ctx context.Context, a migrate.Announcement, wrong error, out, errs io.Writer) int {
+	return beside(a.Data, wrong, errs, func(url string) int { return a.Send(ctx, "imagod", url, out, errs) })
+}
+
+// aboutKeyrings has keyrings wrapped anew by the imagod that runs on the data directory.
+func aboutKeyrings(ctx context.Context, k migrate.Keyrings, wrong error, out, errs io.Writer) int {
+	return beside(k.Data, wrong, errs, func(url string) int { return k.Do(ctx, "imagod", url, out, errs) })
+}
+
+// beside does something in the database of the imagod that runs on a data directory.
+func beside(data string, wrong error, errs io.Writer, do func(url string) int) int {
 	if wrong != nil {
 		fmt.Fprintln(errs, "imagod:", wrong)
 		return 2
 	}
-	url, err := runningURL(cmp.Or(a.Data, os.Getenv("IMAGO_DATA")))
+	url, err := runningURL(cmp.Or(data, os.Getenv("IMAGO_DATA")))
 	if err != nil {
 		fmt.Fprintln(errs, "imagod:", err)
 		return 1
 	}
-	return a.Send(ctx, "imagod", url, out, errs)
+	return do(url)
+}
+
+// newMasterKey adds a master key to the file in a directory. It wraps from the next start on.
+func newMasterKey(dir string, out, errs io.Writer) int {
+	ks, err := local.Open(filepath.Join(dir, "master.keys"))
+	if err == nil {
+		ks, err = ks.Rotate(time.Now())
+	}
+	if err != nil {
+		fmt.Fprintln(errs, "imagod:", err)
+		return 1
+	}
+	fmt.Fprintf(out, "%s has master key %d, beside the older ones. Copy it to where the other programs and your safe have it,\n"+
+		"start every program anew, and have the keyrings wrapped by it: imago-migrate -rewrap, or imagod --rewrap.\n", filepath.Join(dir, "master.keys"), ks.Version())
+	return 0
 }
 
 // runningURL reaches the database of the imagod that runs on a data directory; "": the usual.

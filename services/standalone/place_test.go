@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"imago/pkg/envelope"
 	"imago/pkg/envelope/awskms/awskmstest"
 	"imago/pkg/envelope/keyservice"
 	"imago/pkg/envelope/local"
@@ -82,6 +83,32 @@ func TestKeyServiceBesideTheFile(t *testing.T) {
 		if k, err = old.openKeys(t.Context(), noon, service, false); err != nil || !strings.HasPrefix(k.master.Name(), service.Use+" ") {
 			t.Errorf("%s: %v, %v", service.Use, k.master, err)
 		}
+	}
+}
+
+func TestNewMasterKey(t *testing.T) {
+	t.Parallel()
+	p := newPlace(t)
+	var said strings.Builder
+	if code := newMasterKey(p.dir, &said, &said); code != 1 || !strings.Contains(said.String(), "master.keys") {
+		t.Errorf("without a file: exit %d: %s", code, said.String())
+	}
+	k, err := p.openKeys(t.Context(), noon, keyservice.Remote{}, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	old, err := envelope.NewKeyring(t.Context(), k.master, "alice")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if code := newMasterKey(p.dir, &said, &said); code != 0 || !strings.Contains(said.String(), "has master key 2") || !strings.Contains(said.String(), "--rewrap") {
+		t.Errorf("exit %d: %s", code, said.String())
+	}
+	if k, err = p.openKeys(t.Context(), noon, keyservice.Remote{}, false); err != nil || !strings.HasSuffix(k.master.Name(), " 2") {
+		t.Fatalf("%v wraps: %v", k.master, err)
+	}
+	if _, err := envelope.OpenKeyring(t.Context(), k.master, "alice", old.Wrapped()); err != nil {
+		t.Error(err)
 	}
 }
 
