@@ -46,6 +46,7 @@ func (s *Service) routes() (http.Handler, error) {
 	add(rpc.NewDeviceServiceHandler(s.devices(), options...))
 	add(rpc.NewPasskeyServiceHandler(s.passkeys(), options...))
 	add(rpc.NewSsoServiceHandler(s.sso(), options...))
+	add(rpc.NewKeyServiceHandler(s.keys(), options...))
 	add(rpc.NewConnectionServiceHandler(s.connections(), options...))
 	add(rpc.NewSnapshotServiceHandler(s.snapshots(), options...))
 	add(rpc.NewDriftServiceHandler(s.drift(), options...))

@@ -36,7 +36,8 @@ func (w *world) scene() scene {
 	s.ids["connection"] = string(c)
 	s.ids["finding"] = w.finding(p, c)
 	s.ids["member"] = string(w.member(p, account.Viewer).user)
-	var snapshot, restore, invitation, session string
+	var snapshot, restore, invitation, session, escrow string
+	w.row([]any{&escrow}, `insert into key_escrows (account_id, recipient, created_by) values ($1, 'age1ofsomebodyelse0000', $2) returning id`, p.account, p.user)
 	w.row([]any{&session}, `select id from sessions where user_id = $1`, p.user)
 	w.row([]any{&snapshot}, `insert into snapshots (account_id, connection_id, trigger, state, started_at, ended_at)
 		values ($1, $2, 'manual', 'failed', now(), now()) returning id`, p.account, c)
@@ -46,6 +47,7 @@ func (w *world) scene() scene {
 		values ($1, 'guest@acme.test', 'viewer', $2) returning id`, p.account, p.user)
 	s.ids["token"], s.ids["soon"] = w.token(p, account.ViewAccount).id, w.clock.now().Add(time.Hour).Format(time.RFC3339)
 	s.ids["snapshot"], s.ids["restore"], s.ids["invitation"], s.ids["session"] = snapshot, restore, invitation, session
+	s.ids["escrow"] = escrow
 	return s
 }
 

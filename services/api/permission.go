@@ -93,6 +93,12 @@ var permissions = map[string]permission{
 	rpc.SsoServiceSetSsoProcedure:    may(account.EditSso).proven(),
 	rpc.SsoServiceDeleteSsoProcedure: may(account.EditSso).proven(),
 
+	rpc.KeyServiceGetKeysProcedure:      may(account.ViewAccount),
+	rpc.KeyServiceRotateKeyProcedure:    may(account.EditKeys).proven(),
+	rpc.KeyServiceCreateEscrowProcedure: may(account.EditKeys).proven(),
+	rpc.KeyServiceGetEscrowProcedure:    may(account.EditKeys),
+	rpc.KeyServiceDeleteEscrowProcedure: may(account.EditKeys).proven(),
+
 	rpc.ConnectionServiceCreateConnectionProcedure: may(account.EditConnection),
 	rpc.ConnectionServiceSetCredentialProcedure:    may(account.EditConnection).proven(),
 	rpc.ConnectionServiceReplaceKeyProcedure:       may(account.EditConnection).proven(),

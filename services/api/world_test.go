@@ -178,6 +178,7 @@ type person struct {
 	devices     rpc.DeviceServiceClient
 	tokens      rpc.TokenServiceClient
 	sso         rpc.SsoServiceClient
+	keys        rpc.KeyServiceClient
 }
 
 // owner makes an account and its owner.
@@ -238,6 +239,7 @@ func (w *world) clients(p *person) *person {
 	p.mail = rpc.NewMailServiceClient(c, w.url, o)
 	p.tokens = rpc.NewTokenServiceClient(c, w.url, o)
 	p.sso = rpc.NewSsoServiceClient(c, w.url, o)
+	p.keys = rpc.NewKeyServiceClient(c, w.url, o)
 	p.devices = rpc.NewDeviceServiceClient(c, w.url, o)
 	return p
 }

@@ -100,7 +100,7 @@ func (p *program) root() *cobra.Command {
 		p.loginCommand(), p.logoutCommand(), p.whoamiCommand(), p.sessionsCommand(), p.stepUpCommand(), p.totpCommand(), p.tokenCommand(),
 		p.connectCommand(), p.demoCommand(), p.connectionsCommand(), p.disconnectCommand(), p.scheduleCommand(), p.retentionCommand(), p.statusCommand(),
 		p.snapshotCommand(), p.snapshotsCommand(), p.browseCommand(), p.searchCommand(), p.diffCommand(),
-		p.driftCommand(), p.restoreCommand(), p.activityCommand(), p.teamCommand(), p.accountCommand(), p.ssoCommand(), p.billingCommand(), p.mailCommand(), p.versionCommand())
+		p.driftCommand(), p.restoreCommand(), p.activityCommand(), p.teamCommand(), p.accountCommand(), p.ssoCommand(), p.keysCommand(), p.billingCommand(), p.mailCommand(), p.versionCommand())
 	return root
 }
 

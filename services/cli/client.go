@@ -47,6 +47,7 @@ type api struct {
 	tokens      imagov1connect.TokenServiceClient
 	mail        imagov1connect.MailServiceClient
 	sso         imagov1connect.SsoServiceClient
+	keys        imagov1connect.KeyServiceClient
 }
 
 // api connects as whoever is signed in; nobody is refused here, the server decides.
@@ -88,6 +89,7 @@ func (p *program) apiWith(server string, who *caller) *api {
 		tokens:      imagov1connect.NewTokenServiceClient(p.http, server, with),
 		mail:        imagov1connect.NewMailServiceClient(p.http, server, with),
 		sso:         imagov1connect.NewSsoServiceClient(p.http, server, with),
+		keys:        imagov1connect.NewKeyServiceClient(p.http, server, with),
 	}
 }
 

@@ -46,6 +46,7 @@ type fake struct {
 	imagov1connect.UnimplementedDeviceServiceHandler
 	imagov1connect.UnimplementedMailServiceHandler
 	imagov1connect.UnimplementedSsoServiceHandler
+	imagov1connect.UnimplementedKeyServiceHandler
 
 	mu          sync.Mutex
 	connections []*imagov1.Connection
@@ -61,12 +62,13 @@ type fake struct {
 	invited     []*imagov1.Invitation
 	apiTokens   []*imagov1.ApiToken
 	mail        *imagov1.GetMailPreferencesResponse
+	keys        *imagov1.Keys
 	// identityProvider is the account's; nil: it has none.
 	identityProvider *imagov1.Sso
 }
 
 func newFake() *fake {
-	return &fake{set: map[string]bool{}, changes: map[string]bool{}}
+	return &fake{set: map[string]bool{}, changes: map[string]bool{}, keys: &imagov1.Keys{Version: 1}}
 }
 
 // serve starts the server.
@@ -87,6 +89,7 @@ func (f *fake) serve() *httptest.Server {
 	mux.Handle(imagov1connect.NewDeviceServiceHandler(f, with))
 	mux.Handle(imagov1connect.NewMailServiceHandler(f, with))
 	mux.Handle(imagov1connect.NewSsoServiceHandler(f, with))
+	mux.Handle(imagov1connect.NewKeyServiceHandler(f, with))
 	return httptest.NewServer(f.elsewhere(mux))
 }
 

@@ -138,7 +138,7 @@ func TestDataKeyRotates(t *testing.T) {
 		if _, err := accounts.AddEscrow(ctx, tx, identity.Recipient().String(), w.Account.User); err != nil {
 			return err
 		}
-		if err := accounts.AskRotation(ctx, tx); err != nil {
+		if _, err := accounts.AskRotation(ctx, tx); err != nil {
 			return err
 		}
 		return tx.Enqueue(ctx, job.RenewKeyring{AccountID: string(w.Account.ID)})

@@ -26,10 +26,11 @@ func RenewalOf(ctx context.Context, tx *postgres.Tx) (Renewal, error) {
 		select wrapped, rotation_asked_at, prepared_at, rewrap_asked_at, behind, renewed_at from account_keys`)
 }
 
-// AskRotation has the worker give the account a new data key.
-func AskRotation(ctx context.Context, tx *postgres.Tx) error {
-	_, err := rows.Exec(ctx, tx, `update account_keys set rotation_asked_at = coalesce(rotation_asked_at, now())`)
-	return err
+// AskRotation has the worker give the account a new data key; false: that was asked
+// for before, and is under way.
+func AskRotation(ctx context.Context, tx *postgres.Tx) (bool, error) {
+	n, err := rows.Exec(ctx, tx, `update account_keys set rotation_asked_at = now() where rotation_asked_at is null`)
+	return n > 0, err
 }
 
 // Renew puts a new keyring in the place of the one that was read: for a running
