@@ -88,7 +88,7 @@ create function ask_rewrap() returns bigint
 language sql volatile security definer set search_path = ''
 as $$
     with installation as (update public.installation_keys set rewrap_asked_at = now() returning 1),
-        accounts as (update public.account_keys set rewrap_asked_at = now() returning 1)
+        accounts as (update public.account_keys set rewrap_asked_at = now() where wrapped <> '' returning 1)
     select (select count(*) from installation) + (select count(*) from accounts)
 $$;
 -- +goose StatementEnd
@@ -101,7 +101,7 @@ language sql stable security definer set search_path = ''
 as $$
     select coalesce(substring(encode(k.wrapped, 'escape') from '"by":"([^"\\]*)"'), ''), count(*), count(*) filter (where k.waits)
     from (
-        select wrapped, rewrap_asked_at is not null or behind as waits from public.account_keys
+        select wrapped, rewrap_asked_at is not null or behind as waits from public.account_keys where wrapped <> ''
         union all
         select wrapped, rewrap_asked_at is not null from public.installation_keys) k
     group by 1 order by 1
