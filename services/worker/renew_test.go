@@ -241,6 +241,13 @@ func TestOnlyItsJobRenewsAKeyring(t *testing.T) {
 			t.Errorf("%v: %v", args, err)
 		}
 	}
+	// Of two jobs that read the same keyring, the one that stores last begins anew.
+	slow := accounts.Renewal{Wrapped: w.Ring.Wrapped()}
+	if err := db.As(t.Context(), w.Base.Job(t, job.RenewKeyring{AccountID: string(w.Account.ID)}), func(tx *postgres.Tx) error {
+		return slow.Renew(t.Context(), tx, []byte("lost"), nil, false, now)
+	}); !problem.Is(err, problem.Stale) {
+		t.Errorf("a keyring that was renewed meanwhile: %v", err)
+	}
 	err := db.As(t.Context(), w.Base.Job(t, job.RunSchedules{}), func(tx *postgres.Tx) error {
 		return tx.Enqueue(t.Context(), job.RenewKeyring{AccountID: string(w.Base.Account(t).ID)})
 	})

@@ -56,6 +56,24 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+// TestAnotherKeyAnswers: whoever stands in between and has another key used is found out.
+func TestAnotherKeyAnswers(t *testing.T) {
+	t.Parallel()
+	kms := awskmstest.New(t)
+	ks := open(t, kms.URL, awskmstest.ARN("1"), awskmstest.SecretAccessKey)
+	wrapped, err := ks.Wrap(t.Context(), "alice", []byte("secret"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	kms.Lie(awskmstest.ARN("2"))
+	if _, err := ks.Wrap(t.Context(), "alice", []byte("secret")); !errors.Is(err, envelope.ErrRefused) {
+		t.Errorf("wrap: %v", err)
+	}
+	if _, err := ks.Unwrap(t.Context(), "alice", wrapped); !errors.Is(err, envelope.ErrRefused) || strings.Contains(err.Error(), "secret") {
+		t.Errorf("unwrap: %v", err)
+	}
+}
+
 func TestKeysThatAreNone(t *testing.T) {
 	t.Parallel()
 	for _, key := range []string{

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -69,6 +70,14 @@ func TestKeyService(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestServerWithoutAssociatedData: what is wrapped is bound to the account all the same.
+func TestServerWithoutAssociatedData(t *testing.T) {
+	t.Parallel()
+	v := vaulttest.New(t)
+	v.Age()
+	envelopetest.Run(t, open(t, v, "imago", root(t)))
 }
 
 // TestRealVault runs the suite on a server that is there, with a transit key "imago" of
@@ -147,6 +156,27 @@ func TestTokens(t *testing.T) {
 		counts(2, 1)
 		v.Revoke()
 		counts(3, 1)
+	}
+}
+
+// TestOneSignInForAll: of many calls whose token was revoked one signs in.
+func TestOneSignInForAll(t *testing.T) {
+	t.Parallel()
+	v := vaulttest.New(t)
+	ks := open(t, v, "imago", appRole(t))
+	wrap(t, ks)
+	v.Revoke()
+	var all sync.WaitGroup
+	for range 8 {
+		all.Go(func() {
+			if _, err := ks.Wrap(t.Context(), alice, []byte("secret")); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	all.Wait()
+	if n := v.Asked("auth/approle/login"); n != 2 {
+		t.Errorf("%d sign-ins", n)
 	}
 }
 

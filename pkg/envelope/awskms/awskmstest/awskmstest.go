@@ -19,6 +19,7 @@ import (
 	"net/http/httptest"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -38,7 +39,11 @@ type KMS struct {
 	*envelopetest.Faulty
 	URL  string
 	keys map[string][]byte // by ARN
+	says atomic.Value      // the ARN that answers name; none: the true one
 }
+
+// Lie has answers name another key than they were made by.
+func (k *KMS) Lie(arn string) { k.says.Store(arn) }
 
 // ARN is that of a key that the stand-in has: "1" or "2".
 func ARN(key string) string {
@@ -81,6 +86,9 @@ func (k *KMS) answer(w http.ResponseWriter, r *http.Request) {
 		refuse(w, wrong)
 		return
 	}
+	if arn := k.says.Load(); arn != nil {
+		answer["KeyId"] = arn
+	}
 	send(w, http.StatusOK, answer)
 }
 
@@ -101,7 +109,7 @@ func invalid(format string, args ...any) error {
 	return &exception{http.StatusBadRequest, "ValidationException", fmt.Sprintf(format, args...)}
 }
 
-func (k *KMS) do(r *http.Request, body []byte) (any, error) {
+func (k *KMS) do(r *http.Request, body []byte) (map[string]any, error) {
 	if err := verify(r, body); err != nil {
 		return nil, err
 	}
@@ -131,7 +139,7 @@ func (k *KMS) do(r *http.Request, body []byte) (any, error) {
 }
 
 // A ciphertext is the ARN and what the key made of the text, with the encryption context.
-func (in request) encrypt(key []byte) (any, error) {
+func (in request) encrypt(key []byte) (map[string]any, error) {
 	if len(in.Plaintext) < 1 || len(in.Plaintext) > 4096 || in.CiphertextBlob != nil {
 		return nil, invalid("Plaintext has a length of %d, and may have 1 to 4096", len(in.Plaintext))
 	}
@@ -145,7 +153,7 @@ func (in request) encrypt(key []byte) (any, error) {
 	}, nil
 }
 
-func (k *KMS) decrypt(in request) (any, error) {
+func (k *KMS) decrypt(in request) (map[string]any, error) {
 	if n := len(in.CiphertextBlob); n < 1 || n > 6144 || in.Plaintext != nil {
 		return nil, invalid("CiphertextBlob has a length of %d, and may have 1 to 6144", n)
 	}

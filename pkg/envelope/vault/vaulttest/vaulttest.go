@@ -51,6 +51,7 @@ type Vault struct {
 	keys   map[string][][]byte // versions, from 1
 	oldest map[string]int      // min_decryption_version
 	asked  map[string]int      // requests by path
+	old    bool                // it knows no associated data
 	n      int
 }
 
@@ -110,6 +111,13 @@ func (v *Vault) Disallow(name string, before int) {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.oldest[name] = before
+}
+
+// Age makes it a server of before there was associated data: it drops what it does not know.
+func (v *Vault) Age() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.old = true
 }
 
 // Revoke ends every token but the root's.
@@ -254,6 +262,9 @@ func (v *Vault) transit(path []string, body []byte) (any, *refusal) {
 	associated, err := base64.StdEncoding.Strict().DecodeString(*in.Associated)
 	if err != nil {
 		return nil, bad("%v", err)
+	}
+	if v.old {
+		associated = nil
 	}
 	switch {
 	case path[1] == "encrypt" && in.Plaintext != nil && in.Ciphertext == nil:
