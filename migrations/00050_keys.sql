@@ -77,6 +77,12 @@ comment on function empty_escrow() is 'what was removed is not handed out any mo
 create trigger key_escrows_removed before update on key_escrows for each row
     when (new.removed_at is not null) execute function empty_escrow();
 
+-- Whoever has a stolen session seals the keys to a recipient of theirs: the owners are told.
+alter table messages drop constraint messages_kind_known;
+alter table messages add constraint messages_kind_known
+    check (kind in ('finding', 'receipt', 'window_open', 'snapshot_failed', 'snapshot_overdue', 'log_silent', 'payment_failed',
+        'subscription_ends', 'subscription_ended', 'trial_ends', 'trial_ended', 'digest', 'storm', 'mail_stopped', 'product_update', 'escrow_made'));
+
 alter table installation_keys add column rewrap_asked_at timestamptz;
 grant update (wrapped, rewrap_asked_at) on installation_keys to imago_definer;
 

@@ -120,7 +120,8 @@ type letter struct {
 	restore    restores.Restore
 	made       int       // of its writes, when it has no receipt
 	last       time.Time // when the last of them ended, then
-	approver   string    // of it, then
+	approver   string    // of it, then; of an escrow, who asked for it
+	escrow     accounts.Escrow
 	snapshot   snapshots.Snapshot
 	schedule   schedules.Schedule
 	payer      payer
@@ -145,6 +146,9 @@ func (l *letter) read(ctx context.Context, tx *postgres.Tx, id string) (err erro
 	}
 	if l.Kind == messages.ProductUpdate {
 		return l.readUpdate(ctx, tx)
+	}
+	if l.Kind == messages.EscrowMade {
+		return l.readEscrow(ctx, tx)
 	}
 	return l.collect(ctx, tx)
 }
@@ -252,6 +256,9 @@ func (l *letter) mail() (notify.Mail, error) {
 	}
 	if l.Kind == messages.ProductUpdate {
 		return l.update, nil
+	}
+	if l.Kind == messages.EscrowMade {
+		return notify.EscrowMade{Account: notify.Text(l.account), By: notify.Text(l.approver), Recipient: l.escrow.Recipient}, nil
 	}
 	place := notify.Place{ID: string(l.connection.ID), Connection: notify.Text(l.connection.Name), Org: l.connection.OrgURL}
 	switch l.Kind {

@@ -11,6 +11,7 @@ import (
 	"imago/pkg/job"
 	"imago/pkg/postgres"
 	"imago/pkg/postgres/accounts"
+	"imago/pkg/postgres/messages"
 	"imago/pkg/postgres/work"
 	"imago/pkg/problem"
 	"imago/pkg/repository"
@@ -196,7 +197,31 @@ func (r *renewing) makeEscrow(ctx context.Context, e accounts.Escrow, last uint3
 		if err := accounts.MakeEscrow(ctx, tx, e.ID, last, file, r.Now()); err != nil {
 			return err
 		}
+		if e.Version == 0 {
+			if err := messages.QueueOwners(ctx, tx, messages.EscrowMade, e.ID); err != nil {
+				return err
+			}
+		}
 		return r.unit.Record(ctx, tx, r.ring, work.Event{At: r.Now(), Action: "make_escrow", TargetType: "escrow", TargetID: e.ID,
 			Detail: fmt.Sprintf("the keyring up to data key %d was sealed to %s", last, e.Recipient)})
 	})
+}
+
+// readEscrow reads the escrow that a message is about. One that was removed meanwhile is
+// told of all the same: its file may have been fetched.
+func (l *letter) readEscrow(ctx context.Context, tx *postgres.Tx) (err error) {
+	if l.account, err = accounts.Name(ctx, tx); err != nil {
+		return err
+	}
+	if l.escrow, err = accounts.EscrowEver(ctx, tx, l.SubjectID); err != nil {
+		return err
+	}
+	l.approver = "Somebody who is no member any more"
+	members, err := accounts.Members(ctx, tx)
+	for _, m := range members {
+		if l.escrow.CreatedBy != nil && m.UserID == *l.escrow.CreatedBy {
+			l.approver = m.Email
+		}
+	}
+	return err
 }

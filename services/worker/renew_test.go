@@ -17,6 +17,7 @@ import (
 	"imago/pkg/envelope"
 	"imago/pkg/envelope/local"
 	"imago/pkg/job"
+	"imago/pkg/notify/notifytest"
 	"imago/pkg/postgres"
 	"imago/pkg/postgres/accounts"
 	"imago/pkg/postgres/keyrings"
@@ -171,6 +172,10 @@ func TestDataKeyRotates(t *testing.T) {
 	}
 	if got := w.Detail(t, "complete_rotation"); got != "data key 2 seals from now on; 1 key of before stay to open what they sealed" {
 		t.Error(got)
+	}
+	mail := w.Mails.Wait(t.Context(), t, func(m notifytest.Mail) bool { return strings.Contains(m.Subject, "were sealed to an age recipient") })
+	if !strings.Contains(mail.Text, identity.Recipient().String()) || !strings.Contains(mail.Text, w.Account.Email+" has asked for an escrow") {
+		t.Errorf("%s", mail.Text)
 	}
 	var escrows []accounts.Escrow
 	w.Ask(t, func(ctx context.Context, tx *postgres.Tx) (err error) {

@@ -64,11 +64,12 @@ type Escrow struct {
 	Recipient string
 	Version   int32  // the last data key that it holds; 0: it is still to be made
 	File      string // armored
+	CreatedBy *account.UserID
 	CreatedAt time.Time
 	MadeAt    *time.Time
 }
 
-const escrowColumns = `id, recipient, version, file, created_at, made_at`
+const escrowColumns = `id, recipient, version, file, created_by, created_at, made_at`
 
 // Escrows lists them, oldest first.
 func Escrows(ctx context.Context, tx *postgres.Tx) ([]Escrow, error) {
@@ -78,6 +79,11 @@ func Escrows(ctx context.Context, tx *postgres.Tx) ([]Escrow, error) {
 // FindEscrow reads one.
 func FindEscrow(ctx context.Context, tx *postgres.Tx, id string) (Escrow, error) {
 	return rows.One[Escrow](ctx, tx, "escrow", `select `+escrowColumns+` from key_escrows where id = as_uuid($1) and removed_at is null`, id)
+}
+
+// EscrowEver reads one that may have been removed.
+func EscrowEver(ctx context.Context, tx *postgres.Tx, id string) (Escrow, error) {
+	return rows.One[Escrow](ctx, tx, "escrow", `select `+escrowColumns+` from key_escrows where id = as_uuid($1)`, id)
 }
 
 // AddEscrow has the worker make one.

@@ -37,6 +37,8 @@ const (
 
 	ProductUpdate Kind = "product_update" // of a product update: see updates.Update
 
+	EscrowMade Kind = "escrow_made" // of an escrow: see accounts.Escrow
+
 	MailStopped Kind = "mail_stopped" // of a mail event: mail to another member is stopped
 )
 

@@ -86,3 +86,18 @@ func QueueStopped(ctx context.Context, tx *postgres.Tx, eventID string, about ac
 	}
 	return nil
 }
+
+// QueueOwners tells every owner, whatever mail they have chosen, each once.
+func QueueOwners(ctx context.Context, tx *postgres.Tx, kind Kind, subjectID string) error {
+	all, err := rows.All[made](ctx, tx, `
+		insert into messages (account_id, kind, subject_id, user_id)
+		select m.account_id, $1, as_uuid($2), m.user_id from members m where m.role = $3
+		on conflict (account_id, kind, subject_id, user_id) do nothing
+		returning id, state`, kind, subjectID, account.Owner)
+	for _, m := range all {
+		if err == nil {
+			err = m.enqueue(ctx, tx)
+		}
+	}
+	return err
+}
