@@ -162,6 +162,16 @@ type RenewKeyring struct {
 // Kind names the job.
 func (RenewKeyring) Kind() string { return "renew_keyring" }
 
+// DeleteAccount tells the owners of a deletion that was asked for, waits until it is due,
+// destroys the account's keyring, and removes the rest.
+type DeleteAccount struct {
+	AccountID  string `json:"account_id" river:"unique"`
+	DeletionID string `json:"deletion_id" river:"unique"`
+}
+
+// Kind names the job.
+func (DeleteAccount) Kind() string { return "delete_account" }
+
 // MakeDemo makes an account's demo org in the operator's simulator, connects it, and plays
 // the story in it.
 type MakeDemo struct {

@@ -28,7 +28,7 @@ func TestProgramsAddOnlyTheirJobs(t *testing.T) {
 		own    []string // kinds that may be added for acme
 		others []string // and for another account
 	}{
-		{"imago_api", acme.Proof, []string{"check_connection", "take_snapshot", "plan_restore", "apply_restore", "sweep_repository", "end_snooze", "send_invitation", "make_demo", "switch_demo", "remove_demo", "renew_keyring"}, nil},
+		{"imago_api", acme.Proof, []string{"check_connection", "take_snapshot", "plan_restore", "apply_restore", "sweep_repository", "end_snooze", "send_invitation", "make_demo", "switch_demo", "remove_demo", "renew_keyring", "delete_account"}, nil},
 		{"imago_worker", base.Job(t, job.CheckConnection{AccountID: string(acme.ID)}), []string{"follow_log", "send_message", "sweep_repository"}, nil},
 		// What a tick may add beside ticks is told by TestTickStartsOnlyWhatIsThere.
 		{"imago_worker", base.Job(t, job.RunSchedules{}), nil, nil},

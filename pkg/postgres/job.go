@@ -33,6 +33,7 @@ var kinds = byName(
 	kind{job.SweepRepository{}, job.QueueBackup, 4, true},
 	kind{job.ForgetSnapshots{}, job.QueueBackup, 4, true},
 	kind{job.RenewKeyring{}, job.QueueBackup, 1, false},
+	kind{job.DeleteAccount{}, job.QueueBackup, 3, true},
 	kind{job.MakeDemo{}, job.QueueBackup, 3, true},
 	kind{job.SwitchDemo{}, job.QueueBackup, 1, true},
 	kind{job.RemoveDemo{}, job.QueueBackup, 4, true},

@@ -178,6 +178,8 @@ var special = map[string]string{
 	"sign_in_codes.tries": "0",
 	"connections.state":   "'ready'", "connections.share": "0.5", "connections.follow_seconds": "60", "connections.demo": "''",
 	"key_escrows.recipient": "'age1' || repeat('q', 30) || '%d'", "key_escrows.file": "''", "key_escrows.removed_at": "null",
+	"accounts.deletion_id": "null", "accounts.deletion_asked_at": "null", "accounts.deletion_asked_by": "null",
+	"accounts.deletion_due_at": "null", "accounts.shredded_at": "null", "accounts.purged_at": "null",
 	"credentials.purpose": "'read'", "credentials.state": "'set'",
 	"snapshots.trigger": "'manual'", "snapshots.state": "'queued'", "snapshots.ended_at": "null",
 	"snapshots.pinned_at": "null", "snapshots.pinned_by": "null", "snapshots.expired_at": "null", "snapshots.expired_for": "''", "snapshots.forgotten_at": "null",

@@ -76,7 +76,7 @@ func (w *Workers) complete() error {
 		standIn[job.SendCode](w), standIn[job.SendInvitation](w), standIn[job.SendMessage](w), standIn[job.ReportFailure](w),
 		standIn[job.EndSnooze](w), standIn[job.SendDigest](w), standIn[job.SendUpdate](w), standIn[job.ReportStopped](w), standIn[job.ReportEnd](w), standIn[job.RunSchedules](w), standIn[job.StartFollows](w),
 		standIn[job.ApplyBilling](w), standIn[job.MakeDemo](w), standIn[job.SwitchDemo](w), standIn[job.RemoveDemo](w),
-		standIn[job.RenewKeyring](w))
+		standIn[job.RenewKeyring](w), standIn[job.DeleteAccount](w))
 }
 
 // JobsOptions tunes Jobs.

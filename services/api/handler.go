@@ -47,6 +47,7 @@ func (s *Service) routes() (http.Handler, error) {
 	add(rpc.NewPasskeyServiceHandler(s.passkeys(), options...))
 	add(rpc.NewSsoServiceHandler(s.sso(), options...))
 	add(rpc.NewKeyServiceHandler(s.keys(), options...))
+	add(rpc.NewAccountServiceHandler(s.account(), options...))
 	add(rpc.NewConnectionServiceHandler(s.connections(), options...))
 	add(rpc.NewSnapshotServiceHandler(s.snapshots(), options...))
 	add(rpc.NewDriftServiceHandler(s.drift(), options...))

@@ -93,6 +93,10 @@ var permissions = map[string]permission{
 	rpc.SsoServiceSetSsoProcedure:    may(account.EditSso).proven(),
 	rpc.SsoServiceDeleteSsoProcedure: may(account.EditSso).proven(),
 
+	rpc.AccountServiceGetDeletionProcedure:    may(account.ViewAccount),
+	rpc.AccountServiceDeleteAccountProcedure:  may(account.DeleteAccount).proven(),
+	rpc.AccountServiceCancelDeletionProcedure: may(account.DeleteAccount),
+
 	rpc.KeyServiceGetKeysProcedure:      may(account.ViewAccount),
 	rpc.KeyServiceRotateKeyProcedure:    may(account.EditKeys).proven(),
 	rpc.KeyServiceCreateEscrowProcedure: may(account.EditKeys).proven(),

@@ -69,7 +69,7 @@ func TestWhatNeedsAStepUp(t *testing.T) {
 		}
 	}
 	want := []string{
-		"DeleteConnection", "ReplaceKey", "SetCredential", "SetRetention", "ApproveDevice", "RemoveTotp", "RequireSecondFactor", "CreateEscrow", "DeleteEscrow", "RotateKey", "RemovePasskey", "ApplyRestore",
+		"DeleteAccount", "DeleteConnection", "ReplaceKey", "SetCredential", "SetRetention", "ApproveDevice", "RemoveTotp", "RequireSecondFactor", "CreateEscrow", "DeleteEscrow", "RotateKey", "RemovePasskey", "ApplyRestore",
 		"ApproveRestore", "CloseRestore", "UnpinSnapshot", "DeleteSso", "SetSso", "CreateInvitation", "LeaveAccount", "RemoveMember", "ResendInvitation", "UpdateMember", "CreateToken",
 	}
 	if diff := cmp.Diff(want, needs); diff != "" {

@@ -179,6 +179,7 @@ type person struct {
 	tokens      rpc.TokenServiceClient
 	sso         rpc.SsoServiceClient
 	keys        rpc.KeyServiceClient
+	deletion    rpc.AccountServiceClient
 }
 
 // owner makes an account and its owner.
@@ -240,6 +241,7 @@ func (w *world) clients(p *person) *person {
 	p.tokens = rpc.NewTokenServiceClient(c, w.url, o)
 	p.sso = rpc.NewSsoServiceClient(c, w.url, o)
 	p.keys = rpc.NewKeyServiceClient(c, w.url, o)
+	p.deletion = rpc.NewAccountServiceClient(c, w.url, o)
 	p.devices = rpc.NewDeviceServiceClient(c, w.url, o)
 	return p
 }

@@ -13,15 +13,17 @@ import (
 func (p *program) accountCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "account",
-		Short: "Show your accounts, go to another, name this one",
+		Short: "Show your accounts, go to another, name or delete this one",
 		Example: example(
 			"imago account", "your accounts",
 			"imago account switch Acme", "go on in another account",
-			"imago account rename \"Acme Inc.\"", "give this account another name"),
+			"imago account rename \"Acme Inc.\"", "give this account another name",
+			"imago account delete \"Acme Inc.\"", "have it deleted in 72 hours, for owners",
+			"imago account keep", "take that back"),
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return p.accounts(cmd.Context()) },
 	}
-	cmd.AddCommand(
+	cmd.AddCommand(p.deleteCommand(), p.keepCommand(),
 		&cobra.Command{
 			Use: "list", Short: "List your accounts", Args: noArgs,
 			Example: example("imago account list", "your accounts, and your role in each"),

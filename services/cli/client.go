@@ -48,6 +48,7 @@ type api struct {
 	mail        imagov1connect.MailServiceClient
 	sso         imagov1connect.SsoServiceClient
 	keys        imagov1connect.KeyServiceClient
+	deletion    imagov1connect.AccountServiceClient
 }
 
 // api connects as whoever is signed in; nobody is refused here, the server decides.
@@ -90,6 +91,7 @@ func (p *program) apiWith(server string, who *caller) *api {
 		mail:        imagov1connect.NewMailServiceClient(p.http, server, with),
 		sso:         imagov1connect.NewSsoServiceClient(p.http, server, with),
 		keys:        imagov1connect.NewKeyServiceClient(p.http, server, with),
+		deletion:    imagov1connect.NewAccountServiceClient(p.http, server, with),
 	}
 }
 

@@ -45,3 +45,19 @@ func (f *fake) DeleteEscrow(_ context.Context, r *connect.Request[imagov1.Delete
 	f.keys.Escrows = slices.DeleteFunc(f.keys.GetEscrows(), func(e *imagov1.Escrow) bool { return e.GetId() == r.Msg.GetEscrowId() })
 	return connect.NewResponse(&imagov1.DeleteEscrowResponse{}), nil
 }
+
+func (f *fake) DeleteAccount(_ context.Context, r *connect.Request[imagov1.DeleteAccountRequest]) (*connect.Response[imagov1.DeleteAccountResponse], error) {
+	if r.Msg.GetName() != "Acme" {
+		return nil, problem(connect.CodeInvalidArgument, "invalid", "name", "that is not what the account is called", "type its name, exactly")
+	}
+	f.set["deleted"] = true
+	return connect.NewResponse(&imagov1.DeleteAccountResponse{Deletion: &imagov1.Deletion{AskedBy: "ada@example.com", AskedAt: at(0), DueAt: at(72 * 3600e9)}}), nil
+}
+
+func (f *fake) CancelDeletion(context.Context, *connect.Request[imagov1.CancelDeletionRequest]) (*connect.Response[imagov1.CancelDeletionResponse], error) {
+	if !f.set["deleted"] {
+		return nil, problem(connect.CodeNotFound, "not_found", "", "nobody has asked to have the account deleted", "")
+	}
+	f.set["deleted"] = false
+	return connect.NewResponse(&imagov1.CancelDeletionResponse{}), nil
+}

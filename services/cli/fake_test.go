@@ -47,6 +47,7 @@ type fake struct {
 	imagov1connect.UnimplementedMailServiceHandler
 	imagov1connect.UnimplementedSsoServiceHandler
 	imagov1connect.UnimplementedKeyServiceHandler
+	imagov1connect.UnimplementedAccountServiceHandler
 
 	mu          sync.Mutex
 	connections []*imagov1.Connection
@@ -90,6 +91,7 @@ func (f *fake) serve() *httptest.Server {
 	mux.Handle(imagov1connect.NewMailServiceHandler(f, with))
 	mux.Handle(imagov1connect.NewSsoServiceHandler(f, with))
 	mux.Handle(imagov1connect.NewKeyServiceHandler(f, with))
+	mux.Handle(imagov1connect.NewAccountServiceHandler(f, with))
 	return httptest.NewServer(f.elsewhere(mux))
 }
 

@@ -120,8 +120,9 @@ type letter struct {
 	restore    restores.Restore
 	made       int       // of its writes, when it has no receipt
 	last       time.Time // when the last of them ended, then
-	approver   string    // of it, then; of an escrow, who asked for it
+	approver   string    // of it, then; of an escrow or a deletion, who asked for it
 	escrow     accounts.Escrow
+	deletion   accounts.Deletion
 	snapshot   snapshots.Snapshot
 	schedule   schedules.Schedule
 	payer      payer
@@ -143,6 +144,9 @@ func (l *letter) read(ctx context.Context, tx *postgres.Tx, id string) (err erro
 	}
 	if l.Kind == messages.MailStopped {
 		return l.readStopped(ctx, tx)
+	}
+	if l.Kind == messages.AccountDeletion {
+		return l.readDeletion(ctx, tx)
 	}
 	if l.Kind == messages.ProductUpdate {
 		return l.readUpdate(ctx, tx)
@@ -198,6 +202,8 @@ func (l *letter) outdated() bool {
 	switch l.Kind {
 	case messages.ProductUpdate:
 		return !l.wanted
+	case messages.AccountDeletion:
+		return l.deletion.ID != l.SubjectID // somebody took it back
 	case messages.WindowOpen:
 		return l.restore.State.Ended()
 	case messages.TrialEndsSoon, messages.TrialEnded:
@@ -259,6 +265,9 @@ func (l *letter) mail() (notify.Mail, error) {
 	}
 	if l.Kind == messages.EscrowMade {
 		return notify.EscrowMade{Account: notify.Text(l.account), By: notify.Text(l.approver), Recipient: l.escrow.Recipient}, nil
+	}
+	if l.Kind == messages.AccountDeletion {
+		return notify.AccountDeletion{Account: notify.Text(l.account), By: notify.Text(l.approver), Due: at(l.deletion.DueAt)}, nil
 	}
 	place := notify.Place{ID: string(l.connection.ID), Connection: notify.Text(l.connection.Name), Org: l.connection.OrgURL}
 	switch l.Kind {

@@ -33,7 +33,7 @@ func (s *Service) runSchedules(ctx context.Context, u work.Unit, _ job.RunSchedu
 		do   func(context.Context, work.Unit) (int, error)
 	}{
 		{"started", s.startDue}, {"orphans", s.endOrphans}, {"alarms", s.raiseAlarms}, {"silent", s.alarmSilent},
-		{"refused", s.claimRefusals}, {"digests", s.startDigests}, {"updates", s.startUpdates}, {"ended", s.startEnds}, {"looks", s.lookAtBilling}, {"forgetting", s.startForgetting}, {"renewals", s.startRenewals}, {"rewrapped", s.rewrapInstallation}, {"purged", s.purge},
+		{"refused", s.claimRefusals}, {"digests", s.startDigests}, {"updates", s.startUpdates}, {"ended", s.startEnds}, {"looks", s.lookAtBilling}, {"forgetting", s.startForgetting}, {"renewals", s.startRenewals}, {"rewrapped", s.rewrapInstallation}, {"deletions", s.startDeletions}, {"purged", s.purge},
 	} {
 		n, err := part.do(ctx, u) // one that fails holds up no other
 		if n > 0 {

@@ -166,6 +166,7 @@ func (s *Service) prepare() error {
 		work.Register(kinds, desk, s.sweepRepository),
 		work.Register(kinds, desk, s.forgetSnapshots),
 		work.Register(kinds, desk, s.renewKeyring),
+		work.Register(kinds, desk, s.deleteAccount),
 		work.Register(kinds, desk, s.planRestore),
 		work.Register(kinds, desk, s.applyRestore),
 		work.Register(kinds, desk, s.sendCode),

@@ -98,6 +98,7 @@ func Mails() map[string]notify.Mail {
 		"digest_storm":             storm,
 		"product_update":           notify.ProductUpdate{Title: "Imago 1.2: restore by hand-picked fields", Body: "Each field of a plan can be left out now:\n\n- in the console, by its box,\n- with `--leave-out`.\n\nNothing has to be set up for it.\n"},
 		"escrow_made":              notify.EscrowMade{Account: "Acme", By: "bob@acme.example", Recipient: "age125ra746w3gcv4s3cl6mllrgy68hsdvgshh946enkgmydshju4yhss2qg9v"},
+		"account_deletion":         notify.AccountDeletion{Account: "Acme", By: "bob@acme.example", Due: day},
 		"mail_stopped":             notify.MailStopped{Account: "Acme", Who: "bob@acme.example", Topic: "drift", Reason: "bounce"},
 		"mail_stopped_spam":        notify.MailStopped{Account: "Acme", Who: "bob@acme.example", Topic: "product updates", Reason: "spam_report"},
 		"invitation":               notify.Invitation{Account: "Acme", By: "ada@acme.example", Role: "operator", Token: "imago_invite_x", Until: day},

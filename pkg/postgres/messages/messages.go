@@ -37,7 +37,8 @@ const (
 
 	ProductUpdate Kind = "product_update" // of a product update: see updates.Update
 
-	EscrowMade Kind = "escrow_made" // of an escrow: see accounts.Escrow
+	EscrowMade      Kind = "escrow_made"      // of an escrow: see accounts.Escrow
+	AccountDeletion Kind = "account_deletion" // of a deletion: see accounts.Deletion
 
 	MailStopped Kind = "mail_stopped" // of a mail event: mail to another member is stopped
 )
