@@ -141,21 +141,28 @@ func gcm(key []byte) (cipher.AEAD, error) {
 // keyring: FORMAT.md, "Keys".
 func (s *stranger) keyring(version uint32, master []byte) error {
 	var w struct {
-		Format  int
-		Account string
-		Keys    []byte
+		Format, Current, Wrapping int
+		Account, By               string
+		Key, Keys                 []byte
 	}
 	if err := json.Unmarshal(s.objects["users/"+s.account+"/keyring"], &w); err != nil {
 		return err
 	}
-	if w.Format != 1 || w.Account != s.account || len(w.Keys) < 16 || binary.BigEndian.Uint32(w.Keys) != version {
+	if w.Format != 2 || w.Account != s.account || len(w.Key) < 16 || binary.BigEndian.Uint32(w.Key) != version {
 		return fmt.Errorf("keyring is not ours")
 	}
 	aead, err := gcm(master)
 	if err != nil {
 		return err
 	}
-	plain, err := aead.Open(nil, w.Keys[4:16], w.Keys[16:], []byte("imago/1/wrap\x00"+s.account))
+	key, err := aead.Open(nil, w.Key[4:16], w.Key[16:], []byte("imago/1/wrap\x00"+s.account))
+	if err != nil {
+		return err
+	}
+	if aead, err = gcm(key); err != nil {
+		return err
+	}
+	plain, err := aead.Open(nil, make([]byte, 12), w.Keys, fmt.Appendf(nil, "imago/2/keyring\x00%s\x00%d\x00%d\x00%s", w.Account, w.Current, w.Wrapping, w.By))
 	if err != nil {
 		return err
 	}

@@ -17,9 +17,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
-	"imago/pkg/blob"
 	"imago/pkg/problem"
 	"imago/pkg/provider/okta/bigorg"
 	"imago/pkg/resource"
@@ -252,92 +249,6 @@ func TestLies(t *testing.T) {
 				t.Errorf("it passes: %+v", m)
 			}
 		})
-	}
-}
-
-// TestFolder: what the measurements rest on. It is no store for anything else.
-func TestFolder(t *testing.T) {
-	t.Parallel()
-	f := folder{t.TempDir()}
-	put := func(key, text string) error {
-		return f.Put(t.Context(), key, strings.NewReader(text), int64(len(text)))
-	}
-	get := func(key string, rng blob.Range) (string, error) {
-		body, err := f.Get(t.Context(), key, rng)
-		if err != nil {
-			return "", err
-		}
-		text, err := io.ReadAll(body)
-		return string(text), errors.Join(err, body.Close())
-	}
-	for _, key := range []string{"b/2", "a/1", "b/1"} {
-		if err := put(key, "text of "+key); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if err := put("a/1", "another"); !errors.Is(err, blob.ErrExists) {
-		t.Errorf("put over another: %v", err)
-	}
-	if text, err := get("a/1", blob.Whole); text != "text of a/1" || err != nil {
-		t.Errorf("%q and %v", text, err)
-	}
-	if text, err := get("a/1", blob.Range{Offset: 5, Length: 2}); text != "of" || err != nil {
-		t.Errorf("%q and %v", text, err)
-	}
-	if text, err := get("a/1", blob.Range{Offset: 8, Length: 9}); text != "a/1" || !errors.Is(err, io.ErrUnexpectedEOF) {
-		t.Errorf("beyond the end: %q and %v", text, err)
-	}
-	if _, err := get("a/2", blob.Whole); !errors.Is(err, blob.ErrNotFound) {
-		t.Errorf("get nothing: %v", err)
-	}
-	if err := errors.Join(f.Delete(t.Context(), "b/1"), f.Delete(t.Context(), "b/1"), f.Replace(t.Context(), "a/1", strings.NewReader("new"), 3)); err != nil {
-		t.Error(err)
-	}
-	var all []string
-	for o, err := range f.List(t.Context(), "") {
-		if err != nil {
-			t.Fatal(err)
-		}
-		all = append(all, fmt.Sprint(o.Key, " ", o.Size))
-	}
-	if diff := cmp.Diff([]string{"a/1 3", "b/2 11"}, all); diff != "" {
-		t.Error(diff)
-	}
-}
-
-func TestCounting(t *testing.T) {
-	t.Parallel()
-	c := counting{folder{t.TempDir()}, &counter{}}
-	for i := range 1001 {
-		if err := c.Put(t.Context(), fmt.Sprintf("a/%04d", i), strings.NewReader("four"), 4); err != nil {
-			t.Fatal(err)
-		}
-	}
-	for _, err := range c.List(t.Context(), "a/") {
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-	for o, err := range c.List(t.Context(), "b/") {
-		t.Errorf("below b/ there is %s: %v", o.Key, err)
-	}
-	before := c.now()
-	body, err := c.Get(t.Context(), "a/0007", blob.Range{Offset: 1, Length: 2})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := io.ReadAll(body); err != nil {
-		t.Fatal(err)
-	}
-	if err := errors.Join(body.Close(), c.Delete(t.Context(), "a/0007")); err != nil {
-		t.Fatal(err)
-	}
-	want := requests{Puts: 1001, Gets: 1, Lists: 3, Deletes: 1, Written: 4004, Read: 2}
-	if diff := cmp.Diff(want, c.now()); diff != "" {
-		t.Error(diff)
-	}
-	if diff := cmp.Diff(requests{Gets: 1, Deletes: 1, Read: 2}, c.now().since(before)); diff != "" {
-		t.Error(diff)
 	}
 }
 

@@ -17,6 +17,9 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 
+	"imago/pkg/blob"
+	"imago/pkg/blob/count"
+	"imago/pkg/blob/dir"
 	"imago/pkg/envelope"
 	"imago/pkg/envelope/local"
 	"imago/pkg/problem"
@@ -90,7 +93,7 @@ func runStep(ctx context.Context, in io.Reader, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	begun, before := w.counter.now(), cpu()
+	before := cpu()
 	m, err := stepsByName[o.Name](ctx, w)
 	if errors.Is(err, errNotYet) {
 		m, err = measure{NotYet: true}, nil
@@ -101,20 +104,18 @@ func runStep(ctx context.Context, in io.Reader, out io.Writer) error {
 	if m.CPU == 0 {
 		m.CPU = cpu() - before
 	}
-	if m.Requests == 0 {
-		m.most(w.counter.now().since(begun))
-	}
-	m.Bytes = float64(w.counter.now().since(begun).Written)
+	m.add(w.asked())
 	if m.Peak, err = peak(); err != nil {
 		return err
 	}
 	return json.NewEncoder(out).Encode(m)
 }
 
-// most keeps the most that anything asked of the store.
-func (m *measure) most(n requests) {
-	m.Requests, m.Lists = max(m.Requests, float64(n.all())), max(m.Lists, float64(n.Lists))
-	m.Reads, m.Read = max(m.Reads, float64(n.Gets)), max(m.Read, float64(n.Read))
+// add adds what was asked of the store: of the requests it keeps the most.
+func (m *measure) add(asked count.Tallies) {
+	m.Bytes += float64(asked[count.Put].Bytes + asked[count.Replace].Bytes)
+	m.Requests, m.Lists = max(m.Requests, float64(asked.Total().Requests)), max(m.Lists, float64(asked[count.List].Requests))
+	m.Reads, m.Read = max(m.Reads, float64(asked[count.Get].Requests)), max(m.Read, float64(asked[count.Get].Bytes))
 }
 
 // cpu is what this process has used so far, in seconds.
@@ -147,30 +148,43 @@ func peak() (float64, error) {
 type work struct {
 	order
 	org     *bigorg.Org
-	counter *counter
+	store   *count.Store // nil for a step without one
 	archive archive
 	reopen  func() (archive, error) // opens the repository as who has looked at nothing of it
 }
 
 func newWork(ctx context.Context, o order) (w *work, err error) {
-	w = &work{order: o, counter: &counter{}}
+	w = &work{order: o}
 	if w.org, err = newOrg(o.Size, o.Day); err != nil || o.Store == "" {
 		return w, err
 	}
 	if err := os.MkdirAll(o.Store, 0o700); err != nil {
 		return nil, err
 	}
-	keys, err := keyring(ctx, filepath.Join(o.Dir, "master-keys"), folder{o.Store})
+	store, err := dir.Open(o.Store, dir.Options{Write: true})
+	if err != nil {
+		return nil, err
+	}
+	keys, err := keyring(ctx, filepath.Join(o.Dir, "master-keys"), store)
 	if err != nil {
 		return nil, fmt.Errorf("keyring: %w", err)
 	}
-	w.reopen = func() (archive, error) { return newOurs(counting{folder{w.Store}, w.counter}, keys, catalog()) }
+	w.store = count.New(store)
+	w.reopen = func() (archive, error) { return newOurs(w.store, keys, catalog()) }
 	w.archive, err = w.reopen()
 	return w, err
 }
 
+// asked is what was asked of the store since the last time.
+func (w *work) asked() count.Tallies {
+	if w.store == nil {
+		return nil
+	}
+	return w.store.Reset()
+}
+
 // keyring is that of the repository, made with it.
-func keyring(ctx context.Context, master string, store folder) (*envelope.Keyring, error) {
+func keyring(ctx context.Context, master string, store blob.Store) (*envelope.Keyring, error) {
 	there, err := local.Exists(master)
 	if err != nil {
 		return nil, err
@@ -238,7 +252,7 @@ func floor(ctx context.Context, w *work) (m measure, err error) {
 	var run, packed []byte
 	flush := func() {
 		packed = enc.EncodeAll(run, packed[:0])
-		w.counter.count(func(n *requests) { n.Written += int64(len(packed)) })
+		m.Bytes += float64(len(packed))
 		run = run[:0]
 	}
 	for r, err := range w.dump().read(ctx, w.org.Types()) {
@@ -268,13 +282,13 @@ func minutes(ctx context.Context, w *work) (m measure, err error) {
 	last, spent := w.Before[0], 0.0
 	for n := range minutesOfDay {
 		change := []bigorg.Change{w.org.Minute(n)}
-		before, begun := w.counter.now(), cpu()
+		begun := cpu()
 		if last, err = w.archive.Increment(ctx, last, at(1+n), change); err != nil {
 			return m, err
 		}
 		spent += cpu() - begun
-		if n > 0 { // the first one reads the manifest and the list that it goes on from besides
-			m.most(w.counter.now().since(before))
+		if asked := w.asked(); n > 0 { // the first one reads the manifest and the list that it goes on from besides
+			m.add(asked)
 		}
 		m.Snapshots = append(m.Snapshots, last)
 	}
@@ -324,10 +338,10 @@ func (w *work) each(ctx context.Context, object func(n int) (resource.Key, []byt
 		if err != nil {
 			return m, err
 		}
-		before, begun := w.counter.now(), cpu()
+		begun := cpu()
 		got, err := cold.Get(ctx, w.Before[len(w.Before)-1], key)
 		m.CPU += (cpu() - begun) / samples
-		m.most(w.counter.now().since(before))
+		m.add(w.asked())
 		if want == nil && problem.Is(err, problem.NotFound) {
 			continue
 		}
