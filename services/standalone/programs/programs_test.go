@@ -149,7 +149,7 @@ func (i *installation) serve() {
 		} else if p.name == "imago-worker" && !strings.Contains(said, "imago-worker: store: conditional put: yes (proved") {
 			i.t.Errorf("%s -check does not tell what the bucket does:\n%s", p.name, said)
 		}
-	*p.at = start(i.t, path, p.environ)
+		*p.at = start(i.t, path, p.environ)
 	}
 	i.api.ready(i.client, i.url)
 	i.worker.ready(http.DefaultClient, i.health[0])
