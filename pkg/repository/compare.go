@@ -286,12 +286,7 @@ func (s *seeker) seek(ctx context.Context, k resource.Key) (version, bool, error
 
 // into opens the chunk that may hold the key.
 func (s *seeker) into(ctx context.Context, k resource.Key) (err error) {
-	chunk := 0
-	for i, c := range s.segment.Chunks {
-		if c.First.Compare(k) <= 0 {
-			chunk = i
-		}
-	}
+	chunk := s.segment.Holding(k)
 	if s.scan != nil && chunk == s.chunk {
 		return nil
 	}

@@ -5,8 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"iter"
 	"slices"
+	"sync"
 	"time"
 
 	"imago/pkg/blob"
@@ -26,6 +28,9 @@ type Snapshot struct {
 	stored   snapshot.Manifest // as it is stored
 	list     snapshot.List     // that it names, with folders
 	sealed   []byte            // the manifest as it lies in the store
+
+	mu     sync.Mutex
+	recent []chunk // the last used comes last
 }
 
 // Open opens the snapshot at a prefix, and verifies its manifest. A problem of
@@ -263,36 +268,90 @@ func (s *Snapshot) Get(ctx context.Context, key resource.Key) (resource.Resource
 	if !ok || status.Hides(key.Parent) {
 		return resource.Resource{}, missing
 	}
-	body, err := s.r.find(ctx, s.of(snapshot.Bodies), key)
+	body, err := s.r.find(ctx, s.of(snapshot.Bodies), key, s.chunk)
 	if err != nil {
 		return resource.Resource{}, err
 	}
 	if body.Deleted() {
 		return resource.Resource{}, missing
 	}
-	moving, err := s.r.find(ctx, s.of(snapshot.Moving), key)
+	moving, err := s.r.find(ctx, s.of(snapshot.Moving), key, s.chunk)
 	if err == nil {
 		body.Body, err = resource.Join(body.Body, moving.Body)
 	}
 	return body.Resource, err
 }
 
+// chunk reads one chunk, or takes one that was looked at last: who asks for one resource
+// asks for its neighbours next.
+func (s *Snapshot) chunk(ctx context.Context, g *snapshot.Segment, i int) ([]byte, error) {
+	name := chunkName{g.Name, i}
+	s.mu.Lock()
+	at := slices.IndexFunc(s.recent, func(c chunk) bool { return c.chunkName == name })
+	if at >= 0 {
+		found := s.recent[at]
+		s.recent = append(slices.Delete(s.recent, at, at+1), found)
+		s.mu.Unlock()
+		return found.plain, nil
+	}
+	s.mu.Unlock()
+	plain, err := s.r.chunk(ctx, g, i)
+	if err != nil {
+		return nil, err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.recent = append(s.recent, chunk{name, plain}); len(s.recent) > mostRecent {
+		s.recent = slices.Delete(s.recent, 0, 1)
+	}
+	return plain, nil
+}
+
+// mostRecent is how many chunks of a snapshot stay in memory.
+const mostRecent = 8
+
+// chunk is one of a segment, open.
+type chunk struct {
+	chunkName
+	plain []byte
+}
+
+type chunkName struct {
+	segment string
+	chunk   int
+}
+
+// chunk reads one chunk of a segment.
+func (r *Repository) chunk(ctx context.Context, g *snapshot.Segment, i int) ([]byte, error) {
+	src, err := r.source(ctx, g, false)
+	if err != nil {
+		return nil, err
+	}
+	return src.chunk(ctx, i)
+}
+
 // find looks a key up, in the newest layer first: a tombstone, too, where there is none.
-func (r *Repository) find(ctx context.Context, segments []snapshot.Segment, key resource.Key) (snapshot.Record, error) {
-	var covering []snapshot.Segment
+// chunk reads one chunk of a segment.
+func (r *Repository) find(ctx context.Context, segments []snapshot.Segment, key resource.Key, chunk func(context.Context, *snapshot.Segment, int) ([]byte, error)) (snapshot.Record, error) {
+	var covering []*snapshot.Segment
 	for i := range segments {
 		if segments[i].Covers(key) {
-			covering = append(covering, segments[i])
+			covering = append(covering, &segments[i])
 		}
 	}
-	slices.SortFunc(covering, func(a, b snapshot.Segment) int { return b.Layer - a.Layer })
+	slices.SortFunc(covering, func(a, b *snapshot.Segment) int { return b.Layer - a.Layer })
 	for _, g := range covering {
-		all, err := r.walk([]snapshot.Segment{g}, reach{key, key}).next(ctx)
+		plain, err := chunk(ctx, g, g.Holding(key))
 		if err != nil {
 			return snapshot.Record{}, err
 		}
-		if len(all) > 0 {
-			return all[0].Record, nil
+		record, err := snapshot.Scan(plain).Seek(key)
+		switch {
+		case errors.Is(err, io.EOF) || err == nil && record.Key != key:
+		case err != nil:
+			return snapshot.Record{}, damaged(r.keyOf(g.Ref), err)
+		default:
+			return record, nil
 		}
 	}
 	return snapshot.Record{}, nil

@@ -134,6 +134,15 @@ func (s *Segment) Covers(k resource.Key) bool {
 	return s.First.Compare(k) <= 0 && s.Last.Compare(k) >= 0 && MayHold(s.Filter, k)
 }
 
+// Holding is the chunk that holds the key, if one does.
+func (s *Segment) Holding(k resource.Key) int {
+	i, exact := slices.BinarySearchFunc(s.Chunks, k, func(c Chunk, k resource.Key) int { return c.First.Compare(k) })
+	if exact {
+		return i
+	}
+	return max(0, i-1)
+}
+
 // Kind of a snapshot.
 type Kind string
 
