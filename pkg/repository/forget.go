@@ -2,6 +2,7 @@ package repository
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"slices"
@@ -41,7 +42,11 @@ func (r *Repository) Clear(ctx context.Context) error {
 		}
 	}
 	for _, f := range all {
-		if _, err := r.remove(ctx, f.objects); err != nil {
+		gone, err := r.remove(ctx, f.objects)
+		if err == nil && gone.Locked > 0 {
+			err = fmt.Errorf("%d objects in %s: %w", gone.Locked, f.prefix, blob.ErrLocked)
+		}
+		if err != nil {
 			return fmt.Errorf("clear: %w", err)
 		}
 	}
@@ -63,6 +68,8 @@ type SweepOptions struct {
 // Swept counts what Sweep removed, or would have.
 type Swept struct {
 	Objects, Bytes int64
+	// Locked counts what the store keeps for now: a later sweep takes it.
+	Locked int64
 	// Unread are snapshots whose manifests cannot be read: what they stand on is not
 	// known, so nothing was removed.
 	Unread []string
@@ -94,7 +101,7 @@ func (r *Repository) Sweep(ctx context.Context, o SweepOptions) (Swept, error) {
 			continue
 		}
 		swept, err := r.remove(ctx, rubbish)
-		total.Objects, total.Bytes = total.Objects+swept.Objects, total.Bytes+swept.Bytes
+		total.Objects, total.Bytes, total.Locked = total.Objects+swept.Objects, total.Bytes+swept.Bytes, total.Locked+swept.Locked
 		if err != nil {
 			return total, fmt.Errorf("sweep: %w", err)
 		}
@@ -230,10 +237,15 @@ func (r *Repository) rubbish(ctx context.Context, f folder, named map[string]boo
 
 func (r *Repository) remove(ctx context.Context, objects []blob.Object) (done Swept, err error) {
 	for _, o := range objects {
-		if err := r.store.Delete(ctx, o.Key); err != nil {
+		err := r.store.Delete(ctx, o.Key)
+		switch {
+		case errors.Is(err, blob.ErrLocked):
+			done.Locked++
+		case err != nil:
 			return done, fmt.Errorf("remove: %w", err)
+		default:
+			done.add([]blob.Object{o})
 		}
-		done.add([]blob.Object{o})
 	}
 	return done, nil
 }

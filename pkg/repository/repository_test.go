@@ -504,6 +504,30 @@ func sweeps(t *testing.T, r *repository.Repository, store blob.Store, dead strin
 	}
 }
 
+// TestWhatIsLockedGoesLater: a store that keeps objects for a while is no failure.
+func TestWhatIsLockedGoesLater(t *testing.T) {
+	t.Parallel()
+	now := started
+	store := mem.New(mem.Options{ObjectLock: true, LockFor: 24 * time.Hour, Now: func() time.Time { return now }})
+	r := repo(t, store, keyring(t, alice), conn, small)
+	d := begin(t, r)
+	addAll(t, d, org(20))
+	if err := d.Flush(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	objects := int64(len(keysOf(t, store)))
+	for _, c := range []struct {
+		after         time.Duration
+		locked, swept int64
+	}{{time.Hour, objects, 0}, {25 * time.Hour, 0, objects}, {26 * time.Hour, 0, 0}} {
+		now = started.Add(c.after)
+		swept, err := r.Sweep(t.Context(), repository.SweepOptions{Before: now})
+		if err != nil || swept.Locked != c.locked || swept.Objects != c.swept {
+			t.Errorf("after %s: %+v, %v; want %d locked, %d swept", c.after, swept, err, c.locked, c.swept)
+		}
+	}
+}
+
 func TestKeyrings(t *testing.T) {
 	t.Parallel()
 	k := keyring(t, alice)

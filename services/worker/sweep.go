@@ -64,7 +64,7 @@ func (s *Service) sweepRepository(ctx context.Context, u work.Unit, a job.SweepR
 	if err != nil {
 		return s.unswept(ctx, u, ring, connection, err)
 	}
-	return work.Done(slog.Int64("objects", swept.Objects), slog.Int64("bytes", swept.Bytes)), nil
+	return work.Done(slog.Int64("objects", swept.Objects), slog.Int64("bytes", swept.Bytes), slog.Int64("locked", swept.Locked)), nil
 }
 
 // unswept tries again, and tells when it gives up: the first snapshot of another day has
