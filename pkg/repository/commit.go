@@ -210,10 +210,6 @@ func (d *Draft) present(ctx context.Context) error {
 	return nil
 }
 
-// inline is how many bytes a manifest's own segments may take, as JSON, before all go to a
-// list.
-const inline = 32 << 10
-
 // manifest words the manifest, as it is stored, and writes the list that it needs.
 func (d *Draft) manifest(ctx context.Context, facts snapshot.Manifest, types []snapshot.TypeStatus) (snapshot.Manifest, error) {
 	m := facts
@@ -263,9 +259,9 @@ func (d *Draft) over(m snapshot.Manifest, types []snapshot.TypeStatus, all []sna
 		}
 		delete(named, s.Name)
 	}
-	m.Segments = d.local(slices.DeleteFunc(all, func(s snapshot.Segment) bool { return !named[s.Name] }))
+	m.Segments = d.local(slices.DeleteFunc(slices.Clone(all), func(s snapshot.Segment) bool { return !named[s.Name] }))
 	text, err := json.Marshal(m.Segments)
-	return m, err == nil && len(was) == 0 && len(text) <= inline
+	return m, err == nil && len(was) == 0 && len(text) <= d.r.o.Inline
 }
 
 // local leaves out the folder of what lies in the snapshot's own.

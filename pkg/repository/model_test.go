@@ -66,6 +66,7 @@ func newModel(t *testing.T, seed uint64) *model {
 func (m *model) repo() *repository.Repository {
 	o := small
 	o.Catalog = catalog
+	o.Inline = 1 + m.rng.IntN(8<<10) // lists are written anew now and then
 	if m.rng.IntN(3) == 0 {
 		o.Cache = repository.NewCache(4 << 10)
 	}
@@ -392,6 +393,7 @@ func TestModel(t *testing.T) {
 					m.rotate()
 				}
 			}
+			m.forget()
 			for _, e := range m.taken {
 				m.is(m.open(m.repo(), e), e.state)
 			}

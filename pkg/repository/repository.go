@@ -37,6 +37,7 @@ type Options struct {
 	SegmentPlain  int // most bytes of records in a segment, but for a single larger record; zero: 6 MiB
 	SegmentSealed int // bytes of a sealed segment to aim at; zero: 1 MiB
 	Chunk         int // most bytes of records compressed and sealed together; zero: 1 MiB
+	Inline        int // bytes of segments, as JSON, that a manifest has besides its list; zero: 32 KiB
 	// Catalog tells which members of bodies move by themselves, for drafts.
 	Catalog resource.Catalog
 	// Cache keeps small objects between repositories of one store; nil: nothing is kept.
@@ -50,7 +51,7 @@ func (o *Options) settle() error {
 		zero  int
 	}{
 		{"SegmentPlain", &o.SegmentPlain, 6 << 20}, {"SegmentSealed", &o.SegmentSealed, 1 << 20},
-		{"Chunk", &o.Chunk, 1 << 20},
+		{"Chunk", &o.Chunk, 1 << 20}, {"Inline", &o.Inline, 32 << 10},
 	} {
 		if *f.value < 0 {
 			return fmt.Errorf("repository: %s is negative", f.name)
