@@ -405,5 +405,3 @@ func TestModel(t *testing.T) {
 		})
 	}
 }
-
-const modelSeeds, modelSteps = 20, 100
