@@ -111,11 +111,11 @@ func (d *Draft) types(ctx context.Context, told []snapshot.TypeStatus) ([]snapsh
 	for i := range out {
 		out[i].Gaps = slices.Clone(out[i].Gaps)
 		for j, g := range out[i].Gaps {
-			any, err := d.any(ctx, g)
+			read, err := d.read(ctx, g)
 			if err != nil {
 				return nil, err
 			}
-			out[i].Gaps[j].Hides = !any
+			out[i].Gaps[j].Hides = !read
 		}
 	}
 	known := func(t resource.Type) bool {
@@ -136,8 +136,8 @@ func (d *Draft) types(ctx context.Context, told []snapshot.TypeStatus) ([]snapsh
 	return out, nil
 }
 
-// any reports whether something of a gap's place was read.
-func (d *Draft) any(ctx context.Context, g snapshot.Gap) (bool, error) {
+// read reports whether something of a gap's place was read.
+func (d *Draft) read(ctx context.Context, g snapshot.Gap) (bool, error) {
 	if !d.facts.Added[g.Type] || g.Parent == "" || d.facts.Scope == Named {
 		return d.facts.Added[g.Type] || d.facts.Scope == Named, nil
 	}
@@ -223,8 +223,8 @@ func (d *Draft) manifest(ctx context.Context, facts snapshot.Manifest, types []s
 	if d.parent != nil {
 		m.Kind, m.Parent = snapshot.Incremental, d.parent.folder
 	}
-	if over, ok := d.over(m, types, all); ok {
-		return over, nil
+	if over, ok, err := d.over(m, types, all); ok || err != nil {
+		return over, err
 	}
 	ref, err := d.writeList(ctx, snapshot.List{Format: snapshot.Format, Types: types, Segments: d.local(all)})
 	m.List, m.Types, m.Segments = &ref, nil, nil
@@ -233,9 +233,9 @@ func (d *Draft) manifest(ctx context.Context, facts snapshot.Manifest, types []s
 
 // over words the manifest as a difference from its parent's list; false: that has grown
 // too large, or tells of a type that the snapshot does not.
-func (d *Draft) over(m snapshot.Manifest, types []snapshot.TypeStatus, all []snapshot.Segment) (snapshot.Manifest, bool) {
+func (d *Draft) over(m snapshot.Manifest, types []snapshot.TypeStatus, all []snapshot.Segment) (over snapshot.Manifest, ok bool, err error) {
 	if d.parent == nil || d.parent.stored.List == nil {
-		return m, false
+		return m, false, nil
 	}
 	list := d.parent.list
 	m.List, m.Types, m.Dropped = d.parent.listRef(), nil, nil
@@ -261,7 +261,10 @@ func (d *Draft) over(m snapshot.Manifest, types []snapshot.TypeStatus, all []sna
 	}
 	m.Segments = d.local(slices.DeleteFunc(slices.Clone(all), func(s snapshot.Segment) bool { return !named[s.Name] }))
 	text, err := json.Marshal(m.Segments)
-	return m, err == nil && len(was) == 0 && len(text) <= d.r.o.Inline
+	if err != nil {
+		return m, false, fmt.Errorf("word the manifest: %w", err)
+	}
+	return m, len(was) == 0 && len(text) <= d.r.o.Inline, nil
 }
 
 // local leaves out the folder of what lies in the snapshot's own.

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"errors"
 	"math/bits"
 	"slices"
 
@@ -204,9 +203,7 @@ func (l *lane) last(ctx context.Context) error {
 			to = max(from+1, l.delta.search(behind[0].First))
 		}
 		part.lines = l.delta.lines[from:to]
-		if part.lines = part.lines[:part.within(l.target)]; len(part.lines) == 0 {
-			return errors.New("a segment of nothing")
-		}
+		part.lines = part.lines[:part.within(l.target)]
 		if err := l.append(ctx, &part, layer); err != nil {
 			return err
 		}

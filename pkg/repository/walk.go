@@ -49,7 +49,7 @@ type walker struct {
 	skip  func(s *snapshot.Segment, chunk int) bool // chunks that are not looked at; nil: none
 	whole bool                                      // every segment is verified whole
 	brief bool                                      // records are valid until the next call but one, and cost less
-	todo  []*snapshot.Segment                       // by their first keys
+	ahead []*snapshot.Segment                       // by their first keys
 	open  cursors
 	now   []version // of one key, the newest first
 }
@@ -59,10 +59,10 @@ func (r *Repository) walk(segments []snapshot.Segment, in reach) *walker {
 	w := &walker{r: r, in: in}
 	for i := range segments {
 		if s := &segments[i]; !in.before(s.Last) && !in.behind(s.First) {
-			w.todo = append(w.todo, s)
+			w.ahead = append(w.ahead, s)
 		}
 	}
-	slices.SortFunc(w.todo, func(a, b *snapshot.Segment) int { return a.First.Compare(b.First) })
+	slices.SortFunc(w.ahead, func(a, b *snapshot.Segment) int { return a.First.Compare(b.First) })
 	return w
 }
 
@@ -79,11 +79,11 @@ func (w *walker) with(b *buffer) *walker {
 // next gives the records of the next key, nil at the end. They are valid for good unless
 // the walk is brief, the list until the next call.
 func (w *walker) next(ctx context.Context) ([]version, error) {
-	for len(w.todo) > 0 && (len(w.open) == 0 || w.todo[0].First.Compare(w.open[0].now.Key) <= 0) {
-		if err := w.push(ctx, w.todo[0]); err != nil {
+	for len(w.ahead) > 0 && (len(w.open) == 0 || w.ahead[0].First.Compare(w.open[0].now.Key) <= 0) {
+		if err := w.push(ctx, w.ahead[0]); err != nil {
 			return nil, err
 		}
-		w.todo = w.todo[1:]
+		w.ahead = w.ahead[1:]
 	}
 	w.now = w.now[:0]
 	for len(w.open) > 0 && (len(w.now) == 0 || w.open[0].now.Key == w.now[0].Key) {
