@@ -67,6 +67,36 @@ type Replacer interface {
 	Replace(ctx context.Context, key string, r io.Reader, size int64) error
 }
 
+// Deleter is a Store that deletes many objects at a time.
+type Deleter interface {
+	// DeleteAll removes objects as Delete does each of them, in any order, and gives the
+	// errors by key: nil when there was none.
+	DeleteAll(ctx context.Context, keys []string) map[string]error
+}
+
+// DeleteAll removes objects by as few requests as the store can do with, and gives the
+// errors by key: nil when there was none.
+func DeleteAll(ctx context.Context, s Store, keys []string) (failed map[string]error) {
+	if many, ok := s.(Deleter); ok { // a store that it wraps would pass it by
+		return many.DeleteAll(ctx, keys)
+	}
+	for _, key := range keys {
+		if err := s.Delete(ctx, key); err != nil {
+			failed = Failed(failed, key, err)
+		}
+	}
+	return failed
+}
+
+// Failed notes an error in the answer of a DeleteAll.
+func Failed(failed map[string]error, key string, err error) map[string]error {
+	if failed == nil {
+		failed = map[string]error{}
+	}
+	failed[key] = err
+	return failed
+}
+
 // Resumer is a Store whose reads can go on where they broke.
 type Resumer interface {
 	// Resume reads a range as Get does, of the very object that a Tagger named:

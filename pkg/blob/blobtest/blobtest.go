@@ -34,6 +34,7 @@ func Run(t *testing.T, store blob.Store) {
 		"ListsInKeyOrder":    listsInKeyOrder,
 		"ListsMany":          listsMany,
 		"DeletesTwice":       deletesTwice,
+		"DeletesMany":        deletesMany,
 		"OneWinsARace":       oneWinsARace,
 		"HeedsTheContext":    heedsTheContext,
 		"Replaces":           replaces,
@@ -241,6 +242,36 @@ func listsMany(t *testing.T, h harness) {
 	}
 }
 
+// deletesMany: what is named goes, whatever of it is there, and nothing else.
+func deletesMany(t *testing.T, h harness) {
+	var gone []string
+	for i := range 1003 { // one request takes a thousand
+		name := fmt.Sprintf("%d/%d/%d", i/300, i/30, i)
+		if i%20 == 0 {
+			h.put(t, name, []byte("x"))
+		}
+		gone = append(gone, h.key(name))
+	}
+	for _, name := range []string{"0/0/0-", "0/0-/0", "a", "3/33/1003"} {
+		h.put(t, name, []byte("stays"))
+	}
+	for range 2 {
+		if failed := blob.DeleteAll(t.Context(), h.Store, gone); len(failed) > 0 {
+			t.Fatal(failed)
+		}
+	}
+	var left []string
+	for _, o := range h.list(t, h.prefix+"/") {
+		left = append(left, strings.TrimPrefix(o.Key, h.prefix+"/"))
+	}
+	if got := strings.Join(left, " "); got != "0/0-/0 0/0/0- 3/33/1003 a" {
+		t.Errorf("left: %s", got)
+	}
+	if blob.DeleteAll(t.Context(), h.Store, nil) != nil {
+		t.Error("nothing was to be deleted, and it failed")
+	}
+}
+
 func deletesTwice(t *testing.T, h harness) {
 	h.put(t, "a", []byte("x"))
 	h.put(t, "ab", []byte("y"))
@@ -396,8 +427,13 @@ func locks(t *testing.T, h harness) {
 		}
 	}
 	h.put(t, "free", []byte("x"))
+	h.put(t, "free-too", []byte("x"))
 	if err := h.Delete(t.Context(), h.key("free")); err != nil {
 		t.Errorf("delete beside a locked object: %v", err)
+	}
+	failed := blob.DeleteAll(t.Context(), h.Store, []string{h.key("free-too"), h.key(name)})
+	if len(failed) != 1 || !errors.Is(failed[h.key(name)], blob.ErrLocked) || len(h.list(t, h.key("free-too"))) > 0 {
+		t.Errorf("deleted with a locked object: %v", failed)
 	}
 	past := blob.Retention{Until: time.Now().Add(-time.Hour)}
 	if err := locker.PutLocked(t.Context(), h.key("past"), strings.NewReader("x"), 1, past); err == nil {

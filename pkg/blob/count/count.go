@@ -25,13 +25,13 @@ const (
 	Delete  Op = "delete"
 )
 
-// page is how many objects S3 lists in a request.
+// page is how many objects S3 lists, or deletes, in a request.
 const page = 1000
 
 // Tally is what was counted of an operation.
 type Tally struct {
 	// Requests that S3 would have seen: one an operation, and one a thousand objects of a
-	// listing. Those that failed count.
+	// listing, or of what is deleted at a time. Those that failed count.
 	Requests int64
 	// Bytes of content: announced by puts, read from gets, however much was asked for.
 	Bytes int64
@@ -65,6 +65,7 @@ var (
 	_ blob.Resumer   = (*Store)(nil)
 	_ blob.Locker    = (*Store)(nil)
 	_ blob.Presigner = (*Store)(nil)
+	_ blob.Deleter   = (*Store)(nil)
 	_ blob.Tagger    = (*body)(nil)
 )
 
@@ -180,6 +181,16 @@ func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[blob.Object, 
 func (s *Store) Delete(ctx context.Context, key string) error {
 	s.add(Delete, 1, 0)
 	return s.under.Delete(ctx, key)
+}
+
+// DeleteAll removes objects.
+func (s *Store) DeleteAll(ctx context.Context, keys []string) map[string]error {
+	requests := len(keys)
+	if _, ok := s.under.(blob.Deleter); ok {
+		requests = (len(keys) + page - 1) / page
+	}
+	s.add(Delete, int64(requests), 0)
+	return blob.DeleteAll(ctx, s.under, keys)
 }
 
 // Presign makes a URL by the store below, which asks nobody.

@@ -1,6 +1,7 @@
 package count_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -82,5 +83,30 @@ func TestCounts(t *testing.T) {
 	sum := count.Tallies{count.Put: {1, 2}, count.Get: {3, 4}}.Total()
 	if sum != (count.Tally{Requests: 4, Bytes: 6}) {
 		t.Errorf("the sum is %+v", sum)
+	}
+}
+
+// many is a store that deletes a thousand objects by a request.
+type many struct{ *mem.Store }
+
+func (many) DeleteAll(context.Context, []string) map[string]error { return nil }
+
+func TestCountsDeletes(t *testing.T) {
+	t.Parallel()
+	keys := make([]string, 1001)
+	for i := range keys {
+		keys[i] = fmt.Sprint(i)
+	}
+	for name, c := range map[string]struct {
+		under blob.Store
+		want  int64
+	}{"one by one": {mem.New(mem.Options{}), 1001}, "many": {many{mem.New(mem.Options{})}, 2}} {
+		s := count.New(c.under)
+		if failed := s.DeleteAll(t.Context(), keys); failed != nil {
+			t.Error(failed)
+		}
+		if got := s.Reset()[count.Delete].Requests; got != c.want {
+			t.Errorf("%s: %d requests, want %d", name, got, c.want)
+		}
 	}
 }

@@ -39,6 +39,7 @@ var (
 	_ blob.Store    = (*Store)(nil)
 	_ blob.Replacer = (*Store)(nil)
 	_ blob.Resumer  = (*Store)(nil)
+	_ blob.Deleter  = (*Store)(nil)
 	_ blob.Tagger   = (*content)(nil)
 )
 
@@ -95,37 +96,133 @@ func (s *Store) Resume(ctx context.Context, key string, rng blob.Range, tag stri
 }
 
 // open opens an object's file.
-func (s *Store) open(key string) (*os.File, error) {
+func (s *Store) open(key string) (f *os.File, err error) {
 	if blob.CheckKey(key) != nil {
 		return nil, blob.ErrNotFound // nothing can lie there
 	}
-	info, err := s.straight(key)
+	at, err := s.near(key)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, at.close()) }()
+	info, err := at.info()
 	if err != nil {
 		return nil, err
 	}
 	if !info.Mode().IsRegular() {
 		return nil, blob.ErrNotFound // a folder of objects is none; a pipe would keep us waiting
 	}
-	f, err := s.root.Open(filepath.FromSlash(key))
+	f, err = at.folder.Open(at.name)
 	return f, absent(err)
 }
 
 // straight tells of the file of a key, and refuses one that leads through a symbolic link.
+func (s *Store) straight(key string) (info fs.FileInfo, err error) {
+	at, err := s.near(key)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, at.close()) }()
+	return at.info()
+}
+
+// place is where a key's file lies, or would.
+type place struct {
+	key           string
+	above, folder *os.Root // the folder, and the one that it lies in; nil above what was opened
+	name          string   // in the folder
+}
+
+// near goes to the folder of a key, and refuses a way that leads through a symbolic link.
 // One that is put there afterwards still does not lead out of the directory: os.Root sees
 // to that.
-func (s *Store) straight(key string) (info fs.FileInfo, err error) {
-	for i := range len(key) + 1 {
-		if i < len(key) && key[i] != '/' {
+func (s *Store) near(key string) (at *place, err error) {
+	at = &place{key: key}
+	if at.folder, err = s.root.OpenRoot("."); err != nil {
+		return nil, err
+	}
+	begin := 0
+	for i := range len(key) {
+		if key[i] != '/' {
 			continue
 		}
-		if info, err = s.root.Lstat(filepath.FromSlash(key[:i])); err != nil {
-			return nil, absent(err)
+		if err := at.into(key[begin:i], key[:i]); err != nil {
+			return nil, errors.Join(err, at.close())
 		}
-		if info.Mode()&fs.ModeSymlink != 0 {
-			return nil, linked(key[:i])
+		begin = i + 1
+	}
+	at.name = key[begin:]
+	return at, nil
+}
+
+// next goes to the folder of another key, from a neighbour of which the way is short; nil:
+// from the directory's root.
+func (s *Store) next(at *place, key string) (*place, error) {
+	if at == nil {
+		return s.near(key)
+	}
+	folder := path.Dir(key)
+	if folder == path.Dir(at.key) {
+		at.key, at.name = key, path.Base(key)
+		return at, nil
+	}
+	if at.above == nil || path.Dir(folder) != path.Dir(path.Dir(at.key)) {
+		if err := at.close(); err != nil {
+			return nil, err
 		}
+		return s.near(key)
+	}
+	aside := &place{key: key, folder: at.above, name: path.Base(key)}
+	if err := at.folder.Close(); err != nil {
+		return nil, errors.Join(err, aside.close())
+	}
+	if err := aside.into(path.Base(folder), folder); err != nil {
+		return nil, errors.Join(err, aside.close())
+	}
+	return aside, nil
+}
+
+// into goes on into a folder.
+func (p *place) into(name, called string) error {
+	info, err := infoOf(p.folder, name, called)
+	if err == nil && !info.IsDir() {
+		err = fmt.Errorf("%w: %s is no folder", blob.ErrNotFound, called)
+	}
+	if err != nil {
+		return err
+	}
+	next, err := p.folder.OpenRoot(name)
+	if err != nil {
+		return absent(err)
+	}
+	left := p.above
+	p.above, p.folder = p.folder, next
+	if left == nil {
+		return nil
+	}
+	return left.Close()
+}
+
+// info tells of the file.
+func (p *place) info() (fs.FileInfo, error) { return infoOf(p.folder, p.name, p.key) }
+
+func infoOf(folder *os.Root, name, called string) (fs.FileInfo, error) {
+	info, err := folder.Lstat(name)
+	if err != nil {
+		return nil, absent(err)
+	}
+	if info.Mode()&fs.ModeSymlink != 0 {
+		return nil, linked(called)
 	}
 	return info, nil
+}
+
+func (p *place) close() error {
+	err := p.folder.Close()
+	if p.above != nil {
+		err = errors.Join(err, p.above.Close())
+	}
+	return err
 }
 
 func linked(name string) error {

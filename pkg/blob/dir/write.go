@@ -10,6 +10,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"syscall"
 
 	"imago/pkg/blob"
@@ -33,7 +34,7 @@ func (s *Store) put(ctx context.Context, key string, r io.Reader, size int64, na
 	}
 	data, err := blob.ReadSized(r, size)
 	if err == nil {
-		err = s.place(key, data, name)
+		err = s.lay(key, data, name)
 	}
 	if info, e := s.straight(key); errors.Is(err, fs.ErrExist) && e == nil && !info.IsDir() {
 		err = fmt.Errorf("%w: %w", blob.ErrExists, err)
@@ -52,8 +53,8 @@ func (s *Store) may(ctx context.Context, key string) error {
 	return errors.Join(ctx.Err(), blob.CheckKey(key))
 }
 
-// place stages the data and names it.
-func (s *Store) place(key string, data []byte, name func(staged, key string) error) error {
+// lay stages the data and names it.
+func (s *Store) lay(key string, data []byte, name func(staged, key string) error) error {
 	staged := path.Join(folder(key), "~"+rand.Text()) // ~: in no key
 	if err := s.stage(key, filepath.FromSlash(staged), data); err != nil {
 		return err
@@ -67,7 +68,7 @@ func (s *Store) place(key string, data []byte, name func(staged, key string) err
 		return err
 	}
 	for at := folder(key); ; at = filepath.Dir(at) {
-		if err := s.sync(at); err != nil || at == "." {
+		if err := sync(s.root, at); err != nil || at == "." {
 			return err
 		}
 	}
@@ -106,8 +107,8 @@ func (s *Store) write(name string, data []byte) (err error) {
 }
 
 // sync makes the names in a folder last.
-func (s *Store) sync(name string) (err error) {
-	f, err := s.root.Open(name)
+func sync(root *os.Root, name string) (err error) {
+	f, err := root.Open(name)
 	if gone(err) {
 		return nil // it went with the last object that was in it
 	}
@@ -129,23 +130,82 @@ func (s *Store) Delete(ctx context.Context, key string) error {
 	return nil
 }
 
-func (s *Store) delete(key string) error {
-	info, err := s.straight(key)
+// DeleteAll removes files, of neighbours without walking to each.
+func (s *Store) DeleteAll(ctx context.Context, keys []string) (failed map[string]error) {
+	var at *place
+	for _, key := range slices.Sorted(slices.Values(keys)) {
+		err := s.may(ctx, key)
+		if err == nil {
+			if at, err = s.next(at, key); err == nil {
+				err = s.deleteAt(at)
+			}
+		}
+		if err != nil && !errors.Is(err, blob.ErrNotFound) {
+			failed = blob.Failed(failed, key, fmt.Errorf("delete %s: %w", key, err))
+		}
+	}
+	if at != nil {
+		if err := at.close(); err != nil {
+			failed = blob.Failed(failed, at.key, fmt.Errorf("delete %s: %w", at.key, err))
+		}
+	}
+	return failed
+}
+
+func (s *Store) delete(key string) (err error) {
+	at, err := s.near(key)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, at.close()) }()
+	return s.deleteAt(at)
+}
+
+func (s *Store) deleteAt(at *place) error {
+	key := at.key
+	info, err := at.info()
 	if err != nil || info.IsDir() {
 		return err
 	}
-	if err := s.root.Remove(filepath.FromSlash(key)); err != nil {
+	if err := at.folder.Remove(at.name); err != nil {
 		return absent(err)
 	}
-	at := folder(key)
+	if at.above == nil {
+		return sync(at.folder, ".")
+	}
+	stays, err := prune(at.above, path.Base(path.Dir(key)))
+	if err != nil {
+		return err
+	}
+	if stays {
+		return sync(at.folder, ".")
+	}
+	return s.prune(path.Dir(path.Dir(key)))
+}
+
+// prune takes a folder away if it is empty; stays tells that something lies in it.
+func prune(in *os.Root, name string) (stays bool, err error) {
+	err = in.Remove(name)
+	if errors.Is(err, syscall.ENOTEMPTY) || errors.Is(err, fs.ErrExist) {
+		return true, nil
+	}
+	if gone(err) {
+		err = nil
+	}
+	return false, err
+}
+
+// prune takes empty folders away, from one upwards, and makes it last.
+func (s *Store) prune(name string) error {
+	at := filepath.FromSlash(name)
 	for ; at != "."; at = filepath.Dir(at) {
-		err := s.root.Remove(at)
-		if errors.Is(err, syscall.ENOTEMPTY) || errors.Is(err, fs.ErrExist) {
-			break
-		}
-		if err != nil && !gone(err) {
+		stays, err := prune(s.root, at)
+		if err != nil {
 			return err
 		}
+		if stays {
+			break
+		}
 	}
-	return s.sync(at)
+	return sync(s.root, at)
 }

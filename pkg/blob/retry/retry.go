@@ -15,6 +15,7 @@ import (
 	"iter"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"syscall"
 	"time"
 
@@ -84,6 +85,7 @@ var (
 	_ blob.Resumer   = (*Store)(nil)
 	_ blob.Locker    = (*Store)(nil)
 	_ blob.Presigner = (*Store)(nil)
+	_ blob.Deleter   = (*Store)(nil)
 )
 
 // Unwrap gives the store below.
@@ -183,6 +185,56 @@ func (s *Store) Delete(ctx context.Context, key string) error {
 			return err
 		}
 	}
+}
+
+// DeleteAll removes objects: those that another attempt may take, again.
+func (s *Store) DeleteAll(ctx context.Context, keys []string) (failed map[string]error) {
+	for some := range slices.Chunk(keys, atATime) {
+		for key, err := range s.deleteSome(ctx, some) {
+			failed = blob.Failed(failed, key, err)
+		}
+	}
+	return failed
+}
+
+// atATime is how many objects are deleted in one attempt: as many as S3 takes in a request.
+const atATime = 1000
+
+func (s *Store) deleteSome(ctx context.Context, keys []string) (failed map[string]error) {
+	for t := (tries{o: &s.o}); ; {
+		var left map[string]error
+		err := attempt(ctx, s.o.Timeout, func(ctx context.Context) error {
+			left = blob.DeleteAll(ctx, s.under, keys)
+			return hopeful(left)
+		})
+		keys = keys[:0:0]
+		for key, e := range left {
+			if worth(e) {
+				keys = append(keys, key)
+			} else {
+				failed = blob.Failed(failed, key, e)
+			}
+		}
+		if len(keys) == 0 {
+			return failed
+		}
+		if err := t.again(ctx, err); err != nil {
+			for _, key := range keys {
+				failed = blob.Failed(failed, key, err)
+			}
+			return failed
+		}
+	}
+}
+
+// hopeful is an error that another attempt may mend; nil: there is none.
+func hopeful(failed map[string]error) error {
+	for _, err := range failed {
+		if worth(err) {
+			return err
+		}
+	}
+	return nil
 }
 
 // List yields objects. A listing that breaks begins anew, and what was yielded is passed

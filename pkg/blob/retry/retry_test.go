@@ -125,6 +125,22 @@ func TestBackoff(t *testing.T) {
 	}
 }
 
+// TestDeletesTheRestAgain: of many, those are deleted again that another attempt may take.
+func TestDeletesTheRestAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, retry.Options{Attempts: 3})
+	w.faults.AddFault(fault.Delete).On("busy").ErrorInstead(errBusy).Repeat(2)
+	w.faults.AddFault(fault.Delete).On("denied").ErrorInstead(errDenied)
+	w.faults.AddFault(fault.Delete).On("down").ErrorInstead(errBusy).Repeat(3)
+	failed := w.DeleteAll(t.Context(), []string{"a", "busy", "denied", "down", "z"})
+	if len(failed) != 2 || !errors.Is(failed["denied"], errDenied) || !errors.Is(failed["down"], blob.ErrUnavailable) {
+		t.Errorf("%v", failed)
+	}
+	if got := w.calls(fault.Delete); got != 5+2+2 {
+		t.Errorf("%d deletes: what is done, or denied, is not asked for again", got)
+	}
+}
+
 // TestNotWorthIt: what another attempt cannot mend is asked once.
 func TestNotWorthIt(t *testing.T) {
 	t.Parallel()

@@ -31,10 +31,27 @@ func (c Config) OpenToRead(ctx context.Context) (blob.Store, error) {
 	o := c.options()
 	o.Capabilities = &blob.Capabilities{}
 	s, err := New(ctx, c.Bucket, o)
-	if err == nil {
-		s.abilities = nil // nobody configured them: they were not asked for
+	if err != nil {
+		return nil, err
 	}
-	return again(s, err)
+	s.abilities = nil // nobody configured them: they were not asked for
+	return again(s, nil)
+}
+
+// OpenToList is OpenToRead for somebody who looks for what is there: it begins to list, and
+// says what is wrong in words.
+func (c Config) OpenToList(ctx context.Context) (blob.Store, error) {
+	store, err := c.OpenToRead(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, err := range store.List(ctx, "users/") {
+		if err != nil {
+			return nil, explain(c.Bucket, c.Endpoint, "GetObject and ListBucket", err)
+		}
+		break
+	}
+	return store, nil
 }
 
 func again(s *Store, err error) (blob.Store, error) {

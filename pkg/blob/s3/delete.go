@@ -31,6 +31,42 @@ func (s *Store) Delete(ctx context.Context, key string) (err error) {
 	return nil
 }
 
+// mostAtATime is how many objects one request deletes (DeleteObjects in S3's API reference).
+const mostAtATime = 1000
+
+// DeleteAll removes objects, a thousand by each request where the store keeps no versions.
+// What a request leaves is deleted by itself, to learn why it cannot be; so is all of it at
+// a store that does not know such requests.
+func (s *Store) DeleteAll(ctx context.Context, keys []string) (failed map[string]error) {
+	for some := range slices.Chunk(keys, mostAtATime) {
+		for _, key := range s.left(ctx, some) {
+			if err := s.Delete(ctx, key); err != nil {
+				failed = blob.Failed(failed, key, err)
+			}
+		}
+	}
+	return failed
+}
+
+// left deletes objects by one request, and gives those that it did not.
+func (s *Store) left(ctx context.Context, keys []string) (left []string) {
+	if s.capabilities.Versioning || len(keys) == 1 {
+		return keys
+	}
+	objects := make([]types.ObjectIdentifier, len(keys))
+	for i := range keys {
+		objects[i].Key = &keys[i]
+	}
+	out, err := s.client.DeleteObjects(ctx, &s3.DeleteObjectsInput{Bucket: &s.bucket, Delete: &types.Delete{Objects: objects, Quiet: aws.Bool(true)}})
+	if err != nil {
+		return keys // each of which tells what is wrong
+	}
+	for _, e := range out.Errors {
+		left = append(left, aws.ToString(e.Key))
+	}
+	return left
+}
+
 // version is one of an object's; without an id it is the object, whatever the store
 // makes of that.
 type version struct {

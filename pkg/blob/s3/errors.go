@@ -82,8 +82,12 @@ func refused(err error) bool {
 	return false
 }
 
-// explain turns what the probe met into a problem that the operator can act on.
-func explain(bucket, endpoint string, err error) error {
+// toWrite is what a program that writes is to be allowed.
+const toWrite = "PutObject, GetObject, DeleteObject and ListBucket, with versioning DeleteObjectVersion and ListBucketVersions too"
+
+// explain turns what was met when the bucket was opened into a problem that the operator
+// can act on. allow names what the program needs.
+func explain(bucket, endpoint, allow string, err error) error {
 	if endpoint == "" {
 		endpoint = "Amazon S3"
 	}
@@ -96,7 +100,7 @@ func explain(bucket, endpoint string, err error) error {
 			WithHint("set the bucket's region").Because(err)
 	case "AccessDenied", "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken":
 		return problem.New(problem.Denied, "%s refuses our access to bucket %q (%s)", endpoint, bucket, code(err)).
-			WithHint("allow PutObject, GetObject, DeleteObject and ListBucket, with versioning DeleteObjectVersion and ListBucketVersions too, and check the access key").Because(err)
+			WithHint("allow %s, and check the access key", allow).Because(err)
 	case "RequestTimeTooSkewed":
 		return problem.New(problem.Invalid, "the clock of this machine is off by more than %s accepts", endpoint).
 			WithHint("set the clock").Because(err)

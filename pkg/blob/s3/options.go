@@ -79,7 +79,7 @@ func New(ctx context.Context, bucket string, o Options) (*Store, error) {
 	}
 	if err := s.probe(ctx, o); err != nil {
 		if problem.Of(err) == nil {
-			err = explain(bucket, o.Endpoint, err)
+			err = explain(bucket, o.Endpoint, toWrite, err)
 		}
 		return nil, err
 	}
