@@ -23,6 +23,11 @@ var (
 	ErrNotOpened = errors.New("does not open")
 	// ErrNoKey: sealed under a key version that the keyring does not hold.
 	ErrNoKey = errors.New("no such key version")
+	// ErrRetired: an object sealed under a key version that no object is sealed under any
+	// more: somebody else made it, or it is an old copy.
+	ErrRetired = errors.New("data key is retired")
+	// ErrFormat: written by a newer version, which opens it.
+	ErrFormat = errors.New("in another version")
 	// ErrOtherAccount: a keyring of another account than was asked for.
 	ErrOtherAccount = errors.New("another account's keyring")
 	// ErrUnavailable: the key service did not answer as it should, within the few

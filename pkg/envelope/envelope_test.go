@@ -115,6 +115,9 @@ func TestPrepare(t *testing.T) {
 	}
 	object, column := sealBoth(t, prepared)
 	wantsBoth(t, first, object, column)
+	if prepared, err = prepared.Prepare(t.Context(), ks); err != nil || len(prepared.Versions()) != 2 {
+		t.Errorf("prepared twice: %v, %v", prepared.Versions(), err)
+	}
 	rotated, err := prepared.Rotate(t.Context(), ks)
 	if err != nil {
 		t.Fatal(err)
@@ -212,10 +215,33 @@ func TestChunks(t *testing.T) {
 	if err != nil || s.Len() != len(object) {
 		t.Fatal(err)
 	}
-	if got, err := k.OpenObject("p", "n", object); err != nil || !bytes.Equal(got, bytes.Join(want, nil)) {
+	if got, err := openChunks(k, object); err != nil || !bytes.Equal(got, bytes.Join(want, nil)) {
 		t.Fatalf("%d bytes, %v", len(got), err)
 	}
+	if _, err := k.OpenObject("p", "n", object); !errors.Is(err, envelope.ErrNotOpened) {
+		t.Errorf("several chunks in the place of one: %v", err)
+	}
 	tamper(t, k, object)
+}
+
+// openChunks opens a whole object of any number of chunks.
+func openChunks(k *envelope.Keyring, object []byte) (plain []byte, err error) {
+	o, err := k.NewOpener("p", "n", object)
+	if err != nil {
+		return nil, err
+	}
+	spans, err := envelope.Chunks(object)
+	if err != nil {
+		return nil, err
+	}
+	for i, s := range spans {
+		chunk, err := o.Chunk(i, i == len(spans)-1, object[s.Offset:s.Offset+s.Length])
+		if err != nil {
+			return nil, err
+		}
+		plain = append(plain, chunk...)
+	}
+	return plain, nil
 }
 
 // tamper changes an object in every way that needs no key.
@@ -246,7 +272,7 @@ func tamper(t *testing.T, k *envelope.Keyring, object []byte) {
 		altered[fmt.Sprint("cut at ", i)] = object[:i]
 	}
 	for what, o := range altered {
-		if _, err := k.OpenObject("p", "n", o); err == nil {
+		if _, err := openChunks(k, o); err == nil {
 			t.Errorf("%s: opened", what)
 		}
 	}

@@ -73,10 +73,13 @@ func ParseRecipient(text string) (Recipient, error) {
 // String is the recipient's text.
 func (r Recipient) String() string { return r.text }
 
-// Escrow seals the opened keyring to a recipient.
+// Escrow seals the opened keyring to a recipient, but for keys that are retired.
 func (k *Keyring) Escrow(r Recipient) ([]byte, error) {
 	e := escrow{escrowFormat, escrowWhat, k.account, k.digest, nil}
 	for _, version := range k.Versions() {
+		if version < k.oldest {
+			continue // it opens nothing
+		}
 		e.Keys = append(e.Keys, escrowKey{version, k.keys[version]})
 	}
 	plain, err := json.Marshal(e)
@@ -139,7 +142,7 @@ func readEscrow(plain []byte) (*Keyring, error) {
 		return nil, fmt.Errorf("open escrow: it holds something else than a keyring of Imago: %w", ErrNotOpened)
 	}
 	if e.Format != escrowFormat {
-		return nil, fmt.Errorf("open escrow: format %d, this program knows %d", e.Format, escrowFormat)
+		return nil, fmt.Errorf("open escrow: %w: format %d, this program reads %d", ErrFormat, e.Format, escrowFormat)
 	}
 	k := &Keyring{account: e.Account, digest: e.Digest, keys: map[uint32][]byte{}}
 	for _, key := range e.Keys {

@@ -15,6 +15,7 @@ import (
 	"slices"
 
 	"imago/pkg/account"
+	"imago/pkg/resource"
 )
 
 // keySize is that of every key: AES-256, and the block of HKDF-SHA256's output.
@@ -26,6 +27,7 @@ type Keyring struct {
 	account  account.ID
 	current  uint32            // seals
 	keys     map[uint32][]byte // open
+	oldest   uint32            // that opens objects; 0: all of them do
 	digest   []byte            // never rotates: digests of one account stay comparable
 	wrapping uint64            // how often it was wrapped
 	wrapped  []byte
@@ -52,11 +54,15 @@ func OpenKeyring(ctx context.Context, ks KeyService, id account.ID, wrapped []by
 
 func openKeyring(ctx context.Context, ks KeyService, id account.ID, wrapped []byte) (*Keyring, error) {
 	var w wrappedKeyring
-	if err := json.Unmarshal(wrapped, &w); err != nil {
-		return nil, err
+	_, err := resource.Canonical(nil, wrapped) // refuses what stands twice, or is no UTF-8
+	if err != nil || json.Unmarshal(wrapped, &w) != nil {
+		return nil, fmt.Errorf("it is no keyring: %w", ErrNotOpened)
 	}
-	if w.Format < 1 || w.Format > keyringFormat {
-		return nil, fmt.Errorf("format %d, this program knows 1 to %d", w.Format, keyringFormat)
+	if w.Format < 1 || w.Format > retiringFormat {
+		return nil, fmt.Errorf("%w: format %d, this program reads 1 to %d", ErrFormat, w.Format, retiringFormat)
+	}
+	if (w.Oldest > 0) != (w.Format == retiringFormat) {
+		return nil, fmt.Errorf("it tells of retired keys, or not, against its format: %w", ErrNotOpened)
 	}
 	if w.Account != id {
 		return nil, fmt.Errorf("%w: it belongs to %s", ErrOtherAccount, w.Account)
@@ -69,7 +75,7 @@ func openKeyring(ctx context.Context, ks KeyService, id account.ID, wrapped []by
 	if err != nil {
 		return nil, err
 	}
-	k.wrapping = w.Wrapping
+	k.wrapping, k.oldest = w.Wrapping, w.Oldest
 	return k, k.seals(w.Current, w.Format)
 }
 
@@ -82,16 +88,25 @@ func (k *Keyring) seals(current uint32, format int) error {
 	if format == 1 {
 		return nil
 	}
-	if k.current = current; k.keys[current] == nil {
-		return fmt.Errorf("it says that key %d seals, and has none such: %w", current, ErrNotOpened)
+	versions := k.Versions()
+	if !slices.Contains(versions[max(0, len(versions)-2):], current) {
+		return fmt.Errorf("it says that key %d seals, which is neither its last one nor the one before: %w", current, ErrNotOpened)
 	}
+	if k.oldest > current {
+		return fmt.Errorf("it says that key %d seals, and is retired: %w", current, ErrNotOpened)
+	}
+	k.current = current
 	return nil
 }
 
 // Prepare gives a keyring that has a new data key, and does not seal under it yet: who
-// opens things must have it before, and may keep an older keyring for a while.
+// opens things must have it before, and may keep an older keyring for a while. One that is
+// prepared already has no other.
 func (k *Keyring) Prepare(ctx context.Context, ks KeyService) (*Keyring, error) {
-	next := k.with()
+	next := *k
+	if !k.Prepared() {
+		next = *k.with()
+	}
 	return next.wrap(ctx, ks)
 }
 
@@ -119,6 +134,17 @@ func (k *Keyring) Rotate(ctx context.Context, ks KeyService) (*Keyring, error) {
 	return next.wrap(ctx, ks)
 }
 
+// Retire gives a keyring that opens no object which was sealed under an older data key than
+// seals now: nothing in the store is, any more. Columns open as before.
+func (k *Keyring) Retire(ctx context.Context, ks KeyService) (*Keyring, error) {
+	next := *k
+	next.oldest = k.current
+	return next.wrap(ctx, ks)
+}
+
+// Oldest is the least version that opens objects.
+func (k *Keyring) Oldest() uint32 { return max(1, k.oldest) }
+
 // Rewrap gives the same keyring wrapped by another key service, or under a newer
 // master key of the same one.
 func (k *Keyring) Rewrap(ctx context.Context, ks KeyService) (*Keyring, error) {
@@ -129,7 +155,10 @@ func (k *Keyring) Rewrap(ctx context.Context, ks KeyService) (*Keyring, error) {
 // wrap gives a keyring that was just made its stored form.
 func (k *Keyring) wrap(ctx context.Context, ks KeyService) (_ *Keyring, err error) {
 	k.wrapping++
-	w := wrappedKeyring{Format: keyringFormat, Account: k.account, Current: k.current, Wrapping: k.wrapping, By: ks.Name()}
+	w := wrappedKeyring{Format: keyringFormat, Account: k.account, Current: k.current, Oldest: k.oldest, Wrapping: k.wrapping, By: ks.Name()}
+	if k.oldest > 0 {
+		w.Format = retiringFormat
+	}
 	if err := w.seal(ctx, ks, k.encode()); err != nil {
 		return nil, fmt.Errorf("wrap keyring of account %s: %w", k.account, err)
 	}

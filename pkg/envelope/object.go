@@ -3,6 +3,7 @@ package envelope
 import (
 	"crypto/cipher"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -49,6 +50,26 @@ type Sealer struct {
 func (k *Keyring) NewSealer(purpose, name string) (*Sealer, error) {
 	salt := make([]byte, saltSize)
 	must(rand.Read(salt))
+	return k.sealer(purpose, name, salt)
+}
+
+// NewResealer begins an object that is sealed anew: whoever does it makes the same bytes.
+// digest is that of what is sealed. The salt, and so the object's key, is derived from it
+// with purpose, name and version: a key seals nothing else, as if the salt were random.
+func (k *Keyring) NewResealer(purpose, name string, digest [sha256.Size]byte) (*Sealer, error) {
+	version := binary.BigEndian.AppendUint32(nil, k.current)
+	return k.sealer(purpose, name, k.Digest("salt", []byte(purpose), []byte(name), version, digest[:]))
+}
+
+// ObjectVersion is the data key that an object was sealed under, by its first bytes.
+func ObjectVersion(head []byte) (uint32, error) {
+	if len(head) < len(magic)+4 || string(head[:len(magic)]) != magic {
+		return 0, errNoObject
+	}
+	return binary.BigEndian.Uint32(head[len(magic):]), nil
+}
+
+func (k *Keyring) sealer(purpose, name string, salt []byte) (*Sealer, error) {
 	aead, err := k.aead(k.current, salt, purpose, name)
 	if err != nil {
 		return nil, fmt.Errorf("seal %s: %w", name, err)
@@ -82,30 +103,36 @@ func (s *Sealer) Bytes() ([]byte, error) {
 	return s.out, nil
 }
 
-// Opener opens one object, chunk by chunk, in any order.
-type Opener struct {
-	aead cipher.AEAD
-	name string
-}
+var errNoObject = fmt.Errorf("it is no sealed object: %w", ErrNotOpened)
+
+// Opener opens one object, chunk by chunk, in any order. Its errors do not name the object:
+// who reads it knows where it lies.
+type Opener struct{ aead cipher.AEAD }
 
 // NewOpener begins with the first HeaderSize bytes of an object, or more of it.
 func (k *Keyring) NewOpener(purpose, name string, head []byte) (*Opener, error) {
-	if len(head) < headerSize || string(head[:len(magic)]) != magic {
-		return nil, fmt.Errorf("open %s: not a sealed object: %w", name, ErrNotOpened)
+	version, err := ObjectVersion(head)
+	if err == nil && len(head) < headerSize {
+		err = errNoObject
 	}
-	version := binary.BigEndian.Uint32(head[len(magic):])
+	if err != nil {
+		return nil, err
+	}
+	if version < k.oldest {
+		return nil, fmt.Errorf("%w: %d, the keyring of account %s begins at %d", ErrRetired, version, k.account, k.oldest)
+	}
 	aead, err := k.aead(version, head[headerSize-saltSize:headerSize], purpose, name)
 	if err != nil {
-		return nil, fmt.Errorf("open %s: %w", name, err)
+		return nil, err
 	}
-	return &Opener{aead, name}, nil
+	return &Opener{aead}, nil
 }
 
 // Chunk opens chunk number i, counted from 0.
 func (o *Opener) Chunk(i int, last bool, sealed []byte) ([]byte, error) {
 	plain, err := o.aead.Open(nil, nonce(uint32(i), last), sealed, nil)
 	if err != nil {
-		return nil, fmt.Errorf("open %s, chunk %d: %w", o.name, i, ErrNotOpened)
+		return nil, fmt.Errorf("chunk %d %w", i, ErrNotOpened)
 	}
 	return plain, nil
 }
@@ -116,7 +143,7 @@ type Span struct{ Offset, Length int64 }
 // Chunks finds the chunks of a whole object.
 func Chunks(object []byte) ([]Span, error) {
 	if len(object) < headerSize {
-		return nil, fmt.Errorf("not a sealed object: %w", ErrNotOpened)
+		return nil, errNoObject
 	}
 	var out []Span
 	for at := headerSize; at < len(object); {
@@ -148,8 +175,7 @@ func (k *Keyring) SealObject(purpose, name string, plaintext []byte) ([]byte, er
 	return s.Bytes()
 }
 
-// OpenObject opens a whole object: nothing of it is handed out unless all of it
-// is as it was sealed.
+// OpenObject opens what SealObject sealed, and refuses an object of several chunks.
 func (k *Keyring) OpenObject(purpose, name string, object []byte) ([]byte, error) {
 	o, err := k.NewOpener(purpose, name, object)
 	if err != nil {
@@ -157,17 +183,12 @@ func (k *Keyring) OpenObject(purpose, name string, object []byte) ([]byte, error
 	}
 	spans, err := Chunks(object)
 	if err != nil {
-		return nil, fmt.Errorf("open %s: %w", name, err)
+		return nil, err
 	}
-	var plain []byte
-	for i, s := range spans {
-		chunk, err := o.Chunk(i, i == len(spans)-1, object[s.Offset:s.Offset+s.Length])
-		if err != nil {
-			return nil, err
-		}
-		plain = append(plain, chunk...)
+	if len(spans) != 1 {
+		return nil, fmt.Errorf("it has %d chunks, not one: %w", len(spans), ErrNotOpened)
 	}
-	return plain, nil
+	return o.Chunk(0, true, object[spans[0].Offset:])
 }
 
 func (k *Keyring) aead(version uint32, salt []byte, purpose, name string) (cipher.AEAD, error) {

@@ -31,15 +31,23 @@ import (
 // "wrapping" rises by one with each wrapping, so that of two copies the older one can
 // be told; "by" names the master key.
 //
+// Format 3 is that of a keyring of which data keys are retired: "oldest" is the least
+// version that opens objects, and the associated data begins with imago/3/keyring and ends
+// with a NUL and that number.
+//
 // Format 1, of before, has no "wrapping", "by" and "key": "keys" is what the key service
 // made of the same text, and the last version is "current". It opens, and is written anew by the next rotation or re-wrap.
-const keyringFormat = 2
+const (
+	keyringFormat  = 2
+	retiringFormat = 3
+)
 
 // wrappedKeyring is the stored form.
 type wrappedKeyring struct {
 	Format   int        `json:"format"`
 	Account  account.ID `json:"account"`
 	Current  uint32     `json:"current,omitempty"` // the first keyrings have none
+	Oldest   uint32     `json:"oldest,omitempty"`
 	Wrapping uint64     `json:"wrapping,omitempty"`
 	By       string     `json:"by,omitempty"`
 	Key      []byte     `json:"key,omitempty"`
@@ -81,7 +89,11 @@ func (w *wrappedKeyring) open(ctx context.Context, ks KeyService) ([]byte, error
 }
 
 func (w *wrappedKeyring) associated() []byte {
-	return fmt.Appendf(nil, "imago/2/keyring\x00%s\x00%d\x00%d\x00%s", w.Account, w.Current, w.Wrapping, w.By)
+	out := fmt.Appendf(nil, "imago/%d/keyring\x00%s\x00%d\x00%d\x00%s", w.Format, w.Account, w.Current, w.Wrapping, w.By)
+	if w.Format == retiringFormat {
+		out = fmt.Appendf(out, "\x00%d", w.Oldest)
+	}
+	return out
 }
 
 func gcm(key []byte) (cipher.AEAD, error) {
@@ -98,6 +110,7 @@ type Wrapping struct {
 	Version uint32 // of the data key that seals
 	Number  uint64 // how often it was wrapped
 	By      string // the master key's name
+	Oldest  uint32 // the least version that opens objects; 0: all of them do
 }
 
 // WrappingOf reads it.
@@ -106,7 +119,7 @@ func WrappingOf(wrapped []byte) Wrapping {
 	if json.Unmarshal(wrapped, &w) != nil {
 		return Wrapping{}
 	}
-	return Wrapping{w.Current, w.Wrapping, w.By}
+	return Wrapping{w.Current, w.Wrapping, w.By, w.Oldest}
 }
 
 // Before reports whether another keyring of the same account was wrapped later: one

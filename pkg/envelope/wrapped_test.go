@@ -3,6 +3,7 @@ package envelope_test
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -229,4 +230,91 @@ func FuzzOpenKeyring(f *testing.F) {
 			t.Errorf("a keyring opened that nobody wrapped: %s", stored)
 		}
 	})
+}
+
+// TestRetire: a retired key opens no object, and still the columns; nobody takes that back
+// by what stands in clear, and what comes after keeps to it.
+func TestRetire(t *testing.T) {
+	t.Parallel()
+	ks := fixedService(t)
+	k, err := envelope.OpenKeyring(t.Context(), ks, alice, fixed(t, "keyring-1.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if k, err = k.Rotate(t.Context(), ks); err != nil {
+		t.Fatal(err)
+	}
+	column, err := k.SealColumn("table", "column", "row", []byte("plain"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if k, err = k.Rotate(t.Context(), ks); err != nil {
+		t.Fatal(err)
+	}
+	if k, err = k.Retire(t.Context(), ks); err != nil {
+		t.Fatal(err)
+	}
+	for name, change := range map[string]func(context.Context, envelope.KeyService) (*envelope.Keyring, error){
+		"retired": k.Rewrap, "prepared after it": k.Prepare, "rotated after it": k.Rotate,
+	} {
+		next, err := change(t.Context(), ks)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if next, err = envelope.OpenKeyring(t.Context(), ks, alice, next.Wrapped()); err != nil || next.Oldest() != 4 {
+			t.Fatalf("%s: %v, from key %d on", name, err, next.Oldest())
+		}
+		if got, err := next.OpenColumn("table", "column", "row", column); err != nil || string(got) != "plain" {
+			t.Errorf("%s: column: %q, %v", name, got, err)
+		}
+		if _, err := next.OpenObject("purpose", "name", fixed(t, "object")); !errors.Is(err, envelope.ErrRetired) {
+			t.Errorf("%s: object: %v", name, err)
+		}
+	}
+	for _, c := range [][2]string{
+		{`"oldest":4,`, ``}, {`"oldest":4,`, `"oldest":1,`}, {`"oldest":4,`, `"oldest":5,`}, {`"format":3,`, `"format":2,`}, {`"format":3,`, `"format":4,`},
+	} {
+		altered := bytes.Replace(k.Wrapped(), []byte(c[0]), []byte(c[1]), 1)
+		if bytes.Equal(altered, k.Wrapped()) {
+			t.Fatalf("there is no %s in %s", c[0], k.Wrapped())
+		}
+		if _, err := envelope.OpenKeyring(t.Context(), ks, alice, altered); err == nil {
+			t.Errorf("%s in the place of %s opens", c[1], c[0])
+		}
+	}
+}
+
+// TestResealer: it seals alike what is alike, and under other keys what is not.
+func TestResealer(t *testing.T) {
+	t.Parallel()
+	k, err := envelope.OpenKeyring(t.Context(), fixedService(t), alice, fixed(t, "keyring-2.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	seal := func(purpose, name, plain string) []byte {
+		s, err := k.NewResealer(purpose, name, sha256.Sum256([]byte(plain)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Chunk([]byte(plain), true); err != nil {
+			t.Fatal(err)
+		}
+		object, err := s.Bytes()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := k.OpenObject(purpose, name, object); err != nil || string(got) != plain {
+			t.Fatalf("opened %q, %v", got, err)
+		}
+		return object
+	}
+	first := seal("segment", "a", "plain")
+	if !bytes.Equal(first, seal("segment", "a", "plain")) {
+		t.Error("sealed twice, and not alike")
+	}
+	for _, c := range [][3]string{{"list", "a", "plain"}, {"segment", "b", "plain"}, {"segment", "a", "other"}} {
+		if salt := envelope.HeadSize; bytes.Equal(first[:salt], seal(c[0], c[1], c[2])[:salt]) {
+			t.Errorf("%v is sealed under the key of another object", c)
+		}
+	}
 }
