@@ -105,6 +105,43 @@ func Changes(catalog resource.Catalog, before, after Side, o Options) iter.Seq2[
 // errEnough ends a comparison whose reader has seen enough.
 var errEnough = fmt.Errorf("the reader stopped")
 
+// Pair is one resource as it stands on either side; a body is nil where it is absent.
+type Pair struct {
+	resource.Key
+	Before, After json.RawMessage
+}
+
+// Pairs is Changes of states that somebody has joined already: the pairs MUST come in the
+// order of resource.Key.Compare, and those that are the same may be left out. So it knows
+// no identities, which concern what is the same, too; and the tally counts what it is given.
+func Pairs(catalog resource.Catalog, pairs iter.Seq2[Pair, error], before, after []Gap, tally *Tally) iter.Seq2[Change, error] {
+	return func(yield func(Change, error) bool) {
+		c := &comparison{catalog: catalog, yield: yield, gaps: gaps(before, after), tally: tally}
+		if err := c.runPairs(pairs); err != nil && !errors.Is(err, errEnough) {
+			yield(Change{}, err)
+		}
+	}
+}
+
+func (c *comparison) runPairs(pairs iter.Seq2[Pair, error]) error {
+	if err := c.tellGaps(); err != nil {
+		return err
+	}
+	for p, err := range pairs {
+		if err == nil {
+			err = c.pair(side(p.Key, p.Before), side(p.Key, p.After))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func side(k resource.Key, body []byte) *resource.Resource {
+	return present(resource.Resource{Key: k, Body: body}, body != nil)
+}
+
 type comparison struct {
 	catalog resource.Catalog
 	options Options
@@ -125,13 +162,21 @@ func gaps(a, b []Gap) []Gap {
 	return slices.CompactFunc(all, func(x, y Gap) bool { return x.Type == y.Type && x.Parent == y.Parent })
 }
 
-func (c *comparison) run(before, after iter.Seq2[resource.Resource, error]) error {
+// tellGaps tells what is unknown.
+func (c *comparison) tellGaps() error {
 	for i := range c.gaps {
 		g := c.gaps[i]
 		c.tally.Unknown++
 		if err := c.tell(Change{Key: resource.Key{Type: g.Type, Parent: g.Parent}, Op: Unknown, Gap: &g}); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+func (c *comparison) run(before, after iter.Seq2[resource.Resource, error]) error {
+	if err := c.tellGaps(); err != nil {
+		return err
 	}
 	old, stopOld := pull("before", before)
 	defer stopOld()

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -155,6 +156,52 @@ func TestChanges(t *testing.T) {
 				t.Errorf("tally (-want +got):\n%s", d)
 			}
 		})
+	}
+}
+
+// TestPairs gives both sides' resources as pairs, those that are the same left out: what is
+// told stays the same.
+func TestPairs(t *testing.T) {
+	t.Parallel()
+	before := []string{"group/a", `group/b {"n":1}`, "group/d", "group_membership/g1/u", "group_membership/g2/u", "group_rule/r"}
+	after := []string{`group/b {"n":2}`, "group/c", "group/d"}
+	gaps := []diff.Gap{{Type: "group_membership", Parent: "g1", Reason: "failed"}, {Type: "group_rule", Reason: "forbidden"}}
+	var whole, tally diff.Tally
+	want := told(t, diff.Changes(catalog, diff.Side{Resources: state(before...), Gaps: gaps[:1]}, diff.Side{Resources: state(after...), Gaps: gaps[1:]}, diff.Options{Tally: &whole}))
+	got := told(t, diff.Pairs(catalog, joined(before, after), gaps[:1], gaps[1:], &tally))
+	if d := cmp.Diff(want, got); d != "" || len(got) != 6 {
+		t.Errorf("changes (-want +got):\n%s", d)
+	}
+	if whole.Compared--; tally != whole { // group/d is the same
+		t.Errorf("tally %+v, want %+v", tally, whole)
+	}
+	broken := errors.New("cut")
+	for _, err := range diff.Pairs(catalog, func(yield func(diff.Pair, error) bool) { yield(diff.Pair{}, broken) }, nil, nil, &tally) {
+		if !errors.Is(err, broken) {
+			t.Errorf("got %v, want what the pairs ended with", err)
+		}
+	}
+}
+
+// joined pairs two states by their keys; what is the same is left out.
+func joined(before, after []string) iter.Seq2[diff.Pair, error] {
+	pairs := map[resource.Key]diff.Pair{}
+	for _, l := range before {
+		r := res(l)
+		pairs[r.Key] = diff.Pair{Key: r.Key, Before: r.Body}
+	}
+	for _, l := range after {
+		r := res(l)
+		p := pairs[r.Key]
+		p.Key, p.After = r.Key, r.Body
+		pairs[r.Key] = p
+	}
+	return func(yield func(diff.Pair, error) bool) {
+		for _, k := range slices.SortedFunc(maps.Keys(pairs), resource.Key.Compare) {
+			if p := pairs[k]; string(p.Before) != string(p.After) && !yield(p, nil) {
+				return
+			}
+		}
 	}
 }
 

@@ -195,3 +195,20 @@ func BenchmarkGet(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkCheck reads all data of a directory: a few large records and many small ones.
+func BenchmarkCheck(b *testing.B) {
+	all, size := users(40_000)
+	l, more := links(500, 400)
+	r := repo(b, mem.New(mem.Options{}), keyring(b, alice), conn, repository.Options{})
+	take(b, r, append(all, l...))
+	b.SetBytes(size + more)
+	b.ReportAllocs()
+	spent := processor(b)
+	for b.Loop() {
+		if report, err := r.Check(b.Context(), repository.CheckOptions{Data: true}); err != nil || len(report.Damage) > 0 {
+			b.Fatal(report, err)
+		}
+	}
+	b.ReportMetric(spent()/float64(b.N), "cpu-s/op")
+}

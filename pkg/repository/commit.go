@@ -20,7 +20,8 @@ import (
 // Commit makes the snapshot exist. facts says what only the caller knows: provider,
 // org, engine, software, end, log cursor, previous, and of each type calls and gaps;
 // all else is filled in. A type that was read and is empty must be in facts.Types. Of a
-// draft of what is named alone, facts.Types are those of which more is known than before.
+// draft of what is named alone, facts.Types are those of which more is known than before, with
+// all of their gaps.
 //
 // What a sweep did not meet is gone, but for what lies under a gap: where nothing of a
 // place was read, what was there before is kept, hidden.
@@ -111,6 +112,9 @@ func (d *Draft) types(ctx context.Context, told []snapshot.TypeStatus) ([]snapsh
 	for i := range out {
 		out[i].Gaps = slices.Clone(out[i].Gaps)
 		for j, g := range out[i].Gaps {
+			if d.facts.Scope == Named {
+				continue // what its parent hides stays hidden, and nothing else is
+			}
 			read, err := d.read(ctx, g)
 			if err != nil {
 				return nil, err
@@ -138,8 +142,8 @@ func (d *Draft) types(ctx context.Context, told []snapshot.TypeStatus) ([]snapsh
 
 // read reports whether something of a gap's place was read.
 func (d *Draft) read(ctx context.Context, g snapshot.Gap) (bool, error) {
-	if !d.facts.Added[g.Type] || g.Parent == "" || d.facts.Scope == Named {
-		return d.facts.Added[g.Type] || d.facts.Scope == Named, nil
+	if !d.facts.Added[g.Type] || g.Parent == "" {
+		return d.facts.Added[g.Type], nil
 	}
 	w := d.bodies.walk(ofPlace(g.Type, g.Parent))
 	for {
@@ -215,6 +219,7 @@ func (d *Draft) manifest(ctx context.Context, facts snapshot.Manifest, types []s
 	m := facts
 	m.Format, m.ID, m.Started, m.Kind = snapshot.Format, d.facts.ID, d.facts.Started, snapshot.Full
 	m.Account, m.Connection = string(d.r.account), string(d.r.connection)
+	m.Point = d.facts.Scope == Named
 	all := slices.Concat(d.bodies.base, d.moving.base, d.bodies.own, d.moving.own)
 	slices.SortFunc(all, func(a, b snapshot.Segment) int {
 		return cmp.Or(cmp.Compare(a.Layer, b.Layer), cmp.Compare(a.Family, b.Family), a.First.Compare(b.First))
@@ -283,11 +288,11 @@ func (d *Draft) writeList(ctx context.Context, l snapshot.List) (ref snapshot.Re
 	if err != nil {
 		return ref, err
 	}
-	text, err := snapshot.EncodeList(l)
+	text, err := d.r.listText(l)
 	if err != nil {
 		return ref, err
 	}
-	ref.Name = snapshot.ListName(random)
+	ref.Name, ref.Key = snapshot.ListName(random), d.r.keys.Current()
 	key := d.Prefix() + "/" + ref.Name
 	object, err := d.r.pack(listPurpose, key, text)
 	if err != nil {
@@ -307,7 +312,7 @@ func (d *Draft) writeList(ctx context.Context, l snapshot.List) (ref snapshot.Re
 // seal writes checksums and manifest.
 func (d *Draft) seal(ctx context.Context, m snapshot.Manifest) (snapshot.Manifest, error) {
 	key := d.Prefix() + "/" + snapshot.ManifestName
-	text, err := snapshot.EncodeManifest(m)
+	text, err := d.r.manifestText(m)
 	if err != nil {
 		return snapshot.Manifest{}, err
 	}
@@ -317,10 +322,10 @@ func (d *Draft) seal(ctx context.Context, m snapshot.Manifest) (snapshot.Manifes
 	}
 	// Once it is put, the snapshot is listed: so it must open. What is given back is
 	// what was written, down to the times' precision.
-	if m, err = d.r.decode(key, object); err != nil {
-		return snapshot.Manifest{}, fmt.Errorf("the manifest would not open again: %w", err)
+	s, err := d.r.decode(d.folder(), object)
+	if err == nil {
+		s, err = d.r.resolve(ctx, s)
 	}
-	s, err := d.r.resolve(ctx, &Snapshot{r: d.r, folder: d.folder(), stored: m, sealed: object})
 	if err != nil {
 		return snapshot.Manifest{}, fmt.Errorf("the manifest would not open again: %w", err)
 	}
@@ -370,7 +375,7 @@ func checksums(m snapshot.Manifest, list snapshot.List, sealed []byte) []snapsho
 	var out []snapshot.Checksum
 	add := func(r snapshot.Ref) {
 		if r.Folder == "" {
-			out = append(out, snapshot.Checksum{Name: r.Name, Bytes: r.Bytes, SHA256: r.SHA256})
+			out = append(out, snapshot.Checksum{Name: r.Object(), Bytes: r.Bytes, SHA256: r.SHA256})
 		}
 	}
 	if m.List != nil && m.List.Folder == "" {

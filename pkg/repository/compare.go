@@ -19,6 +19,22 @@ type Change struct {
 	From, To []byte
 }
 
+// CompareOptions narrow a comparison; the zero value compares everything.
+type CompareOptions struct {
+	Types []resource.Type // only these; nil: all
+	// Still passes over what moves by itself: it is not read, and bodies come without it.
+	Still bool
+}
+
+func (o CompareOptions) has(t resource.Type) bool {
+	return o.Types == nil || slices.Contains(o.Types, t)
+}
+
+// touches reports whether a range of keys may hold any of the types.
+func (o CompareOptions) touches(first, last resource.Key) bool {
+	return o.Types == nil || slices.ContainsFunc(o.Types, func(t resource.Type) bool { return first.Type <= t && t <= last.Type })
+}
+
 // Changes yields what differs from one snapshot to another of the same connection, in the
 // order of keys. It reads what is not common to both, and of the rest the chunks that hold
 // such keys.
@@ -26,9 +42,9 @@ type Change struct {
 // Types that only one of them was asked for are left out, and places of which one of them
 // read nothing: there is nothing to compare. Under other gaps what one of them lacks may
 // be there all the same.
-func (r *Repository) Changes(ctx context.Context, from, to *Snapshot) iter.Seq2[Change, error] {
+func (r *Repository) Changes(ctx context.Context, from, to *Snapshot, o CompareOptions) iter.Seq2[Change, error] {
 	return func(yield func(Change, error) bool) {
-		c := newComparison(r, from, to)
+		c := newComparison(r, from, to, o)
 		for {
 			change, ok, err := c.next(ctx)
 			if err != nil {
@@ -42,15 +58,20 @@ func (r *Repository) Changes(ctx context.Context, from, to *Snapshot) iter.Seq2[
 	}
 }
 
-// comparison goes through both families side by side.
+// comparison goes through the families side by side.
 type comparison struct {
 	from, to       *Snapshot
+	o              CompareOptions
 	bodies, moving *difference
 }
 
-func newComparison(r *Repository, from, to *Snapshot) *comparison {
-	of := func(f snapshot.Family) *difference { return newDifference(r, from.of(f), to.of(f)) }
-	return &comparison{from, to, of(snapshot.Bodies), of(snapshot.Moving)}
+func newComparison(r *Repository, from, to *Snapshot, o CompareOptions) *comparison {
+	of := func(f snapshot.Family) *difference { return newDifference(r, from.of(f), to.of(f), o) }
+	c := &comparison{from: from, to: to, o: o, bodies: of(snapshot.Bodies), moving: newDifference(r, nil, nil, o)}
+	if !o.Still {
+		c.moving = of(snapshot.Moving)
+	}
+	return c
 }
 
 // key gives the next key that may differ; ok is false at the end.
@@ -73,6 +94,10 @@ func (c *comparison) next(ctx context.Context) (change Change, ok bool, err erro
 	if err != nil || !ok {
 		return Change{}, false, err
 	}
+	if !c.known(k) {
+		c.pass(k)
+		return Change{}, true, nil
+	}
 	bodies, err := c.bodies.at(ctx, k)
 	if err != nil {
 		return Change{}, false, err
@@ -80,11 +105,6 @@ func (c *comparison) next(ctx context.Context) (change Change, ok bool, err erro
 	moving, err := c.moving.at(ctx, k)
 	if err != nil {
 		return Change{}, false, err
-	}
-	for _, s := range []*Snapshot{c.from, c.to} {
-		if status, asked := s.manifest.Status(k.Type); !asked || status.Hides(k.Parent) {
-			return Change{}, true, nil
-		}
 	}
 	change.Key = k
 	if change.From, err = whole(bodies.from, moving.from); err == nil {
@@ -96,10 +116,21 @@ func (c *comparison) next(ctx context.Context) (change Change, ok bool, err erro
 	return change, true, err
 }
 
-// whole is a resource's body; nil: there is none.
+// known reports whether a key is to be compared, and stands where both snapshots know what
+// there is.
+func (c *comparison) known(k resource.Key) bool {
+	for _, s := range []*Snapshot{c.from, c.to} {
+		if status, asked := s.manifest.Status(k.Type); !asked || status.Hides(k.Parent) {
+			return false
+		}
+	}
+	return c.o.has(k.Type)
+}
+
+// whole is a resource's body, in memory of its own; nil: there is none.
 func whole(body, moving []byte) ([]byte, error) {
-	if body == nil {
-		return nil, nil
+	if body == nil || moving == nil {
+		return bytes.Clone(body), nil
 	}
 	return resource.Join(body, moving)
 }
@@ -110,21 +141,22 @@ type difference struct {
 	changed  *walker         // over what they do not have in common
 	now      []version       // its next key's
 	begun    bool
-	common   []*seeker
+	common   seekers
 }
 
-// differing is a key with its record in each stack, nil where there is none.
+// differing is a key with its record in each stack, nil where there is none: valid until
+// the next key is asked for.
 type differing struct {
 	resource.Key
 	from, to []byte
 }
 
-func newDifference(r *Repository, from, to []snapshot.Segment) *difference {
+func newDifference(r *Repository, from, to []snapshot.Segment, o CompareOptions) *difference {
 	d := &difference{from: names(from), to: names(to)}
 	var apart []snapshot.Segment
 	for _, s := range from {
 		if d.to[s.Name] {
-			d.common = append(d.common, &seeker{r: r, segment: s})
+			d.common.add(r, s)
 		} else {
 			apart = append(apart, s)
 		}
@@ -135,7 +167,8 @@ func newDifference(r *Repository, from, to []snapshot.Segment) *difference {
 		}
 	}
 	d.changed = r.walk(apart, reach{})
-	d.cancel(r, from, to)
+	d.changed.brief = true
+	d.cancel(r, from, to, o)
 	return d
 }
 
@@ -154,9 +187,9 @@ type extent struct {
 	digest  snapshot.Digest
 }
 
-// cancel leaves out chunks that two full snapshots have alike: they are looked into only
-// for keys that a layer above changed.
-func (d *difference) cancel(r *Repository, from, to []snapshot.Segment) {
+// cancel leaves out chunks of other types, and those that two full snapshots have alike:
+// they are looked into only for keys that a layer above changed.
+func (d *difference) cancel(r *Repository, from, to []snapshot.Segment, o CompareOptions) {
 	alike := map[extent]int{}
 	for i, side := range [][]snapshot.Segment{from, to} {
 		for _, s := range side {
@@ -172,14 +205,16 @@ func (d *difference) cancel(r *Repository, from, to []snapshot.Segment) {
 		e := extents(*s)
 		return len(e) > 0 && alike[e[chunk]] == 3
 	}
-	d.changed.skip = skipped
+	d.changed.skip = func(s *snapshot.Segment, chunk int) bool {
+		return !o.touches(s.Reach(chunk)) || skipped(s, chunk)
+	}
 	for _, s := range slices.Concat(from, to) {
 		if d.from[s.Name] && d.to[s.Name] {
 			continue
 		}
 		for i := range extents(s) {
 			if skipped(&s, i) {
-				d.common = append(d.common, &seeker{r: r, segment: s})
+				d.common.add(r, s)
 				break
 			}
 		}
@@ -216,7 +251,7 @@ func (d *difference) at(ctx context.Context, k resource.Key) (differing, error) 
 	if len(d.now) > 0 && d.now[0].Key == k {
 		all, d.begun = slices.Clone(d.now), false
 	}
-	for _, s := range d.common {
+	for _, s := range d.common.around(k) {
 		v, ok, err := s.seek(ctx, k)
 		if err != nil {
 			return differing{}, err
@@ -251,6 +286,43 @@ func newestOf(all []version, stack map[string]bool) (body []byte) {
 		}
 	}
 	return body
+}
+
+// seekers are those of many segments. Only those around the last key hold a chunk.
+type seekers struct {
+	ahead  []*seeker
+	sorted bool
+	open   []*seeker
+}
+
+func (s *seekers) add(r *Repository, g snapshot.Segment) {
+	s.ahead = append(s.ahead, &seeker{r: r, segment: g})
+}
+
+// around gives those whose segments reach over the key. Keys that are asked for MUST rise.
+func (s *seekers) around(k resource.Key) []*seeker {
+	if !s.sorted {
+		slices.SortFunc(s.ahead, func(a, b *seeker) int { return a.segment.First.Compare(b.segment.First) })
+		s.sorted = true
+	}
+	for len(s.ahead) > 0 && s.ahead[0].segment.First.Compare(k) <= 0 {
+		s.open, s.ahead = append(s.open, s.ahead[0]), s.ahead[1:]
+	}
+	s.open = slices.DeleteFunc(s.open, func(one *seeker) bool {
+		if one.segment.Last.Compare(k) >= 0 {
+			return false
+		}
+		one.close()
+		return true
+	})
+	return s.open
+}
+
+// close gives back what the seeker has opened.
+func (s *seeker) close() {
+	if s.source != nil {
+		s.source.close()
+	}
 }
 
 // seeker finds rising keys in one segment.
@@ -294,6 +366,7 @@ func (s *seeker) into(ctx context.Context, k resource.Key) (err error) {
 		if s.source, err = s.r.source(ctx, &s.segment, false); err != nil {
 			return err
 		}
+		s.source.reuses = true
 	}
 	plain, err := s.source.chunk(ctx, chunk)
 	if err != nil {
@@ -313,7 +386,7 @@ func (r *Repository) Differ(ctx context.Context, from, to string) iter.Seq2[reso
 			yield(resource.Key{}, err)
 			return
 		}
-		c := newComparison(r, a, b)
+		c := newComparison(r, a, b, CompareOptions{})
 		for {
 			k, ok, err := c.key(ctx)
 			if err != nil {

@@ -61,8 +61,8 @@ type state struct {
 // parent or, without one, or where the parent's layers weigh too much, a full one.
 // Nothing is written yet.
 func (r *Repository) Begin(id string, started time.Time, parent *Snapshot) (*Draft, error) {
-	if parent != nil && parent.heavy(started) {
-		parent = nil
+	if parent != nil && (parent.heavy(started) || !parent.manifest.Started.Before(started)) {
+		parent = nil // what began before it, by a clock that went back, stands on nothing of it
 	}
 	return r.begin(id, started, Sweep, parent)
 }
@@ -71,6 +71,10 @@ func (r *Repository) Begin(id string, started time.Time, parent *Snapshot) (*Dra
 func (r *Repository) BeginNamed(id string, started time.Time, parent *Snapshot) (*Draft, error) {
 	if parent == nil {
 		return nil, errors.New("begin a snapshot: there is no parent")
+	}
+	if !parent.manifest.Started.Before(started) {
+		return nil, problem.New(problem.Unavailable, "the clock went back: the snapshot before began at %s", parent.manifest.Started.Format(time.RFC3339)).
+			WithHint("it goes on by itself when that is past")
 	}
 	return r.begin(id, started, Named, parent)
 }
@@ -117,6 +121,7 @@ func (r *Repository) Resume(ctx context.Context, saved []byte) (*Draft, error) {
 	var parent *Snapshot
 	if s.Parent != "" {
 		var err error
+		r.o.Cache.drop(r.backups() + "/" + s.Parent + "/" + snapshot.ManifestName) // it may have been sealed anew
 		if parent, err = r.Open(ctx, r.backups()+"/"+s.Parent); err != nil {
 			return nil, fmt.Errorf("resume a snapshot: %w", err)
 		}

@@ -3,6 +3,7 @@ package repository
 import (
 	"imago/pkg/blob/mem"
 	"imago/pkg/envelope"
+	"imago/pkg/snapshot"
 )
 
 // Keys lets tests write a second repository under the same keyring.
@@ -10,3 +11,12 @@ func Keys(r *Repository) *envelope.Keyring { return r.keys }
 
 // Store lets tests reach behind a repository that they made over mem.
 func Store(r *Repository) *mem.Store { return r.store.(*mem.Store) }
+
+// SealManifest lets tests forge one.
+func SealManifest(t interface{ Fatal(...any) }, r *Repository, prefix string, text []byte) []byte {
+	object, err := r.pack(manifestPurpose, prefix+"/"+snapshot.ManifestName, text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return object
+}

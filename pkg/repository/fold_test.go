@@ -92,7 +92,7 @@ func TestFoldedCrumbsKeepTheirOrder(t *testing.T) {
 	var full, want []resource.Resource
 	for i := range 40 {
 		key := fmt.Sprintf("00u%06d", i)
-		full = append(full, res("user", "", key, fmt.Sprintf(`{"now":"full","name":"somebody with a long name %d"}`, i)))
+		full = append(full, res("user", "", key, fmt.Sprintf(`{"name":"somebody with a long name %d","now":"full"}`, i)))
 	}
 	for i := range 3 {
 		flushed(res("user", "", full[i].ID, `{"now":"before"}`))

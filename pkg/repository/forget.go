@@ -5,24 +5,36 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"maps"
 	"slices"
 	"strings"
 	"time"
 
 	"imago/pkg/blob"
+	"imago/pkg/problem"
 	"imago/pkg/snapshot"
 )
 
-// Forget removes a snapshot: its manifest and checksums. What it stood on goes with the
-// next Sweep, unless another snapshot stands on it. Forgetting again does no harm.
-func (r *Repository) Forget(ctx context.Context, prefix string) error {
-	if err := r.place(prefix); err != nil {
-		return err
+// Forget removes snapshots: their manifests, then their checksums. What they stood on goes
+// with the next Sweep, unless another snapshot stands on it. Forgetting again does no harm;
+// an error is the first of what could not be removed, and all else was.
+func (r *Repository) Forget(ctx context.Context, prefixes ...string) error {
+	for _, prefix := range prefixes {
+		if err := r.place(prefix); err != nil {
+			return err
+		}
 	}
 	for _, name := range []string{snapshot.ManifestName, snapshot.ChecksumsName} {
-		r.o.Cache.drop(prefix + "/" + name)
-		if err := r.store.Delete(ctx, prefix+"/"+name); err != nil {
-			return fmt.Errorf("forget snapshot: %w", err)
+		var keys []string
+		for _, prefix := range prefixes {
+			keys = append(keys, prefix+"/"+name)
+			r.o.Cache.drop(prefix + "/" + name)
+		}
+		failed := blob.DeleteAll(ctx, r.store, keys)
+		for _, key := range keys {
+			if err := failed[key]; err != nil {
+				return fmt.Errorf("forget snapshot: %w", err)
+			}
 		}
 	}
 	return nil
@@ -87,26 +99,20 @@ func (r *Repository) Sweep(ctx context.Context, o SweepOptions) (Swept, error) {
 	if err != nil || len(unread) > 0 {
 		return Swept{Unread: unread}, err
 	}
-	var total Swept
-	for _, f := range all {
-		if slices.Contains(o.Keep, f.prefix) {
-			continue
-		}
-		rubbish, err := r.rubbish(ctx, f, named, o.Before)
-		if err != nil {
-			return total, fmt.Errorf("sweep: %w", err)
-		}
-		if o.Dry {
-			total.add(rubbish)
-			continue
-		}
-		swept, err := r.remove(ctx, rubbish)
-		total.Objects, total.Bytes, total.Locked = total.Objects+swept.Objects, total.Bytes+swept.Bytes, total.Locked+swept.Locked
-		if err != nil {
-			return total, fmt.Errorf("sweep: %w", err)
-		}
+	rubbish, err := r.rubbish(ctx, all, named, o)
+	if err != nil {
+		return Swept{}, fmt.Errorf("sweep: %w", err)
 	}
-	return total, nil
+	if o.Dry {
+		var total Swept
+		total.add(rubbish)
+		return total, nil
+	}
+	total, err := r.remove(ctx, rubbish)
+	if err != nil {
+		err = fmt.Errorf("sweep: %w", err)
+	}
+	return total, err
 }
 
 func (s *Swept) add(objects []blob.Object) {
@@ -128,6 +134,9 @@ func (r *Repository) named(ctx context.Context, all []folder) (named map[string]
 			unread = append(unread, f.prefix)
 			continue
 		}
+		if problem.Is(err, problem.NotFound) {
+			continue // it was forgotten since it was listed
+		}
 		if err != nil {
 			return nil, nil, fmt.Errorf("sweep: %w", err)
 		}
@@ -135,7 +144,31 @@ func (r *Repository) named(ctx context.Context, all []folder) (named map[string]
 			named[key] = true
 		}
 	}
+	renamed(all, named)
 	return named, unread, nil
+}
+
+// renamed names besides what was sealed anew since it was listed: whoever read a manifest
+// before that may still name it.
+func renamed(all []folder, named map[string]bool) {
+	anew := maps.Clone(named)
+	for _, f := range all {
+		for _, o := range f.objects {
+			delete(anew, o.Key)
+		}
+	}
+	originals := map[string]bool{}
+	for key := range anew {
+		prefix, name := split(key)
+		originals[prefix+"/"+snapshot.Original(name)] = true
+	}
+	for _, f := range all {
+		for _, o := range f.objects {
+			if originals[f.prefix+"/"+snapshot.Original(o.Key[len(f.prefix)+1:])] {
+				named[o.Key] = true
+			}
+		}
+	}
 }
 
 // keys are those of all objects that the snapshot consists of.
@@ -193,14 +226,6 @@ func (r *Repository) folders(ctx context.Context, below string) iter.Seq2[folder
 	}
 }
 
-// folder lists what lies below one snapshot's prefix; nothing if there is none.
-func (r *Repository) folder(ctx context.Context, prefix string) (folder, error) {
-	for f, err := range r.folders(ctx, prefix) {
-		return f, err
-	}
-	return folder{}, nil
-}
-
 // object finds one by its name; listings are in key order.
 func (f folder) object(name string) (blob.Object, bool) {
 	i, ok := slices.BinarySearchFunc(f.objects, f.prefix+"/"+name, func(o blob.Object, key string) int {
@@ -217,35 +242,74 @@ func (f folder) unnamed(named map[string]bool) []blob.Object {
 	return slices.DeleteFunc(slices.Clone(f.objects), func(o blob.Object) bool { return named[o.Key] })
 }
 
-// rubbish finds what may be removed of a folder. That of a draft is listed a second time:
-// the first may be old by now, and the draft resumed and committed since.
-func (r *Repository) rubbish(ctx context.Context, f folder, named map[string]bool, before time.Time) ([]blob.Object, error) {
-	young := func(o blob.Object) bool { return !o.Modified.Before(before) }
-	rest := f.unnamed(named)
-	if _, ok := f.object(snapshot.ManifestName); ok || len(rest) == 0 {
-		return slices.DeleteFunc(rest, young), nil
+// rubbish finds what may be removed. Where folders of drafts have some, all is listed a
+// second time: the first may be old by now, and a draft resumed and committed since.
+func (r *Repository) rubbish(ctx context.Context, all []folder, named map[string]bool, o SweepOptions) (out []blob.Object, err error) {
+	drafts := map[string]bool{}
+	for _, f := range all {
+		_, taken := f.object(snapshot.ManifestName)
+		switch {
+		case slices.Contains(o.Keep, f.prefix):
+		case taken:
+			out = append(out, slices.DeleteFunc(f.unnamed(named), f.likeOne(o.young))...)
+		case f.dead(named, o):
+			drafts[f.prefix] = true
+		}
 	}
-	if slices.ContainsFunc(rest, young) {
-		return nil, nil
+	if len(drafts) == 0 {
+		return out, nil
 	}
-	again, err := r.folder(ctx, f.prefix)
-	if _, committed := again.object(snapshot.ManifestName); err != nil || committed || slices.ContainsFunc(again.objects, young) {
-		return nil, err
+	again, err := r.all(ctx)
+	for _, f := range again {
+		if _, taken := f.object(snapshot.ManifestName); !taken && drafts[f.prefix] && f.dead(named, o) {
+			out = append(out, f.unnamed(named)...)
+		}
 	}
-	return rest, nil
+	return out, err
+}
+
+// dead reports whether a draft's folder has rubbish, and nothing that is young.
+func (f folder) dead(named map[string]bool, o SweepOptions) bool {
+	return len(f.unnamed(named)) > 0 && !slices.ContainsFunc(f.objects, o.young)
+}
+
+func (o SweepOptions) young(one blob.Object) bool { return !one.Modified.Before(o.Before) }
+
+// likeOne is for what is an object's, or another's that is the same, sealed under another
+// data key: who opened a snapshot before it was sealed anew goes on for a while.
+func (f folder) likeOne(is func(blob.Object) bool) func(blob.Object) bool {
+	var originals []string
+	for _, o := range f.objects {
+		if is(o) {
+			originals = append(originals, snapshot.Original(o.Key[len(f.prefix)+1:]))
+		}
+	}
+	slices.Sort(originals)
+	return func(o blob.Object) bool {
+		_, ok := slices.BinarySearch(originals, snapshot.Original(o.Key[len(f.prefix)+1:]))
+		return ok
+	}
 }
 
 func (r *Repository) remove(ctx context.Context, objects []blob.Object) (done Swept, err error) {
+	failed := blob.DeleteAll(ctx, r.store, keysOf(objects))
 	for _, o := range objects {
-		err := r.store.Delete(ctx, o.Key)
-		switch {
-		case errors.Is(err, blob.ErrLocked):
-			done.Locked++
-		case err != nil:
-			return done, fmt.Errorf("remove: %w", err)
-		default:
+		switch e := failed[o.Key]; {
+		case e == nil:
 			done.add([]blob.Object{o})
+		case errors.Is(e, blob.ErrLocked):
+			done.Locked++
+		case err == nil:
+			err = fmt.Errorf("remove: %w", e)
 		}
 	}
-	return done, nil
+	return done, err
+}
+
+func keysOf(objects []blob.Object) []string {
+	out := make([]string, len(objects))
+	for i, o := range objects {
+		out[i] = o.Key
+	}
+	return out
 }

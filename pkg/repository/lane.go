@@ -128,7 +128,8 @@ func (l *lane) newest(ctx context.Context, k resource.Key) (snapshot.Record, err
 	if i := l.delta.search(k); i < len(l.delta.lines) && l.delta.key(i) == k {
 		return l.delta.record(i), nil
 	}
-	return l.d.r.find(ctx, l.stack(), k, l.d.r.chunk)
+	found, err := l.d.r.find(ctx, l.stack(), k, l.d.r.chunk)
+	return found.Record, err
 }
 
 // count counts a record in or out of the state; a tombstone is nothing.

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"math/rand/v2"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -34,6 +35,7 @@ type model struct {
 	store *mem.Store
 	ks    envelope.KeyService
 	keys  *envelope.Keyring
+	repos []*repository.Repository // of the keyring, with several options
 	now   time.Time
 	org   content // as the provider has it
 	taken []entry
@@ -42,10 +44,10 @@ type model struct {
 
 // entry is a snapshot that exists.
 type entry struct {
-	prefix  string
-	state   content
-	gaps    []snapshot.Gap
-	digests map[resource.Type]string
+	prefix string
+	state  content
+	gaps   []snapshot.Gap
+	digest string // of the manifest
 }
 
 func newModel(t *testing.T, seed uint64) *model {
@@ -63,14 +65,20 @@ func newModel(t *testing.T, seed uint64) *model {
 	return m
 }
 
+// repo is one of a few, as of several programs: what one has written another goes on from.
 func (m *model) repo() *repository.Repository {
-	o := small
-	o.Catalog = catalog
-	o.Inline = 1 + m.rng.IntN(8<<10) // lists are written anew now and then
-	if m.rng.IntN(3) == 0 {
-		o.Cache = repository.NewCache(4 << 10)
+	if m.repos == nil {
+		for i := range 4 {
+			o := small
+			o.Catalog = catalog
+			o.Inline = 1 + m.rng.IntN(8<<10) // lists are written anew now and then
+			if i == 0 {
+				o.Cache = repository.NewCache(4 << 10)
+			}
+			m.repos = append(m.repos, repo(m.t, m.store, m.keys, conn, o))
+		}
 	}
-	return repo(m.t, m.store, m.keys, conn, o)
+	return m.repos[m.rng.IntN(len(m.repos))]
 }
 
 // key is one of a few, so that they meet.
@@ -166,7 +174,7 @@ func (m *model) sweep() {
 			m.add(d, k, m.body(k.Type)) // it changes while it is read
 		}
 		m.add(d, k, read[k])
-		if m.rng.IntN(15) == 0 {
+		if m.rng.IntN(40) == 0 {
 			d = m.restart(r, d)
 		}
 	}
@@ -246,24 +254,51 @@ func (m *model) committed(r *repository.Repository, d *repository.Draft, f snaps
 	if err != nil {
 		m.t.Fatal(err)
 	}
-	m.taken = append(m.taken, entry{d.Prefix(), state, gaps, digests(s.Manifest())})
-	m.is(s, state)
-	for _, of := range m.taken[:len(m.taken)-1] { // equal states, equal digests
-		for _, i := range catalog {
-			same := equal(of.state, state, i.Type)
-			if (of.digests[i.Type] == m.taken[len(m.taken)-1].digests[i.Type]) != same && i.Type != "user" {
-				m.t.Fatalf("states of %s are equal: %t, their digests not so", i.Type, same)
-			}
-		}
+	m.taken = append(m.taken, entry{d.Prefix(), state, gaps, d.Digest()})
+	m.tells(s, state)
+	if m.rng.IntN(4) == 0 {
+		m.is(s, state)
 	}
 }
 
-func equal(a, b content, t resource.Type) bool {
-	other := func(k resource.Key, _ string) bool { return k.Type != t }
-	a, b = maps.Clone(a), maps.Clone(b)
-	maps.DeleteFunc(a, other)
-	maps.DeleteFunc(b, other)
-	return maps.Equal(a, b)
+// tells fails unless a manifest tells of a state: equal states have equal digests, whatever
+// layers they lie in.
+func (m *model) tells(s *repository.Snapshot, state content) {
+	digester := snapshot.NewDigester(m.keys.MAC(snapshot.DigestPurpose))
+	want := map[resource.Type]snapshot.Held{}
+	for k, body := range state {
+		stays, moving, err := resource.Part([]byte(body), movingOf[k.Type])
+		if err != nil {
+			m.t.Fatal(err)
+		}
+		held := want[k.Type]
+		held.Objects++
+		held.Digest.Add(digestOf(m.t, digester, k, stays))
+		if moving != nil {
+			held.Moving.Add(digestOf(m.t, digester, k, moving))
+		}
+		want[k.Type] = held
+	}
+	for _, t := range s.Manifest().Types {
+		if t.Held != want[t.Type] {
+			m.t.Fatalf("%s tells of %+v of %s, and holds %+v", s.Prefix(), t.Held, t.Type, want[t.Type])
+		}
+		delete(want, t.Type)
+	}
+	if len(want) > 0 {
+		m.t.Fatalf("%s does not tell of %v", s.Prefix(), want)
+	}
+}
+
+var movingOf = map[resource.Type][]string{"user": {"lastLogin"}}
+
+func digestOf(t *testing.T, d *snapshot.Digester, k resource.Key, body []byte) snapshot.Digest {
+	t.Helper()
+	line, err := snapshot.AppendRecord(nil, resource.Resource{Key: k, Body: body})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d.Of(k, line[:len(line)-1])
 }
 
 // is fails unless a snapshot holds a state.
@@ -299,21 +334,33 @@ func (m *model) compare() {
 	r := m.repo()
 	a, b := m.taken[m.rng.IntN(len(m.taken))], m.taken[m.rng.IntN(len(m.taken))]
 	from, to := m.open(r, a), m.open(r, b)
+	o := repository.CompareOptions{Still: m.rng.IntN(3) == 0}
+	if m.rng.IntN(3) == 0 {
+		o.Types = []resource.Type{m.key().Type, m.key().Type}
+	}
 	got := map[resource.Key][2]string{}
-	for c, err := range r.Changes(m.t.Context(), from, to) {
+	for c, err := range r.Changes(m.t.Context(), from, to, o) {
 		if err != nil {
 			m.t.Fatal(err)
 		}
 		got[c.Key] = [2]string{string(c.From), string(c.To)}
 	}
-	want := map[resource.Key][2]string{}
+	want, all := map[resource.Key][2]string{}, map[resource.Key]bool{}
 	for _, k := range slices.Concat(slices.Collect(maps.Keys(a.state)), slices.Collect(maps.Keys(b.state))) {
-		if a.state[k] != b.state[k] && !hides(from.Manifest(), k) && !hides(to.Manifest(), k) {
-			want[k] = [2]string{a.state[k], b.state[k]}
+		if hides(from.Manifest(), k) || hides(to.Manifest(), k) {
+			continue
+		}
+		all[k] = a.state[k] != b.state[k]
+		old, now := a.state[k], b.state[k]
+		if o.Still {
+			old, now = still(k, old), still(k, now)
+		}
+		if old != now && (o.Types == nil || slices.Contains(o.Types, k.Type)) {
+			want[k] = [2]string{old, now}
 		}
 	}
 	if !maps.Equal(want, got) {
-		m.t.Fatalf("from %s to %s: %s", a.prefix, b.prefix, cmp.Diff(want, got))
+		m.t.Fatalf("from %s to %s, %+v: %s", a.prefix, b.prefix, o, cmp.Diff(want, got))
 	}
 	may := map[resource.Key]bool{}
 	for k, err := range r.Differ(m.t.Context(), a.prefix, b.prefix) {
@@ -322,12 +369,68 @@ func (m *model) compare() {
 		}
 		may[k] = true
 	}
-	for k := range want {
-		if !may[k] {
+	for k, differs := range all {
+		if differs && !may[k] {
 			m.t.Fatalf("%s differs, and is not said to", k)
 		}
 	}
 	m.steps["compare"]++
+}
+
+// login is the member of bodies that moves by itself.
+var login = regexp.MustCompile(`"lastLogin":\d,`)
+
+// still is a body without what moves by itself.
+func still(k resource.Key, body string) string {
+	if len(catalog.Moving(k.Type)) == 0 {
+		return body
+	}
+	return login.ReplaceAllString(body, "")
+}
+
+// history tells what became of a resource.
+func (m *model) history() {
+	if len(m.taken) == 0 {
+		return
+	}
+	r, k := m.repo(), m.key()
+	var prefixes []string
+	var want, got []string
+	var since *entry
+	body := ""
+	for i, e := range m.taken {
+		prefixes = append(prefixes, e.prefix)
+		now := still(k, e.state[k])
+		if hides(m.open(r, e).Manifest(), k) || now == "" && covered(e.gaps, k) {
+			continue
+		}
+		switch {
+		case since == nil && now != "":
+			want = append(want, fmt.Sprint(e.prefix, " ", "", " ", "", now))
+		case since != nil && now != body:
+			want = append(want, fmt.Sprint(e.prefix, " ", since.prefix, " ", body, now))
+		}
+		since, body = &m.taken[i], now
+	}
+	slices.Reverse(prefixes)
+	slices.Reverse(want)
+	for v, err := range r.History(m.t.Context(), k, prefixes) {
+		if err != nil {
+			m.t.Fatal(err)
+		}
+		got = append(got, fmt.Sprint(v.Snapshot, " ", v.Since, " ", string(v.From), string(v.To)))
+		if rest := len(want) - len(got); m.rng.IntN(20) == 0 && rest >= 0 {
+			want = want[:len(got)] // the reader has seen enough
+			break
+		}
+	}
+	if !slices.Equal(want, got) {
+		m.t.Fatalf("history of %s: %s", k, cmp.Diff(want, got))
+	}
+	m.steps["history"]++
+	if len(want) > 3 {
+		m.steps["long history"]++
+	}
 }
 
 func (m *model) open(r *repository.Repository, e entry) *repository.Snapshot {
@@ -367,37 +470,79 @@ func (m *model) rotate() {
 	if err != nil {
 		m.t.Fatal(err)
 	}
-	m.keys = k
+	m.keys, m.repos = k, nil
 	m.steps["rotate"]++
+}
+
+// reseal seals all that is there anew, sometimes in several attempts, and retires the keys
+// of before.
+func (m *model) reseal() {
+	for last := false; !last; {
+		last = m.rng.IntN(2) == 0
+		x := m.repo().Resealing(m.now)
+		for i := range m.taken {
+			e := &m.taken[i]
+			done, err := x.Snapshot(m.t.Context(), e.prefix, e.digest)
+			if err != nil {
+				m.t.Fatal(err)
+			}
+			if last || m.rng.IntN(10) > 0 { // who dies before the digest is written down comes again
+				e.digest = done.Digest
+			}
+		}
+		for version, n := range x.Keys() {
+			if version != m.keys.Current() {
+				m.t.Fatalf("%d objects stay under data key %d", n, version)
+			}
+		}
+	}
+	k, err := m.keys.Retire(m.t.Context(), m.ks)
+	if err != nil {
+		m.t.Fatal(err)
+	}
+	m.keys, m.repos = k, nil
+	r := m.repo()
+	for _, e := range m.taken {
+		m.tells(m.open(r, e), e.state)
+	}
+	if report := check(m.t, r); len(report.Damage) != 0 {
+		m.t.Fatalf("%+v", report)
+	}
+	m.steps["reseal"]++
 }
 
 // TestModel does at random what can be done to a repository.
 func TestModel(t *testing.T) {
 	t.Parallel()
-	for seed := range uint64(modelSeeds) {
+	seeds, steps := modelRuns()
+	for seed := range seeds {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
-			m := newModel(t, seed)
-			for range modelSteps {
+			m := newModel(t, uint64(seed))
+			for range steps {
 				m.live()
 				switch n := m.rng.IntN(100); {
 				case n < 20:
 					m.sweep()
 				case n < 75:
 					m.name()
-				case n < 92:
+				case n < 86:
 					m.compare()
+				case n < 92:
+					m.history()
 				case n < 98:
 					m.forget()
-				default:
+				case n == 98:
 					m.rotate()
+				default:
+					m.reseal()
 				}
 			}
 			m.forget()
 			for _, e := range m.taken {
 				m.is(m.open(m.repo(), e), e.state)
 			}
-			for _, step := range []string{"sweep", "sweep over a parent", "restart", "name", "compare", "forget"} {
+			for _, step := range []string{"sweep", "sweep over a parent", "restart", "name", "compare", "history", "forget"} {
 				if m.steps[step] == 0 {
 					t.Error(errors.New("never happened: " + step))
 				}

@@ -4,4 +4,10 @@ package repository_test
 
 // The race detector makes each step ten times as dear: there are fewer with it, and of the
 // operations to die at only some. scripts/test does all of them without it.
-const modelSeeds, modelSteps, deathEvery = 4, 80, 5
+const deathEvery = 5
+
+func orders() int { return 3 }
+
+func lifeEvery() (deaths, mishaps int) { return 31, 61 }
+
+func modelRuns() (seeds, steps int) { return 4, 80 }

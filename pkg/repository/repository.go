@@ -29,7 +29,7 @@ import (
 )
 
 // ErrDamaged marks errors about an object that is not as it was written: missing,
-// altered, moved, or sealed for somebody else.
+// altered, moved, sealed for somebody else, or in another format.
 var ErrDamaged = errors.New("damaged")
 
 // Options of New; zero values are right for production.
@@ -77,6 +77,8 @@ type Repository struct {
 	o          Options
 	enc        *zstd.Encoder
 	dec        *zstd.Decoder
+	rooms      rooms
+	last       lastList
 	moving     map[resource.Type][]string // members that move by themselves
 }
 
@@ -184,16 +186,27 @@ func (r *Repository) put(ctx context.Context, key string, data []byte) error {
 }
 
 // damaged is a problem that names the object. One that was sealed under a key which
-// the keyring lacks may be whole: it says so, and does not wrap ErrDamaged.
+// the keyring lacks may be whole: it says so, and does not wrap ErrDamaged. One in another
+// format may be whole, too, but is of as little use to this program.
 func damaged(key string, err error) error {
-	if errors.Is(err, envelope.ErrNoKey) {
+	what, hint := "%s is damaged: %v", "take another snapshot, or bring the object back from the bucket's own versions"
+	switch {
+	case errors.Is(err, envelope.ErrNoKey):
 		return problem.New(problem.Denied, "%s: %v", key, err).
-			WithHint("open the account's newest keyring").Because(err)
+			WithHint("open it with the account's newest keyring, or an escrow made since its keys rotated").Because(&unusable{err, key})
+	case errors.Is(err, snapshot.ErrFormat):
+		what, hint = "%s: %v", "open it with the version of Imago that wrote it, or with a newer one"
 	}
-	return problem.New(problem.Invalid, "%s is damaged: %v", key, err).
-		WithHint("take another snapshot, or bring the object back from the bucket's own versions").
-		Because(errors.Join(ErrDamaged, err))
+	return problem.New(problem.Invalid, what, key, err).WithHint("%s", hint).Because(errors.Join(ErrDamaged, &unusable{err, key}))
 }
+
+// unusable is an error about one object.
+type unusable struct {
+	error
+	object string
+}
+
+func (u *unusable) Unwrap() error { return u.error }
 
 // isUnreadable reports whether an error is about an object, not about the store.
 func isUnreadable(err error) bool {

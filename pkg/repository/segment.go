@@ -25,7 +25,7 @@ func (r *Repository) write(ctx context.Context, s snapshot.Segment, number int, 
 	if err != nil {
 		return s, err
 	}
-	s.Name = snapshot.SegmentName(number, random)
+	s.Name, s.Key = snapshot.SegmentName(number, random), r.keys.Current()
 	key := r.keyOf(s.Ref)
 	object, err := r.seal(key, b, &s, full)
 	if err != nil {
@@ -135,14 +135,15 @@ func (p *packer) end(last bool) error {
 	return nil
 }
 
-// settle leaves out what a segment of one chunk, or of many records, does not say.
+// settle leaves out what a segment of one chunk, of one record, whose key it says, or of
+// many does not say.
 func (p *packer) settle(b *buffer, object []byte) {
 	if len(p.s.Chunks) == 1 {
 		p.s.Chunks = nil
 	} else {
 		p.s.Head = bytes.Clone(object[:envelope.HeadSize]) // and not all of the object with it
 	}
-	if p.full || len(b.lines) > snapshot.MostFiltered {
+	if p.full || len(b.lines) == 1 || len(b.lines) > snapshot.MostFiltered {
 		return
 	}
 	var keys []resource.Key

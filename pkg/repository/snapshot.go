@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"imago/pkg/blob"
+	"imago/pkg/envelope"
 	"imago/pkg/problem"
 	"imago/pkg/resource"
 	"imago/pkg/snapshot"
@@ -28,6 +29,7 @@ type Snapshot struct {
 	stored   snapshot.Manifest // as it is stored
 	list     snapshot.List     // that it names, with folders
 	sealed   []byte            // the manifest as it lies in the store
+	version  uint32            // of the data key that it is sealed under
 
 	mu     sync.Mutex
 	recent []chunk // the last used comes last
@@ -60,12 +62,12 @@ func (r *Repository) stored(ctx context.Context, prefix string) (*Snapshot, erro
 	if err != nil {
 		return nil, fmt.Errorf("open snapshot: %w", err)
 	}
-	m, err := r.decode(key, object)
+	_, folder := split(prefix)
+	s, err := r.decode(folder, object)
 	if err != nil {
 		return nil, damaged(key, err)
 	}
-	_, folder := split(prefix)
-	return &Snapshot{r: r, folder: folder, stored: m, sealed: object}, nil
+	return s, nil
 }
 
 func (r *Repository) sealedManifest(ctx context.Context, key string) ([]byte, error) {
@@ -90,7 +92,26 @@ func (r *Repository) resolve(ctx context.Context, s *Snapshot) (_ *Snapshot, err
 	return s, nil
 }
 
+// lastList is the list that was read last: most snapshots of a connection name the same.
+type lastList struct {
+	mu   sync.Mutex
+	ref  snapshot.Ref
+	list snapshot.List // not to be changed
+}
+
 func (r *Repository) readList(ctx context.Context, ref snapshot.Ref) (l snapshot.List, err error) {
+	r.last.mu.Lock()
+	defer r.last.mu.Unlock()
+	if r.last.ref == ref {
+		return r.last.list, nil
+	}
+	if l, err = r.decodeList(ctx, ref); err == nil {
+		r.last.ref, r.last.list = ref, l
+	}
+	return l, err
+}
+
+func (r *Repository) decodeList(ctx context.Context, ref snapshot.Ref) (l snapshot.List, err error) {
 	key := r.keyOf(ref)
 	if ref.Bytes > maxManifest {
 		return l, damaged(key, fmt.Errorf("%w than %d bytes", blob.ErrLonger, maxManifest))
@@ -99,50 +120,54 @@ func (r *Repository) readList(ctx context.Context, ref snapshot.Ref) (l snapshot
 	if err != nil {
 		return l, err
 	}
-	text, err := r.unpack(listPurpose, key, object)
+	text, version, err := r.unpack(listPurpose, key, object)
 	if err == nil {
 		l, err = snapshot.DecodeList(text)
 	}
 	if err != nil {
 		return l, damaged(key, err)
 	}
+	keyed(version, nil, l.Segments)
 	return l, nil
 }
 
-// unpack opens a sealed object that holds one compressed text.
-func (r *Repository) unpack(purpose, key string, object []byte) ([]byte, error) {
+// unpack opens a sealed object that holds one compressed text, and tells its data key.
+func (r *Repository) unpack(purpose, key string, object []byte) (text []byte, version uint32, err error) {
 	packed, err := r.keys.OpenObject(purpose, snapshot.SealedName(r.account, key), object)
 	if err != nil {
-		return nil, err
+		return nil, 0, err
 	}
-	text, err := r.dec.DecodeAll(packed, nil)
-	if err != nil {
-		return nil, fmt.Errorf("unpack: %w", err)
+	if version, err = envelope.ObjectVersion(object); err != nil {
+		return nil, 0, err
 	}
-	return text, nil
+	text, err = r.unframe(packed, nil)
+	return text, version, err
 }
 
 func (r *Repository) pack(purpose, key string, text []byte) ([]byte, error) {
 	return r.keys.SealObject(purpose, snapshot.SealedName(r.account, key), r.enc.EncodeAll(text, nil))
 }
 
-// decode opens and checks a sealed manifest.
-func (r *Repository) decode(key string, object []byte) (snapshot.Manifest, error) {
+// decode opens and checks the sealed manifest of a folder; its list is still to be read.
+func (r *Repository) decode(folder string, object []byte) (*Snapshot, error) {
 	if len(object) > maxManifest {
-		return snapshot.Manifest{}, fmt.Errorf("%w than %d bytes", blob.ErrLonger, maxManifest)
+		return nil, fmt.Errorf("%w than %d bytes", blob.ErrLonger, maxManifest)
 	}
-	text, err := r.unpack(manifestPurpose, key, object)
+	s := &Snapshot{r: r, folder: folder, sealed: object}
+	text, version, err := r.unpack(manifestPurpose, s.Prefix()+"/"+snapshot.ManifestName, object)
 	if err != nil {
-		return snapshot.Manifest{}, err
+		return nil, err
 	}
 	m, err := snapshot.DecodeManifest(text)
 	if err != nil {
-		return snapshot.Manifest{}, err
+		return nil, err
 	}
 	if m.Account != string(r.account) || m.Connection != string(r.connection) {
-		return snapshot.Manifest{}, errors.New("it tells of another connection")
+		return nil, errors.New("it tells of another connection")
 	}
-	return m, nil
+	keyed(version, m.List, m.Segments)
+	s.stored, s.version = m, version
+	return s, nil
 }
 
 // Manifest says what the snapshot holds and lacks, and all segments that it stands on.
@@ -159,13 +184,19 @@ func (s *Snapshot) Digest() string { return hexSum(s.sealed) }
 func (s *Snapshot) checksums() []snapshot.Checksum { return checksums(s.stored, s.list, s.sealed) }
 
 // A snapshot is heavy, and the next one a full one, when its layers weigh more than a
-// fourth of what they lie over, and a MiB besides, or that is older than thirty days.
+// fourth of what they lie over, and a MiB besides, or that is older than thirty days, or than
+// half of the time for which the store locks it: what a snapshot stands on stays locked for
+// the other half at least.
 const (
 	lightest = 1 << 20
 	oldest   = 30 * 24 * time.Hour
 )
 
 func (s *Snapshot) heavy(now time.Time) bool {
+	limit := oldest
+	if lock := s.r.store.Capabilities().LockFor; lock > 0 {
+		limit = min(limit, lock/2)
+	}
 	var base, above int64
 	for _, g := range s.manifest.Segments {
 		if g.Layer > 0 {
@@ -173,7 +204,7 @@ func (s *Snapshot) heavy(now time.Time) bool {
 			continue
 		}
 		base += g.Bytes
-		if written, ok := snapshot.ParseFolder(g.Folder); ok && now.Sub(written) > oldest {
+		if written, ok := snapshot.ParseFolder(g.Folder); ok && now.Sub(written) > limit {
 			return true
 		}
 	}
@@ -189,8 +220,11 @@ func (s *Snapshot) Walk(ctx context.Context, t resource.Type) iter.Seq2[resource
 			return
 		}
 		j := s.joined(ofType(t))
-		for {
+		for met := int64(0); ; {
 			res, err := j.next(ctx)
+			if err == nil && res.ID == "" && met != status.Objects {
+				err = damaged(s.Prefix()+"/"+snapshot.ManifestName, fmt.Errorf("it tells of %d objects of type %s, and there are %d", status.Objects, t, met))
+			}
 			if err != nil {
 				yield(resource.Resource{}, err)
 				return
@@ -198,7 +232,30 @@ func (s *Snapshot) Walk(ctx context.Context, t resource.Type) iter.Seq2[resource
 			if res.ID == "" {
 				return
 			}
-			if !status.Hides(res.Parent) && !yield(res, nil) {
+			if status.Hides(res.Parent) {
+				continue
+			}
+			if met++; !yield(res, nil) {
+				return
+			}
+		}
+	}
+}
+
+// Below yields a type's resources below one parent, as Walk does all of them.
+func (s *Snapshot) Below(ctx context.Context, t resource.Type, parent string) iter.Seq2[resource.Resource, error] {
+	return func(yield func(resource.Resource, error) bool) {
+		status, ok := s.manifest.Status(t)
+		if !ok || status.Hides(parent) {
+			return
+		}
+		j := s.joined(ofPlace(t, parent))
+		for {
+			res, err := j.next(ctx)
+			if err == nil && res.ID == "" {
+				return
+			}
+			if !yield(res, err) || err != nil {
 				return
 			}
 		}
@@ -234,16 +291,24 @@ func (j *joined) next(ctx context.Context) (resource.Resource, error) {
 		if all[0].Deleted() {
 			continue
 		}
-		res := all[0].Resource
-		moving, err := j.besides(ctx, res.Key)
-		if err != nil || moving == nil {
-			return res, err
+		moving, err := j.besides(ctx, all[0].Key)
+		if err != nil {
+			return resource.Resource{}, err
 		}
-		if res.Body, err = resource.Join(res.Body, moving); err != nil {
-			return res, damaged(j.s.Prefix(), fmt.Errorf("%s: %w", res.Key, err))
-		}
-		return res, nil
+		return j.s.whole(all[0], moving)
 	}
+}
+
+// whole is a resource, from its body and what moves besides it.
+func (s *Snapshot) whole(body version, moving []byte) (resource.Resource, error) {
+	joined, err := resource.Join(body.Body, moving)
+	if err != nil {
+		return resource.Resource{}, damaged(s.Prefix(), fmt.Errorf("%s: %w", body.Key, err))
+	}
+	if !resource.IsCanonical(joined) {
+		return resource.Resource{}, damaged(s.r.keyOf(body.segment.Ref), fmt.Errorf("%s: %w", body.Key, errForm))
+	}
+	return resource.Resource{Key: body.Key, Body: joined}, nil
 }
 
 // besides is what of a key moves by itself; nil: nothing.
@@ -276,10 +341,10 @@ func (s *Snapshot) Get(ctx context.Context, key resource.Key) (resource.Resource
 		return resource.Resource{}, missing
 	}
 	moving, err := s.r.find(ctx, s.of(snapshot.Moving), key, s.chunk)
-	if err == nil {
-		body.Body, err = resource.Join(body.Body, moving.Body)
+	if err != nil {
+		return resource.Resource{}, err
 	}
-	return body.Resource, err
+	return s.whole(body, moving.Body)
 }
 
 // chunk reads one chunk, or takes one that was looked at last: who asks for one resource
@@ -330,31 +395,45 @@ func (r *Repository) chunk(ctx context.Context, g *snapshot.Segment, i int) ([]b
 	return src.chunk(ctx, i)
 }
 
+// chunkReader reads one chunk of a segment.
+type chunkReader func(ctx context.Context, g *snapshot.Segment, i int) ([]byte, error)
+
 // find looks a key up, in the newest layer first: a tombstone, too, where there is none.
-// chunk reads one chunk of a segment.
-func (r *Repository) find(ctx context.Context, segments []snapshot.Segment, key resource.Key, chunk func(context.Context, *snapshot.Segment, int) ([]byte, error)) (snapshot.Record, error) {
-	var covering []*snapshot.Segment
+func (r *Repository) find(ctx context.Context, segments []snapshot.Segment, key resource.Key, chunk chunkReader) (version, error) {
+	stack := covering(segments, key)
+	for i := range stack {
+		if record, ok, err := r.within(ctx, &stack[i], key, chunk); ok || err != nil {
+			return version{Record: record, segment: &stack[i]}, err
+		}
+	}
+	return version{}, nil
+}
+
+// covering are the segments that may hold a key, the highest layer first.
+func covering(segments []snapshot.Segment, key resource.Key) (out []snapshot.Segment) {
 	for i := range segments {
 		if segments[i].Covers(key) {
-			covering = append(covering, &segments[i])
+			out = append(out, segments[i])
 		}
 	}
-	slices.SortFunc(covering, func(a, b *snapshot.Segment) int { return b.Layer - a.Layer })
-	for _, g := range covering {
-		plain, err := chunk(ctx, g, g.Holding(key))
-		if err != nil {
-			return snapshot.Record{}, err
-		}
-		record, err := snapshot.Scan(plain).Seek(key)
-		switch {
-		case errors.Is(err, io.EOF) || err == nil && record.Key != key:
-		case err != nil:
-			return snapshot.Record{}, damaged(r.keyOf(g.Ref), err)
-		default:
-			return record, nil
-		}
+	slices.SortFunc(out, func(a, b snapshot.Segment) int { return b.Layer - a.Layer })
+	return out
+}
+
+// within looks a key up in one segment.
+func (r *Repository) within(ctx context.Context, g *snapshot.Segment, key resource.Key, chunk chunkReader) (record snapshot.Record, ok bool, err error) {
+	plain, err := chunk(ctx, g, g.Holding(key))
+	if err != nil {
+		return record, false, err
 	}
-	return snapshot.Record{}, nil
+	record, err = snapshot.Scan(plain).Seek(key)
+	switch {
+	case errors.Is(err, io.EOF) || err == nil && record.Key != key:
+		return snapshot.Record{}, false, nil
+	case err != nil:
+		return record, false, damaged(r.keyOf(g.Ref), err)
+	}
+	return record, true, nil
 }
 
 // listRef is the list that the manifest names, with its folder; nil: none.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"imago/pkg/blob"
 	"imago/pkg/envelope"
@@ -25,12 +26,13 @@ type source struct {
 	reuses  bool
 }
 
-// source opens a segment. Unless it is wanted whole, one of several chunks is read by
-// ranges: opening it reads nothing.
+// source opens a segment. Unless it is wanted whole, or lies in the cache, one of several
+// chunks is read by ranges: opening it reads nothing.
 func (r *Repository) source(ctx context.Context, s *snapshot.Segment, whole bool) (*source, error) {
 	src := &source{r: r, segment: s, key: r.keyOf(s.Ref)}
+	_, cached := r.o.Cache.get(src.key)
 	var err error
-	if whole || len(s.Chunks) == 0 {
+	if whole || cached || len(s.Chunks) == 0 {
 		err = src.whole(ctx)
 	} else if err = src.ranged(); err != nil {
 		err = damaged(src.key, err)
@@ -40,7 +42,7 @@ func (r *Repository) source(ctx context.Context, s *snapshot.Segment, whole bool
 
 // keyOf is where an object of a resolved manifest lies.
 func (r *Repository) keyOf(ref snapshot.Ref) string {
-	return r.backups() + "/" + ref.Folder + "/" + ref.Name
+	return r.backups() + "/" + ref.Folder + "/" + ref.Object()
 }
 
 func (s *source) whole(ctx context.Context) (err error) {
@@ -50,13 +52,23 @@ func (s *source) whole(ctx context.Context) (err error) {
 	if s.spans, err = envelope.Chunks(s.object); err == nil {
 		err = s.open(s.object)
 	}
-	if err == nil && len(s.spans) != max(1, len(s.segment.Chunks)) {
+	if err == nil && !s.told() {
 		err = errors.New("it has not the chunks that the manifest tells of")
 	}
 	if err != nil {
 		return damaged(s.key, err)
 	}
 	return nil
+}
+
+// told reports whether the chunks of the whole object are those that the manifest tells of.
+func (s *source) told() bool {
+	g := s.segment
+	if len(g.Chunks) == 0 {
+		return len(s.spans) == 1
+	}
+	alike := slices.EqualFunc(g.Chunks, s.spans, func(c snapshot.Chunk, at envelope.Span) bool { return c.Bytes == at.Length })
+	return alike && bytes.HasPrefix(s.object, g.Head)
 }
 
 func (s *source) ranged() error {
@@ -84,14 +96,40 @@ func (s *source) chunk(ctx context.Context, i int) ([]byte, error) {
 	if err != nil {
 		return nil, damaged(s.key, err)
 	}
-	plain, err := s.r.dec.DecodeAll(packed, s.rooms[0][:0])
+	if s.reuses && s.rooms[0] == nil {
+		s.rooms[0] = s.r.rooms.get(s.r.o.Chunk + s.r.o.Chunk/8) // what one record is longer than another, nearly always
+	}
+	plain, err := s.r.unframe(packed, s.rooms[0][:0])
+	if err == nil {
+		err = begins(plain, s.segment, i)
+	}
 	if err != nil {
-		return nil, damaged(s.key, fmt.Errorf("unpack chunk %d: %w", i, err))
+		return nil, damaged(s.key, fmt.Errorf("chunk %d: %w", i, err))
 	}
 	if s.reuses {
 		s.rooms[0], s.rooms[1] = s.rooms[1], plain
 	}
+	if i == len(s.spans)-1 {
+		s.leave()
+	}
 	return plain, nil
+}
+
+// leave gives back the room of the sealed object: its last chunk is open. Whoever wants
+// one of it again reads that by its range.
+func (s *source) leave() {
+	if len(s.object) > mostCached { // else it may lie in the cache
+		s.r.rooms.put(s.object)
+		s.object = nil
+	}
+}
+
+// close gives back what chunks were unpacked into. None of them may be used any more.
+func (s *source) close() {
+	for _, room := range s.rooms {
+		s.r.rooms.put(room)
+	}
+	s.rooms = [2][]byte{}
 }
 
 func (s *source) sealed(ctx context.Context, i int) ([]byte, error) {
@@ -128,7 +166,7 @@ func (r *Repository) object(ctx context.Context, key string, ref snapshot.Ref) (
 	if object, ok := r.o.Cache.get(key); ok {
 		return object, nil
 	}
-	object, err := read(ctx, r.store, key, ref.Bytes)
+	object, err := r.read(ctx, key, ref.Bytes)
 	if errors.Is(err, blob.ErrNotFound) {
 		return nil, damaged(key, errors.New("it is not there"))
 	}
@@ -150,13 +188,13 @@ func (r *Repository) object(ctx context.Context, key string, ref snapshot.Ref) (
 
 // read reads an object up to one byte more than it should have: longer is as wrong
 // as shorter, but not worth more memory.
-func read(ctx context.Context, store blob.Store, key string, size int64) (data []byte, err error) {
-	body, err := store.Get(ctx, key, blob.Whole)
+func (r *Repository) read(ctx context.Context, key string, size int64) (data []byte, err error) {
+	body, err := r.store.Get(ctx, key, blob.Whole)
 	if err != nil {
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, body.Close()) }()
-	buf := bytes.NewBuffer(make([]byte, 0, size+1+bytes.MinRead))
+	buf := bytes.NewBuffer(r.rooms.get(int(size) + 1 + bytes.MinRead))
 	_, err = buf.ReadFrom(io.LimitReader(body, size+1))
 	return buf.Bytes(), err
 }

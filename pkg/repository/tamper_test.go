@@ -49,7 +49,7 @@ func (v vault) detects(t *testing.T, what, object string, change func(*mem.Store
 	}
 	report := check(t, r)
 	if !slices.ContainsFunc(report.Damage, func(d repository.Damage) bool {
-		return d.Object == v.prefix+"/"+object && d.Snapshot == v.prefix && d.What != ""
+		return d.Object == v.prefix+"/"+object && slices.Contains(d.Snapshots, v.prefix) && d.What != ""
 	}) {
 		t.Errorf("%s: check found %+v", what, report.Damage)
 	}

@@ -26,7 +26,7 @@ import (
 
 var update = flag.Bool("update", false, "write the test vectors anew")
 
-const vectorsFile = "../snapshot/testdata/vectors/repository.json"
+const vectorsFolder = "../snapshot/testdata/vectors/"
 
 // vectors are a whole repository and what a reader must make of it. Readers in
 // other languages run them too.
@@ -49,25 +49,33 @@ type vector struct {
 
 // invalidState replaces objects; null deletes one.
 type invalidState struct {
-	Names   string            `json:"names"` // the object that the error must name
+	Names   string            `json:"names"`        // the object that the error must name
+	By      string            `json:"by,omitempty"` // who must refuse it: "read", who hands resources out; "check", who checks; "": both
 	Objects map[string][]byte `json:"objects"`
 }
 
 func TestVectors(t *testing.T) {
 	t.Parallel()
-	if *update {
-		writeVectors(t)
+	for name, write := range map[string]func(*testing.T, string){"repository.json": writeVectors, "resealed.json": writeResealed} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if *update {
+				write(t, vectorsFolder+name)
+			}
+			runVectors(t, vectorsFolder+name)
+		})
 	}
-	text, err := os.ReadFile(vectorsFile)
+}
+
+func runVectors(t *testing.T, file string) {
+	t.Helper()
+	v := readVectors(t, file)
+	r, err := v.open(t, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var v vectors
-	if err := json.Unmarshal(text, &v); err != nil {
-		t.Fatal(err)
-	}
 	for _, s := range v.Snapshots {
-		got, err := v.read(t, s.Prefix, nil)
+		got, err := readLines(t, r, s.Prefix)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -75,16 +83,53 @@ func TestVectors(t *testing.T) {
 			t.Errorf("%s: %s", s.Prefix, diff)
 		}
 	}
-	last := v.Snapshots[len(v.Snapshots)-1].Prefix
+	if report := check(t, r); report.Snapshots != int64(len(v.Snapshots)) || report.Unchained != 0 || len(report.Damage) != 0 {
+		t.Errorf("%+v", report)
+	}
 	for name, bad := range v.Invalid {
-		if got, err := v.read(t, last, bad.Objects); err == nil || !strings.Contains(err.Error(), bad.Names) {
-			t.Errorf("%s: read %v and %v, want an error that names %s", name, got, err, bad.Names)
-		}
+		v.refuses(t, name, bad)
 	}
 }
 
-// read opens the vectors' repository from the master keys on.
-func (v vectors) read(t *testing.T, prefix string, changes map[string][]byte) (map[string][]string, error) {
+func readVectors(t testing.TB, file string) (v vectors) {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(text, &v); err != nil {
+		t.Fatal(err)
+	}
+	return v
+}
+
+// refuses fails unless a change has readers refuse the last snapshot, and a check of all
+// find it, unless there is no snapshot, or no key.
+func (v vectors) refuses(t *testing.T, name string, bad invalidState) {
+	t.Helper()
+	last := v.Snapshots[len(v.Snapshots)-1].Prefix
+	r, err := v.open(t, bad.Objects)
+	opens := err == nil
+	var got map[string][]string
+	if opens {
+		got, err = readLines(t, r, last)
+	}
+	if bad.By != "check" && (err == nil || !strings.Contains(err.Error(), bad.Names)) {
+		t.Errorf("%s: read %v and %v, want an error that names %s", name, got, err, bad.Names)
+	}
+	if manifest, ok := bad.Objects[last+"/"+snapshot.ManifestName]; !opens || bad.By == "read" || ok && manifest == nil {
+		return
+	}
+	report := check(t, r)
+	if !slices.ContainsFunc(report.Damage, func(d repository.Damage) bool {
+		return slices.Contains(d.Snapshots, last) && strings.Contains(d.Object, bad.Names) && !strings.HasSuffix(d.Object, snapshot.ChecksumsName)
+	}) {
+		t.Errorf("%s: a check finds %+v, want damage of %s", name, report.Damage, bad.Names)
+	}
+}
+
+// open opens the vectors' repository from the master keys on, with changes.
+func (v vectors) open(t testing.TB, changes map[string][]byte) (*repository.Repository, error) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "master")
 	if err := os.WriteFile(path, v.MasterKeys, 0o600); err != nil {
@@ -114,7 +159,7 @@ func (v vectors) read(t *testing.T, prefix string, changes map[string][]byte) (m
 	if err != nil {
 		return nil, err
 	}
-	return readLines(t, repo(t, store, k, v.Connection, repository.Options{}), prefix)
+	return repo(t, store, k, v.Connection, repository.Options{}), nil
 }
 
 func readLines(t *testing.T, r *repository.Repository, prefix string) (map[string][]string, error) {
@@ -131,7 +176,7 @@ func readLines(t *testing.T, r *repository.Repository, prefix string) (map[strin
 	for _, res := range all {
 		record, err := snapshot.AppendRecord(nil, res)
 		if err != nil {
-			t.Fatal(err)
+			return nil, err
 		}
 		out[string(res.Type)] = append(out[string(res.Type)], res.Parent+"\n"+strings.TrimSuffix(string(record), "\n"))
 	}
@@ -157,7 +202,7 @@ func vectorsOrg() []resource.Resource {
 	return out
 }
 
-func writeVectors(t *testing.T) {
+func writeVectors(t *testing.T, file string) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "master")
 	ks, err := local.Create(path, started)
@@ -184,22 +229,85 @@ func writeVectors(t *testing.T) {
 		}
 		v.Snapshots = append(v.Snapshots, vectorOf(t, r, last))
 	}
+	v.Objects = objectsOf(t, store)
+	v.Invalid = invalid(last, v.Objects)
+	v.write(t, file, path)
+}
+
+// write completes vectors by the master key that is in a file.
+func (v vectors) write(t *testing.T, file, master string) {
+	t.Helper()
 	v.Comment = "Written by: go test ./pkg/repository -run TestVectors -update. The keys are for tests only."
-	if v.MasterKeys, err = os.ReadFile(path); err != nil {
+	var err error
+	if v.MasterKeys, err = os.ReadFile(master); err != nil {
 		t.Fatal(err)
 	}
-	for _, key := range keysOf(t, store) {
-		if v.Objects[key], err = blob.ReadAll(t.Context(), store, key, 1<<20); err != nil {
-			t.Fatal(err)
-		}
-	}
-	v.Invalid = invalid(last, v.Objects)
 	text, err := json.MarshalIndent(v, "", "  ")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(vectorsFile, append(text, '\n'), 0o644); err != nil {
+	if err := os.WriteFile(file, append(text, '\n'), 0o644); err != nil {
 		t.Fatal(err)
+	}
+}
+
+func objectsOf(t *testing.T, store blob.Store) map[string][]byte {
+	t.Helper()
+	out := map[string][]byte{}
+	for _, key := range keysOf(t, store) {
+		var err error
+		if out[key], err = blob.ReadAll(t.Context(), store, key, 1<<20); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return out
+}
+
+// writeResealed writes a repository that was sealed anew, with what it was before beside it,
+// of which nothing may be read any more.
+func writeResealed(t *testing.T, file string) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "master")
+	ks, err := local.Create(path, started)
+	if err != nil {
+		t.Fatal(err)
+	}
+	l, store := &life{ks: ks}, mem.New(mem.Options{})
+	if l.ring, err = envelope.NewKeyring(t.Context(), ks, alice); err != nil {
+		t.Fatal(err)
+	}
+	l.until(t, store, "reseal")
+	was := objectsOf(t, store)
+	l.until(t, store, "forget")
+	r := repo(t, store, l.ring, conn, small)
+	v := vectors{Account: alice, Connection: conn, Objects: objectsOf(t, store)}
+	var last *repository.Snapshot
+	for _, row := range l.rows {
+		if last, err = r.Open(t.Context(), row.prefix); err != nil {
+			t.Fatal(err)
+		}
+		v.Snapshots = append(v.Snapshots, vectorOf(t, r, last))
+	}
+	v.Invalid = replays(last, v.Objects, was)
+	v.write(t, file, path)
+}
+
+// replays puts what was there before sealing in the place of what is there.
+func replays(s *repository.Snapshot, objects, was map[string][]byte) map[string]invalidState {
+	manifest, ring := s.Prefix()+"/"+snapshot.ManifestName, snapshot.KeyringName(alice)
+	var anew, old string
+	for _, g := range s.Manifest().Segments {
+		if key := snapshot.BackupsPrefix(alice, conn) + "/" + g.Folder + "/"; g.Again {
+			anew, old = key+g.Object(), key+g.Name
+		}
+	}
+	oldest := bytes.Replace(objects[ring], []byte(`"oldest":2`), []byte(`"oldest":1`), 1)
+	return map[string]invalidState{
+		"segment of before, in the place of what was sealed anew": {Names: anew, Objects: map[string][]byte{anew: objects[old]}},
+		"segment that was sealed anew is missing":                 {Names: anew, Objects: map[string][]byte{anew: nil}},
+		"keyring that tells of an older key than it does":         {Names: string(alice), Objects: map[string][]byte{ring: oldest}},
+		"keyring that does not tell of retired keys":              {Names: string(alice), Objects: map[string][]byte{ring: bytes.Replace(objects[ring], []byte(`"oldest":2,`), nil, 1)}},
+		"manifest of before it was sealed anew":                   {Names: snapshot.BackupsPrefix(alice, conn), Objects: map[string][]byte{manifest: was[manifest]}}, // it names what lies under a retired key
 	}
 }
 
@@ -288,7 +396,7 @@ func invalid(s *repository.Snapshot, objects map[string][]byte) map[string]inval
 		return out
 	}
 	one := func(key string, data []byte) invalidState {
-		return invalidState{key, map[string][]byte{key: data}}
+		return invalidState{Names: key, Objects: map[string][]byte{key: data}}
 	}
 	return map[string]invalidState{
 		"segment with a flipped magic":   one(first, flipped(first, 0)),
@@ -302,7 +410,7 @@ func invalid(s *repository.Snapshot, objects map[string][]byte) map[string]inval
 		"list with a flipped text":       one(list, flipped(list, 60)),
 		"manifest with a flipped text":   one(manifest, flipped(manifest, 60)),
 		"manifest replaced by a segment": one(manifest, objects[first]),
-		"manifest missing":               {s.Prefix(), map[string][]byte{manifest: nil}},
-		"keyring altered":                {string(alice), map[string][]byte{snapshot.KeyringName(alice): bytes.Replace(objects[snapshot.KeyringName(alice)], []byte(`"keys":"`), []byte(`"keys":"AAAA`), 1)}},
+		"manifest missing":               {Names: s.Prefix(), Objects: map[string][]byte{manifest: nil}},
+		"keyring altered":                {Names: string(alice), Objects: map[string][]byte{snapshot.KeyringName(alice): bytes.Replace(objects[snapshot.KeyringName(alice)], []byte(`"keys":"`), []byte(`"keys":"AAAA`), 1)}},
 	}
 }

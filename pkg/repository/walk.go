@@ -161,6 +161,7 @@ type cursor struct {
 	chunks  []part // still to come
 	scan    *snapshot.Scanner
 	ordinal int64 // of the next record
+	met     tally
 
 	memory    *buffer
 	line, end int
@@ -180,16 +181,23 @@ func (c *cursor) step(ctx context.Context, in reach) (bool, error) {
 			if err != nil {
 				return false, err
 			}
-			c.scan, c.ordinal, c.chunks = snapshot.Scan(plain), c.chunks[0].ordinal, c.chunks[1:]
+			c.scan, c.ordinal = snapshot.Scan(plain), c.chunks[0].ordinal
+			c.met.begin(c.source.segment, c.chunks[0].chunk, plain)
+			c.chunks = c.chunks[1:]
 		}
 		record, err := c.scan.Next()
-		switch {
-		case errors.Is(err, io.EOF):
+		if errors.Is(err, io.EOF) {
 			c.scan = nil
-			continue
-		case err != nil:
+			if err = c.met.end(c.now.Key); err == nil {
+				continue
+			}
+		} else if err == nil {
+			err = c.met.add(record)
+		}
+		if err != nil {
 			return false, damaged(c.source.key, err)
-		case in.behind(record.Key):
+		}
+		if in.behind(record.Key) {
 			return false, nil
 		}
 		c.now = version{record, c.source.segment, c.ordinal}

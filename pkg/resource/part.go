@@ -2,6 +2,7 @@ package resource
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"slices"
 )
@@ -29,7 +30,7 @@ func Part(body []byte, names []string) (stays, moving []byte, err error) {
 
 func appendMember(dst, key, value []byte) []byte {
 	sep := byte(',')
-	if dst == nil {
+	if len(dst) == 0 {
 		sep = '{'
 	}
 	dst = append(append(append(dst, sep, '"'), key...), '"', ':')
@@ -62,51 +63,53 @@ func Join(stays, moving []byte) ([]byte, error) {
 	return Canonical(nil, append(joined, '}'))
 }
 
-// splice merges the members of two objects by their keys, where these are plain enough to
-// be compared as they stand.
+type pair struct{ key, value []byte }
+
+var errDone = errors.New("done")
+
+// splice puts the members of moving among those of stays, where the keys are plain enough
+// to be compared as they stand. What stands behind the last of them is not looked at.
 func splice(stays, moving []byte) (joined []byte, ok bool) {
-	type member struct{ key, value []byte }
-	var few []member
-	plain := true
+	var few []pair
 	err := Members(moving, func(key, value []byte) error {
-		few = append(few, member{key, value})
-		plain = plain && simple(key)
-		return nil
+		few = append(few, pair{key, value})
+		return plainKey(key)
 	})
-	joined = make([]byte, 0, len(stays)+len(moving))
-	add := func(m member) {
-		sep := byte(',')
-		if len(joined) == 0 {
-			sep = '{'
-		}
-		joined = append(append(append(joined, sep, '"'), m.key...), '"', ':')
-		joined = append(joined, m.value...)
+	if err != nil {
+		return nil, false
 	}
-	if err == nil {
-		err = Members(stays, func(key, value []byte) error {
-			plain = plain && simple(key)
-			for len(few) > 0 && bytes.Compare(few[0].key, key) < 0 {
-				add(few[0])
-				few = few[1:]
-			}
-			plain = plain && (len(few) == 0 || !bytes.Equal(few[0].key, key))
-			add(member{key, value})
-			return nil
-		})
+	joined = make([]byte, 0, len(stays)+len(moving))
+	at := 1 // of the next member that stays
+	err = Members(stays, func(key, value []byte) error {
+		for ; len(few) > 0 && bytes.Compare(few[0].key, key) < 0; few = few[1:] {
+			joined = appendMember(joined, few[0].key, few[0].value)
+		}
+		if !bytes.HasPrefix(stays[at+1:], key) || len(few) > 0 && bytes.Equal(few[0].key, key) {
+			return errSyntax
+		}
+		if len(few) == 0 {
+			return errDone
+		}
+		joined = appendMember(joined, key, value)
+		at += len(`"":,`) + len(key) + len(value)
+		return plainKey(key)
+	})
+	if errors.Is(err, errDone) {
+		return append(append(joined, ','), stays[at:]...), true
 	}
 	for _, m := range few {
-		add(m)
+		joined = appendMember(joined, m.key, m.value)
 	}
-	return append(joined, '}'), err == nil && plain
+	return append(joined, '}'), err == nil
 }
 
-// simple reports whether a key is ASCII without escapes: such are in order as bytes where
-// they are as UTF-16.
-func simple(key []byte) bool {
+// plainKey refuses a key that is not ASCII without escapes: such are in order as bytes
+// where they are as UTF-16.
+func plainKey(key []byte) error {
 	for _, b := range key {
 		if b >= 0x80 || b == '\\' {
-			return false
+			return errSyntax
 		}
 	}
-	return true
+	return nil
 }

@@ -25,7 +25,11 @@ func (v Value) Text() (text string, ok bool) {
 	if n := len(v.JSON); n < 2 || v.JSON[0] != '"' || v.JSON[n-1] != '"' {
 		return "", false
 	}
-	return string(unescape(nil, v.JSON[1:len(v.JSON)-1])), true
+	inner := v.JSON[1 : len(v.JSON)-1]
+	if bytes.IndexByte(inner, '\\') >= 0 {
+		inner = unescape(nil, inner)
+	}
+	return string(inner), true
 }
 
 // Lookup finds every value at the path, in the body's order. body is JSON; a path

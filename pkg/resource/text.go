@@ -1,6 +1,7 @@
 package resource
 
 import (
+	"bytes"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -63,12 +64,12 @@ func unit(s []byte) (r rune, ok bool) {
 
 // unescape appends the text of a string's content, whose escapes are well formed.
 func unescape(dst, s []byte) []byte {
-	for i := 0; i < len(s); {
-		if s[i] != '\\' {
-			dst = append(dst, s[i])
-			i++
-			continue
+	for {
+		i := bytes.IndexByte(s, '\\')
+		if i < 0 {
+			return append(dst, s...)
 		}
+		dst = append(dst, s[:i]...)
 		n, _ := escape(s[i:])
 		switch n {
 		case 2:
@@ -84,9 +85,8 @@ func unescape(dst, s []byte) []byte {
 			dst = append(dst, s[i])
 			n = 1
 		}
-		i += n
+		s = s[i+n:]
 	}
-	return dst
 }
 
 // appendEscaped appends text as RFC 8785 (3.2.2.2) writes it, without the quotes.

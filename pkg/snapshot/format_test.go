@@ -55,7 +55,8 @@ type vectorsFile struct {
 type (
 	strangersRef struct {
 		Folder, Name, SHA256 string
-		Bytes                int
+		Bytes, Key           int
+		Again                bool
 	}
 	strangersSegment struct {
 		strangersRef
@@ -87,9 +88,28 @@ type (
 	}
 )
 
+// object is what it is called in the store: FORMAT.md, "Objects".
+func (r strangersRef) object() string {
+	if r.Again {
+		return fmt.Sprintf("%s-%d", r.Name, r.Key)
+	}
+	return r.Name
+}
+
 func TestFormat(t *testing.T) {
 	t.Parallel()
-	text, err := os.ReadFile("testdata/vectors/repository.json")
+	for _, name := range []string{"repository.json", "resealed.json"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			reads(t, name)
+		})
+	}
+}
+
+// reads reads the vectors in a file.
+func reads(t *testing.T, name string) {
+	t.Helper()
+	text, err := os.ReadFile("testdata/vectors/" + name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -122,6 +142,9 @@ func TestFormat(t *testing.T) {
 		}
 	}
 	for name, bad := range v.Invalid {
+		if strings.HasPrefix(name, "forged: ") {
+			continue // by who has the keys: scripts/reader refuses these, too
+		}
 		objects := maps.Clone(v.Objects)
 		maps.Copy(objects, bad.Objects)
 		if _, _, err := read(objects, v.Snapshots[len(v.Snapshots)-1].Prefix); err == nil {
@@ -141,14 +164,14 @@ func gcm(key []byte) (cipher.AEAD, error) {
 // keyring: FORMAT.md, "Keys".
 func (s *stranger) keyring(version uint32, master []byte) error {
 	var w struct {
-		Format, Current, Wrapping int
-		Account, By               string
-		Key, Keys                 []byte
+		Format, Current, Wrapping, Oldest int
+		Account, By                       string
+		Key, Keys                         []byte
 	}
 	if err := json.Unmarshal(s.objects["users/"+s.account+"/keyring"], &w); err != nil {
 		return err
 	}
-	if w.Format != 2 || w.Account != s.account || len(w.Key) < 16 || binary.BigEndian.Uint32(w.Key) != version {
+	if w.Format != 2 && w.Format != 3 || (w.Format == 3) != (w.Oldest > 0) || w.Account != s.account || len(w.Key) < 16 || binary.BigEndian.Uint32(w.Key) != version {
 		return fmt.Errorf("keyring is not ours")
 	}
 	aead, err := gcm(master)
@@ -162,13 +185,19 @@ func (s *stranger) keyring(version uint32, master []byte) error {
 	if aead, err = gcm(key); err != nil {
 		return err
 	}
-	plain, err := aead.Open(nil, make([]byte, 12), w.Keys, fmt.Appendf(nil, "imago/2/keyring\x00%s\x00%d\x00%d\x00%s", w.Account, w.Current, w.Wrapping, w.By))
+	told := fmt.Appendf(nil, "imago/%d/keyring\x00%s\x00%d\x00%d\x00%s", w.Format, w.Account, w.Current, w.Wrapping, w.By)
+	if w.Format == 3 {
+		told = fmt.Appendf(told, "\x00%d", w.Oldest)
+	}
+	plain, err := aead.Open(nil, make([]byte, 12), w.Keys, told)
 	if err != nil {
 		return err
 	}
 	s.digest, s.keys = plain[:32], map[uint32][]byte{}
 	for rest := plain[32:]; len(rest) >= 36; rest = rest[36:] {
-		s.keys[binary.BigEndian.Uint32(rest)] = rest[4:36]
+		if version := binary.BigEndian.Uint32(rest); int(version) >= w.Oldest {
+			s.keys[version] = rest[4:36]
+		}
 	}
 	return nil
 }
@@ -235,7 +264,7 @@ func (s *stranger) manifest(prefix string) (m strangersManifest, err error) {
 	segments, types := located(m.Segments, folder), m.Types
 	if m.List != nil {
 		at := cmp.Or(m.List.Folder, folder)
-		key := path.Join(path.Dir(prefix), at, m.List.Name)
+		key := path.Join(path.Dir(prefix), at, m.List.object())
 		if err := s.whole(key, *m.List); err != nil {
 			return m, err
 		}
@@ -284,7 +313,7 @@ func (s *stranger) snapshot(prefix string) (records map[string][]string, digests
 	}
 	state := map[place]line{}
 	for _, g := range m.Segments {
-		key := path.Join(path.Dir(prefix), g.Folder, g.Name)
+		key := path.Join(path.Dir(prefix), g.Folder, g.object())
 		if err := s.whole(key, g.strangersRef); err != nil {
 			return nil, nil, err
 		}

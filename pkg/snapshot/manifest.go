@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -13,6 +14,13 @@ import (
 
 // Format is the version of the format that this package writes and reads.
 const Format = 2
+
+// ErrFormat marks what was written in another version of the format: it may be whole.
+var ErrFormat = errors.New("in another version")
+
+func otherFormat(what string, format int) error {
+	return fmt.Errorf("%s: %w: format %d, this program reads %d", what, ErrFormat, format, Format)
+}
 
 // EncodeManifest writes a manifest that Check accepts, as JSON.
 func EncodeManifest(m Manifest) ([]byte, error) {
@@ -25,8 +33,8 @@ func EncodeManifest(m Manifest) ([]byte, error) {
 // DecodeManifest reads a manifest and checks it. Fields that it does not know are
 // passed over: what a reader must know comes with a higher format.
 func DecodeManifest(text []byte) (m Manifest, err error) {
-	if err := json.Unmarshal(text, &m); err != nil {
-		return Manifest{}, fmt.Errorf("manifest: not as this version writes it")
+	if err := decode("manifest", text, &m); err != nil {
+		return Manifest{}, err
 	}
 	return m, m.Check()
 }
@@ -41,10 +49,27 @@ func EncodeList(l List) ([]byte, error) {
 
 // DecodeList reads a list and checks it.
 func DecodeList(text []byte) (l List, err error) {
-	if err := json.Unmarshal(text, &l); err != nil {
-		return List{}, fmt.Errorf("list: not as this version writes it")
+	if err := decode("list", text, &l); err != nil {
+		return List{}, err
 	}
 	return l, l.Check()
+}
+
+// decode reads JSON, and tells why it does not decode: its format, if that is another one.
+// Of a member that stands twice two readers would take another one each: Canonical
+// refuses it, and text that is not UTF-8.
+func decode(what string, text []byte, into any) error {
+	_, err := resource.Canonical(nil, text)
+	if err == nil && json.Unmarshal(text, into) == nil {
+		return nil
+	}
+	var of struct {
+		Format int `json:"format"`
+	}
+	if err == nil && json.Unmarshal(text, &of) == nil && of.Format != Format {
+		return otherFormat(what, of.Format)
+	}
+	return fmt.Errorf("%s: not as this version writes it", what)
 }
 
 func encode(what string, v any) ([]byte, error) {
@@ -58,6 +83,9 @@ func encode(what string, v any) ([]byte, error) {
 // Resolve makes a manifest whole that was read from a folder: with the types and segments
 // of its list, each segment with its folder. l is the zero List where it names none.
 func (m Manifest) Resolve(folder string, l List) (Manifest, error) {
+	if folder != Folder(m.Started, m.ID) {
+		return m, fmt.Errorf("manifest: it is that of %s", Folder(m.Started, m.ID))
+	}
 	if m.List != nil {
 		m.Types = overlaid(l.Types, m.Types)
 		m.Segments = slices.Concat(kept(l.Segments, m.Dropped, cmp.Or(m.List.Folder, folder)), placed(m.Segments, folder))
@@ -119,7 +147,7 @@ func layered(segments []Segment) error {
 func (m Manifest) Check() error {
 	switch {
 	case m.Format != Format:
-		return fmt.Errorf("manifest: format %d; this version reads %d", m.Format, Format)
+		return otherFormat("manifest", m.Format)
 	case m.ID == "" || m.Account == "" || m.Connection == "" || m.Started.IsZero():
 		return fmt.Errorf("manifest: id, account, connection and start are needed")
 	case m.Kind != Full && m.Kind != Incremental || (m.Kind == Incremental) != (m.Parent != ""):
@@ -138,7 +166,7 @@ func (m Manifest) Check() error {
 // Check reports what is wrong with a list in itself.
 func (l List) Check() error {
 	if l.Format != Format {
-		return fmt.Errorf("list: format %d; this version reads %d", l.Format, Format)
+		return otherFormat("list", l.Format)
 	}
 	return errOr("list", checkParts(l.Types, l.Segments))
 }
@@ -170,8 +198,14 @@ func checkParts(types []TypeStatus, segments []Segment) error {
 }
 
 func (s TypeStatus) check() error {
-	if s.Type == "" || s.Objects < 0 || s.Hidden.Objects < 0 {
+	hides := slices.ContainsFunc(s.Gaps, func(g Gap) bool { return g.Hides })
+	switch {
+	case checkType(s.Type) != nil:
+		return checkType(s.Type)
+	case s.Objects < 0 || s.Hidden.Objects < 0:
 		return fmt.Errorf("type %q has a wrong count", s.Type)
+	case !hides && s.Hidden != (Held{}) || s.Hides("") && s.Held != (Held{}):
+		return fmt.Errorf("type %s has something else hidden than its gaps hide", s.Type)
 	}
 	for _, g := range s.Gaps {
 		if g.Type != s.Type || !slices.Contains([]Reason{Forbidden, NotLicensed, Truncated, Failed}, g.Reason) {
@@ -187,8 +221,10 @@ func (r Ref) check(name func(string) bool) error {
 		return fmt.Errorf("has no name of its kind")
 	case r.Folder != "" && !folderName.MatchString(r.Folder):
 		return fmt.Errorf("lies in %q, which is no snapshot's folder", r.Folder)
-	case r.Bytes < 1:
+	case r.Bytes < 1 || r.Bytes > MaxObject:
 		return fmt.Errorf("has a wrong size")
+	case r.Again && r.Key == 0:
+		return fmt.Errorf("was sealed anew under no key")
 	}
 	if sum, err := hex.DecodeString(r.SHA256); err != nil || len(sum) != 32 || strings.ToLower(r.SHA256) != r.SHA256 {
 		return fmt.Errorf("has a wrong SHA-256")
@@ -207,23 +243,33 @@ func (s Segment) check() error {
 		return fmt.Errorf("has a wrong range")
 	case s.Records < 1 || s.Tombstones < 0 || s.Tombstones > s.Records || (s.Records == 1) != (s.First == s.Last):
 		return fmt.Errorf("has a wrong count")
-	case s.Plain < 1 || s.Layer < 0 || len(s.Filter)%2 != 0:
+	case s.Plain < 1 || s.Layer < 0 || !rises(s.Filter):
 		return fmt.Errorf("has a wrong size, layer or filter")
 	}
 	return s.checkChunks()
 }
 
+// What of a sealed object its chunks do not count: its head, and each one's length.
+const (
+	headSize   = 42
+	lengthSize = 4
+)
+
 func (s Segment) checkChunks() error {
-	if len(s.Chunks) == 0 {
+	if len(s.Chunks) == 0 && len(s.Head) == 0 {
 		return nil
 	}
-	var records int64
+	if len(s.Chunks) < 2 || len(s.Head) != headSize {
+		return fmt.Errorf("has wrong chunks, or a wrong head")
+	}
+	bytes, records := int64(headSize), int64(0)
 	for i, c := range s.Chunks {
-		if records += c.Records; c.Records < 1 || c.Bytes < 1 || i > 0 && s.Chunks[i-1].First.Compare(c.First) >= 0 {
+		bytes, records = bytes+lengthSize+c.Bytes, records+c.Records
+		if c.Records < 1 || c.Bytes < 1 || bytes > s.Bytes || i > 0 && s.Chunks[i-1].First.Compare(c.First) >= 0 {
 			return fmt.Errorf("has wrong chunks")
 		}
 	}
-	if records != s.Records || s.Chunks[0].First != s.First || s.Chunks[len(s.Chunks)-1].First.Compare(s.Last) > 0 {
+	if bytes != s.Bytes || records != s.Records || s.Chunks[0].First != s.First || s.Chunks[len(s.Chunks)-1].First.Compare(s.Last) > 0 {
 		return fmt.Errorf("has wrong chunks")
 	}
 	return nil

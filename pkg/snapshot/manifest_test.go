@@ -37,7 +37,7 @@ func manifest() snapshot.Manifest {
 		},
 		Segments: []snapshot.Segment{
 			{Ref: ref("seg-000001-0123456789abcdef", 'a'), First: key("group", "", "a"), Last: key("group", "", "d"), Records: 4, Plain: 400,
-				Head: []byte("head"), Chunks: []snapshot.Chunk{{Bytes: 40, Records: 3, First: key("group", "", "a")}, {Bytes: 20, Records: 1, First: key("group", "", "d"), Digest: digest(1)}}},
+				Head: make([]byte, 42), Chunks: []snapshot.Chunk{{Bytes: 40, Records: 3, First: key("group", "", "a")}, {Bytes: 10, Records: 1, First: key("group", "", "d"), Digest: digest(1)}}},
 			{Ref: ref("seg-000002-0123456789abcdef", 'b'), First: key("group", "", "e"), Last: key("group", "", "e"), Records: 1, Tombstones: 1, Plain: 400, Filter: []byte{1, 2}},
 			{Ref: ref("seg-000003-0123456789abcdef", 'b'), Family: snapshot.Moving, First: key("group", "", "e"), Last: key("zone", "", "a"), Records: 2, Plain: 400},
 		},
@@ -59,6 +59,14 @@ func TestManifestRoundTrip(t *testing.T) {
 	}
 	if got.Complete() || got.Objects() != 5 || got.Bytes() != 300 || len(got.Of(snapshot.Bodies, "group")) != 2 || len(got.Of(snapshot.Moving, "thing")) != 1 {
 		t.Errorf("%+v", got)
+	}
+	for what, bad := range map[string][]byte{
+		"a member twice": bytes.Replace(text, []byte(`"kind"`), []byte(`"kind":"full","kind"`), 1),
+		"no UTF-8":       bytes.Replace(text, []byte(`"okta"`), []byte("\"okt\xff\""), 1),
+	} {
+		if _, err := snapshot.DecodeManifest(bad); err == nil || bytes.Equal(bad, text) {
+			t.Errorf("%s: read", what)
+		}
 	}
 	later := bytes.Replace(text, []byte(`{`), []byte(`{"later":{"x":1},`), 1)
 	if _, err := snapshot.DecodeManifest(later); err != nil {
@@ -84,18 +92,28 @@ func TestManifestCheck(t *testing.T) {
 		"wrong range":             func(m *snapshot.Manifest) { m.Segments[0].First.ID = "z" },
 		"wrong range ":            func(m *snapshot.Manifest) { m.Segments[1].First.ID, m.Segments[1].Last.ID = "", "" },
 		"wrong size":              func(m *snapshot.Manifest) { m.Segments[0].Bytes = 0 },
+		"wrong size ":             func(m *snapshot.Manifest) { m.Segments[1].Bytes = snapshot.MaxObject + 1 },
 		"wrong size, layer":       func(m *snapshot.Manifest) { m.Segments[0].Layer = -1 },
 		"wrong size, layer ":      func(m *snapshot.Manifest) { m.Segments[1].Filter = []byte{1} },
+		"wrong size, layer  ":     func(m *snapshot.Manifest) { m.Segments[1].Filter = []byte{1, 2, 1, 2} },
 		"wrong count":             func(m *snapshot.Manifest) { m.Segments[0].Records = 1 },
 		"wrong count ":            func(m *snapshot.Manifest) { m.Segments[1].Tombstones = 2 },
 		"wrong chunks":            func(m *snapshot.Manifest) { m.Segments[0].Records = 5 },
 		"wrong chunks ":           func(m *snapshot.Manifest) { m.Segments[0].Chunks[0].First.ID = "b" },
 		"wrong chunks  ":          func(m *snapshot.Manifest) { m.Segments[0].Chunks[1].First.ID = "a" },
+		"wrong chunks   ":         func(m *snapshot.Manifest) { m.Segments[0].Chunks[1].Bytes = 9 },
+		"wrong chunks    ":        func(m *snapshot.Manifest) { m.Segments[0].Chunks[1].Bytes = 1 << 62 },
+		"wrong chunks, or":        func(m *snapshot.Manifest) { m.Segments[0].Chunks = nil },
+		"wrong chunks, or a":      func(m *snapshot.Manifest) { m.Segments[0].Head = nil },
+		"wrong head":              func(m *snapshot.Manifest) { m.Segments[0].Head = m.Segments[0].Head[1:] },
 		"family":                  func(m *snapshot.Manifest) { m.Segments[0].Family = "other" },
 		"wrong SHA-256":           func(m *snapshot.Manifest) { m.Segments[0].SHA256 = strings.ToUpper(hexed('a')) },
 		"wrong SHA-256 ":          func(m *snapshot.Manifest) { m.Segments[0].SHA256 = "00" },
 		"type \"group\" has":      func(m *snapshot.Manifest) { m.Types[0].Objects = -1 },
 		"type group stands twice": func(m *snapshot.Manifest) { m.Types[1] = m.Types[0] },
+		"type \"gro/up\"":         func(m *snapshot.Manifest) { m.Types[0].Type = "gro/up" },
+		"something else hidden":   func(m *snapshot.Manifest) { m.Types[1].Gaps[0].Hides = false },
+		"something else hidden ":  func(m *snapshot.Manifest) { m.Types[1].Objects = 1 },
 		"wrong gap":               func(m *snapshot.Manifest) { m.Types[1].Gaps[0].Reason = "forgotten" },
 		"type zone has a":         func(m *snapshot.Manifest) { m.Types[1].Gaps[0].Type = "group" },
 	} {
@@ -120,7 +138,8 @@ func TestManifestCheck(t *testing.T) {
 // TestResolve puts a manifest over a list of another folder.
 func TestResolve(t *testing.T) {
 	t.Parallel()
-	const own, others = "2026-11-21T120000.123Z-01234567", "2026-11-20T120000.123Z-01234567"
+	const others = "2026-11-20T120000.123Z-01234567"
+	own := snapshot.Folder(started, manifest().ID)
 	of := manifest()
 	list := snapshot.List{Format: snapshot.Format, Types: of.Types, Segments: of.Segments}
 	m := manifest()
@@ -144,6 +163,9 @@ func TestResolve(t *testing.T) {
 	}
 	if got.List != nil || got.Dropped != nil || list.Segments[0].Folder != "" {
 		t.Error("it is not resolved, or the list was changed")
+	}
+	if _, err := m.Resolve(others, list); err == nil {
+		t.Error("a manifest in another's folder")
 	}
 	m.Segments[0].Name = of.Segments[0].Name
 	if _, err := m.Resolve(own, list); err == nil {

@@ -16,6 +16,9 @@ const (
 	ChecksumsName = "checksums"
 )
 
+// MaxObject is the largest sealed object in bytes.
+const MaxObject = 64 << 20
+
 // Timestamp is the layout of a snapshot's time in its prefix: it sorts as text,
 // and needs escaping nowhere.
 const Timestamp = "2006-01-02T150405.000Z"
@@ -80,7 +83,17 @@ func SegmentName(number int, random [8]byte) string {
 // ListName names a list of segments.
 func ListName(random [8]byte) string { return fmt.Sprintf("list-%x", random) }
 
+// Original is what an object was called before it was sealed anew; others are called what
+// they are.
+func Original(object string) string {
+	if m := sealedAnew.FindStringSubmatch(object); m != nil {
+		return m[1]
+	}
+	return object
+}
+
 var (
+	sealedAnew  = regexp.MustCompile(`^(seg-\d{6,}-[0-9a-f]{16}|list-[0-9a-f]{16})-[1-9]\d*$`)
 	segmentName = regexp.MustCompile(`^seg-\d{6,}-[0-9a-f]{16}$`)
 	listName    = regexp.MustCompile(`^list-[0-9a-f]{16}$`)
 )

@@ -78,11 +78,18 @@ func AppendRecord(dst []byte, r resource.Resource) ([]byte, error) {
 
 // CheckKey reports what keeps a record from having the key.
 func CheckKey(k resource.Key) error {
-	if k.Type == "" || k.ID == "" || strings.Contains(k.ID, "/") || strings.ContainsAny(string(k.Type), "/\n") {
-		return fmt.Errorf("key %q: a type and an id without a slash are needed", k)
+	if k.ID == "" || strings.Contains(k.ID, "/") {
+		return fmt.Errorf("key %q: an id without a slash is needed", k)
 	}
-	if !utf8.ValidString(k.Parent) || !utf8.ValidString(k.ID) || !utf8.ValidString(string(k.Type)) {
+	if !utf8.ValidString(k.Parent) || !utf8.ValidString(k.ID) {
 		return fmt.Errorf("key %q is not UTF-8", k)
+	}
+	return checkType(k.Type)
+}
+
+func checkType(t resource.Type) error {
+	if t == "" || strings.ContainsAny(string(t), "/\n") || !utf8.ValidString(string(t)) {
+		return fmt.Errorf("type %q: text without a slash or a line feed is needed", t)
 	}
 	return nil
 }
@@ -175,6 +182,9 @@ func (s *Scanner) line() ([]byte, error) {
 	i := bytes.IndexByte(s.plain, '\n')
 	if i < 0 {
 		return nil, errors.New("record without an end")
+	}
+	if i >= MaxRecord {
+		return nil, errors.New("it is too long")
 	}
 	line := s.plain[:i:i]
 	s.plain = s.plain[i+1:]

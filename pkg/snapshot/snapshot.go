@@ -3,6 +3,7 @@
 package snapshot
 
 import (
+	"fmt"
 	"slices"
 	"time"
 
@@ -87,6 +88,20 @@ type Ref struct {
 	Name   string `json:"name"`
 	Bytes  int64  `json:"bytes"`  // sealed
 	SHA256 string `json:"sha256"` // of the sealed object, hex
+	// Key is the version of the data key that it is sealed under; 0, when stored: that of the
+	// object that names it.
+	Key uint32 `json:"key,omitempty"`
+	// Again says that it was sealed anew since it was written: what it is called in the store
+	// ends in the key's version then.
+	Again bool `json:"again,omitempty"`
+}
+
+// Object is what it is called in the store.
+func (r Ref) Object() string {
+	if r.Again {
+		return fmt.Sprintf("%s-%d", r.Name, r.Key)
+	}
+	return r.Name
 }
 
 // Family parts what a resource is by how often it moves.
@@ -143,6 +158,19 @@ func (s *Segment) Holding(k resource.Key) int {
 	return max(0, i-1)
 }
 
+// Reach is between which keys the records of a chunk stand, both inclusive; 0 is the only
+// chunk of a segment that tells of none.
+func (s *Segment) Reach(chunk int) (first, last resource.Key) {
+	first, last = s.First, s.Last
+	if len(s.Chunks) > 0 {
+		first = s.Chunks[chunk].First
+	}
+	if chunk+1 < len(s.Chunks) {
+		last = s.Chunks[chunk+1].First
+	}
+	return first, last
+}
+
 // Kind of a snapshot.
 type Kind string
 
@@ -172,7 +200,9 @@ type Manifest struct {
 	LogCursor  string       `json:"log_cursor"` // where the provider's log stood when reading began
 	Kind       Kind         `json:"kind"`
 	Parent     string       `json:"parent,omitempty"`   // folder of what an incremental is a layer over
+	Point      bool         `json:"point,omitempty"`    // only what the provider's log named was read again
 	Previous   string       `json:"previous,omitempty"` // digest of the previous snapshot's manifest
+	Was        []string     `json:"was,omitempty"`      // digests of the manifests that this one is in the place of, oldest first
 	List       *Ref         `json:"list,omitempty"`
 	Dropped    []string     `json:"dropped,omitempty"` // segments of the list that it does not stand on
 	Types      []TypeStatus `json:"types"`

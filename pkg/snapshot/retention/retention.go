@@ -16,13 +16,18 @@ type Policy struct {
 	// Thin keeps the first snapshot of every hour for a day, of every day for a week, of
 	// every week for a month and of every month for a year, and no others.
 	Thin bool
+	// Lock is for how long the store locks what is put there; zero: it does not. What is
+	// locked cannot be removed, and is shown for as long as it is there.
+	Lock time.Duration
 }
 
 // Snapshot is what is known of one that was taken.
 type Snapshot struct {
 	ID       string
 	Began    time.Time // what it shows is the org of then
+	Ended    time.Time // its manifest was put before
 	Complete bool      // without a gap
+	Point    bool      // of what changed alone, between sweeps
 	Pinned   bool
 	Restore  bool // a restore that has not ended is about it
 	Finding  bool // a finding that is not settled points to it
@@ -43,6 +48,9 @@ const (
 	Daily        Rule = "daily"
 	Weekly       Rule = "weekly"
 	Monthly      Rule = "monthly"
+	Change       Rule = "change"        // it is a point of the last day
+	ChangeHourly Rule = "change_hourly" // it is the first point of an hour of the last week
+	Locked       Rule = "locked"        // the store locks it
 )
 
 // Reason is one of the rules that keep a snapshot.
@@ -79,11 +87,16 @@ type rung struct {
 }
 
 var ladder = []rung{
-	{Hourly, day, stamp("2006-01-02T15")},
+	{Hourly, day, hour},
 	{Daily, 7 * day, stamp(time.DateOnly)},
 	{Weekly, 30 * day, week},
 	{Monthly, 365 * day, stamp("2006-01")},
 }
+
+// points is the ladder of points.
+var points = []rung{{ChangeHourly, 7 * day, hour}}
+
+func hour(t time.Time) string { return stamp("2006-01-02T15")(t) }
 
 func stamp(layout string) func(time.Time) string {
 	return func(t time.Time) string { return t.UTC().Format(layout) }
@@ -94,26 +107,42 @@ func week(t time.Time) string {
 	return fmt.Sprintf("%d-W%02d", year, n)
 }
 
-// Judge gives a verdict on each snapshot of one connection, in their order. A snapshot that
+// Judge gives a verdict on each snapshot of one connection, in their order. Points are judged
+// for themselves: none stands for a sweep, as it knows only what the log named. A snapshot that
 // is the first of its time stays that whatever comes after it, unless it has gaps and the
 // other has none: so what is let go today is not missed tomorrow.
 func Judge(all []Snapshot, p Policy, now time.Time) []Verdict {
 	j := judge{policy: p, now: now, first: firsts(all)}
 	for _, s := range all {
-		j.newest = later(j.newest, s, true)
-		j.complete = later(j.complete, s, s.Complete)
+		j.last = later(j.last, s, true)
+		j.newest = later(j.newest, s, !s.Point)
+		j.complete = later(j.complete, s, s.Complete && !s.Point)
 	}
 	out := make([]Verdict, len(all))
 	for i, s := range all {
-		out[i] = slices.Concat(j.always(s), j.aged(s))
+		out[i] = j.locked(slices.Concat(j.always(s), j.aged(s)), s)
 	}
 	return out
+}
+
+// locked adds that the store locks a snapshot, before the reasons that last longer.
+func (j judge) locked(v Verdict, s Snapshot) Verdict {
+	until := s.Ended.Add(j.policy.Lock)
+	if j.policy.Lock == 0 || !j.now.Before(until) {
+		return v
+	}
+	at := slices.IndexFunc(v, func(r Reason) bool { return r.Until.After(until) })
+	if at < 0 {
+		at = len(v)
+	}
+	return slices.Insert(v, at, Reason{Rule: Locked, Until: until})
 }
 
 type judge struct {
 	policy           Policy
 	now              time.Time
-	newest, complete Snapshot
+	newest, complete Snapshot            // sweeps
+	last             Snapshot            // the newest, or a point after it, which the next one stands on
 	first            map[string]Snapshot // by rule and time
 }
 
@@ -123,7 +152,7 @@ func (j judge) always(s Snapshot) (v Verdict) {
 		rule  Rule
 		holds bool
 	}{
-		{Newest, s.ID == j.newest.ID}, {LastComplete, s.ID == j.complete.ID}, {Pinned, s.Pinned},
+		{Newest, s.ID == j.newest.ID || s.ID == j.last.ID}, {LastComplete, s.ID == j.complete.ID}, {Pinned, s.Pinned},
 		{Restore, s.Restore}, {Finding, s.Finding},
 	} {
 		if r.holds {
@@ -135,15 +164,28 @@ func (j judge) always(s Snapshot) (v Verdict) {
 
 // aged is what keeps a snapshot for some time.
 func (j judge) aged(s Snapshot) (v Verdict) {
+	if s.Point {
+		return j.point(s)
+	}
 	if !j.policy.Thin {
 		return j.reason(nil, s, Reason{Rule: Plan}, 0)
 	}
-	for _, r := range ladder {
+	return j.climb(nil, s, ladder)
+}
+
+// climb adds the rungs that hold.
+func (j judge) climb(v Verdict, s Snapshot, rungs []rung) Verdict {
+	for _, r := range rungs {
 		if of := r.of(s.Began); j.first[string(r.rule)+of].ID == s.ID {
 			v = j.reason(v, s, Reason{Rule: r.rule, Of: of}, r.age)
 		}
 	}
 	return v
+}
+
+// point is what keeps a point for some time, thinned or not: there may be one a minute.
+func (j judge) point(s Snapshot) Verdict {
+	return j.climb(j.reason(nil, s, Reason{Rule: Change}, day), s, points)
 }
 
 // reason adds a reason that holds up to an age, and no longer than the plan's limit.
@@ -165,7 +207,11 @@ func (j judge) reason(v Verdict, s Snapshot, r Reason, age time.Duration) Verdic
 func firsts(all []Snapshot) map[string]Snapshot {
 	out := map[string]Snapshot{}
 	for _, s := range all {
-		for _, r := range ladder {
+		rungs := ladder
+		if s.Point {
+			rungs = points
+		}
+		for _, r := range rungs {
 			key := string(r.rule) + r.of(s.Began)
 			if was, ok := out[key]; !ok || better(s, was) {
 				out[key] = s

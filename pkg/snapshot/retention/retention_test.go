@@ -1,7 +1,10 @@
 package retention_test
 
 import (
+	"flag"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -19,7 +22,7 @@ var now = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 
 // ago is a complete snapshot that began a time ago; its ID is that time.
 func ago(d time.Duration, set ...func(*retention.Snapshot)) retention.Snapshot {
-	s := retention.Snapshot{ID: d.String(), Began: now.Add(-d), Complete: true}
+	s := retention.Snapshot{ID: d.String(), Began: now.Add(-d), Ended: now.Add(-d), Complete: true}
 	for _, f := range set {
 		f(&s)
 	}
@@ -30,67 +33,106 @@ func gaps(s *retention.Snapshot)    { s.Complete = false }
 func pinned(s *retention.Snapshot)  { s.Pinned = true }
 func restore(s *retention.Snapshot) { s.Restore = true }
 func finding(s *retention.Snapshot) { s.Finding = true }
+func point(s *retention.Snapshot)   { s.Point = true }
 
-// words are a verdict's reasons, each with what it is of and when it ends.
-func words(v retention.Verdict) string {
-	var out []string
-	for _, r := range v {
-		word := strings.TrimSpace(string(r.Rule) + " " + r.Of)
-		if !r.Until.IsZero() {
-			word += " until " + r.Until.Format("01-02 15")
+// update rewrites the golden files.
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+// shown is a snapshot, and all that keeps it: each reason with what it is of and when it ends.
+func shown(s retention.Snapshot, v retention.Verdict) string {
+	line := s.Began.UTC().Format("2006-01-02 15:04")
+	for _, f := range []struct {
+		word string
+		set  bool
+	}{{"point", s.Point}, {"gaps", !s.Complete}, {"pinned", s.Pinned}, {"restore", s.Restore}, {"finding", s.Finding}} {
+		if f.set {
+			line += " " + f.word
 		}
-		out = append(out, word)
 	}
-	return strings.Join(out, ", ")
+	if !v.Keep() {
+		return line + "\n  let go\n"
+	}
+	line += "\n"
+	for _, r := range v {
+		line += "  " + strings.TrimSpace(string(r.Rule)+" "+r.Of)
+		if !r.Until.IsZero() {
+			line += " until " + r.Until.Format("2006-01-02 15:04")
+		}
+		line += "\n"
+	}
+	return line
 }
 
+// TestJudge compares each decision, with all of its reasons, with testdata/NAME.golden. All is
+// judged at noon of 2026-11-24.
 func TestJudge(t *testing.T) {
 	t.Parallel()
 	free, thin := retention.Policy{Keep: 7 * day}, retention.Policy{Thin: true}
 	for name, c := range map[string]struct {
 		policy retention.Policy
 		all    []retention.Snapshot
-		want   []string
 	}{
-		"nothing": {free, nil, nil},
-		"for ever": {retention.Policy{}, []retention.Snapshot{ago(9000 * day), ago(0)},
-			[]string{"plan", "newest, last_complete, plan"}},
-		"to the moment": {free, []retention.Snapshot{ago(7 * day), ago(7*day - 1), ago(0)},
-			[]string{"", "plan until 11-24 12", "newest, last_complete, plan until 12-01 12"}},
-		"the newest of an org that nobody reads any more": {free, []retention.Snapshot{ago(80 * day), ago(90 * day)},
-			[]string{"newest, last_complete", ""}},
-		"the newest without a gap": {free, []retention.Snapshot{ago(90 * day), ago(80*day, gaps), ago(70*day, gaps)},
-			[]string{"last_complete", "", "newest"}},
-		"whatever is needed": {free, []retention.Snapshot{ago(90*day, pinned), ago(80*day, restore), ago(70*day, finding), ago(60 * day), ago(0)},
-			[]string{"pinned", "restore", "finding", "", "newest, last_complete, plan until 12-01 12"}},
-		"two at one moment": {free, []retention.Snapshot{{ID: "b", Began: now.Add(-90 * day), Complete: true}, {ID: "a", Began: now.Add(-90 * day), Complete: true}},
-			[]string{"newest, last_complete", ""}},
-		"an hour's first": {thin, []retention.Snapshot{ago(90 * time.Minute), ago(80 * time.Minute), ago(59 * time.Minute), ago(0)}, []string{
-			"hourly 2026-11-24T10 until 11-25 10, daily 2026-11-24 until 12-01 10, weekly 2026-W48 until 12-24 10, monthly 2026-11 until 11-24 10",
-			"", "hourly 2026-11-24T11 until 11-25 11", "newest, last_complete, hourly 2026-11-24T12 until 11-25 12"}},
-		"a gap gives way": {thin, []retention.Snapshot{ago(50*time.Minute, gaps), ago(40 * time.Minute), ago(0)}, []string{
-			"", "hourly 2026-11-24T11 until 11-25 11, daily 2026-11-24 until 12-01 11, weekly 2026-W48 until 12-24 11, monthly 2026-11 until 11-24 11",
-			"newest, last_complete, hourly 2026-11-24T12 until 11-25 12"}},
-		"a gap is better than nothing": {thin, []retention.Snapshot{ago(2*day, gaps), ago(0)}, []string{
-			"daily 2026-11-22 until 11-29 12, weekly 2026-W47 until 12-22 12",
-			"newest, last_complete, hourly 2026-11-24T12 until 11-25 12, daily 2026-11-24 until 12-01 12, weekly 2026-W48 until 12-24 12, monthly 2026-11 until 11-24 12"}},
-		"the plan wins": {retention.Policy{Keep: 2 * day, Thin: true}, []retention.Snapshot{ago(2 * day), ago(36 * time.Hour), ago(0)}, []string{
-			"", "daily 2026-11-23 until 11-25 00, weekly 2026-W48 until 11-25 00",
-			"newest, last_complete, hourly 2026-11-24T12 until 11-25 12, daily 2026-11-24 until 11-26 12"}},
-		"a year": {thin, []retention.Snapshot{ago(365 * day), ago(300 * day), ago(0)}, []string{
-			"", "monthly 2026-01 until 01-28 12",
-			"newest, last_complete, hourly 2026-11-24T12 until 11-25 12, daily 2026-11-24 until 12-01 12, weekly 2026-W48 until 12-24 12, monthly 2026-11 until 11-24 12"}},
+		"nothing":       {free, nil},
+		"for ever":      {retention.Policy{}, []retention.Snapshot{ago(9000 * day), ago(0)}},
+		"to the moment": {free, []retention.Snapshot{ago(7 * day), ago(7*day - 1), ago(0)}},
+		"the newest of an org that nobody reads any more": {free, []retention.Snapshot{ago(80 * day), ago(90 * day)}},
+		"the newest without a gap":                        {free, []retention.Snapshot{ago(90 * day), ago(80*day, gaps), ago(70*day, gaps)}},
+		"whatever is needed":                              {free, []retention.Snapshot{ago(90*day, pinned), ago(80*day, restore), ago(70*day, finding), ago(60 * day), ago(0)}},
+		"two at one moment":                               {free, []retention.Snapshot{{ID: "b", Began: now.Add(-90 * day), Complete: true}, {ID: "a", Began: now.Add(-90 * day), Complete: true}}},
+		"an hour's first":                                 {thin, []retention.Snapshot{ago(90 * time.Minute), ago(80 * time.Minute), ago(59 * time.Minute), ago(0)}},
+		"a gap gives way":                                 {thin, []retention.Snapshot{ago(50*time.Minute, gaps), ago(40 * time.Minute), ago(0)}},
+		"a gap is better than nothing":                    {thin, []retention.Snapshot{ago(2*day, gaps), ago(0)}},
+		"the plan wins":                                   {retention.Policy{Keep: 2 * day, Thin: true}, []retention.Snapshot{ago(2 * day), ago(36 * time.Hour), ago(0)}},
+		"a year":                                          {thin, []retention.Snapshot{ago(365 * day), ago(300 * day), ago(0)}},
+		"points of a day":                                 {retention.Policy{}, []retention.Snapshot{ago(day, point), ago(day-time.Minute, point), ago(day-2*time.Minute, point), ago(0)}},
+		"an hour's first point stays for a week":          {thin, []retention.Snapshot{ago(7*day, point), ago(6*day, point), ago(6*day-30*time.Minute, point), ago(0)}},
+		"a point stands for no sweep":                     {thin, []retention.Snapshot{ago(50*time.Minute, point), ago(40 * time.Minute), ago(20*time.Minute, gaps), ago(10*time.Minute, point)}},
+		"the point that the next snapshot stands on":      {free, []retention.Snapshot{ago(90 * day), ago(80*day, point), ago(70*day, point)}},
+		"a point that is needed":                          {thin, []retention.Snapshot{ago(90*day, point, pinned), ago(80*day, point, restore), ago(70 * day)}},
+		"the plan wins over points":                       {retention.Policy{Keep: 12 * time.Hour}, []retention.Snapshot{ago(12*time.Hour, point), ago(11*time.Hour, point), ago(0)}},
+		"sweeps and points of ten days":                   {thin, tenDays()},
+		"points of ten days under a plan of two":          {retention.Policy{Keep: 2 * day}, tenDays()},
+		"locked":                                          {retention.Policy{Keep: 7 * day, Lock: 30 * day}, []retention.Snapshot{ago(30 * day), ago(29 * day), ago(30*day, pinned), ago(2*day, point), ago(0)}},
+		"locked for less than it is kept":                 {retention.Policy{Keep: 7 * day, Lock: day}, []retention.Snapshot{ago(2 * day), ago(time.Hour), ago(0)}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			var got []string
-			for _, v := range retention.Judge(c.all, c.policy, now) {
-				got = append(got, words(v))
+			var got strings.Builder
+			for i, v := range retention.Judge(c.all, c.policy, now) {
+				got.WriteString(shown(c.all[i], v))
 			}
-			if diff := cmp.Diff(c.want, got); diff != "" {
-				t.Error(diff)
-			}
+			golden(t, name, got.String())
 		})
+	}
+}
+
+// tenDays are a sweep each night, and a point each eight minutes of some hours.
+func tenDays() (out []retention.Snapshot) {
+	for d := 10; d >= 0; d-- {
+		night := time.Duration(d)*day + 10*time.Hour
+		out = append(out, ago(night))
+		for n := range 9 {
+			out = append(out, ago(night-time.Hour-time.Duration(n)*8*time.Minute, point))
+		}
+	}
+	return out
+}
+
+// golden compares with a file of testdata.
+func golden(t *testing.T, name, got string) {
+	t.Helper()
+	path := filepath.Join("testdata", strings.ReplaceAll(strings.ReplaceAll(name, " ", "-"), "'", "")+".golden")
+	if *update {
+		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatalf("%v: write it with -update", err)
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
 	}
 }
 

@@ -156,7 +156,7 @@ func (o ours) Changes(ctx context.Context, from, to string) iter.Seq2[change, er
 			yield(change{}, err)
 			return
 		}
-		for c, err := range o.r.Changes(ctx, a, b) {
+		for c, err := range o.r.Changes(ctx, a, b, repository.CompareOptions{}) {
 			if !yield(change{c.Key, c.From, c.To}, err) || err != nil {
 				return
 			}
@@ -229,10 +229,8 @@ func (o ours) Check(ctx context.Context) error {
 }
 
 func (o ours) Forget(ctx context.Context, snapshots []string) error {
-	for _, s := range snapshots {
-		if err := o.r.Forget(ctx, s); err != nil {
-			return err
-		}
+	if err := o.r.Forget(ctx, snapshots...); err != nil {
+		return err
 	}
 	_, err := o.r.Sweep(ctx, repository.SweepOptions{Before: time.Now().Add(time.Hour)})
 	return err
