@@ -25,7 +25,7 @@ var floors = map[string]int{
 	"pkg/snapshot": 1, "pkg/diff": 1,
 	"pkg/provider": 2, "pkg/blob": 2, "pkg/envelope": 2, "pkg/notify": 2, "pkg/billing": 2, "pkg/sso": 2, "pkg/audit": 2, "pkg/job": 2, "pkg/demo": 2,
 	"pkg/repository": 3,
-	"pkg/backup":     4, "pkg/restore": 4, "pkg/drift": 4, "pkg/compliance": 4,
+	"pkg/backup":     4, "pkg/restore": 4, "pkg/drift": 4, "pkg/compliance": 4, "pkg/export": 4,
 	"pkg/postgres": 5, "pkg/boot": 5,
 	"services/api": 6, "services/worker": 6, "services/drift": 6, "services/console": 6, "services/cli": 6,
 	"services/migrate": 6, "services/standalone": 6, "scripts": 6, "infra": 6,

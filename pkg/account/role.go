@@ -24,6 +24,7 @@ type Action string
 const (
 	ViewAccount      Action = "view_account"      // account, members, connections, schedules, snapshots' lists, findings' lists
 	OpenSnapshot     Action = "open_snapshot"     // browse and compare: directory data
+	Download         Action = "download"          // take snapshots away, sealed or not
 	ViewActivity     Action = "view_activity"     // the activity log
 	TakeSnapshot     Action = "take_snapshot"     // on demand
 	EditConnection   Action = "edit_connection"   // connect, schedule, credentials
@@ -44,6 +45,7 @@ const (
 var allowed = map[Action][]Role{
 	ViewAccount:      {Owner, Admin, Operator, Auditor, Viewer},
 	OpenSnapshot:     {Owner, Admin, Operator, Auditor},
+	Download:         {Owner, Admin},
 	ViewActivity:     {Owner, Admin, Auditor},
 	TakeSnapshot:     {Owner, Admin, Operator},
 	EditConnection:   {Owner, Admin},

@@ -12,6 +12,7 @@ action             owner admin operator auditor viewer
 approve_restore    yes   yes   no       no      no
 delete_account     yes   no    no       no      no
 delete_connection  yes   yes   no       no      no
+download           yes   yes   no       no      no
 edit_account       yes   yes   no       no      no
 edit_billing       yes   yes   no       no      no
 edit_connection    yes   yes   no       no      no

@@ -38,6 +38,8 @@ type Draft interface {
 	// come one after another. One whose key was added before takes its place, by the
 	// Commit at the latest. One that cannot be kept is refused with snapshot.ErrUnfit.
 	Add(ctx context.Context, r resource.Resource) error
+	// Remove takes a resource out that is known to be gone; only a Point does.
+	Remove(ctx context.Context, key resource.Key) error
 	// Flush makes everything that was added durable, and State tell of it.
 	Flush(ctx context.Context) error
 	// State is what resumes the draft as it was at the last Flush, as JSON.

@@ -270,6 +270,12 @@ func (d *draft) Add(_ context.Context, r resource.Resource) error {
 	return d.store.life.step()
 }
 
+// Remove takes out what a draft holds of a key.
+func (d *draft) Remove(_ context.Context, key resource.Key) error {
+	d.open = append(d.open, resource.Resource{Key: key})
+	return d.store.life.step()
+}
+
 func (d *draft) Flush(context.Context) error {
 	if len(d.open) == 0 {
 		return nil

@@ -23,6 +23,7 @@ type state struct {
 	Ended     time.Time       `json:"ended,omitzero"` // when reading was over; a second Commit says the same
 	Failures  int             `json:"failures,omitempty"`
 	Types     []*typeState    `json:"types"`
+	Next      int             `json:"next,omitempty"` // of a Point: how many keys are read
 }
 
 // typeState is how far one type is read.

@@ -41,6 +41,24 @@ type SweepRepository struct {
 // Kind names the job.
 func (SweepRepository) Kind() string { return "sweep_repository" }
 
+// CheckRepository sees that a connection's repository is whole.
+type CheckRepository struct {
+	AccountID    string `json:"account_id" river:"unique"`
+	ConnectionID string `json:"connection_id" river:"unique"`
+}
+
+// Kind names the job.
+func (CheckRepository) Kind() string { return "check_repository" }
+
+// ResealRepository seals anew what of a connection's snapshots lies under older data keys.
+type ResealRepository struct {
+	AccountID    string `json:"account_id" river:"unique"`
+	ConnectionID string `json:"connection_id" river:"unique"`
+}
+
+// Kind names the job.
+func (ResealRepository) Kind() string { return "reseal_repository" }
+
 // ForgetSnapshots lets a connection's snapshots go that nothing keeps, and removes those
 // from the store that were let go before.
 type ForgetSnapshots struct {
@@ -68,6 +86,17 @@ type PlanRestore struct {
 
 // Kind names the job.
 func (PlanRestore) Kind() string { return "plan_restore" }
+
+// TakePoint takes a snapshot between sweeps, of what the org's log has named alone. What
+// that is lies sealed beside the snapshot's row.
+type TakePoint struct {
+	AccountID    string `json:"account_id" river:"unique"`
+	ConnectionID string `json:"connection_id" river:"unique"`
+	SnapshotID   string `json:"snapshot_id" river:"unique"`
+}
+
+// Kind names the job.
+func (TakePoint) Kind() string { return "take_point" }
 
 // ApplyRestore carries out an approved plan: apply, verify, receipt, close.
 type ApplyRestore struct {

@@ -303,6 +303,24 @@ func (f SnapshotFailed) subject() string {
 // Page is the snapshot's.
 func (f SnapshotFailed) Page() string { return page("/snapshots/", f.Snapshot, "") }
 
+// RepositoryDamaged tells that objects are damaged or missing that snapshots stand on.
+type RepositoryDamaged struct {
+	Place
+	Checked   time.Time
+	Objects   int // that are damaged or missing
+	Concerned int // snapshots that stand on one of them
+	Snapshots int // that there are
+}
+
+func (RepositoryDamaged) template() string { return "repository_damaged" }
+
+func (d RepositoryDamaged) subject() string {
+	return "[Imago] Backups are damaged: " + d.Connection.String()
+}
+
+// Page is the connection's.
+func (d RepositoryDamaged) Page() string { return page("/orgs/", d.ID, "") }
+
 // LogSilent tells that nobody reads the org's log, so that changes are not noticed.
 type LogSilent struct{ Place }
 

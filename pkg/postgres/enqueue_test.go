@@ -32,7 +32,7 @@ func TestProgramsAddOnlyTheirJobs(t *testing.T) {
 		{"imago_worker", base.Job(t, job.CheckConnection{AccountID: string(acme.ID)}), []string{"follow_log", "send_message", "sweep_repository"}, nil},
 		// What a tick may add beside ticks is told by TestTickStartsOnlyWhatIsThere.
 		{"imago_worker", base.Job(t, job.RunSchedules{}), nil, nil},
-		{"imago_drift", base.Job(t, job.FollowLog{AccountID: string(acme.ID)}), []string{"send_message"}, nil},
+		{"imago_drift", base.Job(t, job.FollowLog{AccountID: string(acme.ID)}), []string{"send_message", "take_point"}, nil},
 		{"imago_drift", base.Job(t, job.StartFollows{}), nil, nil},
 	} {
 		db := base.Open(t, c.role)

@@ -512,7 +512,7 @@ func (w *world) statement(t *testing.T, verb string, tb table, columns map[strin
 // narrower are tables that show less than the account's rows: their own tests hold what.
 var narrower = []string{
 	"sign_in_codes", "sign_in_refusals", "totp_factors", "recovery_codes", "device_sign_ins", "device_guesses", "passkeys", "passkey_ceremonies",
-	"sso_attempts", "users", "sessions", "idempotency_keys",
+	"sso_attempts", "users", "sessions", "idempotency_keys", "downloads",
 }
 
 // sees holds that A's proof opens A's rows and no others: a policy that let nothing

@@ -72,11 +72,11 @@ func standIn[T river.JobArgs](w *Workers) error {
 
 func (w *Workers) complete() error {
 	return errors.Join(standIn[job.CheckConnection](w), standIn[job.TakeSnapshot](w), standIn[job.FollowLog](w),
-		standIn[job.SweepRepository](w), standIn[job.ForgetSnapshots](w), standIn[job.PlanRestore](w), standIn[job.ApplyRestore](w),
+		standIn[job.SweepRepository](w), standIn[job.CheckRepository](w), standIn[job.ForgetSnapshots](w), standIn[job.PlanRestore](w), standIn[job.ApplyRestore](w),
 		standIn[job.SendCode](w), standIn[job.SendInvitation](w), standIn[job.SendMessage](w), standIn[job.ReportFailure](w),
 		standIn[job.EndSnooze](w), standIn[job.SendDigest](w), standIn[job.SendUpdate](w), standIn[job.ReportStopped](w), standIn[job.ReportEnd](w), standIn[job.RunSchedules](w), standIn[job.StartFollows](w),
 		standIn[job.ApplyBilling](w), standIn[job.MakeDemo](w), standIn[job.SwitchDemo](w), standIn[job.RemoveDemo](w),
-		standIn[job.RenewKeyring](w), standIn[job.DeleteAccount](w))
+		standIn[job.RenewKeyring](w), standIn[job.DeleteAccount](w), standIn[job.ResealRepository](w), standIn[job.TakePoint](w))
 }
 
 // JobsOptions tunes Jobs.

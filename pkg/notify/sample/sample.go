@@ -116,6 +116,7 @@ func Mails() map[string]notify.Mail {
 		"window_open":              notify.WindowOpen{Place: place, Restore: "0193a2b0-0000-7000-8000-000000000009", Opened: day, Ended: day.Add(time.Minute), Seen: "the write app is still active"},
 		"snapshot_failed":          notify.SnapshotFailed{Place: place, Snapshot: "0193a2b0", Started: day, Ended: day.Add(6 * time.Hour), What: "the org did not answer for six hours", Hint: "see whether the org is up"},
 		"log_silent":               notify.LogSilent{Place: place},
+		"repository_damaged":       notify.RepositoryDamaged{Place: place, Checked: day, Objects: 2, Concerned: 3, Snapshots: 214},
 		"snapshot_overdue":         notify.SnapshotOverdue{Place: place, Cron: "0 2 * * *", TimeZone: "Europe/Amsterdam", Last: day},
 		"snapshot_overdue_for_now": notify.SnapshotOverdue{Place: place, Cron: "0 2 * * *", TimeZone: "UTC"},
 	}

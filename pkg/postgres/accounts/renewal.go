@@ -16,6 +16,7 @@ type Renewal struct {
 	RotationAskedAt *time.Time // a new data key is to seal
 	PreparedAt      *time.Time // since when the keyring has it
 	RewrapAskedAt   *time.Time // another master key is to wrap
+	ResealAskedAt   *time.Time // what lies under older data keys is to be sealed anew
 	Behind          bool       // the bucket may hold an older keyring
 	RenewedAt       *time.Time
 }
@@ -23,7 +24,7 @@ type Renewal struct {
 // RenewalOf reads it.
 func RenewalOf(ctx context.Context, tx *postgres.Tx) (Renewal, error) {
 	return rows.One[Renewal](ctx, tx, "keyring", `
-		select wrapped, rotation_asked_at, prepared_at, rewrap_asked_at, behind, renewed_at from account_keys`)
+		select wrapped, rotation_asked_at, prepared_at, rewrap_asked_at, reseal_asked_at, behind, renewed_at from account_keys`)
 }
 
 // AskRotation has the worker give the account a new data key; false: that was asked
@@ -31,6 +32,62 @@ func RenewalOf(ctx context.Context, tx *postgres.Tx) (Renewal, error) {
 func AskRotation(ctx context.Context, tx *postgres.Tx) (bool, error) {
 	n, err := rows.Exec(ctx, tx, `update account_keys set rotation_asked_at = now() where rotation_asked_at is null`)
 	return n > 0, err
+}
+
+// AskReseal has the worker seal anew what lies under older data keys, and retire these;
+// false: that was asked for before, and is under way.
+func AskReseal(ctx context.Context, tx *postgres.Tx) (bool, error) {
+	n, err := rows.Exec(ctx, tx, `update account_keys set reseal_asked_at = now() where reseal_asked_at is null`)
+	return n > 0, err
+}
+
+// Retired says that the older data keys are retired.
+func Retired(ctx context.Context, tx *postgres.Tx) error {
+	_, err := rows.Exec(ctx, tx, `update account_keys set reseal_asked_at = null`)
+	return err
+}
+
+// Unsealed lists the connections of whose snapshots something may lie under an older data
+// key than one.
+func Unsealed(ctx context.Context, tx *postgres.Tx, key uint32) ([]account.ConnectionID, error) {
+	type row struct{ ID account.ConnectionID }
+	all, err := rows.All[row](ctx, tx, `select id from connections where data_key < $1 order by id`, int64(key))
+	out := make([]account.ConnectionID, len(all))
+	for i, r := range all {
+		out[i] = r.ID
+	}
+	return out, err
+}
+
+// SealedUnder says that nothing of a connection's snapshots lies under an older data key.
+func SealedUnder(ctx context.Context, tx *postgres.Tx, id account.ConnectionID, key uint32) error {
+	_, err := rows.Exec(ctx, tx, `update connections set data_key = $2 where id = as_uuid($1) and data_key < $2`, id, int64(key))
+	return err
+}
+
+// KeyUse is how many objects lie under a data key.
+type KeyUse struct {
+	Version int32
+	Objects int64
+}
+
+// KeyUses tells it of all of the account's snapshots, as they were counted last.
+func KeyUses(ctx context.Context, tx *postgres.Tx) ([]KeyUse, error) {
+	return rows.All[KeyUse](ctx, tx, `select version, sum(objects)::bigint as objects from repository_keys group by version order by version`)
+}
+
+// CountKeys writes down what was counted of a connection's.
+func CountKeys(ctx context.Context, tx *postgres.Tx, id account.ConnectionID, counted map[uint32]int64, now time.Time) error {
+	if _, err := rows.Exec(ctx, tx, `delete from repository_keys where connection_id = as_uuid($1)`, id); err != nil {
+		return err
+	}
+	for version, n := range counted {
+		if _, err := rows.Exec(ctx, tx, `insert into repository_keys (account_id, connection_id, version, objects, counted_at) values ($1, as_uuid($2), $3, $4, $5)`,
+			tx.Account(), id, int64(version), n, now); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Renew puts a new keyring in the place of the one that was read: for a running

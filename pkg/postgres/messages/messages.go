@@ -37,6 +37,8 @@ const (
 
 	ProductUpdate Kind = "product_update" // of a product update: see updates.Update
 
+	RepositoryDamaged Kind = "repository_damaged" // of an alarm: see checks.Alarmed
+
 	EscrowMade      Kind = "escrow_made"      // of an escrow: see accounts.Escrow
 	AccountDeletion Kind = "account_deletion" // of a deletion: see accounts.Deletion
 
@@ -46,12 +48,12 @@ const (
 // topics say what a person chooses by, to get a kind or not.
 var topics = map[Kind]notify.Topic{
 	Finding: notify.Drift, Receipt: notify.Restores, WindowOpen: notify.Restores,
-	SnapshotFailed: notify.Backups, SnapshotOverdue: notify.Backups, LogSilent: notify.Backups,
+	SnapshotFailed: notify.Backups, SnapshotOverdue: notify.Backups, LogSilent: notify.Backups, RepositoryDamaged: notify.Backups,
 	PaymentFailed: notify.Billing, SubscriptionEnds: notify.Billing, SubscriptionEnded: notify.Billing, TrialEndsSoon: notify.Billing, TrialEnded: notify.Billing,
 }
 
 // urgent are the kinds that wait for no digest: a door stands open, or nobody watches.
-var urgent = map[Kind]bool{WindowOpen: true, LogSilent: true}
+var urgent = map[Kind]bool{WindowOpen: true, LogSilent: true, RepositoryDamaged: true}
 
 // When too many alerts come, the others become one mail: after Crowd alerts within Window
 // that are as bad or worse. What is worse than those that filled it comes at once.

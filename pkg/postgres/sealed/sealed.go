@@ -39,9 +39,18 @@ func Actor(k *envelope.Keyring, c account.ConnectionID, name string) string {
 	return hex.EncodeToString(k.Digest("actor", []byte(c), []byte(strings.ToLower(name))))
 }
 
+// Check is the place of a list of checks.Damaged.
+func Check(c account.ConnectionID) Place { return Place{"repository_checks", "sealed", string(c)} }
+
 // Sighting is the place of a drift.Sighting, named by the keyed digest of its resource.
 func Sighting(c account.ConnectionID, resource string) Place {
 	return Place{"sightings", "sealed", string(c) + "/" + resource}
+}
+
+// Named is the place of the key of an object that the org's log has named, itself named by
+// a keyed digest of that.
+func Named(c account.ConnectionID, resource string) Place {
+	return Place{"named_objects", "sealed", string(c) + "/" + resource}
 }
 
 // Selection is the place of a restore.Selection.

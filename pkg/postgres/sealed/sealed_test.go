@@ -34,6 +34,7 @@ func TestPlacesAreApart(t *testing.T) {
 		Activity(audit.Entry{Action: "x", TargetType: "restore", TargetID: "r2", RequestID: "q1"}),
 		Finding("c1", "d1"), Finding("c1", "d2"), Selection("r1"), Selection("r2"), Plan("r1"), Receipt("r1"),
 		Step("r1", 1), Step("r1", 2), Checkpoint("s1"), Response("u1", "k"), Response("u2", "k"),
+		Sighting("c1", "r1"), Named("c1", "r1"), Named("c1", "r2"), Named("c2", "r1"),
 	}
 	for i, p := range places {
 		sealed, err := p.Seal(k, audit.Who{Actor: "ann@example.com"})

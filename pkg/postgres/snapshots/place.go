@@ -10,3 +10,8 @@ func (s Snapshot) Place() string {
 	}
 	return snapshot.Prefix(s.AccountID, s.ConnectionID, *s.StartedAt, s.ID)
 }
+
+// Place is where in the store it lies.
+func (m Moment) Place() string {
+	return snapshot.Prefix(m.AccountID, m.ConnectionID, m.StartedAt, m.ID)
+}

@@ -17,7 +17,7 @@ import (
 // began at a moment or later, oldest first; zero: of all.
 func Kept(ctx context.Context, tx *postgres.Tx, id account.ConnectionID, since time.Time) ([]retention.Snapshot, error) {
 	return rows.All[retention.Snapshot](ctx, tx, `
-		select s.id, s.started_at as began, s.state = 'complete' as complete, s.pinned_at is not null as pinned,
+		select s.id, s.started_at as began, s.ended_at as ended, s.state = 'complete' as complete, s.trigger = 'change' as point, s.pinned_at is not null as pinned,
 			exists (select from restores r where r.account_id = s.account_id and r.snapshot_id = s.id
 				and r.state not in ('closed', 'failed', 'cancelled', 'stopped')) as restore,
 			exists (select from findings f where f.account_id = s.account_id and f.snapshot_id = s.id

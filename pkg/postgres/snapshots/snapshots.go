@@ -25,6 +25,11 @@ const (
 	Complete State = "complete"
 	Partial  State = "partial"
 	Failed   State = "failed"
+
+	// A point gathers what the org's log names, then reads that again. Its states are its
+	// own, because it holds up no sweep that is asked for.
+	Gathering State = "gathering"
+	Reading   State = "reading"
 )
 
 // Ended reports whether nothing more will happen.
@@ -38,6 +43,7 @@ const (
 	Schedule Trigger = "schedule"
 	Manual   Trigger = "manual"
 	Verify   Trigger = "verify" // to compare the org with another snapshot
+	Change   Trigger = "change" // of a point: what the org's log has named is read again
 )
 
 // Type is how far one type is. No directory data.
@@ -107,25 +113,42 @@ func Get(ctx context.Context, tx *postgres.Tx, id string) (Snapshot, error) {
 	return rows.One[Snapshot](ctx, tx, "snapshot", `select `+columns+` from snapshots where id = as_uuid($1)`, id)
 }
 
-// Latest reads the newest snapshot of a connection that was taken, complete or partial.
+// Latest reads the newest sweep of a connection that was taken, complete or partial.
 func Latest(ctx context.Context, tx *postgres.Tx, id account.ConnectionID) (Snapshot, error) {
 	return rows.One[Snapshot](ctx, tx, "snapshot of that connection", `select `+columns+` from snapshots
-		where connection_id = as_uuid($1) and state in ('complete', 'partial') order by id desc limit 1`, id)
+		where connection_id = as_uuid($1) and state in ('complete', 'partial') and trigger <> 'change' order by id desc limit 1`, id)
 }
 
-// Taken lists the snapshots of a connection that were taken, complete or partial, newest
+// Newest reads the newest snapshot of a connection that was taken, sweep or point: the one
+// that the next is a layer over. As one at a time is being taken, the last that began is it.
+func Newest(ctx context.Context, tx *postgres.Tx, id account.ConnectionID) (Snapshot, error) {
+	return rows.One[Snapshot](ctx, tx, "snapshot of that connection", `select `+columns+` from snapshots
+		where connection_id = as_uuid($1) and state in ('complete', 'partial') order by started_at desc, id desc limit 1`, id)
+}
+
+// Taken lists the sweeps of a connection that were taken, complete or partial, newest
 // first.
 func Taken(ctx context.Context, tx *postgres.Tx, id account.ConnectionID, most int) ([]Snapshot, error) {
 	return rows.All[Snapshot](ctx, tx, `select `+columns+` from snapshots
-		where connection_id = as_uuid($1) and state in ('complete', 'partial') order by id desc limit $2`, id, most)
+		where connection_id = as_uuid($1) and state in ('complete', 'partial') and trigger <> 'change' order by id desc limit $2`, id, most)
 }
 
-// TakenBefore lists the snapshots of a connection that were taken and come before one,
-// newest first; "": from the newest.
-func TakenBefore(ctx context.Context, tx *postgres.Tx, id account.ConnectionID, before string, most int) ([]Snapshot, error) {
-	return rows.All[Snapshot](ctx, tx, `select `+columns+` from snapshots
-		where connection_id = as_uuid($1) and state in ('complete', 'partial') and ($3::uuid is null or id < $3)
-		order by id desc limit $2`, id, most, rows.Null(before))
+// Moment is what tells of a snapshot that was taken where it lies, and of when it is.
+type Moment struct {
+	ID           string
+	AccountID    account.ID
+	ConnectionID account.ConnectionID
+	StartedAt    time.Time
+	EndedAt      time.Time
+}
+
+// Moments lists the snapshots of a connection that were taken, points too, in the order of
+// their layers, newest first: those that had begun by a moment; the zero time: all.
+func Moments(ctx context.Context, tx *postgres.Tx, id account.ConnectionID, by time.Time) ([]Moment, error) {
+	return rows.All[Moment](ctx, tx, `select id, account_id, connection_id, started_at, ended_at from snapshots
+		where connection_id = as_uuid($1) and state in ('complete', 'partial') and started_at is not null and ended_at is not null
+			and ($2 or started_at <= $3)
+		order by started_at desc, id desc`, id, by.IsZero(), by)
 }
 
 // At reads the snapshot of a connection that was current at a moment: the newest that was
@@ -136,14 +159,22 @@ func At(ctx context.Context, tx *postgres.Tx, id account.ConnectionID, at time.T
 		order by started_at desc, id desc limit 1`, id, at)
 }
 
-// Unfinished lists the snapshots of a connection that are still being taken: one, or none.
+// Unfinished lists the snapshots of a connection that are still being taken: a sweep that
+// waits or reads, and a point that reads.
 func Unfinished(ctx context.Context, tx *postgres.Tx, id account.ConnectionID) ([]Snapshot, error) {
 	return rows.All[Snapshot](ctx, tx, `select `+columns+` from snapshots
-		where connection_id = as_uuid($1) and state in ('queued', 'running')`, id)
+		where connection_id = as_uuid($1) and state in ('queued', 'running', 'reading')`, id)
 }
 
-// List lists snapshots, newest first; of one connection, or of all ("").
+// List lists sweeps, newest first; of one connection, or of all ("").
 func List(ctx context.Context, tx *postgres.Tx, id account.ConnectionID, p postgres.Page) ([]Snapshot, error) {
+	return rows.All[Snapshot](ctx, tx, `select `+columns+` from snapshots
+		where ($1::uuid is null or connection_id = $1) and ($2::uuid is null or id < $2) and trigger <> 'change'
+		order by id desc limit $3`, rows.Null(id), rows.Null(p.Before), p.Most())
+}
+
+// ListAll lists what List does, and points.
+func ListAll(ctx context.Context, tx *postgres.Tx, id account.ConnectionID, p postgres.Page) ([]Snapshot, error) {
 	return rows.All[Snapshot](ctx, tx, `select `+columns+` from snapshots
 		where ($1::uuid is null or connection_id = $1) and ($2::uuid is null or id < $2)
 		order by id desc limit $3`, rows.Null(id), rows.Null(p.Before), p.Most())

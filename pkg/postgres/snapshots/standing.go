@@ -9,7 +9,8 @@ import (
 	"imago/pkg/postgres/internal/rows"
 )
 
-// Standing is how a connection stands with its snapshots; nil: there is none such.
+// Standing is how a connection stands with its sweeps; nil: there is none such. Points do
+// not count: they tell nothing of what the log did not name.
 type Standing struct {
 	Since    *time.Time // when the first one was taken
 	Taken    *Snapshot  // the newest that was taken, complete or partial
@@ -20,7 +21,7 @@ type Standing struct {
 // Stand reads how a connection stands with its snapshots.
 func Stand(ctx context.Context, tx *postgres.Tx, id account.ConnectionID) (s Standing, err error) {
 	first, err := rows.One[struct{ Since *time.Time }](ctx, tx, "connection", `select min(ended_at) as since from snapshots
-		where connection_id = as_uuid($1) and state in ('complete', 'partial')`, id)
+		where connection_id = as_uuid($1) and state in ('complete', 'partial') and trigger <> 'change'`, id)
 	if err != nil {
 		return s, err
 	}
@@ -30,7 +31,7 @@ func Stand(ctx context.Context, tx *postgres.Tx, id account.ConnectionID) (s Sta
 		states []State
 	}{{&s.Taken, []State{Complete, Partial}}, {&s.Complete, []State{Complete}}, {&s.Running, []State{Queued, Running}}} {
 		found, ok, err := rows.Maybe[Snapshot](ctx, tx, `select `+columns+` from snapshots
-			where connection_id = as_uuid($1) and state = any ($2) order by id desc limit 1`, id, one.states)
+			where connection_id = as_uuid($1) and state = any ($2) and trigger <> 'change' order by id desc limit 1`, id, one.states)
 		if err != nil {
 			return s, err
 		}

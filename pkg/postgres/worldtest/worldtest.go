@@ -22,6 +22,7 @@ import (
 	"imago/pkg/blob/mem"
 	"imago/pkg/envelope"
 	"imago/pkg/envelope/local"
+	"imago/pkg/job"
 	"imago/pkg/notify"
 	"imago/pkg/notify/notifytest"
 	"imago/pkg/notify/smtp"
@@ -233,6 +234,44 @@ func (w *World) Open(t testing.TB, s snapshots.Snapshot) *repository.Snapshot {
 	return snap
 }
 
+// Name names objects as the drift monitor does; a worker reads them again at once.
+func (w *World) Name(t testing.TB, keys ...resource.Key) {
+	t.Helper()
+	var objects []snapshots.Object
+	for _, k := range keys {
+		o := snapshots.Object{Resource: k.String()}
+		var err error
+		o.Sealed, err = sealed.Named(w.Connection, o.Resource).Seal(w.Ring, k)
+		must(t, err)
+		objects = append(objects, o)
+	}
+	proof := w.Base.Job(t, job.FollowLog{AccountID: string(w.Account.ID), ConnectionID: string(w.Connection)})
+	must(t, w.Base.Open(t, "imago_drift").As(t.Context(), proof, func(tx *postgres.Tx) error {
+		return snapshots.Name(t.Context(), tx, w.Connection, time.Time{}, objects)
+	}))
+}
+
+// Points waits until so many points were taken and none is under way, and gives them,
+// newest first.
+func (w *World) Points(t testing.TB, n int) (out []snapshots.Snapshot) {
+	t.Helper()
+	Until(t, fmt.Sprintf("%d points are taken", n), func() bool {
+		out = nil
+		busy := false
+		w.Ask(t, func(ctx context.Context, tx *postgres.Tx) error {
+			all, err := snapshots.ListAll(ctx, tx, w.Connection, postgres.Page{})
+			for _, s := range all {
+				if s.Trigger == snapshots.Change {
+					out, busy = append(out, s), busy || !s.State.Ended()
+				}
+			}
+			return err
+		})
+		return len(out) >= n && !busy
+	})
+	return out
+}
+
 // Plan asks for a plan and waits for it.
 func (w *World) Plan(t testing.TB, snapshotID string, keys ...resource.Key) restores.Restore {
 	t.Helper()
@@ -312,10 +351,11 @@ func (w *World) Group(t testing.TB, name string) (id string, ok bool) {
 	return id, ok
 }
 
-// Actions lists the actions in the account's activity log, oldest first.
+// Actions lists the actions in the account's activity log, oldest first; but for a look at
+// the repository, whose day of the week hangs on the connection's ID.
 func (w *World) Actions(t testing.TB) (out []string) {
 	t.Helper()
-	rows, err := w.Base.Owner().Query(t.Context(), `select action from activity_logs where account_id = $1 order by seq`, w.Account.ID)
+	rows, err := w.Base.Owner().Query(t.Context(), `select action from activity_logs where account_id = $1 and action <> 'check_repository' order by seq`, w.Account.ID)
 	must(t, err)
 	for rows.Next() {
 		var action string
