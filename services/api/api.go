@@ -22,6 +22,7 @@ import (
 	"imago/pkg/postgres"
 	"imago/pkg/postgres/keyrings"
 	"imago/pkg/provider"
+	"imago/pkg/repository"
 )
 
 // Deps is what the api works with; all of it is needed but Billing, MailEvents and Now.
@@ -51,9 +52,14 @@ type Service struct {
 	identities identities
 	streams    streams
 	indexes    *indexes
+	cache      *repository.Cache  // of small sealed objects
 	building   singleflight.Group // of indexes
 	handler    http.Handler
 }
+
+// cached is how many bytes of small sealed objects stay in memory: whoever looks at a
+// snapshot looks at it again, and its neighbours stand on the same.
+const cached = 16 << 20
 
 // New makes the api; a permission table that does not fit the contract is an error.
 func New(c Config, d Deps) (*Service, error) {
@@ -68,6 +74,7 @@ func New(c Config, d Deps) (*Service, error) {
 	if s.now == nil {
 		s.now = time.Now
 	}
+	s.cache = repository.NewCache(cached)
 	s.indexes = newIndexes(indexBytes, indexIdle, s.now)
 	s.keyrings = keyrings.New(d.DB, d.Keys, keyrings.Options{Now: s.now})
 	if s.metrics, err = newMetrics(d.Metrics); err != nil {

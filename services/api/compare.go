@@ -12,6 +12,7 @@ import (
 	"imago/pkg/postgres"
 	"imago/pkg/postgres/snapshots"
 	"imago/pkg/problem"
+	"imago/pkg/repository"
 	"imago/pkg/resource"
 	"imago/pkg/restore"
 	"imago/pkg/snapshot"
@@ -24,7 +25,7 @@ func (s snapshotService) Compare(ctx context.Context, r *connect.Request[imagov1
 	if err != nil {
 		return err
 	}
-	for ch, err := range diff.Changes(c.catalog, c.side(ctx, c.before, c.after), c.side(ctx, c.after, c.before), diff.Options{IDs: c.ids, Tally: &c.tally}) {
+	for ch, err := range c.changes(ctx) {
 		if err != nil {
 			return err
 		}
@@ -36,20 +37,32 @@ func (s snapshotService) Compare(ctx context.Context, r *connect.Request[imagov1
 			return err
 		}
 	}
+	if c.ids == nil {
+		err = c.count(ctx)
+	}
+	if err != nil {
+		return err
+	}
 	return to.Send(c.summary())
 }
 
 // comparison is two open snapshots and how to compare them.
 type comparison struct {
 	catalog       resource.Catalog
+	repo          *repository.Repository
 	types         []resource.Type
-	before, after *names
+	from, to      *repository.Snapshot
+	before, after *names // of what stands in them
 	ids           diff.IDs
 	tally         diff.Tally
+	lone          map[resource.Type]lone // of what is not on both sides, where both know it
 }
 
+// lone counts resources that stand on one side alone.
+type lone struct{ before, after int64 }
+
 func (s snapshotService) comparison(ctx context.Context, m *imagov1.CompareRequest) (*comparison, error) {
-	c := &comparison{catalog: s.Provider.Catalog()}
+	c := &comparison{catalog: s.Provider.Catalog(), lone: map[resource.Type]lone{}}
 	var err error
 	if c.types, err = s.types(m.GetTypes()); err != nil {
 		return nil, err
@@ -65,11 +78,17 @@ func (s snapshotService) comparison(ctx context.Context, m *imagov1.CompareReque
 	if c.ids, err = s.identities(ctx, ring, m.GetRestoreId()); err != nil {
 		return nil, err
 	}
-	if c.before, err = s.named(ctx, ring, before, "with "+after.ID); err != nil {
+	if c.repo, err = s.repository(ring, before.ConnectionID); err != nil {
 		return nil, err
 	}
-	c.after, err = s.named(ctx, ring, after, "with "+before.ID)
-	return c, err
+	if c.from, err = s.open(ctx, ring, before, opening{action: "compare_snapshot", detail: "with " + after.ID}); err != nil {
+		return nil, err
+	}
+	if c.to, err = s.open(ctx, ring, after, opening{action: "compare_snapshot", detail: "with " + before.ID}); err != nil {
+		return nil, err
+	}
+	c.before, c.after = newNames(c.catalog, c.from), newNames(c.catalog, c.to)
+	return c, nil
 }
 
 // types checks which types are to be compared; all if none is named.
@@ -112,14 +131,6 @@ func (s snapshotService) pair(ctx context.Context, m *imagov1.CompareRequest) (b
 	return before, after, err
 }
 
-func (s snapshotService) named(ctx context.Context, ring *envelope.Keyring, row snapshots.Snapshot, with string) (*names, error) {
-	snap, err := s.open(ctx, ring, row, opening{action: "compare_snapshot", detail: with})
-	if err != nil {
-		return nil, err
-	}
-	return newNames(s.Provider.Catalog(), snap), nil
-}
-
 // identities are the IDs that a restore gave to what it made again; nil without one.
 func (s snapshotService) identities(ctx context.Context, ring *envelope.Keyring, restoreID string) (diff.IDs, error) {
 	if restoreID == "" {
@@ -140,12 +151,53 @@ func (s snapshotService) identities(ctx context.Context, ring *envelope.Keyring,
 	return restore.IDs(plan, journal), nil
 }
 
-// side is one of the states. What only the other one was asked for is unknown here: a
-// type that a snapshot never read was not deleted from it.
-func (c *comparison) side(ctx context.Context, n, other *names) diff.Side {
-	here, there := n.snap.Manifest(), other.snap.Manifest()
-	var types []resource.Type
-	var gaps []diff.Gap
+// changes reads what the snapshots do not have in common. Under identities that a restore
+// gave, what is the same may differ: then both are read whole.
+func (c *comparison) changes(ctx context.Context) iter.Seq2[diff.Change, error] {
+	if c.ids != nil {
+		return diff.Changes(c.catalog, c.side(ctx, c.from, c.to), c.side(ctx, c.to, c.from), diff.Options{IDs: c.ids, Tally: &c.tally})
+	}
+	types, before := c.known(c.from, c.to)
+	_, after := c.known(c.to, c.from)
+	return diff.Pairs(c.catalog, c.pairs(ctx, types), before, after, &c.tally)
+}
+
+// pairs gives what differs, but for what moves by itself, which is never compared.
+func (c *comparison) pairs(ctx context.Context, types []resource.Type) iter.Seq2[diff.Pair, error] {
+	return func(yield func(diff.Pair, error) bool) {
+		o := repository.CompareOptions{Types: types, Still: true}
+		for ch, err := range c.repo.Changes(ctx, c.from, c.to, o) {
+			n := c.lone[ch.Type]
+			switch {
+			case err != nil:
+			case ch.From == nil:
+				n.after++
+			case ch.To == nil:
+				n.before++
+			}
+			c.lone[ch.Type] = n
+			if !yield(diff.Pair{Key: ch.Key, Before: ch.From, After: ch.To}, err) {
+				return
+			}
+		}
+	}
+}
+
+// side is one of the states, to be read whole.
+func (c *comparison) side(ctx context.Context, one, other *repository.Snapshot) diff.Side {
+	types, gaps := c.known(one, other)
+	return diff.Side{
+		Resources: diff.Stream(types, func(t resource.Type) iter.Seq2[resource.Resource, error] { return one.Walk(ctx, t) }),
+		Gaps:      gaps,
+	}
+}
+
+// known are the types that both snapshots were asked for, and the gaps of one of them. What
+// only the other one was asked for is unknown here: a type that a snapshot never read was
+// not deleted from it.
+func (c *comparison) known(one, other *repository.Snapshot) (types []resource.Type, gaps []diff.Gap) {
+	here, there := one.Manifest(), other.Manifest()
+	types = []resource.Type{} // none is not all
 	for _, t := range c.types {
 		switch {
 		case absent(here, t) && absent(there, t):
@@ -156,10 +208,48 @@ func (c *comparison) side(ctx context.Context, n, other *names) diff.Side {
 			gaps = append(gaps, diff.Gap{Type: t, Reason: string(snapshot.Failed), Detail: "the snapshot does not hold this type"})
 		}
 	}
-	return diff.Side{
-		Resources: diff.Stream(types, func(t resource.Type) iter.Seq2[resource.Resource, error] { return n.snap.Walk(ctx, t) }),
-		Gaps:      gaps,
+	return types, gaps
+}
+
+// count puts into the tally how many resources stand on one side or on both: what the
+// manifests and the changes tell need not be read.
+func (c *comparison) count(ctx context.Context) error {
+	types, _ := c.known(c.from, c.to)
+	c.tally.Compared = 0
+	for _, t := range types {
+		n, err := c.either(ctx, t)
+		if err != nil {
+			return err
+		}
+		c.tally.Compared += n
 	}
+	return nil
+}
+
+// either counts a type's resources. Those on one side alone are known but in places that
+// the other one hides.
+func (c *comparison) either(ctx context.Context, t resource.Type) (n int64, err error) {
+	before, _ := c.from.Manifest().Status(t)
+	after, _ := c.to.Manifest().Status(t)
+	if before.Hides("") || !hides(after) {
+		return after.Objects + c.lone[t].before, nil
+	}
+	n = before.Objects + c.lone[t].after
+	for _, g := range before.Gaps {
+		if g.Hides && !after.Hides(g.Parent) {
+			for _, err := range c.to.Below(ctx, t, g.Parent) {
+				if err != nil {
+					return 0, err
+				}
+				n++
+			}
+		}
+	}
+	return n, nil
+}
+
+func hides(s snapshot.TypeStatus) bool {
+	return slices.ContainsFunc(s.Gaps, func(g snapshot.Gap) bool { return g.Hides })
 }
 
 // gapsIn are a manifest's gaps of one type.

@@ -11,6 +11,7 @@ import (
 	"imago/pkg/account"
 	"imago/pkg/job"
 	"imago/pkg/postgres"
+	"imago/pkg/postgres/checks"
 	"imago/pkg/postgres/connections"
 	"imago/pkg/postgres/cursors"
 	"imago/pkg/postgres/findings"
@@ -435,6 +436,10 @@ func (s connectionService) shape(ctx context.Context, tx *postgres.Tx, c connect
 	if err != nil {
 		return nil, err
 	}
+	check, checked, err := checks.Get(ctx, tx, c.ID)
+	if err != nil {
+		return nil, err
+	}
 	catalog := s.Provider.Catalog()
 	out := &imagov1.Connection{
 		Id: string(c.ID), Name: c.Name, Provider: c.Provider, OrgUrl: c.OrgURL, State: string(c.State), Problem: problemShape(c.Problem),
@@ -446,6 +451,9 @@ func (s connectionService) shape(ctx context.Context, tx *postgres.Tx, c connect
 	}
 	if scheduled {
 		out.Schedule = scheduleShape(schedule)
+	}
+	if checked {
+		out.RepositoryCheck = checkShape(check)
 	}
 	return out, nil
 }

@@ -62,6 +62,7 @@ func (s *Service) routes() (http.Handler, error) {
 		return nil, fmt.Errorf("rest: %w", err)
 	}
 	mux.Handle("/v1/", wire.Unfolded(wire.Problems(http.MaxBytesHandler(rest, maxBody), requestID), requestID))
+	mux.HandleFunc("GET "+downloads+"{id}/{secret}", s.download)
 	mux.HandleFunc("GET /openapi.yaml", openAPI)
 	if s.Billing != nil {
 		mux.HandleFunc("POST /webhooks/stripe", s.stripeHook)

@@ -15,6 +15,7 @@ import (
 	"imago/pkg/account"
 	"imago/pkg/resource"
 	imagov1 "imago/proto/imago/v1"
+	"imago/services/api/internal/valid"
 )
 
 // Bounds of what is held in memory of snapshots.
@@ -31,9 +32,15 @@ type line struct {
 	label  string
 	parent string // the label of its parent
 	folded string // label and ID, for searches
+	called string // what people know it by besides the label, folded; "": nothing
 }
 
 func (l line) holds(search string) bool { return strings.Contains(l.folded, search) }
+
+// is reports whether people call it so; name is folded.
+func (l line) is(name string) bool {
+	return l.called == name || strings.EqualFold(l.label, name)
+}
 
 func (l line) summary() *imagov1.ResourceSummary {
 	return &imagov1.ResourceSummary{Key: l.key.String(), Label: l.label, ParentLabel: l.parent}
@@ -47,7 +54,7 @@ type index []line
 // cost is about how many bytes an index holds: its strings, and a line's own size.
 func (x index) cost() (n int64) {
 	for _, l := range x {
-		n += int64(len(l.key.ID) + len(l.key.Parent) + len(l.label) + len(l.parent) + len(l.folded) + 112)
+		n += int64(len(l.key.ID) + len(l.key.Parent) + len(l.label) + len(l.parent) + len(l.folded) + len(l.called) + 128)
 	}
 	return n
 }
@@ -105,7 +112,44 @@ func (n *names) line(ctx context.Context, r resource.Resource) (l line, err erro
 	}
 	l.parent, err = n.parent(ctx, r.Key)
 	l.key, l.folded = r.Key, strings.ToLower(l.label+"\n"+r.ID)
+	info, _ := n.catalog.Info(r.Type)
+	if err != nil || len(info.Label) == 0 {
+		return l, err
+	}
+	info.Label = nil // what is left is the natural key
+	natural, err := resource.Label(info, r.Body)
+	if l.called = strings.ToLower(natural); l.called == strings.ToLower(l.label) {
+		l.called = ""
+	}
 	return l, err
+}
+
+// keyOf turns what a person wrote (a key, or type:name) into a key. A name is looked for in
+// the index of its type, which is made if it is not there.
+func (s *Service) keyOf(ctx context.Context, n *names, at spot, text string) (resource.Key, error) {
+	t, name, named := labelled(text, n.catalog)
+	if !named {
+		return valid.Key("key", text, n.catalog)
+	}
+	at.of = t
+	x, ok, err := s.indexed(ctx, n, at)
+	if err != nil {
+		return resource.Key{}, err
+	}
+	if !ok {
+		found, err := n.resolve(ctx, "key", []string{text})
+		if err != nil {
+			return resource.Key{}, err
+		}
+		return found[0], nil
+	}
+	var found []resource.Key
+	for _, l := range x {
+		if l.is(strings.ToLower(name)) {
+			found = append(found, l.key)
+		}
+	}
+	return n.only("key", called{t, name}, found)
 }
 
 // ahead reads a type ahead of who looks at it, until ctx ends; failed is why it did not come

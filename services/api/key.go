@@ -2,6 +2,7 @@ package api
 
 import (
 	"context"
+	"strings"
 
 	"connectrpc.com/connect"
 
@@ -50,10 +51,20 @@ func keysOf(ctx context.Context, tx *postgres.Tx) (*imagov1.Keys, error) {
 	if err != nil {
 		return nil, err
 	}
+	uses, err := accounts.KeyUses(ctx, tx)
+	if err != nil {
+		return nil, err
+	}
+	w := envelope.WrappingOf(row.Wrapped)
+	kind, _, _ := strings.Cut(w.By, " ") // which master key it is, is the operator's business
 	return &imagov1.Keys{
-		Version: int32(envelope.WrappingOf(row.Wrapped).Version), Rotating: row.RotationAskedAt != nil,
-		RenewedAt: stampAt(row.RenewedAt), Escrows: each(escrows, escrowShape),
+		Version: int32(w.Version), WrappedBy: kind, Rotating: row.RotationAskedAt != nil, Retiring: row.ResealAskedAt != nil, Oldest: int32(max(1, w.Oldest)),
+		RenewedAt: stampAt(row.RenewedAt), Escrows: each(escrows, escrowShape), Uses: each(uses, useShape),
 	}, nil
+}
+
+func useShape(u accounts.KeyUse) *imagov1.KeyUse {
+	return &imagov1.KeyUse{Version: u.Version, Objects: u.Objects}
 }
 
 func escrowShape(e accounts.Escrow) *imagov1.Escrow {
@@ -78,6 +89,31 @@ func (s keyService) RotateKey(ctx context.Context, r *connect.Request[imagov1.Ro
 			return nil, err
 		}
 		return &imagov1.RotateKeyResponse{Keys: keys}, w.record(ctx, "rotate_key", "account", string(w.Account()), "a new data key was asked for")
+	})
+}
+
+func (s keyService) RetireKeys(ctx context.Context, r *connect.Request[imagov1.RetireKeysRequest]) (*connect.Response[imagov1.RetireKeysResponse], error) {
+	return change(ctx, s.Service, r, func(w *work) (*imagov1.RetireKeysResponse, error) {
+		row, err := accounts.RenewalOf(ctx, w.Tx)
+		if err != nil {
+			return nil, err
+		}
+		if now := envelope.WrappingOf(row.Wrapped); row.RotationAskedAt == nil && max(1, now.Oldest) >= max(1, now.Version) {
+			return nil, problem.New(problem.Conflict, "there is no older data key: all is sealed under key %d", max(1, now.Version)).
+				WithHint("make a new one first: imago keys rotate")
+		}
+		asked, err := accounts.AskReseal(ctx, w.Tx)
+		if err != nil {
+			return nil, err
+		}
+		keys, err := keysOf(ctx, w.Tx)
+		if err != nil || !asked {
+			return &imagov1.RetireKeysResponse{Keys: keys}, err
+		}
+		if err := w.renew(ctx); err != nil {
+			return nil, err
+		}
+		return &imagov1.RetireKeysResponse{Keys: keys}, w.record(ctx, "ask_retirement", "account", string(w.Account()), "everything is to be sealed under the newest data key, and the older ones retired")
 	})
 }
 

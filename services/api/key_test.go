@@ -25,7 +25,7 @@ func TestRotateKey(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if k := res.Msg.GetKeys(); k.GetVersion() != 1 || !k.GetRotating() {
+		if k := res.Msg.GetKeys(); k.GetVersion() != 1 || k.GetWrappedBy() != "local" || !k.GetRotating() {
 			t.Errorf("%v", k)
 		}
 	}
@@ -33,6 +33,39 @@ func TestRotateKey(t *testing.T) {
 		t.Errorf("%d jobs", n)
 	}
 	if n := w.count(`select count(*) from activity_logs where account_id = $1 and action = 'rotate_key'`, p.account); n != 1 {
+		t.Errorf("it is told %d times", n)
+	}
+}
+
+// TestRetireKeys: there is something to retire once there is a newer key, and it is asked
+// for once.
+func TestRetireKeys(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Config{})
+	p := w.owner()
+	retire := func() (*imagov1.Keys, error) {
+		res, err := p.keys.RetireKeys(t.Context(), req(&imagov1.RetireKeysRequest{}))
+		if err != nil {
+			return nil, err
+		}
+		return res.Msg.GetKeys(), nil
+	}
+	_, err := retire()
+	if got := problemOf(t, err, connect.CodeAlreadyExists); got.GetKind() != "conflict" || got.GetHint() != "make a new one first: imago keys rotate" {
+		t.Errorf("without a newer key: %v", got)
+	}
+	if _, err := p.keys.RotateKey(t.Context(), req(&imagov1.RotateKeyRequest{})); err != nil {
+		t.Fatal(err)
+	}
+	for range 2 {
+		if k, err := retire(); err != nil || !k.GetRetiring() || k.GetOldest() != 1 || len(k.GetUses()) != 0 {
+			t.Errorf("%v, %v", k, err)
+		}
+	}
+	if n := w.renewals(p); n != 2 { // one for each that was asked
+		t.Errorf("%d jobs", n)
+	}
+	if n := w.count(`select count(*) from activity_logs where account_id = $1 and action = 'ask_retirement'`, p.account); n != 1 {
 		t.Errorf("it is told %d times", n)
 	}
 }

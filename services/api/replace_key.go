@@ -54,6 +54,9 @@ func (s connectionService) replace(ctx context.Context, tx *postgres.Tx, id acco
 		return c, err
 	}
 	err = connections.ReplaceKey(ctx, tx, connections.Credential{ConnectionID: id, Purpose: p, KeyID: pair.id, PublicJWK: pair.public}, box)
+	if problem.Is(err, problem.NotFound) { // a connection that came back from the bucket has no credentials
+		err = s.addCredential(ctx, tx, c, p, pair)
+	}
 	if err != nil || p != account.Read {
 		return c, err
 	}

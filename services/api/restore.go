@@ -207,7 +207,12 @@ func (n *names) resolveOne(ctx context.Context, field, text string, named map[ca
 		}
 		return key, nil
 	}
-	found := named[called{t, label}.folded()]
+	return n.only(field, called{t, label}, named[called{t, label}.folded()])
+}
+
+// only gives the only one of those that are called so.
+func (n *names) only(field string, c called, found []resource.Key) (resource.Key, error) {
+	t, label := c.t, c.name
 	switch {
 	case len(found) == 0:
 		p := problem.New(problem.NotFound, "the snapshot holds no %s called %q", title(n.catalog, t), label).
@@ -216,7 +221,7 @@ func (n *names) resolveOne(ctx context.Context, field, text string, named map[ca
 		return resource.Key{}, p
 	case len(found) > 1:
 		return resource.Key{}, problem.InField(field, "%d of that type are called %q", len(found), label).
-			WithHint("name one by its key, such as %s", found[0])
+			WithHint("name one by its key: %s", strings.Join(each(found[:min(len(found), 5)], resource.Key.String), ", "))
 	}
 	return found[0], nil
 }

@@ -149,7 +149,7 @@ func TestARestoreGoesItsWay(t *testing.T) {
 	after := w.take(p, c, []thing{group("00g9", "Finance"), user("00u1", "ann@acme.test"), membership("00g9", "00u1")})
 	before := w.take(p, c, []thing{group("00g1", "Finance"), user("00u1", "ann@acme.test"), membership("00g1", "00u1")})
 	same := w.compared(p, &imagov1.CompareRequest{BeforeSnapshotId: before, AfterSnapshotId: after, RestoreId: id})
-	if diff := cmp.Diff([]string{"+0 ~0 -0 ?0"}, same); diff != "" {
+	if diff := cmp.Diff([]string{"+0 ~0 -0 ?0 of 3"}, same); diff != "" {
 		t.Errorf("through the restore's IDs: %s", diff)
 	}
 	if apart := w.compared(p, &imagov1.CompareRequest{BeforeSnapshotId: before, AfterSnapshotId: after}); len(apart) != 5 {

@@ -143,10 +143,18 @@ func (s *Service) verdicts(ctx context.Context, tx *postgres.Tx, rows []snapshot
 	if err != nil {
 		return nil, err
 	}
-	p := retention.Policy{Keep: billing.Entitlements(standing.Subscription, s.now()).Retention, Thin: c.Thin}
+	p := retention.Policy{Keep: billing.Entitlements(standing.Subscription, s.now()).Retention, Thin: c.Thin, Lock: s.Store.Capabilities().LockFor}
 	out := map[string]retention.Verdict{}
 	for i, v := range retention.Judge(kept, p, s.now()) {
 		out[kept[i].ID] = v
 	}
 	return out, nil
+}
+
+// began is when a snapshot was begun.
+func began(row snapshots.Snapshot) time.Time {
+	if row.StartedAt == nil {
+		return row.CreatedAt
+	}
+	return *row.StartedAt
 }

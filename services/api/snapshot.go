@@ -170,7 +170,11 @@ func (s snapshotService) ListSnapshots(ctx context.Context, r *connect.Request[i
 		if _, err := connections.Get(ctx, tx, account.ConnectionID(id)); err != nil {
 			return nil, in("connection_id", connectionsHint, err)
 		}
-		if found, err = snapshots.List(ctx, tx, account.ConnectionID(id), p); err != nil {
+		list := snapshots.List
+		if r.Msg.GetPoints() {
+			list = snapshots.ListAll
+		}
+		if found, err = list(ctx, tx, account.ConnectionID(id), p); err != nil {
 			return nil, err
 		}
 		out.Snapshots, err = s.judged(ctx, tx, cut(found, p)...)
@@ -282,9 +286,10 @@ func (s snapshotService) query(m *imagov1.ListResourcesRequest) (q query, err er
 }
 
 func (s snapshotService) GetResource(ctx context.Context, r *connect.Request[imagov1.GetResourceRequest]) (*connect.Response[imagov1.GetResourceResponse], error) {
-	key, err := valid.Key("key", r.Msg.GetKey(), s.Provider.Catalog())
-	if err != nil {
-		return nil, err
+	if _, _, named := labelled(r.Msg.GetKey(), s.Provider.Catalog()); !named {
+		if _, err := valid.Key("key", r.Msg.GetKey(), s.Provider.Catalog()); err != nil {
+			return nil, err
+		}
 	}
 	row, err := s.find(ctx, r.Msg.GetSnapshotId(), "")
 	if err != nil {
@@ -294,11 +299,15 @@ func (s snapshotService) GetResource(ctx context.Context, r *connect.Request[ima
 	if err != nil {
 		return nil, err
 	}
-	snap, err := s.open(ctx, ring, row, opening{action: "open_resource", detail: key.String()})
+	snap, err := s.open(ctx, ring, row, opening{action: "open_resource", detail: r.Msg.GetKey()})
 	if err != nil {
 		return nil, err
 	}
 	n := newNames(s.Provider.Catalog(), snap)
+	key, err := s.keyOf(ctx, n, spot{account: row.AccountID, snapshot: row.ID}, r.Msg.GetKey())
+	if err != nil {
+		return nil, err
+	}
 	out, err := s.resource(ctx, n, key)
 	if err != nil {
 		return nil, err
@@ -364,11 +373,20 @@ func (s *Service) open(ctx context.Context, ring *envelope.Keyring, row snapshot
 			return nil, err
 		}
 	}
-	repo, err := repository.New(s.Store, ring, row.AccountID, row.ConnectionID, repository.Options{})
+	repo, err := s.repository(ring, row.ConnectionID)
+	if err != nil {
+		return nil, err
+	}
+	return repo.Open(ctx, row.Place())
+}
+
+// repository opens that of a connection. What it keeps in memory is sealed.
+func (s *Service) repository(ring *envelope.Keyring, id account.ConnectionID) (*repository.Repository, error) {
+	r, err := repository.New(s.Store, ring, ring.Account(), id, repository.Options{Cache: s.cache})
 	if err != nil {
 		return nil, fmt.Errorf("open repository: %w", err)
 	}
-	return repo.Open(ctx, row.Place())
+	return r, nil
 }
 
 func (s *Service) shape(row snapshots.Snapshot) *imagov1.Snapshot {

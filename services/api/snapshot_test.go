@@ -11,6 +11,7 @@ import (
 	"connectrpc.com/connect"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/uuid"
+	"google.golang.org/protobuf/types/known/timestamppb"
 
 	"imago/pkg/account"
 	"imago/pkg/repository"
@@ -115,6 +116,36 @@ func TestTakeSnapshotOnceAtATime(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"take_snapshot"}, w.activityOf(p)); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// Points are listed on request alone; they are what was current at their time, and no
+// latest.
+func TestPointsAreListedOnRequest(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Config{})
+	p := w.owner()
+	c := w.db.Connection(t, p.account)
+	sweep, point := w.take(p, c, acme), uuid.Must(uuid.NewV7()).String()
+	w.exec(`insert into snapshots (id, account_id, connection_id, trigger, state, started_at, ended_at, manifest_digest)
+		values ($1, $2, $3, 'change', 'complete', now() + interval '1 second', now(), 'digest')`, point, p.account, c)
+	for points, want := range map[bool][]string{false: {sweep}, true: {point, sweep}} {
+		res, err := p.snapshots.ListSnapshots(t.Context(), req(&imagov1.ListSnapshotsRequest{ConnectionId: string(c), Points: points}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(want, each(res.Msg.GetSnapshots(), (*imagov1.Snapshot).GetId)); diff != "" {
+			t.Errorf("points %v (-want +got):\n%s", points, diff)
+		}
+	}
+	for at, want := range map[*timestamppb.Timestamp]string{nil: sweep, timestamppb.New(time.Now().Add(time.Hour)): point} {
+		res, err := p.snapshots.GetSnapshot(t.Context(), req(&imagov1.GetSnapshotRequest{SnapshotId: "latest", ConnectionId: string(c), At: at}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := res.Msg.GetSnapshot(); got.GetId() != want || len(got.GetKeptBecause()) == 0 {
+			t.Errorf("at %v: %s, want %s; kept because %v", at, got.GetId(), want, got.GetKeptBecause())
+		}
 	}
 }
 
@@ -246,7 +277,7 @@ func (w *world) compared(p *person, m *imagov1.CompareRequest) []string {
 		case *imagov1.CompareResponse_Unknown:
 			out = append(out, "unknown "+part.Unknown.GetType()+" "+part.Unknown.GetDetail())
 		case *imagov1.CompareResponse_Summary:
-			out = append(out, fmt.Sprintf("+%d ~%d -%d ?%d", part.Summary.GetCreated(), part.Summary.GetUpdated(), part.Summary.GetDeleted(), part.Summary.GetUnknown()))
+			out = append(out, fmt.Sprintf("+%d ~%d -%d ?%d of %d", part.Summary.GetCreated(), part.Summary.GetUpdated(), part.Summary.GetDeleted(), part.Summary.GetUnknown(), part.Summary.GetCompared()))
 		}
 	}
 	if err := s.Err(); err != nil {
@@ -269,13 +300,13 @@ func TestCompare(t *testing.T) {
 		"delete group/00g3 Finance archive",
 		"create group/00g4 New",
 		"delete group_membership/00g1/00u2 bob@acme.test",
-		"+1 ~1 -2 ?1",
+		"+1 ~1 -2 ?1 of 10",
 	}
 	if diff := cmp.Diff(want, w.compared(p, &imagov1.CompareRequest{BeforeSnapshotId: before, AfterSnapshotId: after})); diff != "" {
 		t.Error(diff)
 	}
 	only := w.compared(p, &imagov1.CompareRequest{BeforeSnapshotId: before, AfterSnapshotId: after, Types: []string{"user"}})
-	if diff := cmp.Diff([]string{"+0 ~0 -0 ?0"}, only); diff != "" {
+	if diff := cmp.Diff([]string{"+0 ~0 -0 ?0 of 2"}, only); diff != "" {
 		t.Errorf("users alone: %s", diff)
 	}
 }
@@ -289,10 +320,10 @@ func TestCompareWhatTheOrgHasNot(t *testing.T) {
 	c := w.db.Connection(t, p.account)
 	without := snapshot.Gap{Type: "group_rule", Reason: snapshot.NotLicensed, Detail: "the org does not have it"}
 	first, second, third := w.take(p, c, acme[:3], without), w.take(p, c, acme[:3], without), w.take(p, c, acme)
-	if diff := cmp.Diff([]string{"+0 ~0 -0 ?0"}, w.compared(p, &imagov1.CompareRequest{BeforeSnapshotId: first, AfterSnapshotId: second, Types: []string{"group_rule"}})); diff != "" {
+	if diff := cmp.Diff([]string{"+0 ~0 -0 ?0 of 0"}, w.compared(p, &imagov1.CompareRequest{BeforeSnapshotId: first, AfterSnapshotId: second, Types: []string{"group_rule"}})); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff([]string{"unknown group_rule the org does not have it", "+0 ~0 -0 ?1"}, w.compared(p, &imagov1.CompareRequest{BeforeSnapshotId: second, AfterSnapshotId: third, Types: []string{"group_rule"}})); diff != "" {
+	if diff := cmp.Diff([]string{"unknown group_rule the org does not have it", "+0 ~0 -0 ?1 of 1"}, w.compared(p, &imagov1.CompareRequest{BeforeSnapshotId: second, AfterSnapshotId: third, Types: []string{"group_rule"}})); diff != "" {
 		t.Error(diff)
 	}
 }

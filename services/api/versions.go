@@ -1,7 +1,6 @@
 package api
 
 import (
-	"bytes"
 	"context"
 	"time"
 
@@ -16,7 +15,6 @@ import (
 	"imago/pkg/postgres/findings"
 	"imago/pkg/postgres/sealed"
 	"imago/pkg/postgres/snapshots"
-	"imago/pkg/problem"
 	"imago/pkg/repository"
 	"imago/pkg/resource"
 	imagov1 "imago/proto/imago/v1"
@@ -36,22 +34,29 @@ func (s snapshotService) ListVersions(ctx context.Context, r *connect.Request[im
 	if out.Versions, err = h.versions(ctx); err != nil {
 		return nil, err
 	}
-	if h.more {
-		out.NextPageToken, err = page.Token(mac(h.ring), r.Msg, h.rows[len(h.rows)-2].ID)
-	}
+	out.NextPageToken, err = page.Token(mac(h.ring), r.Msg, h.next)
 	return connect.NewResponse(out), err
 }
 
-// history is one object over a part of a connection's snapshots.
+// history is one object over a connection's snapshots, points included.
 type history struct {
 	s        snapshotService
 	id       account.ConnectionID
 	key      resource.Key
 	info     resource.Info
 	ring     *envelope.Keyring
-	rows     []snapshots.Snapshot // newest first; the last one only to compare with, if there is more
-	more     bool
+	most     int
+	rows     []snapshots.Moment // newest first, from where the page begins
 	findings []finding
+	next     string // when the snapshot began with which the next page begins; "": there is none
+}
+
+// latestOr is the moment of a page's position; the zero time: it begins with the newest.
+func latestOr(position string) (time.Time, error) {
+	if position == "" {
+		return time.Time{}, nil
+	}
+	return time.Parse(time.RFC3339Nano, position)
 }
 
 // finding is an opened finding about the object.
@@ -77,11 +82,15 @@ func (s snapshotService) history(ctx context.Context, m *imagov1.ListVersionsReq
 // read reads which snapshots there are, and what was found about the object; that
 // somebody looks into them is written down.
 func (h *history) read(ctx context.Context, m *imagov1.ListVersionsRequest) error {
-	most, err := page.Size(m)
+	var err error
+	if h.most, err = page.Size(m); err != nil {
+		return err
+	}
+	position, err := page.Position(mac(h.ring), m)
 	if err != nil {
 		return err
 	}
-	before, err := page.Position(mac(h.ring), m)
+	from, err := latestOr(position)
 	if err != nil {
 		return err
 	}
@@ -90,17 +99,16 @@ func (h *history) read(ctx context.Context, m *imagov1.ListVersionsRequest) erro
 		if _, err := connections.Get(ctx, tx, h.id); err != nil {
 			return in("connection_id", connectionsHint, err)
 		}
-		if h.rows, err = snapshots.TakenBefore(ctx, tx, h.id, before, most+1); err != nil {
+		if h.rows, err = snapshots.Moments(ctx, tx, h.id, from); err != nil {
 			return err
 		}
-		if found, err = findings.About(ctx, tx, h.id, h.key.Type); err != nil || before != "" {
+		if found, err = findings.About(ctx, tx, h.id, h.key.Type); err != nil || position != "" {
 			return err
 		}
 		h.s.metrics.opened.WithLabelValues("versions").Inc()
 		w := &work{tx, h.s.Service, h.ring, requestOf(ctx)}
 		return w.record(ctx, "open_versions", "connection", string(h.id), h.key.String())
 	})
-	h.more = len(h.rows) > most
 	for _, row := range found {
 		if err == nil {
 			err = h.about(row)
@@ -121,90 +129,80 @@ func (h *history) about(row findings.Finding) error {
 	return nil
 }
 
-// sight is the object as one snapshot holds it.
-type sight struct {
-	row  snapshots.Snapshot
-	body []byte // nil: it is not there
-}
-
-// versions tells what changed from one snapshot to the next.
-func (h *history) versions(ctx context.Context) ([]*imagov1.Version, error) {
-	var out []*imagov1.Version
-	var newer *sight
-	for _, row := range h.rows {
-		now, known, err := h.sight(ctx, row)
+// versions tells what changed from one snapshot to the next. Where nothing did but what
+// moves without anybody, or what nobody may see, there is no version.
+func (h *history) versions(ctx context.Context) (out []*imagov1.Version, err error) {
+	repo, err := h.s.repository(h.ring, h.id)
+	if err != nil {
+		return nil, err
+	}
+	of := map[string]snapshots.Moment{}
+	var prefixes []string
+	for _, m := range h.rows {
+		of[m.Place()] = m
+		prefixes = append(prefixes, m.Place())
+	}
+	for v, err := range repo.History(ctx, h.key, prefixes) {
 		if err != nil {
 			return nil, err
 		}
-		if !known {
-			continue // a gap is no deletion
+		if len(out) == h.most {
+			h.next = of[v.Snapshot].StartedAt.UTC().Format(time.RFC3339Nano)
+			break
 		}
-		if newer != nil && !bytes.Equal(newer.body, now.body) {
-			v, err := h.version(now, *newer)
-			if err != nil {
-				return nil, err
-			}
-			out = append(out, v)
+		shown, err := h.version(of[v.Since], of[v.Snapshot], v)
+		if err != nil {
+			return nil, err
 		}
-		newer = &now
-	}
-	if !h.more && newer != nil && newer.body != nil {
-		out = append(out, h.shape(*newer, "", time.Time{}))
+		if shown != nil {
+			out = append(out, shown)
+		}
 	}
 	return out, nil
 }
 
-// sight looks the object up; known is false where the snapshot has a gap.
-func (h *history) sight(ctx context.Context, row snapshots.Snapshot) (out sight, known bool, err error) {
-	repo, err := repository.New(h.s.Store, h.ring, row.AccountID, row.ConnectionID, repository.Options{})
-	if err != nil {
-		return out, false, err
+// version shapes the step from an older snapshot to a newer one; nil: it shows none.
+func (h *history) version(older, newer snapshots.Moment, v repository.Version) (*imagov1.Version, error) {
+	if v.Since == "" {
+		return h.shape(newer, "", time.Time{}), nil
 	}
-	snap, err := repo.Open(ctx, row.Place())
-	if err != nil {
-		return out, false, err
-	}
-	out.row = row
-	found, err := snap.Get(ctx, h.key)
-	switch {
-	case err == nil:
-		out.body, err = resource.Without(found.Body, h.info.Secret...)
-		return out, true, err
-	case !problem.Is(err, problem.NotFound):
-		return out, false, err
-	}
-	for _, g := range snap.Manifest().Gaps() {
-		if g.Covers(h.key.Type, h.key.Parent) {
-			return out, false, nil
-		}
-	}
-	return out, true, nil
-}
-
-// version shapes the step from an older sight to a newer one.
-func (h *history) version(older, newer sight) (*imagov1.Version, error) {
 	op := diff.Update
 	switch {
-	case older.body == nil:
+	case v.From == nil:
 		op = diff.Create
-	case newer.body == nil:
+	case v.To == nil:
 		op = diff.Delete
 	}
-	out := h.shape(newer, op, began(older.row))
+	out := h.shape(newer, op, older.StartedAt)
 	if op != diff.Update {
 		return out, nil
 	}
-	fields, err := diff.Compare(h.info, older.body, newer.body)
-	out.Fields = each(fields, fieldShape)
+	fields, err := h.fields(v)
+	if out.Fields = each(fields, fieldShape); len(fields) == 0 {
+		return nil, err
+	}
 	return out, err
+}
+
+// fields are those that differ and may be seen.
+func (h *history) fields(v repository.Version) ([]diff.Field, error) {
+	from, err := resource.Without(v.From, h.info.Secret...)
+	if err != nil {
+		return nil, err
+	}
+	to, err := resource.Without(v.To, h.info.Secret...)
+	if err != nil {
+		return nil, err
+	}
+	return diff.Compare(h.info, from, to)
 }
 
 // shape tells of a version with the findings from after a moment until it was taken; the
 // oldest one has none.
-func (h *history) shape(s sight, op diff.Op, after time.Time) *imagov1.Version {
-	out := &imagov1.Version{SnapshotId: s.row.ID, TakenAt: stampAt(s.row.EndedAt), Op: string(op)}
+func (h *history) shape(m snapshots.Moment, op diff.Op, after time.Time) *imagov1.Version {
+	out := &imagov1.Version{SnapshotId: m.ID, TakenAt: stamp(m.EndedAt), Op: string(op)}
 	for _, f := range h.findings {
-		if op == "" || !f.EventTime.After(after) || s.row.EndedAt == nil || f.EventTime.After(*s.row.EndedAt) {
+		if op == "" || !f.EventTime.After(after) || f.EventTime.After(m.EndedAt) {
 			continue
 		}
 		if len(out.FindingIds) == 0 {
@@ -214,12 +212,4 @@ func (h *history) shape(s sight, op diff.Op, after time.Time) *imagov1.Version {
 		out.FindingIds = append(out.FindingIds, f.ID)
 	}
 	return out
-}
-
-// began is when a snapshot was begun.
-func began(row snapshots.Snapshot) time.Time {
-	if row.StartedAt == nil {
-		return row.CreatedAt
-	}
-	return *row.StartedAt
 }

@@ -24,6 +24,7 @@ import (
 
 	"imago/pkg/account"
 	"imago/pkg/billing"
+	"imago/pkg/blob/count"
 	"imago/pkg/blob/mem"
 	"imago/pkg/envelope"
 	"imago/pkg/envelope/local"
@@ -48,6 +49,7 @@ type world struct {
 	api    *Service
 	url    string
 	store  *mem.Store
+	reads  *count.Store // the store as the api reaches it
 	keys   envelope.KeyService
 	box    *envelope.PrivateKey
 	log    *logBook
@@ -116,6 +118,7 @@ func worldOn(t testing.TB, db *postgrestest.Database, c Config) *world {
 func worldThatSells(t testing.TB, db *postgrestest.Database, c Config, by billing.Processor) *world {
 	t.Helper()
 	w := &world{t: t, db: db, worker: db.Open(t, "imago_worker"), store: mem.New(mem.Options{}), log: new(logBook), clock: &clock{at: time.Now()}}
+	w.reads = count.New(w.store)
 	var err error
 	if w.keys, err = master(); err != nil {
 		t.Fatal(err)
@@ -131,7 +134,7 @@ func worldThatSells(t testing.TB, db *postgrestest.Database, c Config, by billin
 	rand.Read(b)
 	w.ip = fmt.Sprintf("10.%d.%d.%d", b[0], b[1], b[2])
 	w.api, err = New(c, Deps{
-		DB: db.Open(t, "imago_api"), Store: w.store, Keys: w.keys, Box: w.box.PublicKey(), Provider: orgs{okta.New(okta.Options{})},
+		DB: db.Open(t, "imago_api"), Store: w.reads, Keys: w.keys, Box: w.box.PublicKey(), Provider: orgs{okta.New(okta.Options{})},
 		Log: slog.New(slog.NewJSONHandler(w.log, nil)), Metrics: prometheus.NewRegistry(), Now: w.clock.now, Billing: by,
 	})
 	if err != nil {

@@ -30,6 +30,9 @@ import (
 type Config struct {
 	// AtOnce is how many orgs are looked at at once; zero: 16.
 	AtOnce int `env:"AT_ONCE" help:"how many orgs are looked at at once; absent: 16"`
+	// Gather is how long what the log names is gathered before the worker reads it again;
+	// zero: a minute.
+	Gather time.Duration `env:"GATHER" help:"how long changes are gathered before a snapshot of them is taken; absent: 1m"`
 	// DemoOrgs is the worker's setting of the same name.
 	DemoOrgs string `env:"DEMO_ORGS_URL" help:"as the worker's: where demo orgs answer; absent: there are none"`
 }
@@ -38,6 +41,9 @@ type Config struct {
 func (c Config) Validate() error {
 	if c.AtOnce < 0 || c.AtOnce > 1000 {
 		return problem.InField("AT_ONCE", "%d orgs at once", c.AtOnce).WithHint("between 1 and 1000")
+	}
+	if c.Gather < 0 || c.Gather > time.Hour {
+		return problem.InField("GATHER", "changes are gathered for %v", c.Gather).WithHint("between 0s, which is a minute, and 1h")
 	}
 	if _, err := demo.Address(c.DemoOrgs); err != nil && c.DemoOrgs != "" {
 		return problem.InField("DEMO_ORGS_URL", "%v", err)
@@ -63,6 +69,7 @@ type Service struct {
 	Deps
 	keyrings *keyrings.Keyrings
 	orgs     *orgs.Orgs
+	gather   time.Duration
 	metrics  *metrics
 	jobs     *postgres.Jobs
 }
@@ -75,6 +82,9 @@ func New(c Config, d Deps) (*Service, error) {
 	if c.AtOnce == 0 {
 		c.AtOnce = 16
 	}
+	if c.Gather == 0 {
+		c.Gather = time.Minute
+	}
 	if d.Now == nil {
 		d.Now = time.Now
 	}
@@ -84,7 +94,7 @@ func New(c Config, d Deps) (*Service, error) {
 			return nil, err
 		}
 	}
-	s := &Service{Deps: d, keyrings: keyrings.New(d.DB, d.Keys, keyrings.Options{Now: d.Now}), orgs: orgs.New(d.DB, d.Box, d.Providers...)}
+	s := &Service{Deps: d, keyrings: keyrings.New(d.DB, d.Keys, keyrings.Options{Now: d.Now}), orgs: orgs.New(d.DB, d.Box, d.Providers...), gather: c.Gather}
 	if s.metrics, err = newMetrics(d.Metrics); err != nil {
 		return nil, err
 	}

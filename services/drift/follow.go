@@ -21,6 +21,7 @@ import (
 	"imago/pkg/problem"
 	"imago/pkg/provider"
 	"imago/pkg/repository"
+	"imago/pkg/resource"
 )
 
 const (
@@ -108,7 +109,8 @@ type found struct {
 	newest   time.Time
 	cursor   string // to go on from
 	more     bool
-	anew     bool // the log could not be read on, and is read from where it stands
+	named    []resource.Key // by the log, of what the worker reads again
+	anew     bool           // the log could not be read on, and is read from where it stands
 	// later is why not everything was looked at; the cursor stays.
 	later error
 }
@@ -142,10 +144,11 @@ func (f *following) look(ctx context.Context) (found, error) {
 	}
 	f.metrics.events.Add(float64(out.events))
 	out.observed.Complete = true
-	if !f.concerns(events.Events) {
-		return out, nil
+	if f.concerns(events.Events) {
+		err = f.observe(ctx, org, events.Events, &out)
 	}
-	return out, f.observe(ctx, org, events.Events, &out)
+	out.named = named(org.Provider.Catalog(), events.Events, out)
+	return out, err
 }
 
 // anew begins where the log stands now, because the provider takes the cursor no

@@ -20,6 +20,7 @@ import (
 	"imago/pkg/postgres/messages"
 	"imago/pkg/postgres/sealed"
 	"imago/pkg/postgres/sightings"
+	"imago/pkg/postgres/snapshots"
 	"imago/pkg/postgres/work"
 	"imago/pkg/problem"
 	"imago/pkg/provider"
@@ -159,6 +160,7 @@ func total(added map[string]int) (n int) {
 type shut struct {
 	findings  []findings.Finding
 	sightings []sightings.Sighting
+	named     []snapshots.Object
 }
 
 func (f *following) seal(o found) (out shut, err error) {
@@ -186,7 +188,8 @@ func (f *following) seal(o found) (out shut, err error) {
 		}
 		out.sightings = append(out.sightings, row)
 	}
-	return out, nil
+	out.named, err = f.sealNamed(o.named)
+	return out, err
 }
 
 // actors are the names by which findings are looked for: a digest of each name that the
@@ -214,6 +217,11 @@ func (s shut) put(ctx context.Context, tx *postgres.Tx, f *following, o found, a
 	}
 	for _, row := range s.sightings {
 		if err := sightings.Put(ctx, tx, f.id, row); err != nil {
+			return err
+		}
+	}
+	if len(s.named) > 0 && len(f.snapshots) > 0 {
+		if err := snapshots.Name(ctx, tx, f.id, f.Now().Add(f.gather), s.named); err != nil {
 			return err
 		}
 	}

@@ -21,6 +21,7 @@ import (
 	"testing"
 	"time"
 
+	"imago/pkg/postgres/postgrestest"
 	"imago/pkg/provider/okta/oktasimtest"
 )
 
@@ -32,7 +33,7 @@ func TestMain(m *testing.M) {
 		Main()
 		return
 	}
-	os.Exit(m.Run())
+	postgrestest.Main(m)
 }
 
 // imagod is a running program.

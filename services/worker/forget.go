@@ -2,12 +2,14 @@ package worker
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"time"
 
 	"imago/pkg/account"
 	"imago/pkg/billing"
+	"imago/pkg/blob"
 	"imago/pkg/envelope"
 	"imago/pkg/job"
 	"imago/pkg/postgres"
@@ -84,6 +86,7 @@ func (s *Service) forgetSnapshots(ctx context.Context, u work.Unit, a job.Forget
 func (f *forgetting) expire(ctx context.Context) (n int, err error) {
 	err = f.DB.As(ctx, f.unit.Proof, func(tx *postgres.Tx) error {
 		n = 0
+		points := 0
 		if err := snapshots.Lock(ctx, tx, f.id); err != nil {
 			return err
 		}
@@ -100,13 +103,25 @@ func (f *forgetting) expire(ctx context.Context) (n int, err error) {
 				continue
 			}
 			n++
+			if kept[i].Point {
+				points++
+			}
 			if err := f.letGo(ctx, tx, kept[i], f.rule(kept[i], p, plan)); err != nil {
 				return err
 			}
 		}
-		return nil
+		return f.tellPoints(ctx, tx, points)
 	})
 	return n, err
+}
+
+// tellPoints tells of all points that were let go at once: there may be one a minute.
+func (f *forgetting) tellPoints(ctx context.Context, tx *postgres.Tx, n int) error {
+	if n == 0 {
+		return nil
+	}
+	return f.unit.Record(ctx, tx, f.ring, work.Event{At: f.Now(), Action: "expire_points", TargetType: "connection", TargetID: string(f.id),
+		Detail: count(int64(n), "snapshot") + " of single changes that nothing keeps"})
 }
 
 // policy is what the account's plan keeps, and the connection of that.
@@ -122,11 +137,14 @@ func (f *forgetting) policy(ctx context.Context, tx *postgres.Tx) (retention.Pol
 		}
 	}
 	e := billing.Entitlements(pays.Subscription, f.Now())
-	return retention.Policy{Keep: e.Retention, Thin: c.Thin}, e.Plan, nil
+	return retention.Policy{Keep: e.Retention, Thin: c.Thin, Lock: f.Store.Capabilities().LockFor}, e.Plan, nil
 }
 
 // rule is what let a snapshot go, for a sentence.
 func (f *forgetting) rule(s retention.Snapshot, p retention.Policy, plan billing.Plan) string {
+	if s.Point {
+		return "snapshots of single changes are kept for a day, the first of each hour for a week, and no longer than the plan keeps any"
+	}
 	if p.Keep > 0 && f.Now().Sub(s.Began) > p.Keep {
 		return fmt.Sprintf("the %s plan keeps snapshots for %s", plan.Title(), count(int64(p.Keep/(24*time.Hour)), "day"))
 	}
@@ -134,7 +152,7 @@ func (f *forgetting) rule(s retention.Snapshot, p retention.Policy, plan billing
 }
 
 func (f *forgetting) letGo(ctx context.Context, tx *postgres.Tx, s retention.Snapshot, rule string) error {
-	if err := snapshots.Expire(ctx, tx, s.ID, rule, f.Now()); err != nil {
+	if err := snapshots.Expire(ctx, tx, s.ID, rule, f.Now()); err != nil || s.Point {
 		return err
 	}
 	return f.unit.Record(ctx, tx, f.ring, work.Event{At: f.Now(), Action: "expire_snapshot", TargetType: "snapshot", TargetID: s.ID,
@@ -142,21 +160,45 @@ func (f *forgetting) letGo(ctx context.Context, tx *postgres.Tx, s retention.Sna
 }
 
 // remove removes what was let go long enough ago; a sweep of the repository comes after it.
+// What the store locks stays, and is tried again with the next day's.
 func (f *forgetting) remove(ctx context.Context) (n int, err error) {
-	for {
-		var gone []snapshots.Snapshot
-		err := f.DB.As(ctx, f.unit.Proof, func(tx *postgres.Tx) (err error) {
-			gone, err = snapshots.Expired(ctx, tx, f.id, f.Now().Add(-lingers), 1)
-			return err
-		})
-		if err != nil || len(gone) == 0 {
-			return n, err
-		}
-		if err := f.forget(ctx, gone[0]); err != nil {
-			return n, err
-		}
-		n++
+	var gone []snapshots.Snapshot
+	err = f.DB.As(ctx, f.unit.Proof, func(tx *postgres.Tx) (err error) {
+		gone, err = snapshots.Expired(ctx, tx, f.id, f.Now().Add(-lingers), mostForgotten)
+		return err
+	})
+	if err != nil {
+		return 0, err
 	}
+	var locked []error
+	for _, s := range gone {
+		err := f.forget(ctx, s)
+		switch {
+		case errors.Is(err, blob.ErrLocked):
+			locked = append(locked, err)
+		case err != nil:
+			return n, err
+		default:
+			n++
+		}
+	}
+	return n, f.tellLocked(ctx, locked)
+}
+
+// mostForgotten is how many are removed a day: a day of points, and a month of sweeps.
+const mostForgotten = 3000
+
+// tellLocked tells of what was let go and is locked: by a lock of its own, since what the
+// bucket locks is not let go before that ends.
+func (f *forgetting) tellLocked(ctx context.Context, locked []error) error {
+	if len(locked) == 0 {
+		return nil
+	}
+	detail := "left in the store, which locks it: " + count(int64(len(locked)), "snapshot") + " that nothing keeps"
+	if l, ok := errors.AsType[*blob.LockedError](locked[0]); ok && !l.Until.IsZero() {
+		detail += "; the first until " + l.Until.UTC().Format("2006-01-02 15:04 MST")
+	}
+	return f.tell(ctx, f.unit, f.ring, work.Event{At: f.Now(), Action: "hold_snapshots", TargetType: "connection", TargetID: string(f.id), Detail: detail})
 }
 
 // forget removes one snapshot from the store, and says so.
@@ -172,6 +214,9 @@ func (f *forgetting) forget(ctx context.Context, s snapshots.Snapshot) error {
 		}
 		if err := tx.Enqueue(ctx, job.SweepRepository{AccountID: string(tx.Account()), ConnectionID: string(f.id)}); err != nil {
 			return err
+		}
+		if s.Trigger == snapshots.Change {
+			return nil // told of when it was let go
 		}
 		return f.unit.Record(ctx, tx, f.ring, work.Event{At: f.Now(), Action: "forget_snapshot", TargetType: "snapshot", TargetID: s.ID,
 			Detail: count(s.Objects, "object") + ": what no other snapshot stands on is removed from the store"})

@@ -172,6 +172,78 @@ func TestThinning(t *testing.T) {
 	}
 }
 
+// TestWhatTheBucketLocksIsKept, and shown with that as its reason, until the lock ends.
+func TestWhatTheBucketLocksIsKept(t *testing.T) {
+	t.Parallel()
+	var c clock
+	store := mem.New(mem.Options{Now: c.now, LockFor: 60 * 24 * time.Hour})
+	s := newShopIn(t, worldtest.Options{Store: store})
+	d := deps(t, s.World)
+	d.Billing, d.Now = s.processor, c.now
+	stop := work(t, s.World, worker.Config{}, d)
+	old := s.Taken(t, s.Queue(t))
+	s.Taken(t, s.Queue(t))
+	stop()
+	s.Exec(t, `delete from river.river_job where kind = 'forget_snapshots'`) // one that came while a snapshot was taken
+	s.Exec(t, `update connections set forget_at = null`)
+	d = deps(t, s.World)
+	d.Billing, d.Now = s.processor, c.now
+	work(t, s.World, worker.Config{}, d)
+	looked(t, s.World, 1)
+	c.advance(45 * 24 * time.Hour) // nothing but the lock keeps it
+	looked(t, s.World, 2)
+	if n := len(list(t, s.World)); n != 2 {
+		t.Fatalf("%d snapshots while the bucket locks them", n)
+	}
+	c.advance(16 * 24 * time.Hour)
+	looked(t, s.World, 3)
+	if n := len(list(t, s.World)); n != 1 {
+		t.Fatalf("%d snapshots when it no longer does", n)
+	}
+	c.advance(25 * time.Hour)
+	looked(t, s.World, 4)
+	for _, left := range keysBelow(t, store, old.Place()) {
+		if strings.HasSuffix(left, "/"+snapshot.ManifestName) {
+			t.Errorf("left in the store: %v", left)
+		}
+	}
+	if n := count(s.Actions(t), "fail_forget"); n != 0 {
+		t.Errorf("it failed %d times", n)
+	}
+}
+
+// TestALockOfItsOwnIsPassedOver: one object that somebody locked keeps none of the others.
+func TestALockOfItsOwnIsPassedOver(t *testing.T) {
+	t.Parallel()
+	under := mem.New(mem.Options{})
+	store := fault.New(under)
+	w := worldtest.New(t, worldtest.Options{Store: store})
+	stop := work(t, w, worker.Config{}, deps(t, w))
+	locked, old := w.Taken(t, w.Queue(t)), w.Taken(t, w.Queue(t))
+	w.Taken(t, w.Queue(t))
+	stop()
+	until := time.Date(2031, 5, 6, 7, 8, 0, 0, time.UTC)
+	store.AddFault(fault.Delete).On(locked.Place() + "/" + snapshot.ManifestName).ErrorInstead(&blob.LockedError{Until: until, Err: errors.New("held")})
+	w.Exec(t, `update snapshots set expired_at = now() - interval '2 hours' where id = any ($1)`, []string{locked.ID, old.ID})
+	w.Exec(t, `delete from river.river_job where kind = 'forget_snapshots'`)
+	w.Exec(t, `update connections set forget_at = null`)
+	work(t, w, worker.Config{}, deps(t, w))
+	looked(t, w, 1)
+	manifest := "/" + snapshot.ManifestName
+	if keysBelow(t, under, locked.Place()+manifest) == nil || keysBelow(t, under, old.Place()+manifest) != nil {
+		t.Error("what is locked is gone, or the other is not")
+	}
+	if got := w.Detail(t, "hold_snapshots"); got != "left in the store, which locks it: 1 snapshot that nothing keeps; the first until 2031-05-06 07:08 UTC" {
+		t.Error(got)
+	}
+	store.VerifyAllFired(t)
+	w.Exec(t, `update connections set forget_at = null`)
+	looked(t, w, 2)
+	if keysBelow(t, under, locked.Place()+manifest) != nil {
+		t.Error("it is not tried again")
+	}
+}
+
 // TestAStoreThatRemovesNothingIsToldOf, when it was tried often enough.
 func TestAStoreThatRemovesNothingIsToldOf(t *testing.T) {
 	t.Parallel()

@@ -14,6 +14,7 @@ import (
 	"imago/pkg/notify"
 	"imago/pkg/postgres"
 	"imago/pkg/postgres/accounts"
+	"imago/pkg/postgres/checks"
 	"imago/pkg/postgres/connections"
 	"imago/pkg/postgres/cursors"
 	"imago/pkg/postgres/findings"
@@ -124,6 +125,8 @@ type letter struct {
 	escrow     accounts.Escrow
 	deletion   accounts.Deletion
 	snapshot   snapshots.Snapshot
+	check      checks.Check
+	standing   bool // the alarm that the message is about is the check's last one
 	schedule   schedules.Schedule
 	payer      payer
 	account    string // its name, for a digest, and when mail is stopped
@@ -172,6 +175,11 @@ func (l *letter) collect(ctx context.Context, tx *postgres.Tx) (err error) {
 		of, err = l.readRestore(ctx, tx)
 	case messages.LogSilent:
 		of, err = cursors.Alarmed(ctx, tx, l.SubjectID)
+	case messages.RepositoryDamaged:
+		if l.check, l.standing, err = checks.Alarmed(ctx, tx, l.SubjectID); err != nil || !l.standing {
+			return err // outdated
+		}
+		of = l.check.ConnectionID
 	case messages.SnapshotFailed:
 		l.snapshot, err = snapshots.Get(ctx, tx, l.SubjectID)
 		of = l.snapshot.ConnectionID
@@ -204,6 +212,8 @@ func (l *letter) outdated() bool {
 		return !l.wanted
 	case messages.AccountDeletion:
 		return l.deletion.ID != l.SubjectID // somebody took it back
+	case messages.RepositoryDamaged:
+		return !l.standing || l.check.Damaged == 0
 	case messages.WindowOpen:
 		return l.restore.State.Ended()
 	case messages.TrialEndsSoon, messages.TrialEnded:
@@ -284,6 +294,10 @@ func (l *letter) mail() (notify.Mail, error) {
 		}, nil
 	case messages.LogSilent:
 		return notify.LogSilent{Place: place}, nil
+	case messages.RepositoryDamaged:
+		return notify.RepositoryDamaged{
+			Place: place, Checked: l.check.CheckedAt, Objects: l.check.Damaged, Concerned: l.check.Concerned, Snapshots: int(l.check.Snapshots),
+		}, nil
 	case messages.PaymentFailed, messages.SubscriptionEnds, messages.SubscriptionEnded, messages.TrialEndsSoon, messages.TrialEnded:
 		return l.payer.mail(l.Kind), nil
 	}

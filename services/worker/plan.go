@@ -67,7 +67,7 @@ func (r *restoring) open(ctx context.Context) (*repository.Snapshot, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open snapshot %s: %w", r.row.SnapshotID, err)
 	}
-	if snap.Digest() != r.snapshot.ManifestDigest {
+	if !snap.Is(r.snapshot.ManifestDigest) {
 		return nil, problem.New(problem.Conflict, "the snapshot in the store is not the one that was taken").
 			WithHint("see who may write to the bucket")
 	}

@@ -78,7 +78,7 @@ func (s *Service) renewKeyring(ctx context.Context, u work.Unit, a job.RenewKeyr
 		return work.End{}, fmt.Errorf("make escrows: %w", err)
 	}
 	if wait > 0 {
-		return work.Again(wait, outcome("lets the new data key settle")), nil
+		return work.Again(wait, outcome("lets a new data key settle")), nil
 	}
 	return work.Done(slog.Int("escrows", n)), nil
 }
@@ -108,6 +108,10 @@ func (r *renewing) renew(ctx context.Context) (wait time.Duration, err error) {
 		return 0, r.replace(ctx, r.ring.Rotate, "complete_rotation")
 	case r.asked.RewrapAskedAt != nil:
 		return 0, r.replace(ctx, r.ring.Rewrap, "rewrap_keyring")
+	case r.asked.ResealAskedAt != nil && r.ring.Oldest() < r.ring.Current():
+		return r.reseal(ctx)
+	case r.asked.ResealAskedAt != nil: // nothing lies under another key, or it was retired and not noted
+		return 0, r.DB.As(ctx, r.unit.Proof, func(tx *postgres.Tx) error { return accounts.Retired(ctx, tx) })
 	}
 	return 0, nil
 }
@@ -135,6 +139,11 @@ func (r *renewing) replace(ctx context.Context, make func(context.Context, envel
 		if err := r.asked.Renew(ctx, tx, next.Wrapped(), prepared, action == "complete_rotation", now); err != nil || action == "" {
 			return err
 		}
+		if action == "retire_keys" {
+			if err := accounts.Retired(ctx, tx); err != nil {
+				return err
+			}
+		}
 		return r.unit.Record(ctx, tx, r.ring, work.Event{At: now, Action: action, TargetType: "account", TargetID: string(next.Account()), Detail: renewed(next, action)})
 	})
 	if err != nil {
@@ -147,8 +156,11 @@ func (r *renewing) replace(ctx context.Context, make func(context.Context, envel
 
 // renewed says in the activity log what was done.
 func renewed(k *envelope.Keyring, action string) string {
-	if action == "rewrap_keyring" {
+	switch action {
+	case "rewrap_keyring":
 		return "the keyring was wrapped anew by the installation's master key"
+	case "retire_keys":
+		return fmt.Sprintf("nothing of any snapshot lies under a data key before %d any more, and nothing that does is believed", k.Current())
 	}
 	return fmt.Sprintf("data key %d seals from now on; %s of before stay to open what they sealed", k.Current(), count(int64(len(k.Versions())-1), "key"))
 }

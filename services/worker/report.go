@@ -32,7 +32,7 @@ func (s *Service) reportFailure(ctx context.Context, u work.Unit, a job.ReportFa
 		case a.SnapshotID != "":
 			e.Action, e.TargetType, e.TargetID = "fail_snapshot", "snapshot", a.SnapshotID
 			e.Detail = "given up after many tries"
-			_, err = messages.Queue(ctx, tx, messages.SnapshotFailed, a.SnapshotID)
+			err = tellFailed(ctx, tx, a.SnapshotID)
 		case a.RestoreID != "":
 			e.Action, e.TargetType, e.TargetID = "stop_restore", "restore", a.RestoreID
 			e.Detail = "given up after many tries; its journal says what was made"
@@ -55,6 +55,20 @@ func (s *Service) reportFailure(ctx context.Context, u work.Unit, a job.ReportFa
 		return work.End{}, fmt.Errorf("report failure: %w", err)
 	}
 	return work.Done(), nil
+}
+
+// tellFailed has the members told of a sweep that failed. Of a point the activity log tells
+// alone: the next sweep reads what it was to read.
+func tellFailed(ctx context.Context, tx *postgres.Tx, id string) error {
+	row, err := snapshots.Get(ctx, tx, id)
+	if err != nil {
+		return err
+	}
+	if row.Trigger == snapshots.Change {
+		return snapshots.Unname(ctx, tx, id)
+	}
+	_, err = messages.Queue(ctx, tx, messages.SnapshotFailed, id)
+	return err
 }
 
 // queueStopped queues the mail about a restore that may have written something.

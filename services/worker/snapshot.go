@@ -13,7 +13,6 @@ import (
 	"imago/pkg/envelope"
 	"imago/pkg/job"
 	"imago/pkg/postgres"
-	"imago/pkg/postgres/messages"
 	"imago/pkg/postgres/orgs"
 	"imago/pkg/postgres/schedules"
 	"imago/pkg/postgres/sealed"
@@ -21,6 +20,7 @@ import (
 	"imago/pkg/postgres/work"
 	"imago/pkg/problem"
 	"imago/pkg/repository"
+	"imago/pkg/resource"
 	"imago/pkg/snapshot"
 )
 
@@ -36,22 +36,37 @@ const (
 
 // takeSnapshot takes one slice of a snapshot.
 func (s *Service) takeSnapshot(ctx context.Context, u work.Unit, a job.TakeSnapshot) (work.End, error) {
-	ring, err := s.keyrings.Of(ctx, u.Proof, account.ID(a.AccountID))
+	return s.take(ctx, u, account.ID(a.AccountID), a.SnapshotID, (*taking).slice)
+}
+
+func (s *Service) take(
+	ctx context.Context, u work.Unit, id account.ID, snapshot string, slice func(*taking, context.Context) (work.End, error),
+) (work.End, error) {
+	ring, err := s.keyrings.Of(ctx, u.Proof, id)
 	if err != nil {
 		return s.notBegun(ctx, u, err)
 	}
-	t, err := s.beginSnapshot(ctx, u, ring, a.SnapshotID)
-	if problem.Is(err, problem.Stale) || problem.Is(err, problem.NotFound) {
-		return work.Done(outcome("ended before")), nil
-	}
+	t, err := s.beginSnapshot(ctx, u, ring, snapshot)
 	if err != nil {
-		return s.notBegun(ctx, u, err)
+		return s.notTaken(ctx, u, err)
 	}
-	end, err := t.slice(ctx)
+	end, err := slice(t, ctx)
 	if err != nil {
 		return t.failed(ctx, err)
 	}
 	return end, nil
+}
+
+// notTaken is for a slice that did not begin: its snapshot has ended, or waits for another
+// one of the connection.
+func (s *Service) notTaken(ctx context.Context, u work.Unit, err error) (work.End, error) {
+	switch {
+	case problem.Is(err, problem.Stale), problem.Is(err, problem.NotFound):
+		return work.Done(outcome("ended before")), nil
+	case problem.Is(err, problem.Conflict):
+		return work.Again(busy), nil
+	}
+	return s.notBegun(ctx, u, err)
 }
 
 // taking is one slice of one snapshot.
@@ -64,6 +79,7 @@ type taking struct {
 	last  snapshots.Snapshot // the one before; the zero one: there is none
 	mark  mark
 	draft *repository.Draft
+	named []resource.Key // what a point reads
 }
 
 // mark is what a checkpoint holds.
@@ -82,11 +98,14 @@ func (s *Service) beginSnapshot(ctx context.Context, u work.Unit, ring *envelope
 		if t.row, t.lease, checkpoint, err = snapshots.Begin(ctx, tx, id); err != nil {
 			return err
 		}
-		last, err := snapshots.Latest(ctx, tx, t.row.ConnectionID)
+		last, err := snapshots.Newest(ctx, tx, t.row.ConnectionID)
 		if err != nil && !problem.Is(err, problem.NotFound) {
 			return err
 		}
 		t.last = last
+		if t.point() {
+			return t.readNamed(ctx, tx)
+		}
 		if t.lease.Number > 1 {
 			return nil
 		}
@@ -139,7 +158,7 @@ func (t *taking) input(ctx context.Context, org orgs.Org) (backup.Input, error) 
 	if err != nil {
 		return backup.Input{}, err
 	}
-	if t.mark.Backup == nil {
+	if t.mark.Backup == nil && !t.point() { // below a point it lies already
 		if err := repository.SaveKeyring(ctx, t.Store, t.ring); err != nil {
 			t.keyrings.Forget(t.row.AccountID) // it may have been renewed since it was opened
 			return backup.Input{}, err
@@ -167,6 +186,9 @@ func (t *taking) open(ctx context.Context, repo *repository.Repository, state []
 	if err != nil {
 		return nil, err
 	}
+	if t.point() {
+		return repo.BeginNamed(t.row.ID, *t.row.StartedAt, parent)
+	}
 	return repo.Begin(t.row.ID, *t.row.StartedAt, parent)
 }
 
@@ -176,9 +198,9 @@ func (t *taking) parent(ctx context.Context, repo *repository.Repository) (*repo
 	if t.last.ID == "" {
 		return nil, nil
 	}
-	parent, err := repo.Open(ctx, t.last.Place())
+	parent, err := repo.OpenAs(ctx, t.last.Place(), t.last.ManifestDigest)
 	switch {
-	case err == nil && parent.Digest() == t.last.ManifestDigest:
+	case err == nil && parent.Is(t.last.ManifestDigest):
 		return parent, nil
 	case err == nil:
 		err = errors.New("its manifest is not the one that was written")
@@ -286,7 +308,7 @@ func (t *taking) failed(ctx context.Context, err error) (work.End, error) {
 		if err := snapshots.Fail(ctx, tx, t.lease, why); err != nil {
 			return err
 		}
-		if _, err := messages.Queue(ctx, tx, messages.SnapshotFailed, t.row.ID); err != nil {
+		if err := tellFailed(ctx, tx, t.row.ID); err != nil {
 			return err
 		}
 		if err := t.sweepLater(ctx, tx); err != nil {

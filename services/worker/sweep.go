@@ -64,6 +64,13 @@ func (s *Service) sweepRepository(ctx context.Context, u work.Unit, a job.SweepR
 	if err != nil {
 		return s.unswept(ctx, u, ring, connection, err)
 	}
+	// What is left is looked at, once a day as this is.
+	err = s.DB.As(ctx, u.Proof, func(tx *postgres.Tx) error {
+		return tx.Enqueue(ctx, job.CheckRepository(a))
+	})
+	if err != nil {
+		return work.End{}, fmt.Errorf("have the repository of connection %s checked: %w", connection, err)
+	}
 	return work.Done(slog.Int64("objects", swept.Objects), slog.Int64("bytes", swept.Bytes), slog.Int64("locked", swept.Locked)), nil
 }
 

@@ -163,9 +163,12 @@ func (s *Service) prepare() error {
 	for _, err := range []error{
 		work.Register(kinds, desk, s.checkConnection),
 		work.Register(kinds, desk, s.takeSnapshot),
+		work.Register(kinds, desk, s.takePoint),
 		work.Register(kinds, desk, s.sweepRepository),
+		work.Register(kinds, desk, s.checkRepository),
 		work.Register(kinds, desk, s.forgetSnapshots),
 		work.Register(kinds, desk, s.renewKeyring),
+		work.Register(kinds, desk, s.resealRepository),
 		work.Register(kinds, desk, s.deleteAccount),
 		work.Register(kinds, desk, s.planRestore),
 		work.Register(kinds, desk, s.applyRestore),

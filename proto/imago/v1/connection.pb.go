@@ -59,8 +59,10 @@ type Connection struct {
 	Demo string `protobuf:"bytes,20,opt,name=demo,proto3" json:"demo,omitempty"`
 	// Of a demo org: somebody asked for its write app to be active (SwitchDemoApp).
 	DemoAppActive bool `protobuf:"varint,21,opt,name=demo_app_active,json=demoAppActive,proto3" json:"demo_app_active,omitempty"`
-	unknownFields protoimpl.UnknownFields
-	sizeCache     protoimpl.SizeCache
+	// How its backups were found by the last look at them; absent: nobody has looked yet.
+	RepositoryCheck *RepositoryCheck `protobuf:"bytes,22,opt,name=repository_check,json=repositoryCheck,proto3" json:"repository_check,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
 }
 
 func (x *Connection) Reset() {
@@ -240,6 +242,287 @@ func (x *Connection) GetDemoAppActive() bool {
 	return false
 }
 
+func (x *Connection) GetRepositoryCheck() *RepositoryCheck {
+	if x != nil {
+		return x.RepositoryCheck
+	}
+	return nil
+}
+
+// RepositoryCheck is what a look at a connection's backups found.
+type RepositoryCheck struct {
+	state     protoimpl.MessageState `protogen:"open.v1"`
+	CheckedAt *timestamppb.Timestamp `protobuf:"bytes,1,opt,name=checked_at,json=checkedAt,proto3" json:"checked_at,omitempty"`
+	// How many snapshots there are, and segments that they stand on.
+	Snapshots int64 `protobuf:"varint,2,opt,name=snapshots,proto3" json:"snapshots,omitempty"`
+	Segments  int64 `protobuf:"varint,3,opt,name=segments,proto3" json:"segments,omitempty"`
+	// Segments that were read and verified; of the others only that they are there.
+	SegmentsRead int64 `protobuf:"varint,4,opt,name=segments_read,json=segmentsRead,proto3" json:"segments_read,omitempty"`
+	// What the segments take in the store.
+	StoredBytes int64 `protobuf:"varint,5,opt,name=stored_bytes,json=storedBytes,proto3" json:"stored_bytes,omitempty"`
+	// How many objects are damaged or missing, and how many snapshots stand on one of them.
+	Damaged            int32 `protobuf:"varint,6,opt,name=damaged,proto3" json:"damaged,omitempty"`
+	SnapshotsConcerned int32 `protobuf:"varint,7,opt,name=snapshots_concerned,json=snapshotsConcerned,proto3" json:"snapshots_concerned,omitempty"`
+	// Which objects, at most a thousand; only of GetRepositoryCheck.
+	Objects       []*DamagedObject `protobuf:"bytes,8,rep,name=objects,proto3" json:"objects,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RepositoryCheck) Reset() {
+	*x = RepositoryCheck{}
+	mi := &file_imago_v1_connection_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RepositoryCheck) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RepositoryCheck) ProtoMessage() {}
+
+func (x *RepositoryCheck) ProtoReflect() protoreflect.Message {
+	mi := &file_imago_v1_connection_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RepositoryCheck.ProtoReflect.Descriptor instead.
+func (*RepositoryCheck) Descriptor() ([]byte, []int) {
+	return file_imago_v1_connection_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *RepositoryCheck) GetCheckedAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.CheckedAt
+	}
+	return nil
+}
+
+func (x *RepositoryCheck) GetSnapshots() int64 {
+	if x != nil {
+		return x.Snapshots
+	}
+	return 0
+}
+
+func (x *RepositoryCheck) GetSegments() int64 {
+	if x != nil {
+		return x.Segments
+	}
+	return 0
+}
+
+func (x *RepositoryCheck) GetSegmentsRead() int64 {
+	if x != nil {
+		return x.SegmentsRead
+	}
+	return 0
+}
+
+func (x *RepositoryCheck) GetStoredBytes() int64 {
+	if x != nil {
+		return x.StoredBytes
+	}
+	return 0
+}
+
+func (x *RepositoryCheck) GetDamaged() int32 {
+	if x != nil {
+		return x.Damaged
+	}
+	return 0
+}
+
+func (x *RepositoryCheck) GetSnapshotsConcerned() int32 {
+	if x != nil {
+		return x.SnapshotsConcerned
+	}
+	return 0
+}
+
+func (x *RepositoryCheck) GetObjects() []*DamagedObject {
+	if x != nil {
+		return x.Objects
+	}
+	return nil
+}
+
+// DamagedObject is one that is not as it was written.
+type DamagedObject struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Where it lies in the store.
+	Object string `protobuf:"bytes,1,opt,name=object,proto3" json:"object,omitempty"`
+	What   string `protobuf:"bytes,2,opt,name=what,proto3" json:"what,omitempty"`
+	// How many snapshots stand on it; when the oldest and the newest of them began.
+	Snapshots       int32                  `protobuf:"varint,3,opt,name=snapshots,proto3" json:"snapshots,omitempty"`
+	FirstSnapshotAt *timestamppb.Timestamp `protobuf:"bytes,4,opt,name=first_snapshot_at,json=firstSnapshotAt,proto3" json:"first_snapshot_at,omitempty"`
+	LastSnapshotAt  *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=last_snapshot_at,json=lastSnapshotAt,proto3" json:"last_snapshot_at,omitempty"`
+	unknownFields   protoimpl.UnknownFields
+	sizeCache       protoimpl.SizeCache
+}
+
+func (x *DamagedObject) Reset() {
+	*x = DamagedObject{}
+	mi := &file_imago_v1_connection_proto_msgTypes[2]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *DamagedObject) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*DamagedObject) ProtoMessage() {}
+
+func (x *DamagedObject) ProtoReflect() protoreflect.Message {
+	mi := &file_imago_v1_connection_proto_msgTypes[2]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use DamagedObject.ProtoReflect.Descriptor instead.
+func (*DamagedObject) Descriptor() ([]byte, []int) {
+	return file_imago_v1_connection_proto_rawDescGZIP(), []int{2}
+}
+
+func (x *DamagedObject) GetObject() string {
+	if x != nil {
+		return x.Object
+	}
+	return ""
+}
+
+func (x *DamagedObject) GetWhat() string {
+	if x != nil {
+		return x.What
+	}
+	return ""
+}
+
+func (x *DamagedObject) GetSnapshots() int32 {
+	if x != nil {
+		return x.Snapshots
+	}
+	return 0
+}
+
+func (x *DamagedObject) GetFirstSnapshotAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.FirstSnapshotAt
+	}
+	return nil
+}
+
+func (x *DamagedObject) GetLastSnapshotAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.LastSnapshotAt
+	}
+	return nil
+}
+
+type GetRepositoryCheckRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	ConnectionId  string                 `protobuf:"bytes,1,opt,name=connection_id,json=connectionId,proto3" json:"connection_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetRepositoryCheckRequest) Reset() {
+	*x = GetRepositoryCheckRequest{}
+	mi := &file_imago_v1_connection_proto_msgTypes[3]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetRepositoryCheckRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetRepositoryCheckRequest) ProtoMessage() {}
+
+func (x *GetRepositoryCheckRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_imago_v1_connection_proto_msgTypes[3]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetRepositoryCheckRequest.ProtoReflect.Descriptor instead.
+func (*GetRepositoryCheckRequest) Descriptor() ([]byte, []int) {
+	return file_imago_v1_connection_proto_rawDescGZIP(), []int{3}
+}
+
+func (x *GetRepositoryCheckRequest) GetConnectionId() string {
+	if x != nil {
+		return x.ConnectionId
+	}
+	return ""
+}
+
+type GetRepositoryCheckResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Absent: nobody has looked yet.
+	Check         *RepositoryCheck `protobuf:"bytes,1,opt,name=check,proto3" json:"check,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GetRepositoryCheckResponse) Reset() {
+	*x = GetRepositoryCheckResponse{}
+	mi := &file_imago_v1_connection_proto_msgTypes[4]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GetRepositoryCheckResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GetRepositoryCheckResponse) ProtoMessage() {}
+
+func (x *GetRepositoryCheckResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_imago_v1_connection_proto_msgTypes[4]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GetRepositoryCheckResponse.ProtoReflect.Descriptor instead.
+func (*GetRepositoryCheckResponse) Descriptor() ([]byte, []int) {
+	return file_imago_v1_connection_proto_rawDescGZIP(), []int{4}
+}
+
+func (x *GetRepositoryCheckResponse) GetCheck() *RepositoryCheck {
+	if x != nil {
+		return x.Check
+	}
+	return nil
+}
+
 // TypeAccess says whether one type can be read and, if not, what it would take.
 type TypeAccess struct {
 	state    protoimpl.MessageState `protogen:"open.v1"`
@@ -256,7 +539,7 @@ type TypeAccess struct {
 
 func (x *TypeAccess) Reset() {
 	*x = TypeAccess{}
-	mi := &file_imago_v1_connection_proto_msgTypes[1]
+	mi := &file_imago_v1_connection_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -268,7 +551,7 @@ func (x *TypeAccess) String() string {
 func (*TypeAccess) ProtoMessage() {}
 
 func (x *TypeAccess) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_connection_proto_msgTypes[1]
+	mi := &file_imago_v1_connection_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -281,7 +564,7 @@ func (x *TypeAccess) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TypeAccess.ProtoReflect.Descriptor instead.
 func (*TypeAccess) Descriptor() ([]byte, []int) {
-	return file_imago_v1_connection_proto_rawDescGZIP(), []int{1}
+	return file_imago_v1_connection_proto_rawDescGZIP(), []int{5}
 }
 
 func (x *TypeAccess) GetType() string {
@@ -345,7 +628,7 @@ type Credential struct {
 
 func (x *Credential) Reset() {
 	*x = Credential{}
-	mi := &file_imago_v1_connection_proto_msgTypes[2]
+	mi := &file_imago_v1_connection_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -357,7 +640,7 @@ func (x *Credential) String() string {
 func (*Credential) ProtoMessage() {}
 
 func (x *Credential) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_connection_proto_msgTypes[2]
+	mi := &file_imago_v1_connection_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -370,7 +653,7 @@ func (x *Credential) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Credential.ProtoReflect.Descriptor instead.
 func (*Credential) Descriptor() ([]byte, []int) {
-	return file_imago_v1_connection_proto_rawDescGZIP(), []int{2}
+	return file_imago_v1_connection_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *Credential) GetPurpose() string {
@@ -429,7 +712,7 @@ type Schedule struct {
 
 func (x *Schedule) Reset() {
 	*x = Schedule{}
-	mi := &file_imago_v1_connection_proto_msgTypes[3]
+	mi := &file_imago_v1_connection_proto_msgTypes[7]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -441,7 +724,7 @@ func (x *Schedule) String() string {
 func (*Schedule) ProtoMessage() {}
 
 func (x *Schedule) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_connection_proto_msgTypes[3]
+	mi := &file_imago_v1_connection_proto_msgTypes[7]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -454,7 +737,7 @@ func (x *Schedule) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Schedule.ProtoReflect.Descriptor instead.
 func (*Schedule) Descriptor() ([]byte, []int) {
-	return file_imago_v1_connection_proto_rawDescGZIP(), []int{3}
+	return file_imago_v1_connection_proto_rawDescGZIP(), []int{7}
 }
 
 func (x *Schedule) GetCron() string {
@@ -500,7 +783,7 @@ type CreateConnectionRequest struct {
 
 func (x *CreateConnectionRequest) Reset() {
 	*x = CreateConnectionRequest{}
-	mi := &file_imago_v1_connection_proto_msgTypes[4]
+	mi := &file_imago_v1_connection_proto_msgTypes[8]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -512,7 +795,7 @@ func (x *CreateConnectionRequest) String() string {
 func (*CreateConnectionRequest) ProtoMessage() {}
 
 func (x *CreateConnectionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_connection_proto_msgTypes[4]
+	mi := &file_imago_v1_connection_proto_msgTypes[8]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -525,7 +808,7 @@ func (x *CreateConnectionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateConnectionRequest.ProtoReflect.Descriptor instead.
 func (*CreateConnectionRequest) Descriptor() ([]byte, []int) {
-	return file_imago_v1_connection_proto_rawDescGZIP(), []int{4}
+	return file_imago_v1_connection_proto_rawDescGZIP(), []int{8}
 }
 
 func (x *CreateConnectionRequest) GetOrgUrl() string {
@@ -565,7 +848,7 @@ type CreateConnectionResponse struct {
 
 func (x *CreateConnectionResponse) Reset() {
 	*x = CreateConnectionResponse{}
-	mi := &file_imago_v1_connection_proto_msgTypes[5]
+	mi := &file_imago_v1_connection_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -577,7 +860,7 @@ func (x *CreateConnectionResponse) String() string {
 func (*CreateConnectionResponse) ProtoMessage() {}
 
 func (x *CreateConnectionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_connection_proto_msgTypes[5]
+	mi := &file_imago_v1_connection_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -590,7 +873,7 @@ func (x *CreateConnectionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateConnectionResponse.ProtoReflect.Descriptor instead.
 func (*CreateConnectionResponse) Descriptor() ([]byte, []int) {
-	return file_imago_v1_connection_proto_rawDescGZIP(), []int{5}
+	return file_imago_v1_connection_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *CreateConnectionResponse) GetConnection() *Connection {
@@ -608,7 +891,7 @@ type CreateDemoRequest struct {
 
 func (x *CreateDemoRequest) Reset() {
 	*x = CreateDemoRequest{}
-	mi := &file_imago_v1_connection_proto_msgTypes[6]
+	mi := &file_imago_v1_connection_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -620,7 +903,7 @@ func (x *CreateDemoRequest) String() string {
 func (*CreateDemoRequest) ProtoMessage() {}
 
 func (x *CreateDemoRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_connection_proto_msgTypes[6]
+	mi := &file_imago_v1_connection_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -633,7 +916,7 @@ func (x *CreateDemoRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateDemoRequest.ProtoReflect.Descriptor instead.
 func (*CreateDemoRequest) Descriptor() ([]byte, []int) {
-	return file_imago_v1_connection_proto_rawDescGZIP(), []int{6}
+	return file_imago_v1_connection_proto_rawDescGZIP(), []int{10}
 }
 
 type CreateDemoResponse struct {
@@ -645,7 +928,7 @@ type CreateDemoResponse struct {
 
 func (x *CreateDemoResponse) Reset() {
 	*x = CreateDemoResponse{}
-	mi := &file_imago_v1_connection_proto_msgTypes[7]
+	mi := &file_imago_v1_connection_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -657,7 +940,7 @@ func (x *CreateDemoResponse) String() string {
 func (*CreateDemoResponse) ProtoMessage() {}
 
 func (x *CreateDemoResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_connection_proto_msgTypes[7]
+	mi := &file_imago_v1_connection_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -670,7 +953,7 @@ func (x *CreateDemoResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateDemoResponse.ProtoReflect.Descriptor instead.
 func (*CreateDemoResponse) Descriptor() ([]byte, []int) {
-	return file_imago_v1_connection_proto_rawDescGZIP(), []int{7}
+	return file_imago_v1_connection_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *CreateDemoResponse) GetConnection() *Connection {
@@ -691,7 +974,7 @@ type SwitchDemoAppRequest struct {
 
 func (x *SwitchDemoAppRequest) Reset() {
 	*x = SwitchDemoAppRequest{}
-	mi := &file_imago_v1_connection_proto_msgTypes[8]
+	mi := &file_imago_v1_connection_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -703,7 +986,7 @@ func (x *SwitchDemoAppRequest) String() string {
 func (*SwitchDemoAppRequest) ProtoMessage() {}
 
 func (x *SwitchDemoAppRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_connection_proto_msgTypes[8]
+	mi := &file_imago_v1_connection_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -716,7 +999,7 @@ func (x *SwitchDemoAppRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SwitchDemoAppRequest.ProtoReflect.Descriptor instead.
 func (*SwitchDemoAppRequest) Descriptor() ([]byte, []int) {
-	return file_imago_v1_connection_proto_rawDescGZIP(), []int{8}
+	return file_imago_v1_connection_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *SwitchDemoAppRequest) GetConnectionId() string {
@@ -741,7 +1024,7 @@ type SwitchDemoAppResponse struct {
 
 func (x *SwitchDemoAppResponse) Reset() {
 	*x = SwitchDemoAppResponse{}
-	mi := &file_imago_v1_connection_proto_msgTypes[9]
+	mi := &file_imago_v1_connection_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -753,7 +1036,7 @@ func (x *SwitchDemoAppResponse) String() string {
 func (*SwitchDemoAppResponse) ProtoMessage() {}
 
 func (x *SwitchDemoAppResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_connection_proto_msgTypes[9]
+	mi := &file_imago_v1_connection_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -766,7 +1049,7 @@ func (x *SwitchDemoAppResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SwitchDemoAppResponse.ProtoReflect.Descriptor instead.
 func (*SwitchDemoAppResponse) Descriptor() ([]byte, []int) {
-	return file_imago_v1_connection_proto_rawDescGZIP(), []int{9}
+	return file_imago_v1_connection_proto_rawDescGZIP(), []int{13}
 }
 
 type SetCredentialRequest struct {
@@ -780,7 +1063,7 @@ type SetCredentialRequest struct {
 
 func (x *SetCredentialRequest) Reset() {
 	*x = SetCredentialRequest{}
-	mi := &file_imago_v1_connection_proto_msgTypes[10]
+	mi := &file_imago_v1_connection_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -792,7 +1075,7 @@ func (x *SetCredentialRequest) String() string {
 func (*SetCredentialRequest) ProtoMessage() {}
 
 func (x *SetCredentialRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_connection_proto_msgTypes[10]
+	mi := &file_imago_v1_connection_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -805,7 +1088,7 @@ func (x *SetCredentialRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetCredentialRequest.ProtoReflect.Descriptor instead.
 func (*SetCredentialRequest) Descriptor() ([]byte, []int) {
-	return file_imago_v1_connection_proto_rawDescGZIP(), []int{10}
+	return file_imago_v1_connection_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *SetCredentialRequest) GetConnectionId() string {
@@ -838,7 +1121,7 @@ type SetCredentialResponse struct {
 
 func (x *SetCredentialResponse) Reset() {
 	*x = SetCredentialResponse{}
-	mi := &file_imago_v1_connection_proto_msgTypes[11]
+	mi := &file_imago_v1_connection_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -850,7 +1133,7 @@ func (x *SetCredentialResponse) String() string {
 func (*SetCredentialResponse) ProtoMessage() {}
 
 func (x *SetCredentialResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_connection_proto_msgTypes[11]
+	mi := &file_imago_v1_connection_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -863,7 +1146,7 @@ func (x *SetCredentialResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetCredentialResponse.ProtoReflect.Descriptor instead.
 func (*SetCredentialResponse) Descriptor() ([]byte, []int) {
-	return file_imago_v1_connection_proto_rawDescGZIP(), []int{11}
+	return file_imago_v1_connection_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *SetCredentialResponse) GetConnection() *Connection {
@@ -884,7 +1167,7 @@ type ReplaceKeyRequest struct {
 
 func (x *ReplaceKeyRequest) Reset() {
 	*x = ReplaceKeyRequest{}
-	mi := &file_imago_v1_connection_proto_msgTypes[12]
+	mi := &file_imago_v1_connection_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -896,7 +1179,7 @@ func (x *ReplaceKeyRequest) String() string {
 func (*ReplaceKeyRequest) ProtoMessage() {}
 
 func (x *ReplaceKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_connection_proto_msgTypes[12]
+	mi := &file_imago_v1_connection_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -909,7 +1192,7 @@ func (x *ReplaceKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplaceKeyRequest.ProtoReflect.Descriptor instead.
 func (*ReplaceKeyRequest) Descriptor() ([]byte, []int) {
-	return file_imago_v1_connection_proto_rawDescGZIP(), []int{12}
+	return file_imago_v1_connection_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *ReplaceKeyRequest) GetConnectionId() string {
@@ -935,7 +1218,7 @@ type ReplaceKeyResponse struct {
 
 func (x *ReplaceKeyResponse) Reset() {
 	*x = ReplaceKeyResponse{}
-	mi := &file_imago_v1_connection_proto_msgTypes[13]
+	mi := &file_imago_v1_connection_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -947,7 +1230,7 @@ func (x *ReplaceKeyResponse) String() string {
 func (*ReplaceKeyResponse) ProtoMessage() {}
 
 func (x *ReplaceKeyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_connection_proto_msgTypes[13]
+	mi := &file_imago_v1_connection_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -960,7 +1243,7 @@ func (x *ReplaceKeyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ReplaceKeyResponse.ProtoReflect.Descriptor instead.
 func (*ReplaceKeyResponse) Descriptor() ([]byte, []int) {
-	return file_imago_v1_connection_proto_rawDescGZIP(), []int{13}
+	return file_imago_v1_connection_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *ReplaceKeyResponse) GetConnection() *Connection {
@@ -985,7 +1268,7 @@ type UpdateConnectionRequest struct {
 
 func (x *UpdateConnectionRequest) Reset() {
 	*x = UpdateConnectionRequest{}
-	mi := &file_imago_v1_connection_proto_msgTypes[14]
+	mi := &file_imago_v1_connection_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -997,7 +1280,7 @@ func (x *UpdateConnectionRequest) String() string {
 func (*UpdateConnectionRequest) ProtoMessage() {}
 
 func (x *UpdateConnectionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_connection_proto_msgTypes[14]
+	mi := &file_imago_v1_connection_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1010,7 +1293,7 @@ func (x *UpdateConnectionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateConnectionRequest.ProtoReflect.Descriptor instead.
 func (*UpdateConnectionRequest) Descriptor() ([]byte, []int) {
-	return file_imago_v1_connection_proto_rawDescGZIP(), []int{14}
+	return file_imago_v1_connection_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *UpdateConnectionRequest) GetConnectionId() string {
@@ -1050,7 +1333,7 @@ type UpdateConnectionResponse struct {
 
 func (x *UpdateConnectionResponse) Reset() {
 	*x = UpdateConnectionResponse{}
-	mi := &file_imago_v1_connection_proto_msgTypes[15]
+	mi := &file_imago_v1_connection_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1062,7 +1345,7 @@ func (x *UpdateConnectionResponse) String() string {
 func (*UpdateConnectionResponse) ProtoMessage() {}
 
 func (x *UpdateConnectionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_connection_proto_msgTypes[15]
+	mi := &file_imago_v1_connection_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1075,7 +1358,7 @@ func (x *UpdateConnectionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use UpdateConnectionResponse.ProtoReflect.Descriptor instead.
 func (*UpdateConnectionResponse) Descriptor() ([]byte, []int) {
-	return file_imago_v1_connection_proto_rawDescGZIP(), []int{15}
+	return file_imago_v1_connection_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *UpdateConnectionResponse) GetConnection() *Connection {
@@ -1094,7 +1377,7 @@ type CheckConnectionRequest struct {
 
 func (x *CheckConnectionRequest) Reset() {
 	*x = CheckConnectionRequest{}
-	mi := &file_imago_v1_connection_proto_msgTypes[16]
+	mi := &file_imago_v1_connection_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1106,7 +1389,7 @@ func (x *CheckConnectionRequest) String() string {
 func (*CheckConnectionRequest) ProtoMessage() {}
 
 func (x *CheckConnectionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_connection_proto_msgTypes[16]
+	mi := &file_imago_v1_connection_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1119,7 +1402,7 @@ func (x *CheckConnectionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckConnectionRequest.ProtoReflect.Descriptor instead.
 func (*CheckConnectionRequest) Descriptor() ([]byte, []int) {
-	return file_imago_v1_connection_proto_rawDescGZIP(), []int{16}
+	return file_imago_v1_connection_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *CheckConnectionRequest) GetConnectionId() string {
@@ -1138,7 +1421,7 @@ type CheckConnectionResponse struct {
 
 func (x *CheckConnectionResponse) Reset() {
 	*x = CheckConnectionResponse{}
-	mi := &file_imago_v1_connection_proto_msgTypes[17]
+	mi := &file_imago_v1_connection_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1150,7 +1433,7 @@ func (x *CheckConnectionResponse) String() string {
 func (*CheckConnectionResponse) ProtoMessage() {}
 
 func (x *CheckConnectionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_connection_proto_msgTypes[17]
+	mi := &file_imago_v1_connection_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1163,7 +1446,7 @@ func (x *CheckConnectionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CheckConnectionResponse.ProtoReflect.Descriptor instead.
 func (*CheckConnectionResponse) Descriptor() ([]byte, []int) {
-	return file_imago_v1_connection_proto_rawDescGZIP(), []int{17}
+	return file_imago_v1_connection_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *CheckConnectionResponse) GetConnection() *Connection {
@@ -1182,7 +1465,7 @@ type GetConnectionRequest struct {
 
 func (x *GetConnectionRequest) Reset() {
 	*x = GetConnectionRequest{}
-	mi := &file_imago_v1_connection_proto_msgTypes[18]
+	mi := &file_imago_v1_connection_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1194,7 +1477,7 @@ func (x *GetConnectionRequest) String() string {
 func (*GetConnectionRequest) ProtoMessage() {}
 
 func (x *GetConnectionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_connection_proto_msgTypes[18]
+	mi := &file_imago_v1_connection_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1207,7 +1490,7 @@ func (x *GetConnectionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetConnectionRequest.ProtoReflect.Descriptor instead.
 func (*GetConnectionRequest) Descriptor() ([]byte, []int) {
-	return file_imago_v1_connection_proto_rawDescGZIP(), []int{18}
+	return file_imago_v1_connection_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *GetConnectionRequest) GetConnectionId() string {
@@ -1226,7 +1509,7 @@ type GetConnectionResponse struct {
 
 func (x *GetConnectionResponse) Reset() {
 	*x = GetConnectionResponse{}
-	mi := &file_imago_v1_connection_proto_msgTypes[19]
+	mi := &file_imago_v1_connection_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1238,7 +1521,7 @@ func (x *GetConnectionResponse) String() string {
 func (*GetConnectionResponse) ProtoMessage() {}
 
 func (x *GetConnectionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_connection_proto_msgTypes[19]
+	mi := &file_imago_v1_connection_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1251,7 +1534,7 @@ func (x *GetConnectionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetConnectionResponse.ProtoReflect.Descriptor instead.
 func (*GetConnectionResponse) Descriptor() ([]byte, []int) {
-	return file_imago_v1_connection_proto_rawDescGZIP(), []int{19}
+	return file_imago_v1_connection_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *GetConnectionResponse) GetConnection() *Connection {
@@ -1271,7 +1554,7 @@ type ListConnectionsRequest struct {
 
 func (x *ListConnectionsRequest) Reset() {
 	*x = ListConnectionsRequest{}
-	mi := &file_imago_v1_connection_proto_msgTypes[20]
+	mi := &file_imago_v1_connection_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1283,7 +1566,7 @@ func (x *ListConnectionsRequest) String() string {
 func (*ListConnectionsRequest) ProtoMessage() {}
 
 func (x *ListConnectionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_connection_proto_msgTypes[20]
+	mi := &file_imago_v1_connection_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1296,7 +1579,7 @@ func (x *ListConnectionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListConnectionsRequest.ProtoReflect.Descriptor instead.
 func (*ListConnectionsRequest) Descriptor() ([]byte, []int) {
-	return file_imago_v1_connection_proto_rawDescGZIP(), []int{20}
+	return file_imago_v1_connection_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *ListConnectionsRequest) GetPageSize() int32 {
@@ -1325,7 +1608,7 @@ type ListConnectionsResponse struct {
 
 func (x *ListConnectionsResponse) Reset() {
 	*x = ListConnectionsResponse{}
-	mi := &file_imago_v1_connection_proto_msgTypes[21]
+	mi := &file_imago_v1_connection_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1337,7 +1620,7 @@ func (x *ListConnectionsResponse) String() string {
 func (*ListConnectionsResponse) ProtoMessage() {}
 
 func (x *ListConnectionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_connection_proto_msgTypes[21]
+	mi := &file_imago_v1_connection_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1350,7 +1633,7 @@ func (x *ListConnectionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListConnectionsResponse.ProtoReflect.Descriptor instead.
 func (*ListConnectionsResponse) Descriptor() ([]byte, []int) {
-	return file_imago_v1_connection_proto_rawDescGZIP(), []int{21}
+	return file_imago_v1_connection_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *ListConnectionsResponse) GetConnections() []*Connection {
@@ -1383,7 +1666,7 @@ type DeleteConnectionRequest struct {
 
 func (x *DeleteConnectionRequest) Reset() {
 	*x = DeleteConnectionRequest{}
-	mi := &file_imago_v1_connection_proto_msgTypes[22]
+	mi := &file_imago_v1_connection_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1395,7 +1678,7 @@ func (x *DeleteConnectionRequest) String() string {
 func (*DeleteConnectionRequest) ProtoMessage() {}
 
 func (x *DeleteConnectionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_connection_proto_msgTypes[22]
+	mi := &file_imago_v1_connection_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1408,7 +1691,7 @@ func (x *DeleteConnectionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteConnectionRequest.ProtoReflect.Descriptor instead.
 func (*DeleteConnectionRequest) Descriptor() ([]byte, []int) {
-	return file_imago_v1_connection_proto_rawDescGZIP(), []int{22}
+	return file_imago_v1_connection_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *DeleteConnectionRequest) GetConnectionId() string {
@@ -1426,7 +1709,7 @@ type DeleteConnectionResponse struct {
 
 func (x *DeleteConnectionResponse) Reset() {
 	*x = DeleteConnectionResponse{}
-	mi := &file_imago_v1_connection_proto_msgTypes[23]
+	mi := &file_imago_v1_connection_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1438,7 +1721,7 @@ func (x *DeleteConnectionResponse) String() string {
 func (*DeleteConnectionResponse) ProtoMessage() {}
 
 func (x *DeleteConnectionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_connection_proto_msgTypes[23]
+	mi := &file_imago_v1_connection_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1451,7 +1734,7 @@ func (x *DeleteConnectionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteConnectionResponse.ProtoReflect.Descriptor instead.
 func (*DeleteConnectionResponse) Descriptor() ([]byte, []int) {
-	return file_imago_v1_connection_proto_rawDescGZIP(), []int{23}
+	return file_imago_v1_connection_proto_rawDescGZIP(), []int{27}
 }
 
 type SetRetentionRequest struct {
@@ -1468,7 +1751,7 @@ type SetRetentionRequest struct {
 
 func (x *SetRetentionRequest) Reset() {
 	*x = SetRetentionRequest{}
-	mi := &file_imago_v1_connection_proto_msgTypes[24]
+	mi := &file_imago_v1_connection_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1480,7 +1763,7 @@ func (x *SetRetentionRequest) String() string {
 func (*SetRetentionRequest) ProtoMessage() {}
 
 func (x *SetRetentionRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_connection_proto_msgTypes[24]
+	mi := &file_imago_v1_connection_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1493,7 +1776,7 @@ func (x *SetRetentionRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetRetentionRequest.ProtoReflect.Descriptor instead.
 func (*SetRetentionRequest) Descriptor() ([]byte, []int) {
-	return file_imago_v1_connection_proto_rawDescGZIP(), []int{24}
+	return file_imago_v1_connection_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *SetRetentionRequest) GetConnectionId() string {
@@ -1519,7 +1802,7 @@ type SetRetentionResponse struct {
 
 func (x *SetRetentionResponse) Reset() {
 	*x = SetRetentionResponse{}
-	mi := &file_imago_v1_connection_proto_msgTypes[25]
+	mi := &file_imago_v1_connection_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1531,7 +1814,7 @@ func (x *SetRetentionResponse) String() string {
 func (*SetRetentionResponse) ProtoMessage() {}
 
 func (x *SetRetentionResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_connection_proto_msgTypes[25]
+	mi := &file_imago_v1_connection_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1544,7 +1827,7 @@ func (x *SetRetentionResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetRetentionResponse.ProtoReflect.Descriptor instead.
 func (*SetRetentionResponse) Descriptor() ([]byte, []int) {
-	return file_imago_v1_connection_proto_rawDescGZIP(), []int{25}
+	return file_imago_v1_connection_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *SetRetentionResponse) GetConnection() *Connection {
@@ -1566,7 +1849,7 @@ type SetScheduleRequest struct {
 
 func (x *SetScheduleRequest) Reset() {
 	*x = SetScheduleRequest{}
-	mi := &file_imago_v1_connection_proto_msgTypes[26]
+	mi := &file_imago_v1_connection_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1578,7 +1861,7 @@ func (x *SetScheduleRequest) String() string {
 func (*SetScheduleRequest) ProtoMessage() {}
 
 func (x *SetScheduleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_connection_proto_msgTypes[26]
+	mi := &file_imago_v1_connection_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1591,7 +1874,7 @@ func (x *SetScheduleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetScheduleRequest.ProtoReflect.Descriptor instead.
 func (*SetScheduleRequest) Descriptor() ([]byte, []int) {
-	return file_imago_v1_connection_proto_rawDescGZIP(), []int{26}
+	return file_imago_v1_connection_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *SetScheduleRequest) GetConnectionId() string {
@@ -1631,7 +1914,7 @@ type SetScheduleResponse struct {
 
 func (x *SetScheduleResponse) Reset() {
 	*x = SetScheduleResponse{}
-	mi := &file_imago_v1_connection_proto_msgTypes[27]
+	mi := &file_imago_v1_connection_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1643,7 +1926,7 @@ func (x *SetScheduleResponse) String() string {
 func (*SetScheduleResponse) ProtoMessage() {}
 
 func (x *SetScheduleResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_connection_proto_msgTypes[27]
+	mi := &file_imago_v1_connection_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1656,7 +1939,7 @@ func (x *SetScheduleResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetScheduleResponse.ProtoReflect.Descriptor instead.
 func (*SetScheduleResponse) Descriptor() ([]byte, []int) {
-	return file_imago_v1_connection_proto_rawDescGZIP(), []int{27}
+	return file_imago_v1_connection_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *SetScheduleResponse) GetSchedule() *Schedule {
@@ -1670,7 +1953,7 @@ var File_imago_v1_connection_proto protoreflect.FileDescriptor
 
 const file_imago_v1_connection_proto_rawDesc = "" +
 	"\n" +
-	"\x19imago/v1/connection.proto\x12\bimago.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16imago/v1/problem.proto\"\x95\x06\n" +
+	"\x19imago/v1/connection.proto\x12\bimago.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16imago/v1/problem.proto\"\xdb\x06\n" +
 	"\n" +
 	"Connection\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
@@ -1698,7 +1981,28 @@ const file_imago_v1_connection_proto_rawDesc = "" +
 	"\ropen_findings\x18\x12 \x01(\x03R\fopenFindings\x12\x12\n" +
 	"\x04thin\x18\x13 \x01(\bR\x04thin\x12\x12\n" +
 	"\x04demo\x18\x14 \x01(\tR\x04demo\x12&\n" +
-	"\x0fdemo_app_active\x18\x15 \x01(\bR\rdemoAppActive\"\x9a\x01\n" +
+	"\x0fdemo_app_active\x18\x15 \x01(\bR\rdemoAppActive\x12D\n" +
+	"\x10repository_check\x18\x16 \x01(\v2\x19.imago.v1.RepositoryCheckR\x0frepositoryCheck\"\xcc\x02\n" +
+	"\x0fRepositoryCheck\x129\n" +
+	"\n" +
+	"checked_at\x18\x01 \x01(\v2\x1a.google.protobuf.TimestampR\tcheckedAt\x12\x1c\n" +
+	"\tsnapshots\x18\x02 \x01(\x03R\tsnapshots\x12\x1a\n" +
+	"\bsegments\x18\x03 \x01(\x03R\bsegments\x12#\n" +
+	"\rsegments_read\x18\x04 \x01(\x03R\fsegmentsRead\x12!\n" +
+	"\fstored_bytes\x18\x05 \x01(\x03R\vstoredBytes\x12\x18\n" +
+	"\adamaged\x18\x06 \x01(\x05R\adamaged\x12/\n" +
+	"\x13snapshots_concerned\x18\a \x01(\x05R\x12snapshotsConcerned\x121\n" +
+	"\aobjects\x18\b \x03(\v2\x17.imago.v1.DamagedObjectR\aobjects\"\xe7\x01\n" +
+	"\rDamagedObject\x12\x16\n" +
+	"\x06object\x18\x01 \x01(\tR\x06object\x12\x12\n" +
+	"\x04what\x18\x02 \x01(\tR\x04what\x12\x1c\n" +
+	"\tsnapshots\x18\x03 \x01(\x05R\tsnapshots\x12F\n" +
+	"\x11first_snapshot_at\x18\x04 \x01(\v2\x1a.google.protobuf.TimestampR\x0ffirstSnapshotAt\x12D\n" +
+	"\x10last_snapshot_at\x18\x05 \x01(\v2\x1a.google.protobuf.TimestampR\x0elastSnapshotAt\"@\n" +
+	"\x19GetRepositoryCheckRequest\x12#\n" +
+	"\rconnection_id\x18\x01 \x01(\tR\fconnectionId\"M\n" +
+	"\x1aGetRepositoryCheckResponse\x12/\n" +
+	"\x05check\x18\x01 \x01(\v2\x19.imago.v1.RepositoryCheckR\x05check\"\x9a\x01\n" +
 	"\n" +
 	"TypeAccess\x12\x12\n" +
 	"\x04type\x18\x01 \x01(\tR\x04type\x12\x14\n" +
@@ -1802,7 +2106,7 @@ const file_imago_v1_connection_proto_rawDesc = "" +
 	"\ttime_zone\x18\x03 \x01(\tR\btimeZone\x12\x18\n" +
 	"\aenabled\x18\x04 \x01(\bR\aenabled\"E\n" +
 	"\x13SetScheduleResponse\x12.\n" +
-	"\bschedule\x18\x01 \x01(\v2\x12.imago.v1.ScheduleR\bschedule2\xac\f\n" +
+	"\bschedule\x18\x01 \x01(\v2\x12.imago.v1.ScheduleR\bschedule2\xc8\r\n" +
 	"\x11ConnectionService\x12u\n" +
 	"\x10CreateConnection\x12!.imago.v1.CreateConnectionRequest\x1a\".imago.v1.CreateConnectionResponse\"\x1a\x82\xd3\xe4\x93\x02\x14:\x01*\"\x0f/v1/connections\x12\x92\x01\n" +
 	"\rSetCredential\x12\x1e.imago.v1.SetCredentialRequest\x1a\x1f.imago.v1.SetCredentialResponse\"@\x82\xd3\xe4\x93\x02::\x01*\x1a5/v1/connections/{connection_id}/credentials/{purpose}\x12\x94\x01\n" +
@@ -1810,7 +2114,8 @@ const file_imago_v1_connection_proto_rawDesc = "" +
 	"ReplaceKey\x12\x1b.imago.v1.ReplaceKeyRequest\x1a\x1c.imago.v1.ReplaceKeyResponse\"K\x82\xd3\xe4\x93\x02E:\x01*\"@/v1/connections/{connection_id}/credentials/{purpose}:replaceKey\x12\x85\x01\n" +
 	"\x10UpdateConnection\x12!.imago.v1.UpdateConnectionRequest\x1a\".imago.v1.UpdateConnectionResponse\"*\x82\xd3\xe4\x93\x02$:\x01*2\x1f/v1/connections/{connection_id}\x12\x88\x01\n" +
 	"\x0fCheckConnection\x12 .imago.v1.CheckConnectionRequest\x1a!.imago.v1.CheckConnectionResponse\"0\x82\xd3\xe4\x93\x02*:\x01*\"%/v1/connections/{connection_id}:check\x12y\n" +
-	"\rGetConnection\x12\x1e.imago.v1.GetConnectionRequest\x1a\x1f.imago.v1.GetConnectionResponse\"'\x82\xd3\xe4\x93\x02!\x12\x1f/v1/connections/{connection_id}\x12o\n" +
+	"\rGetConnection\x12\x1e.imago.v1.GetConnectionRequest\x1a\x1f.imago.v1.GetConnectionResponse\"'\x82\xd3\xe4\x93\x02!\x12\x1f/v1/connections/{connection_id}\x12\x99\x01\n" +
+	"\x12GetRepositoryCheck\x12#.imago.v1.GetRepositoryCheckRequest\x1a$.imago.v1.GetRepositoryCheckResponse\"8\x82\xd3\xe4\x93\x022\x120/v1/connections/{connection_id}/repository_check\x12o\n" +
 	"\x0fListConnections\x12 .imago.v1.ListConnectionsRequest\x1a!.imago.v1.ListConnectionsResponse\"\x17\x82\xd3\xe4\x93\x02\x11\x12\x0f/v1/connections\x12\x82\x01\n" +
 	"\x10DeleteConnection\x12!.imago.v1.DeleteConnectionRequest\x1a\".imago.v1.DeleteConnectionResponse\"'\x82\xd3\xe4\x93\x02!*\x1f/v1/connections/{connection_id}\x12\\\n" +
 	"\n" +
@@ -1831,88 +2136,100 @@ func file_imago_v1_connection_proto_rawDescGZIP() []byte {
 	return file_imago_v1_connection_proto_rawDescData
 }
 
-var file_imago_v1_connection_proto_msgTypes = make([]protoimpl.MessageInfo, 28)
+var file_imago_v1_connection_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
 var file_imago_v1_connection_proto_goTypes = []any{
-	(*Connection)(nil),               // 0: imago.v1.Connection
-	(*TypeAccess)(nil),               // 1: imago.v1.TypeAccess
-	(*Credential)(nil),               // 2: imago.v1.Credential
-	(*Schedule)(nil),                 // 3: imago.v1.Schedule
-	(*CreateConnectionRequest)(nil),  // 4: imago.v1.CreateConnectionRequest
-	(*CreateConnectionResponse)(nil), // 5: imago.v1.CreateConnectionResponse
-	(*CreateDemoRequest)(nil),        // 6: imago.v1.CreateDemoRequest
-	(*CreateDemoResponse)(nil),       // 7: imago.v1.CreateDemoResponse
-	(*SwitchDemoAppRequest)(nil),     // 8: imago.v1.SwitchDemoAppRequest
-	(*SwitchDemoAppResponse)(nil),    // 9: imago.v1.SwitchDemoAppResponse
-	(*SetCredentialRequest)(nil),     // 10: imago.v1.SetCredentialRequest
-	(*SetCredentialResponse)(nil),    // 11: imago.v1.SetCredentialResponse
-	(*ReplaceKeyRequest)(nil),        // 12: imago.v1.ReplaceKeyRequest
-	(*ReplaceKeyResponse)(nil),       // 13: imago.v1.ReplaceKeyResponse
-	(*UpdateConnectionRequest)(nil),  // 14: imago.v1.UpdateConnectionRequest
-	(*UpdateConnectionResponse)(nil), // 15: imago.v1.UpdateConnectionResponse
-	(*CheckConnectionRequest)(nil),   // 16: imago.v1.CheckConnectionRequest
-	(*CheckConnectionResponse)(nil),  // 17: imago.v1.CheckConnectionResponse
-	(*GetConnectionRequest)(nil),     // 18: imago.v1.GetConnectionRequest
-	(*GetConnectionResponse)(nil),    // 19: imago.v1.GetConnectionResponse
-	(*ListConnectionsRequest)(nil),   // 20: imago.v1.ListConnectionsRequest
-	(*ListConnectionsResponse)(nil),  // 21: imago.v1.ListConnectionsResponse
-	(*DeleteConnectionRequest)(nil),  // 22: imago.v1.DeleteConnectionRequest
-	(*DeleteConnectionResponse)(nil), // 23: imago.v1.DeleteConnectionResponse
-	(*SetRetentionRequest)(nil),      // 24: imago.v1.SetRetentionRequest
-	(*SetRetentionResponse)(nil),     // 25: imago.v1.SetRetentionResponse
-	(*SetScheduleRequest)(nil),       // 26: imago.v1.SetScheduleRequest
-	(*SetScheduleResponse)(nil),      // 27: imago.v1.SetScheduleResponse
-	(*Problem)(nil),                  // 28: imago.v1.Problem
-	(*timestamppb.Timestamp)(nil),    // 29: google.protobuf.Timestamp
+	(*Connection)(nil),                 // 0: imago.v1.Connection
+	(*RepositoryCheck)(nil),            // 1: imago.v1.RepositoryCheck
+	(*DamagedObject)(nil),              // 2: imago.v1.DamagedObject
+	(*GetRepositoryCheckRequest)(nil),  // 3: imago.v1.GetRepositoryCheckRequest
+	(*GetRepositoryCheckResponse)(nil), // 4: imago.v1.GetRepositoryCheckResponse
+	(*TypeAccess)(nil),                 // 5: imago.v1.TypeAccess
+	(*Credential)(nil),                 // 6: imago.v1.Credential
+	(*Schedule)(nil),                   // 7: imago.v1.Schedule
+	(*CreateConnectionRequest)(nil),    // 8: imago.v1.CreateConnectionRequest
+	(*CreateConnectionResponse)(nil),   // 9: imago.v1.CreateConnectionResponse
+	(*CreateDemoRequest)(nil),          // 10: imago.v1.CreateDemoRequest
+	(*CreateDemoResponse)(nil),         // 11: imago.v1.CreateDemoResponse
+	(*SwitchDemoAppRequest)(nil),       // 12: imago.v1.SwitchDemoAppRequest
+	(*SwitchDemoAppResponse)(nil),      // 13: imago.v1.SwitchDemoAppResponse
+	(*SetCredentialRequest)(nil),       // 14: imago.v1.SetCredentialRequest
+	(*SetCredentialResponse)(nil),      // 15: imago.v1.SetCredentialResponse
+	(*ReplaceKeyRequest)(nil),          // 16: imago.v1.ReplaceKeyRequest
+	(*ReplaceKeyResponse)(nil),         // 17: imago.v1.ReplaceKeyResponse
+	(*UpdateConnectionRequest)(nil),    // 18: imago.v1.UpdateConnectionRequest
+	(*UpdateConnectionResponse)(nil),   // 19: imago.v1.UpdateConnectionResponse
+	(*CheckConnectionRequest)(nil),     // 20: imago.v1.CheckConnectionRequest
+	(*CheckConnectionResponse)(nil),    // 21: imago.v1.CheckConnectionResponse
+	(*GetConnectionRequest)(nil),       // 22: imago.v1.GetConnectionRequest
+	(*GetConnectionResponse)(nil),      // 23: imago.v1.GetConnectionResponse
+	(*ListConnectionsRequest)(nil),     // 24: imago.v1.ListConnectionsRequest
+	(*ListConnectionsResponse)(nil),    // 25: imago.v1.ListConnectionsResponse
+	(*DeleteConnectionRequest)(nil),    // 26: imago.v1.DeleteConnectionRequest
+	(*DeleteConnectionResponse)(nil),   // 27: imago.v1.DeleteConnectionResponse
+	(*SetRetentionRequest)(nil),        // 28: imago.v1.SetRetentionRequest
+	(*SetRetentionResponse)(nil),       // 29: imago.v1.SetRetentionResponse
+	(*SetScheduleRequest)(nil),         // 30: imago.v1.SetScheduleRequest
+	(*SetScheduleResponse)(nil),        // 31: imago.v1.SetScheduleResponse
+	(*Problem)(nil),                    // 32: imago.v1.Problem
+	(*timestamppb.Timestamp)(nil),      // 33: google.protobuf.Timestamp
 }
 var file_imago_v1_connection_proto_depIdxs = []int32{
-	28, // 0: imago.v1.Connection.problem:type_name -> imago.v1.Problem
-	29, // 1: imago.v1.Connection.checked_at:type_name -> google.protobuf.Timestamp
-	1,  // 2: imago.v1.Connection.access:type_name -> imago.v1.TypeAccess
-	3,  // 3: imago.v1.Connection.schedule:type_name -> imago.v1.Schedule
-	2,  // 4: imago.v1.Connection.credentials:type_name -> imago.v1.Credential
-	29, // 5: imago.v1.Connection.followed_at:type_name -> google.protobuf.Timestamp
-	28, // 6: imago.v1.Connection.follow_problem:type_name -> imago.v1.Problem
-	29, // 7: imago.v1.Connection.created_at:type_name -> google.protobuf.Timestamp
-	29, // 8: imago.v1.Schedule.next_run_at:type_name -> google.protobuf.Timestamp
-	0,  // 9: imago.v1.CreateConnectionResponse.connection:type_name -> imago.v1.Connection
-	0,  // 10: imago.v1.CreateDemoResponse.connection:type_name -> imago.v1.Connection
-	0,  // 11: imago.v1.SetCredentialResponse.connection:type_name -> imago.v1.Connection
-	0,  // 12: imago.v1.ReplaceKeyResponse.connection:type_name -> imago.v1.Connection
-	0,  // 13: imago.v1.UpdateConnectionResponse.connection:type_name -> imago.v1.Connection
-	0,  // 14: imago.v1.CheckConnectionResponse.connection:type_name -> imago.v1.Connection
-	0,  // 15: imago.v1.GetConnectionResponse.connection:type_name -> imago.v1.Connection
-	0,  // 16: imago.v1.ListConnectionsResponse.connections:type_name -> imago.v1.Connection
-	0,  // 17: imago.v1.SetRetentionResponse.connection:type_name -> imago.v1.Connection
-	3,  // 18: imago.v1.SetScheduleResponse.schedule:type_name -> imago.v1.Schedule
-	4,  // 19: imago.v1.ConnectionService.CreateConnection:input_type -> imago.v1.CreateConnectionRequest
-	10, // 20: imago.v1.ConnectionService.SetCredential:input_type -> imago.v1.SetCredentialRequest
-	12, // 21: imago.v1.ConnectionService.ReplaceKey:input_type -> imago.v1.ReplaceKeyRequest
-	14, // 22: imago.v1.ConnectionService.UpdateConnection:input_type -> imago.v1.UpdateConnectionRequest
-	16, // 23: imago.v1.ConnectionService.CheckConnection:input_type -> imago.v1.CheckConnectionRequest
-	18, // 24: imago.v1.ConnectionService.GetConnection:input_type -> imago.v1.GetConnectionRequest
-	20, // 25: imago.v1.ConnectionService.ListConnections:input_type -> imago.v1.ListConnectionsRequest
-	22, // 26: imago.v1.ConnectionService.DeleteConnection:input_type -> imago.v1.DeleteConnectionRequest
-	6,  // 27: imago.v1.ConnectionService.CreateDemo:input_type -> imago.v1.CreateDemoRequest
-	8,  // 28: imago.v1.ConnectionService.SwitchDemoApp:input_type -> imago.v1.SwitchDemoAppRequest
-	26, // 29: imago.v1.ConnectionService.SetSchedule:input_type -> imago.v1.SetScheduleRequest
-	24, // 30: imago.v1.ConnectionService.SetRetention:input_type -> imago.v1.SetRetentionRequest
-	5,  // 31: imago.v1.ConnectionService.CreateConnection:output_type -> imago.v1.CreateConnectionResponse
-	11, // 32: imago.v1.ConnectionService.SetCredential:output_type -> imago.v1.SetCredentialResponse
-	13, // 33: imago.v1.ConnectionService.ReplaceKey:output_type -> imago.v1.ReplaceKeyResponse
-	15, // 34: imago.v1.ConnectionService.UpdateConnection:output_type -> imago.v1.UpdateConnectionResponse
-	17, // 35: imago.v1.ConnectionService.CheckConnection:output_type -> imago.v1.CheckConnectionResponse
-	19, // 36: imago.v1.ConnectionService.GetConnection:output_type -> imago.v1.GetConnectionResponse
-	21, // 37: imago.v1.ConnectionService.ListConnections:output_type -> imago.v1.ListConnectionsResponse
-	23, // 38: imago.v1.ConnectionService.DeleteConnection:output_type -> imago.v1.DeleteConnectionResponse
-	7,  // 39: imago.v1.ConnectionService.CreateDemo:output_type -> imago.v1.CreateDemoResponse
-	9,  // 40: imago.v1.ConnectionService.SwitchDemoApp:output_type -> imago.v1.SwitchDemoAppResponse
-	27, // 41: imago.v1.ConnectionService.SetSchedule:output_type -> imago.v1.SetScheduleResponse
-	25, // 42: imago.v1.ConnectionService.SetRetention:output_type -> imago.v1.SetRetentionResponse
-	31, // [31:43] is the sub-list for method output_type
-	19, // [19:31] is the sub-list for method input_type
-	19, // [19:19] is the sub-list for extension type_name
-	19, // [19:19] is the sub-list for extension extendee
-	0,  // [0:19] is the sub-list for field type_name
+	32, // 0: imago.v1.Connection.problem:type_name -> imago.v1.Problem
+	33, // 1: imago.v1.Connection.checked_at:type_name -> google.protobuf.Timestamp
+	5,  // 2: imago.v1.Connection.access:type_name -> imago.v1.TypeAccess
+	7,  // 3: imago.v1.Connection.schedule:type_name -> imago.v1.Schedule
+	6,  // 4: imago.v1.Connection.credentials:type_name -> imago.v1.Credential
+	33, // 5: imago.v1.Connection.followed_at:type_name -> google.protobuf.Timestamp
+	32, // 6: imago.v1.Connection.follow_problem:type_name -> imago.v1.Problem
+	33, // 7: imago.v1.Connection.created_at:type_name -> google.protobuf.Timestamp
+	1,  // 8: imago.v1.Connection.repository_check:type_name -> imago.v1.RepositoryCheck
+	33, // 9: imago.v1.RepositoryCheck.checked_at:type_name -> google.protobuf.Timestamp
+	2,  // 10: imago.v1.RepositoryCheck.objects:type_name -> imago.v1.DamagedObject
+	33, // 11: imago.v1.DamagedObject.first_snapshot_at:type_name -> google.protobuf.Timestamp
+	33, // 12: imago.v1.DamagedObject.last_snapshot_at:type_name -> google.protobuf.Timestamp
+	1,  // 13: imago.v1.GetRepositoryCheckResponse.check:type_name -> imago.v1.RepositoryCheck
+	33, // 14: imago.v1.Schedule.next_run_at:type_name -> google.protobuf.Timestamp
+	0,  // 15: imago.v1.CreateConnectionResponse.connection:type_name -> imago.v1.Connection
+	0,  // 16: imago.v1.CreateDemoResponse.connection:type_name -> imago.v1.Connection
+	0,  // 17: imago.v1.SetCredentialResponse.connection:type_name -> imago.v1.Connection
+	0,  // 18: imago.v1.ReplaceKeyResponse.connection:type_name -> imago.v1.Connection
+	0,  // 19: imago.v1.UpdateConnectionResponse.connection:type_name -> imago.v1.Connection
+	0,  // 20: imago.v1.CheckConnectionResponse.connection:type_name -> imago.v1.Connection
+	0,  // 21: imago.v1.GetConnectionResponse.connection:type_name -> imago.v1.Connection
+	0,  // 22: imago.v1.ListConnectionsResponse.connections:type_name -> imago.v1.Connection
+	0,  // 23: imago.v1.SetRetentionResponse.connection:type_name -> imago.v1.Connection
+	7,  // 24: imago.v1.SetScheduleResponse.schedule:type_name -> imago.v1.Schedule
+	8,  // 25: imago.v1.ConnectionService.CreateConnection:input_type -> imago.v1.CreateConnectionRequest
+	14, // 26: imago.v1.ConnectionService.SetCredential:input_type -> imago.v1.SetCredentialRequest
+	16, // 27: imago.v1.ConnectionService.ReplaceKey:input_type -> imago.v1.ReplaceKeyRequest
+	18, // 28: imago.v1.ConnectionService.UpdateConnection:input_type -> imago.v1.UpdateConnectionRequest
+	20, // 29: imago.v1.ConnectionService.CheckConnection:input_type -> imago.v1.CheckConnectionRequest
+	22, // 30: imago.v1.ConnectionService.GetConnection:input_type -> imago.v1.GetConnectionRequest
+	3,  // 31: imago.v1.ConnectionService.GetRepositoryCheck:input_type -> imago.v1.GetRepositoryCheckRequest
+	24, // 32: imago.v1.ConnectionService.ListConnections:input_type -> imago.v1.ListConnectionsRequest
+	26, // 33: imago.v1.ConnectionService.DeleteConnection:input_type -> imago.v1.DeleteConnectionRequest
+	10, // 34: imago.v1.ConnectionService.CreateDemo:input_type -> imago.v1.CreateDemoRequest
+	12, // 35: imago.v1.ConnectionService.SwitchDemoApp:input_type -> imago.v1.SwitchDemoAppRequest
+	30, // 36: imago.v1.ConnectionService.SetSchedule:input_type -> imago.v1.SetScheduleRequest
+	28, // 37: imago.v1.ConnectionService.SetRetention:input_type -> imago.v1.SetRetentionRequest
+	9,  // 38: imago.v1.ConnectionService.CreateConnection:output_type -> imago.v1.CreateConnectionResponse
+	15, // 39: imago.v1.ConnectionService.SetCredential:output_type -> imago.v1.SetCredentialResponse
+	17, // 40: imago.v1.ConnectionService.ReplaceKey:output_type -> imago.v1.ReplaceKeyResponse
+	19, // 41: imago.v1.ConnectionService.UpdateConnection:output_type -> imago.v1.UpdateConnectionResponse
+	21, // 42: imago.v1.ConnectionService.CheckConnection:output_type -> imago.v1.CheckConnectionResponse
+	23, // 43: imago.v1.ConnectionService.GetConnection:output_type -> imago.v1.GetConnectionResponse
+	4,  // 44: imago.v1.ConnectionService.GetRepositoryCheck:output_type -> imago.v1.GetRepositoryCheckResponse
+	25, // 45: imago.v1.ConnectionService.ListConnections:output_type -> imago.v1.ListConnectionsResponse
+	27, // 46: imago.v1.ConnectionService.DeleteConnection:output_type -> imago.v1.DeleteConnectionResponse
+	11, // 47: imago.v1.ConnectionService.CreateDemo:output_type -> imago.v1.CreateDemoResponse
+	13, // 48: imago.v1.ConnectionService.SwitchDemoApp:output_type -> imago.v1.SwitchDemoAppResponse
+	31, // 49: imago.v1.ConnectionService.SetSchedule:output_type -> imago.v1.SetScheduleResponse
+	29, // 50: imago.v1.ConnectionService.SetRetention:output_type -> imago.v1.SetRetentionResponse
+	38, // [38:51] is the sub-list for method output_type
+	25, // [25:38] is the sub-list for method input_type
+	25, // [25:25] is the sub-list for extension type_name
+	25, // [25:25] is the sub-list for extension extendee
+	0,  // [0:25] is the sub-list for field type_name
 }
 
 func init() { file_imago_v1_connection_proto_init() }
@@ -1927,7 +2244,7 @@ func file_imago_v1_connection_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_imago_v1_connection_proto_rawDesc), len(file_imago_v1_connection_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   28,
+			NumMessages:   32,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

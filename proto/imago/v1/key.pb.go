@@ -31,8 +31,18 @@ type Keys struct {
 	// A new one was asked for, and does not seal yet.
 	Rotating bool `protobuf:"varint,2,opt,name=rotating,proto3" json:"rotating,omitempty"`
 	// When the keyring was last changed; absent: since the account was made.
-	RenewedAt     *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=renewed_at,json=renewedAt,proto3" json:"renewed_at,omitempty"`
-	Escrows       []*Escrow              `protobuf:"bytes,4,rep,name=escrows,proto3" json:"escrows,omitempty"`
+	RenewedAt *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=renewed_at,json=renewedAt,proto3" json:"renewed_at,omitempty"`
+	Escrows   []*Escrow              `protobuf:"bytes,4,rep,name=escrows,proto3" json:"escrows,omitempty"`
+	// Older ones are to be retired, and something may still lie under them.
+	Retiring bool `protobuf:"varint,5,opt,name=retiring,proto3" json:"retiring,omitempty"`
+	// The oldest one under which snapshots are read: those before it are retired.
+	Oldest int32 `protobuf:"varint,6,opt,name=oldest,proto3" json:"oldest,omitempty"`
+	// How much lies under which, as it was counted when it was last sealed anew; none: it never
+	// was.
+	Uses []*KeyUse `protobuf:"bytes,7,rep,name=uses,proto3" json:"uses,omitempty"`
+	// What wraps the data keys: "local" (a file of the installation's), "aws-kms" or "vault";
+	// "": the keyring is from before that was told.
+	WrappedBy     string `protobuf:"bytes,8,opt,name=wrapped_by,json=wrappedBy,proto3" json:"wrapped_by,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -95,6 +105,88 @@ func (x *Keys) GetEscrows() []*Escrow {
 	return nil
 }
 
+func (x *Keys) GetRetiring() bool {
+	if x != nil {
+		return x.Retiring
+	}
+	return false
+}
+
+func (x *Keys) GetOldest() int32 {
+	if x != nil {
+		return x.Oldest
+	}
+	return 0
+}
+
+func (x *Keys) GetUses() []*KeyUse {
+	if x != nil {
+		return x.Uses
+	}
+	return nil
+}
+
+func (x *Keys) GetWrappedBy() string {
+	if x != nil {
+		return x.WrappedBy
+	}
+	return ""
+}
+
+// KeyUse is how many objects of the account's snapshots lie under a data key.
+type KeyUse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Versions count from 1.
+	Version       int32 `protobuf:"varint,1,opt,name=version,proto3" json:"version,omitempty"`
+	Objects       int64 `protobuf:"varint,2,opt,name=objects,proto3" json:"objects,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *KeyUse) Reset() {
+	*x = KeyUse{}
+	mi := &file_imago_v1_key_proto_msgTypes[1]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *KeyUse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*KeyUse) ProtoMessage() {}
+
+func (x *KeyUse) ProtoReflect() protoreflect.Message {
+	mi := &file_imago_v1_key_proto_msgTypes[1]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use KeyUse.ProtoReflect.Descriptor instead.
+func (*KeyUse) Descriptor() ([]byte, []int) {
+	return file_imago_v1_key_proto_rawDescGZIP(), []int{1}
+}
+
+func (x *KeyUse) GetVersion() int32 {
+	if x != nil {
+		return x.Version
+	}
+	return 0
+}
+
+func (x *KeyUse) GetObjects() int64 {
+	if x != nil {
+		return x.Objects
+	}
+	return 0
+}
+
 // Escrow is the account's keys, sealed to an age recipient (age-encryption.org).
 type Escrow struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
@@ -112,7 +204,7 @@ type Escrow struct {
 
 func (x *Escrow) Reset() {
 	*x = Escrow{}
-	mi := &file_imago_v1_key_proto_msgTypes[1]
+	mi := &file_imago_v1_key_proto_msgTypes[2]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -124,7 +216,7 @@ func (x *Escrow) String() string {
 func (*Escrow) ProtoMessage() {}
 
 func (x *Escrow) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_key_proto_msgTypes[1]
+	mi := &file_imago_v1_key_proto_msgTypes[2]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -137,7 +229,7 @@ func (x *Escrow) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Escrow.ProtoReflect.Descriptor instead.
 func (*Escrow) Descriptor() ([]byte, []int) {
-	return file_imago_v1_key_proto_rawDescGZIP(), []int{1}
+	return file_imago_v1_key_proto_rawDescGZIP(), []int{2}
 }
 
 func (x *Escrow) GetId() string {
@@ -183,7 +275,7 @@ type GetKeysRequest struct {
 
 func (x *GetKeysRequest) Reset() {
 	*x = GetKeysRequest{}
-	mi := &file_imago_v1_key_proto_msgTypes[2]
+	mi := &file_imago_v1_key_proto_msgTypes[3]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -195,7 +287,7 @@ func (x *GetKeysRequest) String() string {
 func (*GetKeysRequest) ProtoMessage() {}
 
 func (x *GetKeysRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_key_proto_msgTypes[2]
+	mi := &file_imago_v1_key_proto_msgTypes[3]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -208,7 +300,7 @@ func (x *GetKeysRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetKeysRequest.ProtoReflect.Descriptor instead.
 func (*GetKeysRequest) Descriptor() ([]byte, []int) {
-	return file_imago_v1_key_proto_rawDescGZIP(), []int{2}
+	return file_imago_v1_key_proto_rawDescGZIP(), []int{3}
 }
 
 type GetKeysResponse struct {
@@ -220,7 +312,7 @@ type GetKeysResponse struct {
 
 func (x *GetKeysResponse) Reset() {
 	*x = GetKeysResponse{}
-	mi := &file_imago_v1_key_proto_msgTypes[3]
+	mi := &file_imago_v1_key_proto_msgTypes[4]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -232,7 +324,7 @@ func (x *GetKeysResponse) String() string {
 func (*GetKeysResponse) ProtoMessage() {}
 
 func (x *GetKeysResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_key_proto_msgTypes[3]
+	mi := &file_imago_v1_key_proto_msgTypes[4]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -245,7 +337,7 @@ func (x *GetKeysResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetKeysResponse.ProtoReflect.Descriptor instead.
 func (*GetKeysResponse) Descriptor() ([]byte, []int) {
-	return file_imago_v1_key_proto_rawDescGZIP(), []int{3}
+	return file_imago_v1_key_proto_rawDescGZIP(), []int{4}
 }
 
 func (x *GetKeysResponse) GetKeys() *Keys {
@@ -263,7 +355,7 @@ type RotateKeyRequest struct {
 
 func (x *RotateKeyRequest) Reset() {
 	*x = RotateKeyRequest{}
-	mi := &file_imago_v1_key_proto_msgTypes[4]
+	mi := &file_imago_v1_key_proto_msgTypes[5]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -275,7 +367,7 @@ func (x *RotateKeyRequest) String() string {
 func (*RotateKeyRequest) ProtoMessage() {}
 
 func (x *RotateKeyRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_key_proto_msgTypes[4]
+	mi := &file_imago_v1_key_proto_msgTypes[5]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -288,7 +380,7 @@ func (x *RotateKeyRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RotateKeyRequest.ProtoReflect.Descriptor instead.
 func (*RotateKeyRequest) Descriptor() ([]byte, []int) {
-	return file_imago_v1_key_proto_rawDescGZIP(), []int{4}
+	return file_imago_v1_key_proto_rawDescGZIP(), []int{5}
 }
 
 type RotateKeyResponse struct {
@@ -300,7 +392,7 @@ type RotateKeyResponse struct {
 
 func (x *RotateKeyResponse) Reset() {
 	*x = RotateKeyResponse{}
-	mi := &file_imago_v1_key_proto_msgTypes[5]
+	mi := &file_imago_v1_key_proto_msgTypes[6]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -312,7 +404,7 @@ func (x *RotateKeyResponse) String() string {
 func (*RotateKeyResponse) ProtoMessage() {}
 
 func (x *RotateKeyResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_key_proto_msgTypes[5]
+	mi := &file_imago_v1_key_proto_msgTypes[6]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -325,10 +417,90 @@ func (x *RotateKeyResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use RotateKeyResponse.ProtoReflect.Descriptor instead.
 func (*RotateKeyResponse) Descriptor() ([]byte, []int) {
-	return file_imago_v1_key_proto_rawDescGZIP(), []int{5}
+	return file_imago_v1_key_proto_rawDescGZIP(), []int{6}
 }
 
 func (x *RotateKeyResponse) GetKeys() *Keys {
+	if x != nil {
+		return x.Keys
+	}
+	return nil
+}
+
+type RetireKeysRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RetireKeysRequest) Reset() {
+	*x = RetireKeysRequest{}
+	mi := &file_imago_v1_key_proto_msgTypes[7]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RetireKeysRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RetireKeysRequest) ProtoMessage() {}
+
+func (x *RetireKeysRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_imago_v1_key_proto_msgTypes[7]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RetireKeysRequest.ProtoReflect.Descriptor instead.
+func (*RetireKeysRequest) Descriptor() ([]byte, []int) {
+	return file_imago_v1_key_proto_rawDescGZIP(), []int{7}
+}
+
+type RetireKeysResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Keys          *Keys                  `protobuf:"bytes,1,opt,name=keys,proto3" json:"keys,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *RetireKeysResponse) Reset() {
+	*x = RetireKeysResponse{}
+	mi := &file_imago_v1_key_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *RetireKeysResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*RetireKeysResponse) ProtoMessage() {}
+
+func (x *RetireKeysResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_imago_v1_key_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use RetireKeysResponse.ProtoReflect.Descriptor instead.
+func (*RetireKeysResponse) Descriptor() ([]byte, []int) {
+	return file_imago_v1_key_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *RetireKeysResponse) GetKeys() *Keys {
 	if x != nil {
 		return x.Keys
 	}
@@ -345,7 +517,7 @@ type CreateEscrowRequest struct {
 
 func (x *CreateEscrowRequest) Reset() {
 	*x = CreateEscrowRequest{}
-	mi := &file_imago_v1_key_proto_msgTypes[6]
+	mi := &file_imago_v1_key_proto_msgTypes[9]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -357,7 +529,7 @@ func (x *CreateEscrowRequest) String() string {
 func (*CreateEscrowRequest) ProtoMessage() {}
 
 func (x *CreateEscrowRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_key_proto_msgTypes[6]
+	mi := &file_imago_v1_key_proto_msgTypes[9]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -370,7 +542,7 @@ func (x *CreateEscrowRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateEscrowRequest.ProtoReflect.Descriptor instead.
 func (*CreateEscrowRequest) Descriptor() ([]byte, []int) {
-	return file_imago_v1_key_proto_rawDescGZIP(), []int{6}
+	return file_imago_v1_key_proto_rawDescGZIP(), []int{9}
 }
 
 func (x *CreateEscrowRequest) GetRecipient() string {
@@ -389,7 +561,7 @@ type CreateEscrowResponse struct {
 
 func (x *CreateEscrowResponse) Reset() {
 	*x = CreateEscrowResponse{}
-	mi := &file_imago_v1_key_proto_msgTypes[7]
+	mi := &file_imago_v1_key_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -401,7 +573,7 @@ func (x *CreateEscrowResponse) String() string {
 func (*CreateEscrowResponse) ProtoMessage() {}
 
 func (x *CreateEscrowResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_key_proto_msgTypes[7]
+	mi := &file_imago_v1_key_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -414,7 +586,7 @@ func (x *CreateEscrowResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateEscrowResponse.ProtoReflect.Descriptor instead.
 func (*CreateEscrowResponse) Descriptor() ([]byte, []int) {
-	return file_imago_v1_key_proto_rawDescGZIP(), []int{7}
+	return file_imago_v1_key_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *CreateEscrowResponse) GetEscrow() *Escrow {
@@ -433,7 +605,7 @@ type GetEscrowRequest struct {
 
 func (x *GetEscrowRequest) Reset() {
 	*x = GetEscrowRequest{}
-	mi := &file_imago_v1_key_proto_msgTypes[8]
+	mi := &file_imago_v1_key_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -445,7 +617,7 @@ func (x *GetEscrowRequest) String() string {
 func (*GetEscrowRequest) ProtoMessage() {}
 
 func (x *GetEscrowRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_key_proto_msgTypes[8]
+	mi := &file_imago_v1_key_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -458,7 +630,7 @@ func (x *GetEscrowRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetEscrowRequest.ProtoReflect.Descriptor instead.
 func (*GetEscrowRequest) Descriptor() ([]byte, []int) {
-	return file_imago_v1_key_proto_rawDescGZIP(), []int{8}
+	return file_imago_v1_key_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *GetEscrowRequest) GetEscrowId() string {
@@ -479,7 +651,7 @@ type GetEscrowResponse struct {
 
 func (x *GetEscrowResponse) Reset() {
 	*x = GetEscrowResponse{}
-	mi := &file_imago_v1_key_proto_msgTypes[9]
+	mi := &file_imago_v1_key_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -491,7 +663,7 @@ func (x *GetEscrowResponse) String() string {
 func (*GetEscrowResponse) ProtoMessage() {}
 
 func (x *GetEscrowResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_key_proto_msgTypes[9]
+	mi := &file_imago_v1_key_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -504,7 +676,7 @@ func (x *GetEscrowResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetEscrowResponse.ProtoReflect.Descriptor instead.
 func (*GetEscrowResponse) Descriptor() ([]byte, []int) {
-	return file_imago_v1_key_proto_rawDescGZIP(), []int{9}
+	return file_imago_v1_key_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *GetEscrowResponse) GetEscrow() *Escrow {
@@ -530,7 +702,7 @@ type DeleteEscrowRequest struct {
 
 func (x *DeleteEscrowRequest) Reset() {
 	*x = DeleteEscrowRequest{}
-	mi := &file_imago_v1_key_proto_msgTypes[10]
+	mi := &file_imago_v1_key_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -542,7 +714,7 @@ func (x *DeleteEscrowRequest) String() string {
 func (*DeleteEscrowRequest) ProtoMessage() {}
 
 func (x *DeleteEscrowRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_key_proto_msgTypes[10]
+	mi := &file_imago_v1_key_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -555,7 +727,7 @@ func (x *DeleteEscrowRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteEscrowRequest.ProtoReflect.Descriptor instead.
 func (*DeleteEscrowRequest) Descriptor() ([]byte, []int) {
-	return file_imago_v1_key_proto_rawDescGZIP(), []int{10}
+	return file_imago_v1_key_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *DeleteEscrowRequest) GetEscrowId() string {
@@ -573,7 +745,7 @@ type DeleteEscrowResponse struct {
 
 func (x *DeleteEscrowResponse) Reset() {
 	*x = DeleteEscrowResponse{}
-	mi := &file_imago_v1_key_proto_msgTypes[11]
+	mi := &file_imago_v1_key_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -585,7 +757,7 @@ func (x *DeleteEscrowResponse) String() string {
 func (*DeleteEscrowResponse) ProtoMessage() {}
 
 func (x *DeleteEscrowResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_key_proto_msgTypes[11]
+	mi := &file_imago_v1_key_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -598,20 +770,28 @@ func (x *DeleteEscrowResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use DeleteEscrowResponse.ProtoReflect.Descriptor instead.
 func (*DeleteEscrowResponse) Descriptor() ([]byte, []int) {
-	return file_imago_v1_key_proto_rawDescGZIP(), []int{11}
+	return file_imago_v1_key_proto_rawDescGZIP(), []int{14}
 }
 
 var File_imago_v1_key_proto protoreflect.FileDescriptor
 
 const file_imago_v1_key_proto_rawDesc = "" +
 	"\n" +
-	"\x12imago/v1/key.proto\x12\bimago.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xa3\x01\n" +
+	"\x12imago/v1/key.proto\x12\bimago.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\x9c\x02\n" +
 	"\x04Keys\x12\x18\n" +
 	"\aversion\x18\x01 \x01(\x05R\aversion\x12\x1a\n" +
 	"\brotating\x18\x02 \x01(\bR\brotating\x129\n" +
 	"\n" +
 	"renewed_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\trenewedAt\x12*\n" +
-	"\aescrows\x18\x04 \x03(\v2\x10.imago.v1.EscrowR\aescrows\"\xc0\x01\n" +
+	"\aescrows\x18\x04 \x03(\v2\x10.imago.v1.EscrowR\aescrows\x12\x1a\n" +
+	"\bretiring\x18\x05 \x01(\bR\bretiring\x12\x16\n" +
+	"\x06oldest\x18\x06 \x01(\x05R\x06oldest\x12$\n" +
+	"\x04uses\x18\a \x03(\v2\x10.imago.v1.KeyUseR\x04uses\x12\x1d\n" +
+	"\n" +
+	"wrapped_by\x18\b \x01(\tR\twrappedBy\"<\n" +
+	"\x06KeyUse\x12\x18\n" +
+	"\aversion\x18\x01 \x01(\x05R\aversion\x12\x18\n" +
+	"\aobjects\x18\x02 \x01(\x03R\aobjects\"\xc0\x01\n" +
 	"\x06Escrow\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x1c\n" +
 	"\trecipient\x18\x02 \x01(\tR\trecipient\x12\x18\n" +
@@ -624,6 +804,9 @@ const file_imago_v1_key_proto_rawDesc = "" +
 	"\x04keys\x18\x01 \x01(\v2\x0e.imago.v1.KeysR\x04keys\"\x12\n" +
 	"\x10RotateKeyRequest\"7\n" +
 	"\x11RotateKeyResponse\x12\"\n" +
+	"\x04keys\x18\x01 \x01(\v2\x0e.imago.v1.KeysR\x04keys\"\x13\n" +
+	"\x11RetireKeysRequest\"8\n" +
+	"\x12RetireKeysResponse\x12\"\n" +
 	"\x04keys\x18\x01 \x01(\v2\x0e.imago.v1.KeysR\x04keys\"3\n" +
 	"\x13CreateEscrowRequest\x12\x1c\n" +
 	"\trecipient\x18\x01 \x01(\tR\trecipient\"@\n" +
@@ -636,11 +819,13 @@ const file_imago_v1_key_proto_rawDesc = "" +
 	"\x04file\x18\x02 \x01(\tR\x04file\"2\n" +
 	"\x13DeleteEscrowRequest\x12\x1b\n" +
 	"\tescrow_id\x18\x01 \x01(\tR\bescrowId\"\x16\n" +
-	"\x14DeleteEscrowResponse2\xb5\x04\n" +
+	"\x14DeleteEscrowResponse2\xa2\x05\n" +
 	"\n" +
 	"KeyService\x12X\n" +
 	"\aGetKeys\x12\x18.imago.v1.GetKeysRequest\x1a\x19.imago.v1.GetKeysResponse\"\x18\x82\xd3\xe4\x93\x02\x12\x12\x10/v1/account/keys\x12h\n" +
-	"\tRotateKey\x12\x1a.imago.v1.RotateKeyRequest\x1a\x1b.imago.v1.RotateKeyResponse\"\"\x82\xd3\xe4\x93\x02\x1c:\x01*\"\x17/v1/account/keys/rotate\x12r\n" +
+	"\tRotateKey\x12\x1a.imago.v1.RotateKeyRequest\x1a\x1b.imago.v1.RotateKeyResponse\"\"\x82\xd3\xe4\x93\x02\x1c:\x01*\"\x17/v1/account/keys/rotate\x12k\n" +
+	"\n" +
+	"RetireKeys\x12\x1b.imago.v1.RetireKeysRequest\x1a\x1c.imago.v1.RetireKeysResponse\"\"\x82\xd3\xe4\x93\x02\x1c:\x01*\"\x17/v1/account/keys/retire\x12r\n" +
 	"\fCreateEscrow\x12\x1d.imago.v1.CreateEscrowRequest\x1a\x1e.imago.v1.CreateEscrowResponse\"#\x82\xd3\xe4\x93\x02\x1d:\x01*\"\x18/v1/account/keys/escrows\x12r\n" +
 	"\tGetEscrow\x12\x1a.imago.v1.GetEscrowRequest\x1a\x1b.imago.v1.GetEscrowResponse\",\x82\xd3\xe4\x93\x02&\x12$/v1/account/keys/escrows/{escrow_id}\x12{\n" +
 	"\fDeleteEscrow\x12\x1d.imago.v1.DeleteEscrowRequest\x1a\x1e.imago.v1.DeleteEscrowResponse\",\x82\xd3\xe4\x93\x02&*$/v1/account/keys/escrows/{escrow_id}B\x1eZ\x1cimago/proto/imago/v1;imagov1b\x06proto3"
@@ -657,46 +842,53 @@ func file_imago_v1_key_proto_rawDescGZIP() []byte {
 	return file_imago_v1_key_proto_rawDescData
 }
 
-var file_imago_v1_key_proto_msgTypes = make([]protoimpl.MessageInfo, 12)
+var file_imago_v1_key_proto_msgTypes = make([]protoimpl.MessageInfo, 15)
 var file_imago_v1_key_proto_goTypes = []any{
 	(*Keys)(nil),                  // 0: imago.v1.Keys
-	(*Escrow)(nil),                // 1: imago.v1.Escrow
-	(*GetKeysRequest)(nil),        // 2: imago.v1.GetKeysRequest
-	(*GetKeysResponse)(nil),       // 3: imago.v1.GetKeysResponse
-	(*RotateKeyRequest)(nil),      // 4: imago.v1.RotateKeyRequest
-	(*RotateKeyResponse)(nil),     // 5: imago.v1.RotateKeyResponse
-	(*CreateEscrowRequest)(nil),   // 6: imago.v1.CreateEscrowRequest
-	(*CreateEscrowResponse)(nil),  // 7: imago.v1.CreateEscrowResponse
-	(*GetEscrowRequest)(nil),      // 8: imago.v1.GetEscrowRequest
-	(*GetEscrowResponse)(nil),     // 9: imago.v1.GetEscrowResponse
-	(*DeleteEscrowRequest)(nil),   // 10: imago.v1.DeleteEscrowRequest
-	(*DeleteEscrowResponse)(nil),  // 11: imago.v1.DeleteEscrowResponse
-	(*timestamppb.Timestamp)(nil), // 12: google.protobuf.Timestamp
+	(*KeyUse)(nil),                // 1: imago.v1.KeyUse
+	(*Escrow)(nil),                // 2: imago.v1.Escrow
+	(*GetKeysRequest)(nil),        // 3: imago.v1.GetKeysRequest
+	(*GetKeysResponse)(nil),       // 4: imago.v1.GetKeysResponse
+	(*RotateKeyRequest)(nil),      // 5: imago.v1.RotateKeyRequest
+	(*RotateKeyResponse)(nil),     // 6: imago.v1.RotateKeyResponse
+	(*RetireKeysRequest)(nil),     // 7: imago.v1.RetireKeysRequest
+	(*RetireKeysResponse)(nil),    // 8: imago.v1.RetireKeysResponse
+	(*CreateEscrowRequest)(nil),   // 9: imago.v1.CreateEscrowRequest
+	(*CreateEscrowResponse)(nil),  // 10: imago.v1.CreateEscrowResponse
+	(*GetEscrowRequest)(nil),      // 11: imago.v1.GetEscrowRequest
+	(*GetEscrowResponse)(nil),     // 12: imago.v1.GetEscrowResponse
+	(*DeleteEscrowRequest)(nil),   // 13: imago.v1.DeleteEscrowRequest
+	(*DeleteEscrowResponse)(nil),  // 14: imago.v1.DeleteEscrowResponse
+	(*timestamppb.Timestamp)(nil), // 15: google.protobuf.Timestamp
 }
 var file_imago_v1_key_proto_depIdxs = []int32{
-	12, // 0: imago.v1.Keys.renewed_at:type_name -> google.protobuf.Timestamp
-	1,  // 1: imago.v1.Keys.escrows:type_name -> imago.v1.Escrow
-	12, // 2: imago.v1.Escrow.created_at:type_name -> google.protobuf.Timestamp
-	12, // 3: imago.v1.Escrow.made_at:type_name -> google.protobuf.Timestamp
-	0,  // 4: imago.v1.GetKeysResponse.keys:type_name -> imago.v1.Keys
-	0,  // 5: imago.v1.RotateKeyResponse.keys:type_name -> imago.v1.Keys
-	1,  // 6: imago.v1.CreateEscrowResponse.escrow:type_name -> imago.v1.Escrow
-	1,  // 7: imago.v1.GetEscrowResponse.escrow:type_name -> imago.v1.Escrow
-	2,  // 8: imago.v1.KeyService.GetKeys:input_type -> imago.v1.GetKeysRequest
-	4,  // 9: imago.v1.KeyService.RotateKey:input_type -> imago.v1.RotateKeyRequest
-	6,  // 10: imago.v1.KeyService.CreateEscrow:input_type -> imago.v1.CreateEscrowRequest
-	8,  // 11: imago.v1.KeyService.GetEscrow:input_type -> imago.v1.GetEscrowRequest
-	10, // 12: imago.v1.KeyService.DeleteEscrow:input_type -> imago.v1.DeleteEscrowRequest
-	3,  // 13: imago.v1.KeyService.GetKeys:output_type -> imago.v1.GetKeysResponse
-	5,  // 14: imago.v1.KeyService.RotateKey:output_type -> imago.v1.RotateKeyResponse
-	7,  // 15: imago.v1.KeyService.CreateEscrow:output_type -> imago.v1.CreateEscrowResponse
-	9,  // 16: imago.v1.KeyService.GetEscrow:output_type -> imago.v1.GetEscrowResponse
-	11, // 17: imago.v1.KeyService.DeleteEscrow:output_type -> imago.v1.DeleteEscrowResponse
-	13, // [13:18] is the sub-list for method output_type
-	8,  // [8:13] is the sub-list for method input_type
-	8,  // [8:8] is the sub-list for extension type_name
-	8,  // [8:8] is the sub-list for extension extendee
-	0,  // [0:8] is the sub-list for field type_name
+	15, // 0: imago.v1.Keys.renewed_at:type_name -> google.protobuf.Timestamp
+	2,  // 1: imago.v1.Keys.escrows:type_name -> imago.v1.Escrow
+	1,  // 2: imago.v1.Keys.uses:type_name -> imago.v1.KeyUse
+	15, // 3: imago.v1.Escrow.created_at:type_name -> google.protobuf.Timestamp
+	15, // 4: imago.v1.Escrow.made_at:type_name -> google.protobuf.Timestamp
+	0,  // 5: imago.v1.GetKeysResponse.keys:type_name -> imago.v1.Keys
+	0,  // 6: imago.v1.RotateKeyResponse.keys:type_name -> imago.v1.Keys
+	0,  // 7: imago.v1.RetireKeysResponse.keys:type_name -> imago.v1.Keys
+	2,  // 8: imago.v1.CreateEscrowResponse.escrow:type_name -> imago.v1.Escrow
+	2,  // 9: imago.v1.GetEscrowResponse.escrow:type_name -> imago.v1.Escrow
+	3,  // 10: imago.v1.KeyService.GetKeys:input_type -> imago.v1.GetKeysRequest
+	5,  // 11: imago.v1.KeyService.RotateKey:input_type -> imago.v1.RotateKeyRequest
+	7,  // 12: imago.v1.KeyService.RetireKeys:input_type -> imago.v1.RetireKeysRequest
+	9,  // 13: imago.v1.KeyService.CreateEscrow:input_type -> imago.v1.CreateEscrowRequest
+	11, // 14: imago.v1.KeyService.GetEscrow:input_type -> imago.v1.GetEscrowRequest
+	13, // 15: imago.v1.KeyService.DeleteEscrow:input_type -> imago.v1.DeleteEscrowRequest
+	4,  // 16: imago.v1.KeyService.GetKeys:output_type -> imago.v1.GetKeysResponse
+	6,  // 17: imago.v1.KeyService.RotateKey:output_type -> imago.v1.RotateKeyResponse
+	8,  // 18: imago.v1.KeyService.RetireKeys:output_type -> imago.v1.RetireKeysResponse
+	10, // 19: imago.v1.KeyService.CreateEscrow:output_type -> imago.v1.CreateEscrowResponse
+	12, // 20: imago.v1.KeyService.GetEscrow:output_type -> imago.v1.GetEscrowResponse
+	14, // 21: imago.v1.KeyService.DeleteEscrow:output_type -> imago.v1.DeleteEscrowResponse
+	16, // [16:22] is the sub-list for method output_type
+	10, // [10:16] is the sub-list for method input_type
+	10, // [10:10] is the sub-list for extension type_name
+	10, // [10:10] is the sub-list for extension extendee
+	0,  // [0:10] is the sub-list for field type_name
 }
 
 func init() { file_imago_v1_key_proto_init() }
@@ -710,7 +902,7 @@ func file_imago_v1_key_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_imago_v1_key_proto_rawDesc), len(file_imago_v1_key_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   12,
+			NumMessages:   15,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

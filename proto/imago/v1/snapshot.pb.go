@@ -27,9 +27,12 @@ type Snapshot struct {
 	state        protoimpl.MessageState `protogen:"open.v1"`
 	Id           string                 `protobuf:"bytes,1,opt,name=id,proto3" json:"id,omitempty"`
 	ConnectionId string                 `protobuf:"bytes,2,opt,name=connection_id,json=connectionId,proto3" json:"connection_id,omitempty"`
-	// One of: queued, running, complete, partial (it has gaps), failed.
+	// One of: queued, running, complete, partial (it has gaps), failed; of a point before it is
+	// taken: gathering, reading.
 	State string `protobuf:"bytes,3,opt,name=state,proto3" json:"state,omitempty"`
-	// One of: schedule, manual, verify (taken to compare the org with another snapshot).
+	// One of: schedule, manual, verify (taken to compare the org with another snapshot), change
+	// (a point: what the org's log named was read again, and all else is as the snapshot before
+	// has it).
 	Trigger   string                 `protobuf:"bytes,4,opt,name=trigger,proto3" json:"trigger,omitempty"`
 	CreatedAt *timestamppb.Timestamp `protobuf:"bytes,5,opt,name=created_at,json=createdAt,proto3" json:"created_at,omitempty"`
 	StartedAt *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=started_at,json=startedAt,proto3" json:"started_at,omitempty"`
@@ -236,7 +239,9 @@ type KeptBecause struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// One of: newest, last_complete, pinned, restore (one that has not ended is about it),
 	// finding (one that is not settled points to it), plan (it is younger than what the plan
-	// keeps) or, where snapshots are thinned, hourly, daily, weekly, monthly.
+	// keeps) or, where snapshots are thinned, hourly, daily, weekly, monthly; of a point, change
+	// (it is of the last day) and change_hourly (it is the first one of an hour of the last week);
+	// and locked (the bucket locks it).
 	Rule string `protobuf:"bytes,1,opt,name=rule,proto3" json:"rule,omitempty"`
 	// The hour, day, week or month that it is the first snapshot of, in UTC: 2026-11-03T14,
 	// 2026-11-03, 2026-W45, 2026-11.
@@ -741,8 +746,8 @@ type GetSnapshotRequest struct {
 	// An ID, or "latest" with a connection.
 	SnapshotId   string `protobuf:"bytes,1,opt,name=snapshot_id,json=snapshotId,proto3" json:"snapshot_id,omitempty"`
 	ConnectionId string `protobuf:"bytes,2,opt,name=connection_id,json=connectionId,proto3" json:"connection_id,omitempty"`
-	// With "latest": the newest that was begun at this moment or before, and so the one that
-	// was current then.
+	// With "latest": the newest that was begun at this moment or before, points among them, and
+	// so the one that was current then. Without it, "latest" is no point.
 	At            *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=at,proto3" json:"at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -844,10 +849,13 @@ func (x *GetSnapshotResponse) GetSnapshot() *Snapshot {
 }
 
 type ListSnapshotsRequest struct {
-	state         protoimpl.MessageState `protogen:"open.v1"`
-	ConnectionId  string                 `protobuf:"bytes,1,opt,name=connection_id,json=connectionId,proto3" json:"connection_id,omitempty"`
-	PageSize      int32                  `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
-	PageToken     string                 `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	state        protoimpl.MessageState `protogen:"open.v1"`
+	ConnectionId string                 `protobuf:"bytes,1,opt,name=connection_id,json=connectionId,proto3" json:"connection_id,omitempty"`
+	PageSize     int32                  `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	PageToken    string                 `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// Points as well, of which there may be one a minute; absent: snapshots of the whole org
+	// alone.
+	Points        bool `protobuf:"varint,4,opt,name=points,proto3" json:"points,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -903,6 +911,13 @@ func (x *ListSnapshotsRequest) GetPageToken() string {
 	return ""
 }
 
+func (x *ListSnapshotsRequest) GetPoints() bool {
+	if x != nil {
+		return x.Points
+	}
+	return false
+}
+
 type ListSnapshotsResponse struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	Snapshots     []*Snapshot            `protobuf:"bytes,1,rep,name=snapshots,proto3" json:"snapshots,omitempty"`
@@ -955,6 +970,132 @@ func (x *ListSnapshotsResponse) GetNextPageToken() string {
 	return ""
 }
 
+type CreateDownloadRequest struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Needed with latest and all.
+	ConnectionId string `protobuf:"bytes,1,opt,name=connection_id,json=connectionId,proto3" json:"connection_id,omitempty"`
+	// An ID; "latest"; or "all" that are kept of the connection, points too.
+	SnapshotId string `protobuf:"bytes,2,opt,name=snapshot_id,json=snapshotId,proto3" json:"snapshot_id,omitempty"`
+	// One snapshot decrypted, as JSON Lines, without what nobody may see. Else it is sealed, as
+	// it lies in the store: a tar archive that imago open reads when it is unpacked, with a
+	// master key or an escrow.
+	Plain         bool `protobuf:"varint,3,opt,name=plain,proto3" json:"plain,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateDownloadRequest) Reset() {
+	*x = CreateDownloadRequest{}
+	mi := &file_imago_v1_snapshot_proto_msgTypes[14]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateDownloadRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateDownloadRequest) ProtoMessage() {}
+
+func (x *CreateDownloadRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_imago_v1_snapshot_proto_msgTypes[14]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateDownloadRequest.ProtoReflect.Descriptor instead.
+func (*CreateDownloadRequest) Descriptor() ([]byte, []int) {
+	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{14}
+}
+
+func (x *CreateDownloadRequest) GetConnectionId() string {
+	if x != nil {
+		return x.ConnectionId
+	}
+	return ""
+}
+
+func (x *CreateDownloadRequest) GetSnapshotId() string {
+	if x != nil {
+		return x.SnapshotId
+	}
+	return ""
+}
+
+func (x *CreateDownloadRequest) GetPlain() bool {
+	if x != nil {
+		return x.Plain
+	}
+	return false
+}
+
+type CreateDownloadResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// Relative to the api's own address; to be fetched with the session that asked.
+	Url           string                 `protobuf:"bytes,1,opt,name=url,proto3" json:"url,omitempty"`
+	FileName      string                 `protobuf:"bytes,2,opt,name=file_name,json=fileName,proto3" json:"file_name,omitempty"`
+	ExpiresAt     *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=expires_at,json=expiresAt,proto3" json:"expires_at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *CreateDownloadResponse) Reset() {
+	*x = CreateDownloadResponse{}
+	mi := &file_imago_v1_snapshot_proto_msgTypes[15]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *CreateDownloadResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*CreateDownloadResponse) ProtoMessage() {}
+
+func (x *CreateDownloadResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_imago_v1_snapshot_proto_msgTypes[15]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use CreateDownloadResponse.ProtoReflect.Descriptor instead.
+func (*CreateDownloadResponse) Descriptor() ([]byte, []int) {
+	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{15}
+}
+
+func (x *CreateDownloadResponse) GetUrl() string {
+	if x != nil {
+		return x.Url
+	}
+	return ""
+}
+
+func (x *CreateDownloadResponse) GetFileName() string {
+	if x != nil {
+		return x.FileName
+	}
+	return ""
+}
+
+func (x *CreateDownloadResponse) GetExpiresAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.ExpiresAt
+	}
+	return nil
+}
+
 type WatchSnapshotRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	SnapshotId    string                 `protobuf:"bytes,1,opt,name=snapshot_id,json=snapshotId,proto3" json:"snapshot_id,omitempty"`
@@ -964,7 +1105,7 @@ type WatchSnapshotRequest struct {
 
 func (x *WatchSnapshotRequest) Reset() {
 	*x = WatchSnapshotRequest{}
-	mi := &file_imago_v1_snapshot_proto_msgTypes[14]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -976,7 +1117,7 @@ func (x *WatchSnapshotRequest) String() string {
 func (*WatchSnapshotRequest) ProtoMessage() {}
 
 func (x *WatchSnapshotRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_snapshot_proto_msgTypes[14]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -989,7 +1130,7 @@ func (x *WatchSnapshotRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchSnapshotRequest.ProtoReflect.Descriptor instead.
 func (*WatchSnapshotRequest) Descriptor() ([]byte, []int) {
-	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{14}
+	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *WatchSnapshotRequest) GetSnapshotId() string {
@@ -1008,7 +1149,7 @@ type WatchSnapshotResponse struct {
 
 func (x *WatchSnapshotResponse) Reset() {
 	*x = WatchSnapshotResponse{}
-	mi := &file_imago_v1_snapshot_proto_msgTypes[15]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1020,7 +1161,7 @@ func (x *WatchSnapshotResponse) String() string {
 func (*WatchSnapshotResponse) ProtoMessage() {}
 
 func (x *WatchSnapshotResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_snapshot_proto_msgTypes[15]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1033,7 +1174,7 @@ func (x *WatchSnapshotResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchSnapshotResponse.ProtoReflect.Descriptor instead.
 func (*WatchSnapshotResponse) Descriptor() ([]byte, []int) {
-	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{15}
+	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *WatchSnapshotResponse) GetSnapshot() *Snapshot {
@@ -1059,7 +1200,7 @@ type ListResourcesRequest struct {
 
 func (x *ListResourcesRequest) Reset() {
 	*x = ListResourcesRequest{}
-	mi := &file_imago_v1_snapshot_proto_msgTypes[16]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1071,7 +1212,7 @@ func (x *ListResourcesRequest) String() string {
 func (*ListResourcesRequest) ProtoMessage() {}
 
 func (x *ListResourcesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_snapshot_proto_msgTypes[16]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1084,7 +1225,7 @@ func (x *ListResourcesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListResourcesRequest.ProtoReflect.Descriptor instead.
 func (*ListResourcesRequest) Descriptor() ([]byte, []int) {
-	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{16}
+	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *ListResourcesRequest) GetSnapshotId() string {
@@ -1139,7 +1280,7 @@ type ListResourcesResponse struct {
 
 func (x *ListResourcesResponse) Reset() {
 	*x = ListResourcesResponse{}
-	mi := &file_imago_v1_snapshot_proto_msgTypes[17]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1151,7 +1292,7 @@ func (x *ListResourcesResponse) String() string {
 func (*ListResourcesResponse) ProtoMessage() {}
 
 func (x *ListResourcesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_snapshot_proto_msgTypes[17]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1164,7 +1305,7 @@ func (x *ListResourcesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListResourcesResponse.ProtoReflect.Descriptor instead.
 func (*ListResourcesResponse) Descriptor() ([]byte, []int) {
-	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{17}
+	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *ListResourcesResponse) GetResources() []*ResourceSummary {
@@ -1195,7 +1336,7 @@ type ResourceSummary struct {
 
 func (x *ResourceSummary) Reset() {
 	*x = ResourceSummary{}
-	mi := &file_imago_v1_snapshot_proto_msgTypes[18]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1207,7 +1348,7 @@ func (x *ResourceSummary) String() string {
 func (*ResourceSummary) ProtoMessage() {}
 
 func (x *ResourceSummary) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_snapshot_proto_msgTypes[18]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1220,7 +1361,7 @@ func (x *ResourceSummary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResourceSummary.ProtoReflect.Descriptor instead.
 func (*ResourceSummary) Descriptor() ([]byte, []int) {
-	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{18}
+	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ResourceSummary) GetKey() string {
@@ -1247,7 +1388,9 @@ func (x *ResourceSummary) GetParentLabel() string {
 type GetResourceRequest struct {
 	state      protoimpl.MessageState `protogen:"open.v1"`
 	SnapshotId string                 `protobuf:"bytes,1,opt,name=snapshot_id,json=snapshotId,proto3" json:"snapshot_id,omitempty"`
-	Key        string                 `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
+	// type/id, type/parent/id, or type:name, where name is the label or, as a user's login,
+	// the natural key of one alone.
+	Key string `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
 	// Tell also what refers to it. That is looked for in the whole snapshot, so leave it out
 	// where nobody looks at it.
 	ReferencedBy  bool `protobuf:"varint,3,opt,name=referenced_by,json=referencedBy,proto3" json:"referenced_by,omitempty"`
@@ -1257,7 +1400,7 @@ type GetResourceRequest struct {
 
 func (x *GetResourceRequest) Reset() {
 	*x = GetResourceRequest{}
-	mi := &file_imago_v1_snapshot_proto_msgTypes[19]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1269,7 +1412,7 @@ func (x *GetResourceRequest) String() string {
 func (*GetResourceRequest) ProtoMessage() {}
 
 func (x *GetResourceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_snapshot_proto_msgTypes[19]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1282,7 +1425,7 @@ func (x *GetResourceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetResourceRequest.ProtoReflect.Descriptor instead.
 func (*GetResourceRequest) Descriptor() ([]byte, []int) {
-	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{19}
+	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *GetResourceRequest) GetSnapshotId() string {
@@ -1323,7 +1466,7 @@ type GetResourceResponse struct {
 
 func (x *GetResourceResponse) Reset() {
 	*x = GetResourceResponse{}
-	mi := &file_imago_v1_snapshot_proto_msgTypes[20]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1335,7 +1478,7 @@ func (x *GetResourceResponse) String() string {
 func (*GetResourceResponse) ProtoMessage() {}
 
 func (x *GetResourceResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_snapshot_proto_msgTypes[20]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1348,7 +1491,7 @@ func (x *GetResourceResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetResourceResponse.ProtoReflect.Descriptor instead.
 func (*GetResourceResponse) Descriptor() ([]byte, []int) {
-	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{20}
+	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *GetResourceResponse) GetSummary() *ResourceSummary {
@@ -1403,7 +1546,7 @@ type SearchSnapshotRequest struct {
 
 func (x *SearchSnapshotRequest) Reset() {
 	*x = SearchSnapshotRequest{}
-	mi := &file_imago_v1_snapshot_proto_msgTypes[21]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1415,7 +1558,7 @@ func (x *SearchSnapshotRequest) String() string {
 func (*SearchSnapshotRequest) ProtoMessage() {}
 
 func (x *SearchSnapshotRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_snapshot_proto_msgTypes[21]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1428,7 +1571,7 @@ func (x *SearchSnapshotRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SearchSnapshotRequest.ProtoReflect.Descriptor instead.
 func (*SearchSnapshotRequest) Descriptor() ([]byte, []int) {
-	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{21}
+	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *SearchSnapshotRequest) GetSnapshotId() string {
@@ -1485,7 +1628,7 @@ type SearchSnapshotResponse struct {
 
 func (x *SearchSnapshotResponse) Reset() {
 	*x = SearchSnapshotResponse{}
-	mi := &file_imago_v1_snapshot_proto_msgTypes[22]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1497,7 +1640,7 @@ func (x *SearchSnapshotResponse) String() string {
 func (*SearchSnapshotResponse) ProtoMessage() {}
 
 func (x *SearchSnapshotResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_snapshot_proto_msgTypes[22]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1510,7 +1653,7 @@ func (x *SearchSnapshotResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SearchSnapshotResponse.ProtoReflect.Descriptor instead.
 func (*SearchSnapshotResponse) Descriptor() ([]byte, []int) {
-	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{22}
+	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *SearchSnapshotResponse) GetHits() []*SearchHit {
@@ -1541,7 +1684,7 @@ type SearchHit struct {
 
 func (x *SearchHit) Reset() {
 	*x = SearchHit{}
-	mi := &file_imago_v1_snapshot_proto_msgTypes[23]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1553,7 +1696,7 @@ func (x *SearchHit) String() string {
 func (*SearchHit) ProtoMessage() {}
 
 func (x *SearchHit) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_snapshot_proto_msgTypes[23]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1566,7 +1709,7 @@ func (x *SearchHit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SearchHit.ProtoReflect.Descriptor instead.
 func (*SearchHit) Descriptor() ([]byte, []int) {
-	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{23}
+	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *SearchHit) GetResource() *ResourceSummary {
@@ -1602,7 +1745,7 @@ type ListVersionsRequest struct {
 	ConnectionId string                 `protobuf:"bytes,1,opt,name=connection_id,json=connectionId,proto3" json:"connection_id,omitempty"`
 	// type/id, or type/parent/id.
 	Key string `protobuf:"bytes,2,opt,name=key,proto3" json:"key,omitempty"`
-	// How many snapshots are looked into for a page.
+	// How many versions a page has at most.
 	PageSize      int32  `protobuf:"varint,3,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
 	PageToken     string `protobuf:"bytes,4,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
 	unknownFields protoimpl.UnknownFields
@@ -1611,7 +1754,7 @@ type ListVersionsRequest struct {
 
 func (x *ListVersionsRequest) Reset() {
 	*x = ListVersionsRequest{}
-	mi := &file_imago_v1_snapshot_proto_msgTypes[24]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1623,7 +1766,7 @@ func (x *ListVersionsRequest) String() string {
 func (*ListVersionsRequest) ProtoMessage() {}
 
 func (x *ListVersionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_snapshot_proto_msgTypes[24]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1636,7 +1779,7 @@ func (x *ListVersionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListVersionsRequest.ProtoReflect.Descriptor instead.
 func (*ListVersionsRequest) Descriptor() ([]byte, []int) {
-	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{24}
+	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *ListVersionsRequest) GetConnectionId() string {
@@ -1677,7 +1820,7 @@ type ListVersionsResponse struct {
 
 func (x *ListVersionsResponse) Reset() {
 	*x = ListVersionsResponse{}
-	mi := &file_imago_v1_snapshot_proto_msgTypes[25]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1689,7 +1832,7 @@ func (x *ListVersionsResponse) String() string {
 func (*ListVersionsResponse) ProtoMessage() {}
 
 func (x *ListVersionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_snapshot_proto_msgTypes[25]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1702,7 +1845,7 @@ func (x *ListVersionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListVersionsResponse.ProtoReflect.Descriptor instead.
 func (*ListVersionsResponse) Descriptor() ([]byte, []int) {
-	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{25}
+	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *ListVersionsResponse) GetVersions() []*Version {
@@ -1719,7 +1862,8 @@ func (x *ListVersionsResponse) GetNextPageToken() string {
 	return ""
 }
 
-// Version is a change of one object, from one snapshot to the next.
+// Version is a change of one object, from one snapshot or point to the next. What moves by
+// itself, as the time of a sign-in, makes none.
 type Version struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
 	// The snapshot that shows it first, and when that was taken.
@@ -1739,7 +1883,7 @@ type Version struct {
 
 func (x *Version) Reset() {
 	*x = Version{}
-	mi := &file_imago_v1_snapshot_proto_msgTypes[26]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1751,7 +1895,7 @@ func (x *Version) String() string {
 func (*Version) ProtoMessage() {}
 
 func (x *Version) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_snapshot_proto_msgTypes[26]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1764,7 +1908,7 @@ func (x *Version) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Version.ProtoReflect.Descriptor instead.
 func (*Version) Descriptor() ([]byte, []int) {
-	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{26}
+	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *Version) GetSnapshotId() string {
@@ -1831,7 +1975,7 @@ type CompareRequest struct {
 
 func (x *CompareRequest) Reset() {
 	*x = CompareRequest{}
-	mi := &file_imago_v1_snapshot_proto_msgTypes[27]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1843,7 +1987,7 @@ func (x *CompareRequest) String() string {
 func (*CompareRequest) ProtoMessage() {}
 
 func (x *CompareRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_snapshot_proto_msgTypes[27]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1856,7 +2000,7 @@ func (x *CompareRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CompareRequest.ProtoReflect.Descriptor instead.
 func (*CompareRequest) Descriptor() ([]byte, []int) {
-	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{27}
+	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *CompareRequest) GetBeforeSnapshotId() string {
@@ -1901,7 +2045,7 @@ type CompareResponse struct {
 
 func (x *CompareResponse) Reset() {
 	*x = CompareResponse{}
-	mi := &file_imago_v1_snapshot_proto_msgTypes[28]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1913,7 +2057,7 @@ func (x *CompareResponse) String() string {
 func (*CompareResponse) ProtoMessage() {}
 
 func (x *CompareResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_snapshot_proto_msgTypes[28]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1926,7 +2070,7 @@ func (x *CompareResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CompareResponse.ProtoReflect.Descriptor instead.
 func (*CompareResponse) Descriptor() ([]byte, []int) {
-	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{28}
+	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *CompareResponse) GetPart() isCompareResponse_Part {
@@ -2001,7 +2145,7 @@ type Change struct {
 
 func (x *Change) Reset() {
 	*x = Change{}
-	mi := &file_imago_v1_snapshot_proto_msgTypes[29]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2013,7 +2157,7 @@ func (x *Change) String() string {
 func (*Change) ProtoMessage() {}
 
 func (x *Change) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_snapshot_proto_msgTypes[29]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2026,7 +2170,7 @@ func (x *Change) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Change.ProtoReflect.Descriptor instead.
 func (*Change) Descriptor() ([]byte, []int) {
-	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{29}
+	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *Change) GetKey() string {
@@ -2083,7 +2227,7 @@ type Field struct {
 
 func (x *Field) Reset() {
 	*x = Field{}
-	mi := &file_imago_v1_snapshot_proto_msgTypes[30]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2095,7 +2239,7 @@ func (x *Field) String() string {
 func (*Field) ProtoMessage() {}
 
 func (x *Field) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_snapshot_proto_msgTypes[30]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2108,7 +2252,7 @@ func (x *Field) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Field.ProtoReflect.Descriptor instead.
 func (*Field) Descriptor() ([]byte, []int) {
-	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{30}
+	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *Field) GetPath() string {
@@ -2145,7 +2289,7 @@ type CompareSummary struct {
 
 func (x *CompareSummary) Reset() {
 	*x = CompareSummary{}
-	mi := &file_imago_v1_snapshot_proto_msgTypes[31]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2157,7 +2301,7 @@ func (x *CompareSummary) String() string {
 func (*CompareSummary) ProtoMessage() {}
 
 func (x *CompareSummary) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_snapshot_proto_msgTypes[31]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2170,7 +2314,7 @@ func (x *CompareSummary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CompareSummary.ProtoReflect.Descriptor instead.
 func (*CompareSummary) Descriptor() ([]byte, []int) {
-	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{31}
+	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *CompareSummary) GetCreated() int64 {
@@ -2278,15 +2422,26 @@ const file_imago_v1_snapshot_proto_rawDesc = "" +
 	"\rconnection_id\x18\x02 \x01(\tR\fconnectionId\x12*\n" +
 	"\x02at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\x02at\"E\n" +
 	"\x13GetSnapshotResponse\x12.\n" +
-	"\bsnapshot\x18\x01 \x01(\v2\x12.imago.v1.SnapshotR\bsnapshot\"w\n" +
+	"\bsnapshot\x18\x01 \x01(\v2\x12.imago.v1.SnapshotR\bsnapshot\"\x8f\x01\n" +
 	"\x14ListSnapshotsRequest\x12#\n" +
 	"\rconnection_id\x18\x01 \x01(\tR\fconnectionId\x12\x1b\n" +
 	"\tpage_size\x18\x02 \x01(\x05R\bpageSize\x12\x1d\n" +
 	"\n" +
-	"page_token\x18\x03 \x01(\tR\tpageToken\"q\n" +
+	"page_token\x18\x03 \x01(\tR\tpageToken\x12\x16\n" +
+	"\x06points\x18\x04 \x01(\bR\x06points\"q\n" +
 	"\x15ListSnapshotsResponse\x120\n" +
 	"\tsnapshots\x18\x01 \x03(\v2\x12.imago.v1.SnapshotR\tsnapshots\x12&\n" +
-	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"7\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\"s\n" +
+	"\x15CreateDownloadRequest\x12#\n" +
+	"\rconnection_id\x18\x01 \x01(\tR\fconnectionId\x12\x1f\n" +
+	"\vsnapshot_id\x18\x02 \x01(\tR\n" +
+	"snapshotId\x12\x14\n" +
+	"\x05plain\x18\x03 \x01(\bR\x05plain\"\x82\x01\n" +
+	"\x16CreateDownloadResponse\x12\x10\n" +
+	"\x03url\x18\x01 \x01(\tR\x03url\x12\x1b\n" +
+	"\tfile_name\x18\x02 \x01(\tR\bfileName\x129\n" +
+	"\n" +
+	"expires_at\x18\x03 \x01(\v2\x1a.google.protobuf.TimestampR\texpiresAt\"7\n" +
 	"\x14WatchSnapshotRequest\x12\x1f\n" +
 	"\vsnapshot_id\x18\x01 \x01(\tR\n" +
 	"snapshotId\"G\n" +
@@ -2387,14 +2542,14 @@ const file_imago_v1_snapshot_proto_rawDesc = "" +
 	"\aupdated\x18\x02 \x01(\x03R\aupdated\x12\x18\n" +
 	"\adeleted\x18\x03 \x01(\x03R\adeleted\x12\x18\n" +
 	"\aunknown\x18\x04 \x01(\x03R\aunknown\x12\x1a\n" +
-	"\bcompared\x18\x05 \x01(\x03R\bcompared2\x9d\n" +
-	"\n" +
+	"\bcompared\x18\x05 \x01(\x03R\bcompared2\x8c\v\n" +
 	"\x0fSnapshotService\x12\x83\x01\n" +
 	"\fTakeSnapshot\x12\x1d.imago.v1.TakeSnapshotRequest\x1a\x1e.imago.v1.TakeSnapshotResponse\"4\x82\xd3\xe4\x93\x02.:\x01*\")/v1/connections/{connection_id}/snapshots\x12o\n" +
 	"\vGetSnapshot\x12\x1c.imago.v1.GetSnapshotRequest\x1a\x1d.imago.v1.GetSnapshotResponse\"#\x82\xd3\xe4\x93\x02\x1d\x12\x1b/v1/snapshots/{snapshot_id}\x12\x83\x01\n" +
 	"\rListSnapshots\x12\x1e.imago.v1.ListSnapshotsRequest\x1a\x1f.imago.v1.ListSnapshotsResponse\"1\x82\xd3\xe4\x93\x02+\x12)/v1/connections/{connection_id}/snapshots\x12v\n" +
 	"\vPinSnapshot\x12\x1c.imago.v1.PinSnapshotRequest\x1a\x1d.imago.v1.PinSnapshotResponse\"*\x82\xd3\xe4\x93\x02$:\x01*\"\x1f/v1/snapshots/{snapshot_id}:pin\x12~\n" +
-	"\rUnpinSnapshot\x12\x1e.imago.v1.UnpinSnapshotRequest\x1a\x1f.imago.v1.UnpinSnapshotResponse\",\x82\xd3\xe4\x93\x02&:\x01*\"!/v1/snapshots/{snapshot_id}:unpin\x12T\n" +
+	"\rUnpinSnapshot\x12\x1e.imago.v1.UnpinSnapshotRequest\x1a\x1f.imago.v1.UnpinSnapshotResponse\",\x82\xd3\xe4\x93\x02&:\x01*\"!/v1/snapshots/{snapshot_id}:unpin\x12m\n" +
+	"\x0eCreateDownload\x12\x1f.imago.v1.CreateDownloadRequest\x1a .imago.v1.CreateDownloadResponse\"\x18\x82\xd3\xe4\x93\x02\x12:\x01*\"\r/v1/downloads\x12T\n" +
 	"\rWatchSnapshot\x12\x1e.imago.v1.WatchSnapshotRequest\x1a\x1f.imago.v1.WatchSnapshotResponse\"\x000\x01\x12\x7f\n" +
 	"\rListResources\x12\x1e.imago.v1.ListResourcesRequest\x1a\x1f.imago.v1.ListResourcesResponse\"-\x82\xd3\xe4\x93\x02'\x12%/v1/snapshots/{snapshot_id}/resources\x12x\n" +
 	"\vGetResource\x12\x1c.imago.v1.GetResourceRequest\x1a\x1d.imago.v1.GetResourceResponse\",\x82\xd3\xe4\x93\x02&\x12$/v1/snapshots/{snapshot_id}/resource\x12\x7f\n" +
@@ -2414,7 +2569,7 @@ func file_imago_v1_snapshot_proto_rawDescGZIP() []byte {
 	return file_imago_v1_snapshot_proto_rawDescData
 }
 
-var file_imago_v1_snapshot_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
+var file_imago_v1_snapshot_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
 var file_imago_v1_snapshot_proto_goTypes = []any{
 	(*Snapshot)(nil),               // 0: imago.v1.Snapshot
 	(*KeptBecause)(nil),            // 1: imago.v1.KeptBecause
@@ -2430,87 +2585,92 @@ var file_imago_v1_snapshot_proto_goTypes = []any{
 	(*GetSnapshotResponse)(nil),    // 11: imago.v1.GetSnapshotResponse
 	(*ListSnapshotsRequest)(nil),   // 12: imago.v1.ListSnapshotsRequest
 	(*ListSnapshotsResponse)(nil),  // 13: imago.v1.ListSnapshotsResponse
-	(*WatchSnapshotRequest)(nil),   // 14: imago.v1.WatchSnapshotRequest
-	(*WatchSnapshotResponse)(nil),  // 15: imago.v1.WatchSnapshotResponse
-	(*ListResourcesRequest)(nil),   // 16: imago.v1.ListResourcesRequest
-	(*ListResourcesResponse)(nil),  // 17: imago.v1.ListResourcesResponse
-	(*ResourceSummary)(nil),        // 18: imago.v1.ResourceSummary
-	(*GetResourceRequest)(nil),     // 19: imago.v1.GetResourceRequest
-	(*GetResourceResponse)(nil),    // 20: imago.v1.GetResourceResponse
-	(*SearchSnapshotRequest)(nil),  // 21: imago.v1.SearchSnapshotRequest
-	(*SearchSnapshotResponse)(nil), // 22: imago.v1.SearchSnapshotResponse
-	(*SearchHit)(nil),              // 23: imago.v1.SearchHit
-	(*ListVersionsRequest)(nil),    // 24: imago.v1.ListVersionsRequest
-	(*ListVersionsResponse)(nil),   // 25: imago.v1.ListVersionsResponse
-	(*Version)(nil),                // 26: imago.v1.Version
-	(*CompareRequest)(nil),         // 27: imago.v1.CompareRequest
-	(*CompareResponse)(nil),        // 28: imago.v1.CompareResponse
-	(*Change)(nil),                 // 29: imago.v1.Change
-	(*Field)(nil),                  // 30: imago.v1.Field
-	(*CompareSummary)(nil),         // 31: imago.v1.CompareSummary
-	(*timestamppb.Timestamp)(nil),  // 32: google.protobuf.Timestamp
-	(*Problem)(nil),                // 33: imago.v1.Problem
+	(*CreateDownloadRequest)(nil),  // 14: imago.v1.CreateDownloadRequest
+	(*CreateDownloadResponse)(nil), // 15: imago.v1.CreateDownloadResponse
+	(*WatchSnapshotRequest)(nil),   // 16: imago.v1.WatchSnapshotRequest
+	(*WatchSnapshotResponse)(nil),  // 17: imago.v1.WatchSnapshotResponse
+	(*ListResourcesRequest)(nil),   // 18: imago.v1.ListResourcesRequest
+	(*ListResourcesResponse)(nil),  // 19: imago.v1.ListResourcesResponse
+	(*ResourceSummary)(nil),        // 20: imago.v1.ResourceSummary
+	(*GetResourceRequest)(nil),     // 21: imago.v1.GetResourceRequest
+	(*GetResourceResponse)(nil),    // 22: imago.v1.GetResourceResponse
+	(*SearchSnapshotRequest)(nil),  // 23: imago.v1.SearchSnapshotRequest
+	(*SearchSnapshotResponse)(nil), // 24: imago.v1.SearchSnapshotResponse
+	(*SearchHit)(nil),              // 25: imago.v1.SearchHit
+	(*ListVersionsRequest)(nil),    // 26: imago.v1.ListVersionsRequest
+	(*ListVersionsResponse)(nil),   // 27: imago.v1.ListVersionsResponse
+	(*Version)(nil),                // 28: imago.v1.Version
+	(*CompareRequest)(nil),         // 29: imago.v1.CompareRequest
+	(*CompareResponse)(nil),        // 30: imago.v1.CompareResponse
+	(*Change)(nil),                 // 31: imago.v1.Change
+	(*Field)(nil),                  // 32: imago.v1.Field
+	(*CompareSummary)(nil),         // 33: imago.v1.CompareSummary
+	(*timestamppb.Timestamp)(nil),  // 34: google.protobuf.Timestamp
+	(*Problem)(nil),                // 35: imago.v1.Problem
 }
 var file_imago_v1_snapshot_proto_depIdxs = []int32{
-	32, // 0: imago.v1.Snapshot.created_at:type_name -> google.protobuf.Timestamp
-	32, // 1: imago.v1.Snapshot.started_at:type_name -> google.protobuf.Timestamp
-	32, // 2: imago.v1.Snapshot.ended_at:type_name -> google.protobuf.Timestamp
+	34, // 0: imago.v1.Snapshot.created_at:type_name -> google.protobuf.Timestamp
+	34, // 1: imago.v1.Snapshot.started_at:type_name -> google.protobuf.Timestamp
+	34, // 2: imago.v1.Snapshot.ended_at:type_name -> google.protobuf.Timestamp
 	2,  // 3: imago.v1.Snapshot.types:type_name -> imago.v1.SnapshotType
-	33, // 4: imago.v1.Snapshot.problem:type_name -> imago.v1.Problem
-	32, // 5: imago.v1.Snapshot.waits_until:type_name -> google.protobuf.Timestamp
-	32, // 6: imago.v1.Snapshot.pinned_at:type_name -> google.protobuf.Timestamp
+	35, // 4: imago.v1.Snapshot.problem:type_name -> imago.v1.Problem
+	34, // 5: imago.v1.Snapshot.waits_until:type_name -> google.protobuf.Timestamp
+	34, // 6: imago.v1.Snapshot.pinned_at:type_name -> google.protobuf.Timestamp
 	1,  // 7: imago.v1.Snapshot.kept_because:type_name -> imago.v1.KeptBecause
-	32, // 8: imago.v1.Snapshot.kept_until:type_name -> google.protobuf.Timestamp
-	32, // 9: imago.v1.KeptBecause.until:type_name -> google.protobuf.Timestamp
+	34, // 8: imago.v1.Snapshot.kept_until:type_name -> google.protobuf.Timestamp
+	34, // 9: imago.v1.KeptBecause.until:type_name -> google.protobuf.Timestamp
 	3,  // 10: imago.v1.SnapshotType.gaps:type_name -> imago.v1.Gap
 	0,  // 11: imago.v1.PinSnapshotResponse.snapshot:type_name -> imago.v1.Snapshot
 	0,  // 12: imago.v1.UnpinSnapshotResponse.snapshot:type_name -> imago.v1.Snapshot
 	0,  // 13: imago.v1.TakeSnapshotResponse.snapshot:type_name -> imago.v1.Snapshot
-	32, // 14: imago.v1.GetSnapshotRequest.at:type_name -> google.protobuf.Timestamp
+	34, // 14: imago.v1.GetSnapshotRequest.at:type_name -> google.protobuf.Timestamp
 	0,  // 15: imago.v1.GetSnapshotResponse.snapshot:type_name -> imago.v1.Snapshot
 	0,  // 16: imago.v1.ListSnapshotsResponse.snapshots:type_name -> imago.v1.Snapshot
-	0,  // 17: imago.v1.WatchSnapshotResponse.snapshot:type_name -> imago.v1.Snapshot
-	18, // 18: imago.v1.ListResourcesResponse.resources:type_name -> imago.v1.ResourceSummary
-	18, // 19: imago.v1.GetResourceResponse.summary:type_name -> imago.v1.ResourceSummary
-	18, // 20: imago.v1.GetResourceResponse.references:type_name -> imago.v1.ResourceSummary
-	18, // 21: imago.v1.GetResourceResponse.referenced_by:type_name -> imago.v1.ResourceSummary
-	23, // 22: imago.v1.SearchSnapshotResponse.hits:type_name -> imago.v1.SearchHit
-	18, // 23: imago.v1.SearchHit.resource:type_name -> imago.v1.ResourceSummary
-	26, // 24: imago.v1.ListVersionsResponse.versions:type_name -> imago.v1.Version
-	32, // 25: imago.v1.Version.taken_at:type_name -> google.protobuf.Timestamp
-	30, // 26: imago.v1.Version.fields:type_name -> imago.v1.Field
-	32, // 27: imago.v1.Version.changed_at:type_name -> google.protobuf.Timestamp
-	29, // 28: imago.v1.CompareResponse.change:type_name -> imago.v1.Change
-	3,  // 29: imago.v1.CompareResponse.unknown:type_name -> imago.v1.Gap
-	31, // 30: imago.v1.CompareResponse.summary:type_name -> imago.v1.CompareSummary
-	30, // 31: imago.v1.Change.fields:type_name -> imago.v1.Field
-	8,  // 32: imago.v1.SnapshotService.TakeSnapshot:input_type -> imago.v1.TakeSnapshotRequest
-	10, // 33: imago.v1.SnapshotService.GetSnapshot:input_type -> imago.v1.GetSnapshotRequest
-	12, // 34: imago.v1.SnapshotService.ListSnapshots:input_type -> imago.v1.ListSnapshotsRequest
-	4,  // 35: imago.v1.SnapshotService.PinSnapshot:input_type -> imago.v1.PinSnapshotRequest
-	6,  // 36: imago.v1.SnapshotService.UnpinSnapshot:input_type -> imago.v1.UnpinSnapshotRequest
-	14, // 37: imago.v1.SnapshotService.WatchSnapshot:input_type -> imago.v1.WatchSnapshotRequest
-	16, // 38: imago.v1.SnapshotService.ListResources:input_type -> imago.v1.ListResourcesRequest
-	19, // 39: imago.v1.SnapshotService.GetResource:input_type -> imago.v1.GetResourceRequest
-	21, // 40: imago.v1.SnapshotService.SearchSnapshot:input_type -> imago.v1.SearchSnapshotRequest
-	24, // 41: imago.v1.SnapshotService.ListVersions:input_type -> imago.v1.ListVersionsRequest
-	27, // 42: imago.v1.SnapshotService.Compare:input_type -> imago.v1.CompareRequest
-	9,  // 43: imago.v1.SnapshotService.TakeSnapshot:output_type -> imago.v1.TakeSnapshotResponse
-	11, // 44: imago.v1.SnapshotService.GetSnapshot:output_type -> imago.v1.GetSnapshotResponse
-	13, // 45: imago.v1.SnapshotService.ListSnapshots:output_type -> imago.v1.ListSnapshotsResponse
-	5,  // 46: imago.v1.SnapshotService.PinSnapshot:output_type -> imago.v1.PinSnapshotResponse
-	7,  // 47: imago.v1.SnapshotService.UnpinSnapshot:output_type -> imago.v1.UnpinSnapshotResponse
-	15, // 48: imago.v1.SnapshotService.WatchSnapshot:output_type -> imago.v1.WatchSnapshotResponse
-	17, // 49: imago.v1.SnapshotService.ListResources:output_type -> imago.v1.ListResourcesResponse
-	20, // 50: imago.v1.SnapshotService.GetResource:output_type -> imago.v1.GetResourceResponse
-	22, // 51: imago.v1.SnapshotService.SearchSnapshot:output_type -> imago.v1.SearchSnapshotResponse
-	25, // 52: imago.v1.SnapshotService.ListVersions:output_type -> imago.v1.ListVersionsResponse
-	28, // 53: imago.v1.SnapshotService.Compare:output_type -> imago.v1.CompareResponse
-	43, // [43:54] is the sub-list for method output_type
-	32, // [32:43] is the sub-list for method input_type
-	32, // [32:32] is the sub-list for extension type_name
-	32, // [32:32] is the sub-list for extension extendee
-	0,  // [0:32] is the sub-list for field type_name
+	34, // 17: imago.v1.CreateDownloadResponse.expires_at:type_name -> google.protobuf.Timestamp
+	0,  // 18: imago.v1.WatchSnapshotResponse.snapshot:type_name -> imago.v1.Snapshot
+	20, // 19: imago.v1.ListResourcesResponse.resources:type_name -> imago.v1.ResourceSummary
+	20, // 20: imago.v1.GetResourceResponse.summary:type_name -> imago.v1.ResourceSummary
+	20, // 21: imago.v1.GetResourceResponse.references:type_name -> imago.v1.ResourceSummary
+	20, // 22: imago.v1.GetResourceResponse.referenced_by:type_name -> imago.v1.ResourceSummary
+	25, // 23: imago.v1.SearchSnapshotResponse.hits:type_name -> imago.v1.SearchHit
+	20, // 24: imago.v1.SearchHit.resource:type_name -> imago.v1.ResourceSummary
+	28, // 25: imago.v1.ListVersionsResponse.versions:type_name -> imago.v1.Version
+	34, // 26: imago.v1.Version.taken_at:type_name -> google.protobuf.Timestamp
+	32, // 27: imago.v1.Version.fields:type_name -> imago.v1.Field
+	34, // 28: imago.v1.Version.changed_at:type_name -> google.protobuf.Timestamp
+	31, // 29: imago.v1.CompareResponse.change:type_name -> imago.v1.Change
+	3,  // 30: imago.v1.CompareResponse.unknown:type_name -> imago.v1.Gap
+	33, // 31: imago.v1.CompareResponse.summary:type_name -> imago.v1.CompareSummary
+	32, // 32: imago.v1.Change.fields:type_name -> imago.v1.Field
+	8,  // 33: imago.v1.SnapshotService.TakeSnapshot:input_type -> imago.v1.TakeSnapshotRequest
+	10, // 34: imago.v1.SnapshotService.GetSnapshot:input_type -> imago.v1.GetSnapshotRequest
+	12, // 35: imago.v1.SnapshotService.ListSnapshots:input_type -> imago.v1.ListSnapshotsRequest
+	4,  // 36: imago.v1.SnapshotService.PinSnapshot:input_type -> imago.v1.PinSnapshotRequest
+	6,  // 37: imago.v1.SnapshotService.UnpinSnapshot:input_type -> imago.v1.UnpinSnapshotRequest
+	14, // 38: imago.v1.SnapshotService.CreateDownload:input_type -> imago.v1.CreateDownloadRequest
+	16, // 39: imago.v1.SnapshotService.WatchSnapshot:input_type -> imago.v1.WatchSnapshotRequest
+	18, // 40: imago.v1.SnapshotService.ListResources:input_type -> imago.v1.ListResourcesRequest
+	21, // 41: imago.v1.SnapshotService.GetResource:input_type -> imago.v1.GetResourceRequest
+	23, // 42: imago.v1.SnapshotService.SearchSnapshot:input_type -> imago.v1.SearchSnapshotRequest
+	26, // 43: imago.v1.SnapshotService.ListVersions:input_type -> imago.v1.ListVersionsRequest
+	29, // 44: imago.v1.SnapshotService.Compare:input_type -> imago.v1.CompareRequest
+	9,  // 45: imago.v1.SnapshotService.TakeSnapshot:output_type -> imago.v1.TakeSnapshotResponse
+	11, // 46: imago.v1.SnapshotService.GetSnapshot:output_type -> imago.v1.GetSnapshotResponse
+	13, // 47: imago.v1.SnapshotService.ListSnapshots:output_type -> imago.v1.ListSnapshotsResponse
+	5,  // 48: imago.v1.SnapshotService.PinSnapshot:output_type -> imago.v1.PinSnapshotResponse
+	7,  // 49: imago.v1.SnapshotService.UnpinSnapshot:output_type -> imago.v1.UnpinSnapshotResponse
+	15, // 50: imago.v1.SnapshotService.CreateDownload:output_type -> imago.v1.CreateDownloadResponse
+	17, // 51: imago.v1.SnapshotService.WatchSnapshot:output_type -> imago.v1.WatchSnapshotResponse
+	19, // 52: imago.v1.SnapshotService.ListResources:output_type -> imago.v1.ListResourcesResponse
+	22, // 53: imago.v1.SnapshotService.GetResource:output_type -> imago.v1.GetResourceResponse
+	24, // 54: imago.v1.SnapshotService.SearchSnapshot:output_type -> imago.v1.SearchSnapshotResponse
+	27, // 55: imago.v1.SnapshotService.ListVersions:output_type -> imago.v1.ListVersionsResponse
+	30, // 56: imago.v1.SnapshotService.Compare:output_type -> imago.v1.CompareResponse
+	45, // [45:57] is the sub-list for method output_type
+	33, // [33:45] is the sub-list for method input_type
+	33, // [33:33] is the sub-list for extension type_name
+	33, // [33:33] is the sub-list for extension extendee
+	0,  // [0:33] is the sub-list for field type_name
 }
 
 func init() { file_imago_v1_snapshot_proto_init() }
@@ -2519,7 +2679,7 @@ func file_imago_v1_snapshot_proto_init() {
 		return
 	}
 	file_imago_v1_problem_proto_init()
-	file_imago_v1_snapshot_proto_msgTypes[28].OneofWrappers = []any{
+	file_imago_v1_snapshot_proto_msgTypes[30].OneofWrappers = []any{
 		(*CompareResponse_Change)(nil),
 		(*CompareResponse_Unknown)(nil),
 		(*CompareResponse_Summary)(nil),
@@ -2530,7 +2690,7 @@ func file_imago_v1_snapshot_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_imago_v1_snapshot_proto_rawDesc), len(file_imago_v1_snapshot_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   32,
+			NumMessages:   34,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -180,7 +180,7 @@ func TestRepository(t *testing.T) {
 	if _, err := d.Commit(t.Context(), snapshot.Manifest{}); err != nil {
 		t.Fatal(err)
 	}
-	report, err := r.Check(t.Context(), repository.CheckOptions{Data: true})
+	report, err := r.Check(t.Context(), repository.CheckOptions{Data: true, Records: true})
 	if err != nil || report.Objects != n || len(report.Damage) != 0 || report.Segments < 4 {
 		t.Errorf("%+v, %v", report, err)
 	}

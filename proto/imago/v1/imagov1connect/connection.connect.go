@@ -51,6 +51,9 @@ const (
 	// ConnectionServiceGetConnectionProcedure is the fully-qualified name of the ConnectionService's
 	// GetConnection RPC.
 	ConnectionServiceGetConnectionProcedure = "/imago.v1.ConnectionService/GetConnection"
+	// ConnectionServiceGetRepositoryCheckProcedure is the fully-qualified name of the
+	// ConnectionService's GetRepositoryCheck RPC.
+	ConnectionServiceGetRepositoryCheckProcedure = "/imago.v1.ConnectionService/GetRepositoryCheck"
 	// ConnectionServiceListConnectionsProcedure is the fully-qualified name of the ConnectionService's
 	// ListConnections RPC.
 	ConnectionServiceListConnectionsProcedure = "/imago.v1.ConnectionService/ListConnections"
@@ -90,6 +93,9 @@ type ConnectionServiceClient interface {
 	// CheckConnection asks a worker to test the read credential once more.
 	CheckConnection(context.Context, *connect.Request[v1.CheckConnectionRequest]) (*connect.Response[v1.CheckConnectionResponse], error)
 	GetConnection(context.Context, *connect.Request[v1.GetConnectionRequest]) (*connect.Response[v1.GetConnectionResponse], error)
+	// GetRepositoryCheck tells how the connection's backups were found when a worker last
+	// looked: once a day, and a part of the data once a week.
+	GetRepositoryCheck(context.Context, *connect.Request[v1.GetRepositoryCheckRequest]) (*connect.Response[v1.GetRepositoryCheckResponse], error)
 	ListConnections(context.Context, *connect.Request[v1.ListConnectionsRequest]) (*connect.Response[v1.ListConnectionsResponse], error)
 	// DeleteConnection deletes a connection that holds no snapshot and that nothing is
 	// under way for, with its key pairs and its schedule. Nothing changes in the org. A demo
@@ -157,6 +163,12 @@ func NewConnectionServiceClient(httpClient connect.HTTPClient, baseURL string, o
 			connect.WithSchema(connectionServiceMethods.ByName("GetConnection")),
 			connect.WithClientOptions(opts...),
 		),
+		getRepositoryCheck: connect.NewClient[v1.GetRepositoryCheckRequest, v1.GetRepositoryCheckResponse](
+			httpClient,
+			baseURL+ConnectionServiceGetRepositoryCheckProcedure,
+			connect.WithSchema(connectionServiceMethods.ByName("GetRepositoryCheck")),
+			connect.WithClientOptions(opts...),
+		),
 		listConnections: connect.NewClient[v1.ListConnectionsRequest, v1.ListConnectionsResponse](
 			httpClient,
 			baseURL+ConnectionServiceListConnectionsProcedure,
@@ -198,18 +210,19 @@ func NewConnectionServiceClient(httpClient connect.HTTPClient, baseURL string, o
 
 // connectionServiceClient implements ConnectionServiceClient.
 type connectionServiceClient struct {
-	createConnection *connect.Client[v1.CreateConnectionRequest, v1.CreateConnectionResponse]
-	setCredential    *connect.Client[v1.SetCredentialRequest, v1.SetCredentialResponse]
-	replaceKey       *connect.Client[v1.ReplaceKeyRequest, v1.ReplaceKeyResponse]
-	updateConnection *connect.Client[v1.UpdateConnectionRequest, v1.UpdateConnectionResponse]
-	checkConnection  *connect.Client[v1.CheckConnectionRequest, v1.CheckConnectionResponse]
-	getConnection    *connect.Client[v1.GetConnectionRequest, v1.GetConnectionResponse]
-	listConnections  *connect.Client[v1.ListConnectionsRequest, v1.ListConnectionsResponse]
-	deleteConnection *connect.Client[v1.DeleteConnectionRequest, v1.DeleteConnectionResponse]
-	createDemo       *connect.Client[v1.CreateDemoRequest, v1.CreateDemoResponse]
-	switchDemoApp    *connect.Client[v1.SwitchDemoAppRequest, v1.SwitchDemoAppResponse]
-	setSchedule      *connect.Client[v1.SetScheduleRequest, v1.SetScheduleResponse]
-	setRetention     *connect.Client[v1.SetRetentionRequest, v1.SetRetentionResponse]
+	createConnection   *connect.Client[v1.CreateConnectionRequest, v1.CreateConnectionResponse]
+	setCredential      *connect.Client[v1.SetCredentialRequest, v1.SetCredentialResponse]
+	replaceKey         *connect.Client[v1.ReplaceKeyRequest, v1.ReplaceKeyResponse]
+	updateConnection   *connect.Client[v1.UpdateConnectionRequest, v1.UpdateConnectionResponse]
+	checkConnection    *connect.Client[v1.CheckConnectionRequest, v1.CheckConnectionResponse]
+	getConnection      *connect.Client[v1.GetConnectionRequest, v1.GetConnectionResponse]
+	getRepositoryCheck *connect.Client[v1.GetRepositoryCheckRequest, v1.GetRepositoryCheckResponse]
+	listConnections    *connect.Client[v1.ListConnectionsRequest, v1.ListConnectionsResponse]
+	deleteConnection   *connect.Client[v1.DeleteConnectionRequest, v1.DeleteConnectionResponse]
+	createDemo         *connect.Client[v1.CreateDemoRequest, v1.CreateDemoResponse]
+	switchDemoApp      *connect.Client[v1.SwitchDemoAppRequest, v1.SwitchDemoAppResponse]
+	setSchedule        *connect.Client[v1.SetScheduleRequest, v1.SetScheduleResponse]
+	setRetention       *connect.Client[v1.SetRetentionRequest, v1.SetRetentionResponse]
 }
 
 // CreateConnection calls imago.v1.ConnectionService.CreateConnection.
@@ -240,6 +253,11 @@ func (c *connectionServiceClient) CheckConnection(ctx context.Context, req *conn
 // GetConnection calls imago.v1.ConnectionService.GetConnection.
 func (c *connectionServiceClient) GetConnection(ctx context.Context, req *connect.Request[v1.GetConnectionRequest]) (*connect.Response[v1.GetConnectionResponse], error) {
 	return c.getConnection.CallUnary(ctx, req)
+}
+
+// GetRepositoryCheck calls imago.v1.ConnectionService.GetRepositoryCheck.
+func (c *connectionServiceClient) GetRepositoryCheck(ctx context.Context, req *connect.Request[v1.GetRepositoryCheckRequest]) (*connect.Response[v1.GetRepositoryCheckResponse], error) {
+	return c.getRepositoryCheck.CallUnary(ctx, req)
 }
 
 // ListConnections calls imago.v1.ConnectionService.ListConnections.
@@ -291,6 +309,9 @@ type ConnectionServiceHandler interface {
 	// CheckConnection asks a worker to test the read credential once more.
 	CheckConnection(context.Context, *connect.Request[v1.CheckConnectionRequest]) (*connect.Response[v1.CheckConnectionResponse], error)
 	GetConnection(context.Context, *connect.Request[v1.GetConnectionRequest]) (*connect.Response[v1.GetConnectionResponse], error)
+	// GetRepositoryCheck tells how the connection's backups were found when a worker last
+	// looked: once a day, and a part of the data once a week.
+	GetRepositoryCheck(context.Context, *connect.Request[v1.GetRepositoryCheckRequest]) (*connect.Response[v1.GetRepositoryCheckResponse], error)
 	ListConnections(context.Context, *connect.Request[v1.ListConnectionsRequest]) (*connect.Response[v1.ListConnectionsResponse], error)
 	// DeleteConnection deletes a connection that holds no snapshot and that nothing is
 	// under way for, with its key pairs and its schedule. Nothing changes in the org. A demo
@@ -354,6 +375,12 @@ func NewConnectionServiceHandler(svc ConnectionServiceHandler, opts ...connect.H
 		connect.WithSchema(connectionServiceMethods.ByName("GetConnection")),
 		connect.WithHandlerOptions(opts...),
 	)
+	connectionServiceGetRepositoryCheckHandler := connect.NewUnaryHandler(
+		ConnectionServiceGetRepositoryCheckProcedure,
+		svc.GetRepositoryCheck,
+		connect.WithSchema(connectionServiceMethods.ByName("GetRepositoryCheck")),
+		connect.WithHandlerOptions(opts...),
+	)
 	connectionServiceListConnectionsHandler := connect.NewUnaryHandler(
 		ConnectionServiceListConnectionsProcedure,
 		svc.ListConnections,
@@ -404,6 +431,8 @@ func NewConnectionServiceHandler(svc ConnectionServiceHandler, opts ...connect.H
 			connectionServiceCheckConnectionHandler.ServeHTTP(w, r)
 		case ConnectionServiceGetConnectionProcedure:
 			connectionServiceGetConnectionHandler.ServeHTTP(w, r)
+		case ConnectionServiceGetRepositoryCheckProcedure:
+			connectionServiceGetRepositoryCheckHandler.ServeHTTP(w, r)
 		case ConnectionServiceListConnectionsProcedure:
 			connectionServiceListConnectionsHandler.ServeHTTP(w, r)
 		case ConnectionServiceDeleteConnectionProcedure:
@@ -447,6 +476,10 @@ func (UnimplementedConnectionServiceHandler) CheckConnection(context.Context, *c
 
 func (UnimplementedConnectionServiceHandler) GetConnection(context.Context, *connect.Request[v1.GetConnectionRequest]) (*connect.Response[v1.GetConnectionResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("imago.v1.ConnectionService.GetConnection is not implemented"))
+}
+
+func (UnimplementedConnectionServiceHandler) GetRepositoryCheck(context.Context, *connect.Request[v1.GetRepositoryCheckRequest]) (*connect.Response[v1.GetRepositoryCheckResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("imago.v1.ConnectionService.GetRepositoryCheck is not implemented"))
 }
 
 func (UnimplementedConnectionServiceHandler) ListConnections(context.Context, *connect.Request[v1.ListConnectionsRequest]) (*connect.Response[v1.ListConnectionsResponse], error) {

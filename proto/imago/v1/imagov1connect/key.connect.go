@@ -37,6 +37,8 @@ const (
 	KeyServiceGetKeysProcedure = "/imago.v1.KeyService/GetKeys"
 	// KeyServiceRotateKeyProcedure is the fully-qualified name of the KeyService's RotateKey RPC.
 	KeyServiceRotateKeyProcedure = "/imago.v1.KeyService/RotateKey"
+	// KeyServiceRetireKeysProcedure is the fully-qualified name of the KeyService's RetireKeys RPC.
+	KeyServiceRetireKeysProcedure = "/imago.v1.KeyService/RetireKeys"
 	// KeyServiceCreateEscrowProcedure is the fully-qualified name of the KeyService's CreateEscrow RPC.
 	KeyServiceCreateEscrowProcedure = "/imago.v1.KeyService/CreateEscrow"
 	// KeyServiceGetEscrowProcedure is the fully-qualified name of the KeyService's GetEscrow RPC.
@@ -53,6 +55,11 @@ type KeyServiceClient interface {
 	// worker does it within minutes. What was sealed before stays, and opens by the old keys.
 	// Asking again while it is under way changes nothing. For owners.
 	RotateKey(context.Context, *connect.Request[v1.RotateKeyRequest]) (*connect.Response[v1.RotateKeyResponse], error)
+	// RetireKeys has everything sealed anew under the newest data key that lies under an older
+	// one, and then the older ones retired: nothing that is sealed under them is read, or
+	// believed, any more. A worker does it in the background, connection by connection. Asking
+	// again while it is under way changes nothing. For owners.
+	RetireKeys(context.Context, *connect.Request[v1.RetireKeysRequest]) (*connect.Response[v1.RetireKeysResponse], error)
 	// CreateEscrow has the keys sealed to an age recipient of the account's own, so that its
 	// backups open without Imago; a worker does it within a minute, and again after each
 	// rotation. For owners. At most five.
@@ -87,6 +94,12 @@ func NewKeyServiceClient(httpClient connect.HTTPClient, baseURL string, opts ...
 			connect.WithSchema(keyServiceMethods.ByName("RotateKey")),
 			connect.WithClientOptions(opts...),
 		),
+		retireKeys: connect.NewClient[v1.RetireKeysRequest, v1.RetireKeysResponse](
+			httpClient,
+			baseURL+KeyServiceRetireKeysProcedure,
+			connect.WithSchema(keyServiceMethods.ByName("RetireKeys")),
+			connect.WithClientOptions(opts...),
+		),
 		createEscrow: connect.NewClient[v1.CreateEscrowRequest, v1.CreateEscrowResponse](
 			httpClient,
 			baseURL+KeyServiceCreateEscrowProcedure,
@@ -112,6 +125,7 @@ func NewKeyServiceClient(httpClient connect.HTTPClient, baseURL string, opts ...
 type keyServiceClient struct {
 	getKeys      *connect.Client[v1.GetKeysRequest, v1.GetKeysResponse]
 	rotateKey    *connect.Client[v1.RotateKeyRequest, v1.RotateKeyResponse]
+	retireKeys   *connect.Client[v1.RetireKeysRequest, v1.RetireKeysResponse]
 	createEscrow *connect.Client[v1.CreateEscrowRequest, v1.CreateEscrowResponse]
 	getEscrow    *connect.Client[v1.GetEscrowRequest, v1.GetEscrowResponse]
 	deleteEscrow *connect.Client[v1.DeleteEscrowRequest, v1.DeleteEscrowResponse]
@@ -125,6 +139,11 @@ func (c *keyServiceClient) GetKeys(ctx context.Context, req *connect.Request[v1.
 // RotateKey calls imago.v1.KeyService.RotateKey.
 func (c *keyServiceClient) RotateKey(ctx context.Context, req *connect.Request[v1.RotateKeyRequest]) (*connect.Response[v1.RotateKeyResponse], error) {
 	return c.rotateKey.CallUnary(ctx, req)
+}
+
+// RetireKeys calls imago.v1.KeyService.RetireKeys.
+func (c *keyServiceClient) RetireKeys(ctx context.Context, req *connect.Request[v1.RetireKeysRequest]) (*connect.Response[v1.RetireKeysResponse], error) {
+	return c.retireKeys.CallUnary(ctx, req)
 }
 
 // CreateEscrow calls imago.v1.KeyService.CreateEscrow.
@@ -150,6 +169,11 @@ type KeyServiceHandler interface {
 	// worker does it within minutes. What was sealed before stays, and opens by the old keys.
 	// Asking again while it is under way changes nothing. For owners.
 	RotateKey(context.Context, *connect.Request[v1.RotateKeyRequest]) (*connect.Response[v1.RotateKeyResponse], error)
+	// RetireKeys has everything sealed anew under the newest data key that lies under an older
+	// one, and then the older ones retired: nothing that is sealed under them is read, or
+	// believed, any more. A worker does it in the background, connection by connection. Asking
+	// again while it is under way changes nothing. For owners.
+	RetireKeys(context.Context, *connect.Request[v1.RetireKeysRequest]) (*connect.Response[v1.RetireKeysResponse], error)
 	// CreateEscrow has the keys sealed to an age recipient of the account's own, so that its
 	// backups open without Imago; a worker does it within a minute, and again after each
 	// rotation. For owners. At most five.
@@ -180,6 +204,12 @@ func NewKeyServiceHandler(svc KeyServiceHandler, opts ...connect.HandlerOption) 
 		connect.WithSchema(keyServiceMethods.ByName("RotateKey")),
 		connect.WithHandlerOptions(opts...),
 	)
+	keyServiceRetireKeysHandler := connect.NewUnaryHandler(
+		KeyServiceRetireKeysProcedure,
+		svc.RetireKeys,
+		connect.WithSchema(keyServiceMethods.ByName("RetireKeys")),
+		connect.WithHandlerOptions(opts...),
+	)
 	keyServiceCreateEscrowHandler := connect.NewUnaryHandler(
 		KeyServiceCreateEscrowProcedure,
 		svc.CreateEscrow,
@@ -204,6 +234,8 @@ func NewKeyServiceHandler(svc KeyServiceHandler, opts ...connect.HandlerOption) 
 			keyServiceGetKeysHandler.ServeHTTP(w, r)
 		case KeyServiceRotateKeyProcedure:
 			keyServiceRotateKeyHandler.ServeHTTP(w, r)
+		case KeyServiceRetireKeysProcedure:
+			keyServiceRetireKeysHandler.ServeHTTP(w, r)
 		case KeyServiceCreateEscrowProcedure:
 			keyServiceCreateEscrowHandler.ServeHTTP(w, r)
 		case KeyServiceGetEscrowProcedure:
@@ -225,6 +257,10 @@ func (UnimplementedKeyServiceHandler) GetKeys(context.Context, *connect.Request[
 
 func (UnimplementedKeyServiceHandler) RotateKey(context.Context, *connect.Request[v1.RotateKeyRequest]) (*connect.Response[v1.RotateKeyResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("imago.v1.KeyService.RotateKey is not implemented"))
+}
+
+func (UnimplementedKeyServiceHandler) RetireKeys(context.Context, *connect.Request[v1.RetireKeysRequest]) (*connect.Response[v1.RetireKeysResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("imago.v1.KeyService.RetireKeys is not implemented"))
 }
 
 func (UnimplementedKeyServiceHandler) CreateEscrow(context.Context, *connect.Request[v1.CreateEscrowRequest]) (*connect.Response[v1.CreateEscrowResponse], error) {

@@ -48,6 +48,9 @@ const (
 	// SnapshotServiceUnpinSnapshotProcedure is the fully-qualified name of the SnapshotService's
 	// UnpinSnapshot RPC.
 	SnapshotServiceUnpinSnapshotProcedure = "/imago.v1.SnapshotService/UnpinSnapshot"
+	// SnapshotServiceCreateDownloadProcedure is the fully-qualified name of the SnapshotService's
+	// CreateDownload RPC.
+	SnapshotServiceCreateDownloadProcedure = "/imago.v1.SnapshotService/CreateDownload"
 	// SnapshotServiceWatchSnapshotProcedure is the fully-qualified name of the SnapshotService's
 	// WatchSnapshot RPC.
 	SnapshotServiceWatchSnapshotProcedure = "/imago.v1.SnapshotService/WatchSnapshot"
@@ -77,6 +80,10 @@ type SnapshotServiceClient interface {
 	PinSnapshot(context.Context, *connect.Request[v1.PinSnapshotRequest]) (*connect.Response[v1.PinSnapshotResponse], error)
 	// UnpinSnapshot has its age decide again: what nothing else keeps is let go within a day.
 	UnpinSnapshot(context.Context, *connect.Request[v1.UnpinSnapshotRequest]) (*connect.Response[v1.UnpinSnapshotResponse], error)
+	// CreateDownload makes an address of the api from which whoever asked for it takes a
+	// snapshot, or all of a connection, away: once, within five minutes, signed in as they are
+	// now. It takes no idempotency key.
+	CreateDownload(context.Context, *connect.Request[v1.CreateDownloadRequest]) (*connect.Response[v1.CreateDownloadResponse], error)
 	// WatchSnapshot sends the snapshot as it goes, until it has ended.
 	WatchSnapshot(context.Context, *connect.Request[v1.WatchSnapshotRequest]) (*connect.ServerStreamForClient[v1.WatchSnapshotResponse], error)
 	// ListResources lists what a snapshot holds of one type.
@@ -135,6 +142,12 @@ func NewSnapshotServiceClient(httpClient connect.HTTPClient, baseURL string, opt
 			connect.WithSchema(snapshotServiceMethods.ByName("UnpinSnapshot")),
 			connect.WithClientOptions(opts...),
 		),
+		createDownload: connect.NewClient[v1.CreateDownloadRequest, v1.CreateDownloadResponse](
+			httpClient,
+			baseURL+SnapshotServiceCreateDownloadProcedure,
+			connect.WithSchema(snapshotServiceMethods.ByName("CreateDownload")),
+			connect.WithClientOptions(opts...),
+		),
 		watchSnapshot: connect.NewClient[v1.WatchSnapshotRequest, v1.WatchSnapshotResponse](
 			httpClient,
 			baseURL+SnapshotServiceWatchSnapshotProcedure,
@@ -181,6 +194,7 @@ type snapshotServiceClient struct {
 	listSnapshots  *connect.Client[v1.ListSnapshotsRequest, v1.ListSnapshotsResponse]
 	pinSnapshot    *connect.Client[v1.PinSnapshotRequest, v1.PinSnapshotResponse]
 	unpinSnapshot  *connect.Client[v1.UnpinSnapshotRequest, v1.UnpinSnapshotResponse]
+	createDownload *connect.Client[v1.CreateDownloadRequest, v1.CreateDownloadResponse]
 	watchSnapshot  *connect.Client[v1.WatchSnapshotRequest, v1.WatchSnapshotResponse]
 	listResources  *connect.Client[v1.ListResourcesRequest, v1.ListResourcesResponse]
 	getResource    *connect.Client[v1.GetResourceRequest, v1.GetResourceResponse]
@@ -212,6 +226,11 @@ func (c *snapshotServiceClient) PinSnapshot(ctx context.Context, req *connect.Re
 // UnpinSnapshot calls imago.v1.SnapshotService.UnpinSnapshot.
 func (c *snapshotServiceClient) UnpinSnapshot(ctx context.Context, req *connect.Request[v1.UnpinSnapshotRequest]) (*connect.Response[v1.UnpinSnapshotResponse], error) {
 	return c.unpinSnapshot.CallUnary(ctx, req)
+}
+
+// CreateDownload calls imago.v1.SnapshotService.CreateDownload.
+func (c *snapshotServiceClient) CreateDownload(ctx context.Context, req *connect.Request[v1.CreateDownloadRequest]) (*connect.Response[v1.CreateDownloadResponse], error) {
+	return c.createDownload.CallUnary(ctx, req)
 }
 
 // WatchSnapshot calls imago.v1.SnapshotService.WatchSnapshot.
@@ -254,6 +273,10 @@ type SnapshotServiceHandler interface {
 	PinSnapshot(context.Context, *connect.Request[v1.PinSnapshotRequest]) (*connect.Response[v1.PinSnapshotResponse], error)
 	// UnpinSnapshot has its age decide again: what nothing else keeps is let go within a day.
 	UnpinSnapshot(context.Context, *connect.Request[v1.UnpinSnapshotRequest]) (*connect.Response[v1.UnpinSnapshotResponse], error)
+	// CreateDownload makes an address of the api from which whoever asked for it takes a
+	// snapshot, or all of a connection, away: once, within five minutes, signed in as they are
+	// now. It takes no idempotency key.
+	CreateDownload(context.Context, *connect.Request[v1.CreateDownloadRequest]) (*connect.Response[v1.CreateDownloadResponse], error)
 	// WatchSnapshot sends the snapshot as it goes, until it has ended.
 	WatchSnapshot(context.Context, *connect.Request[v1.WatchSnapshotRequest], *connect.ServerStream[v1.WatchSnapshotResponse]) error
 	// ListResources lists what a snapshot holds of one type.
@@ -308,6 +331,12 @@ func NewSnapshotServiceHandler(svc SnapshotServiceHandler, opts ...connect.Handl
 		connect.WithSchema(snapshotServiceMethods.ByName("UnpinSnapshot")),
 		connect.WithHandlerOptions(opts...),
 	)
+	snapshotServiceCreateDownloadHandler := connect.NewUnaryHandler(
+		SnapshotServiceCreateDownloadProcedure,
+		svc.CreateDownload,
+		connect.WithSchema(snapshotServiceMethods.ByName("CreateDownload")),
+		connect.WithHandlerOptions(opts...),
+	)
 	snapshotServiceWatchSnapshotHandler := connect.NewServerStreamHandler(
 		SnapshotServiceWatchSnapshotProcedure,
 		svc.WatchSnapshot,
@@ -356,6 +385,8 @@ func NewSnapshotServiceHandler(svc SnapshotServiceHandler, opts ...connect.Handl
 			snapshotServicePinSnapshotHandler.ServeHTTP(w, r)
 		case SnapshotServiceUnpinSnapshotProcedure:
 			snapshotServiceUnpinSnapshotHandler.ServeHTTP(w, r)
+		case SnapshotServiceCreateDownloadProcedure:
+			snapshotServiceCreateDownloadHandler.ServeHTTP(w, r)
 		case SnapshotServiceWatchSnapshotProcedure:
 			snapshotServiceWatchSnapshotHandler.ServeHTTP(w, r)
 		case SnapshotServiceListResourcesProcedure:
@@ -395,6 +426,10 @@ func (UnimplementedSnapshotServiceHandler) PinSnapshot(context.Context, *connect
 
 func (UnimplementedSnapshotServiceHandler) UnpinSnapshot(context.Context, *connect.Request[v1.UnpinSnapshotRequest]) (*connect.Response[v1.UnpinSnapshotResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("imago.v1.SnapshotService.UnpinSnapshot is not implemented"))
+}
+
+func (UnimplementedSnapshotServiceHandler) CreateDownload(context.Context, *connect.Request[v1.CreateDownloadRequest]) (*connect.Response[v1.CreateDownloadResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("imago.v1.SnapshotService.CreateDownload is not implemented"))
 }
 
 func (UnimplementedSnapshotServiceHandler) WatchSnapshot(context.Context, *connect.Request[v1.WatchSnapshotRequest], *connect.ServerStream[v1.WatchSnapshotResponse]) error {

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file imago/v1/connection.proto.
  */
 export const file_imago_v1_connection: GenFile = /*@__PURE__*/
-  fileDesc("ChlpbWFnby92MS9jb25uZWN0aW9uLnByb3RvEghpbWFnby52MSLHBAoKQ29ubmVjdGlvbhIKCgJpZBgBIAEoCRIMCgRuYW1lGAIgASgJEhAKCHByb3ZpZGVyGAMgASgJEg8KB29yZ191cmwYBCABKAkSDQoFc3RhdGUYBSABKAkSIgoHcHJvYmxlbRgGIAEoCzIRLmltYWdvLnYxLlByb2JsZW0SDgoGb3JnX2lkGAcgASgJEg4KBmVuZ2luZRgIIAEoCRISCgpyYXRlX3NoYXJlGAkgASgBEhYKDmZvbGxvd19zZWNvbmRzGAogASgFEi4KCmNoZWNrZWRfYXQYCyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiQKBmFjY2VzcxgMIAMoCzIULmltYWdvLnYxLlR5cGVBY2Nlc3MSJAoIc2NoZWR1bGUYDSABKAsyEi5pbWFnby52MS5TY2hlZHVsZRIpCgtjcmVkZW50aWFscxgOIAMoCzIULmltYWdvLnYxLkNyZWRlbnRpYWwSLwoLZm9sbG93ZWRfYXQYDyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEikKDmZvbGxvd19wcm9ibGVtGBAgASgLMhEuaW1hZ28udjEuUHJvYmxlbRIuCgpjcmVhdGVkX2F0GBEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIVCg1vcGVuX2ZpbmRpbmdzGBIgASgDEgwKBHRoaW4YEyABKAgSDAoEZGVtbxgUIAEoCRIXCg9kZW1vX2FwcF9hY3RpdmUYFSABKAgiawoKVHlwZUFjY2VzcxIMCgR0eXBlGAEgASgJEg0KBXRpdGxlGAIgASgJEhAKCHJlYWRhYmxlGAMgASgIEg4KBnJlYXNvbhgEIAEoCRIOCgZkZXRhaWwYBSABKAkSDgoGc2NvcGVzGAYgAygJIngKCkNyZWRlbnRpYWwSDwoHcHVycG9zZRgBIAEoCRIRCgljbGllbnRfaWQYAiABKAkSDgoGa2V5X2lkGAMgASgJEhIKCnB1YmxpY19qd2sYBCABKAkSDgoGc2NvcGVzGAUgAygJEhIKCmFkbWluX3JvbGUYBiABKAkibQoIU2NoZWR1bGUSDAoEY3JvbhgBIAEoCRIRCgl0aW1lX3pvbmUYAiABKAkSDwoHZW5hYmxlZBgDIAEoCBIvCgtuZXh0X3J1bl9hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiZAoXQ3JlYXRlQ29ubmVjdGlvblJlcXVlc3QSDwoHb3JnX3VybBgBIAEoCRIMCgRuYW1lGAIgASgJEhIKCnJhdGVfc2hhcmUYAyABKAESFgoOZm9sbG93X3NlY29uZHMYBCABKAUiRAoYQ3JlYXRlQ29ubmVjdGlvblJlc3BvbnNlEigKCmNvbm5lY3Rpb24YASABKAsyFC5pbWFnby52MS5Db25uZWN0aW9uIhMKEUNyZWF0ZURlbW9SZXF1ZXN0Ij4KEkNyZWF0ZURlbW9SZXNwb25zZRIoCgpjb25uZWN0aW9uGAEgASgLMhQuaW1hZ28udjEuQ29ubmVjdGlvbiI9ChRTd2l0Y2hEZW1vQXBwUmVxdWVzdBIVCg1jb25uZWN0aW9uX2lkGAEgASgJEg4KBmFjdGl2ZRgCIAEoCCIXChVTd2l0Y2hEZW1vQXBwUmVzcG9uc2UiUQoUU2V0Q3JlZGVudGlhbFJlcXVlc3QSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRIPCgdwdXJwb3NlGAIgASgJEhEKCWNsaWVudF9pZBgDIAEoCSJBChVTZXRDcmVkZW50aWFsUmVzcG9uc2USKAoKY29ubmVjdGlvbhgBIAEoCzIULmltYWdvLnYxLkNvbm5lY3Rpb24iOwoRUmVwbGFjZUtleVJlcXVlc3QSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRIPCgdwdXJwb3NlGAIgASgJIj4KElJlcGxhY2VLZXlSZXNwb25zZRIoCgpjb25uZWN0aW9uGAEgASgLMhQuaW1hZ28udjEuQ29ubmVjdGlvbiJqChdVcGRhdGVDb25uZWN0aW9uUmVxdWVzdBIVCg1jb25uZWN0aW9uX2lkGAEgASgJEgwKBG5hbWUYAiABKAkSEgoKcmF0ZV9zaGFyZRgDIAEoARIWCg5mb2xsb3dfc2Vjb25kcxgEIAEoBSJEChhVcGRhdGVDb25uZWN0aW9uUmVzcG9uc2USKAoKY29ubmVjdGlvbhgBIAEoCzIULmltYWdvLnYxLkNvbm5lY3Rpb24iLwoWQ2hlY2tDb25uZWN0aW9uUmVxdWVzdBIVCg1jb25uZWN0aW9uX2lkGAEgASgJIkMKF0NoZWNrQ29ubmVjdGlvblJlc3BvbnNlEigKCmNvbm5lY3Rpb24YASABKAsyFC5pbWFnby52MS5Db25uZWN0aW9uIi0KFEdldENvbm5lY3Rpb25SZXF1ZXN0EhUKDWNvbm5lY3Rpb25faWQYASABKAkiQQoVR2V0Q29ubmVjdGlvblJlc3BvbnNlEigKCmNvbm5lY3Rpb24YASABKAsyFC5pbWFnby52MS5Db25uZWN0aW9uIj8KFkxpc3RDb25uZWN0aW9uc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkicwoXTGlzdENvbm5lY3Rpb25zUmVzcG9uc2USKQoLY29ubmVjdGlvbnMYASADKAsyFC5pbWFnby52MS5Db25uZWN0aW9uEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCRIUCgxkZW1vX29mZmVyZWQYAyABKAgiMAoXRGVsZXRlQ29ubmVjdGlvblJlcXVlc3QSFQoNY29ubmVjdGlvbl9pZBgBIAEoCSIaChhEZWxldGVDb25uZWN0aW9uUmVzcG9uc2UiOgoTU2V0UmV0ZW50aW9uUmVxdWVzdBIVCg1jb25uZWN0aW9uX2lkGAEgASgJEgwKBHRoaW4YAiABKAgiQAoUU2V0UmV0ZW50aW9uUmVzcG9uc2USKAoKY29ubmVjdGlvbhgBIAEoCzIULmltYWdvLnYxLkNvbm5lY3Rpb24iXQoSU2V0U2NoZWR1bGVSZXF1ZXN0EhUKDWNvbm5lY3Rpb25faWQYASABKAkSDAoEY3JvbhgCIAEoCRIRCgl0aW1lX3pvbmUYAyABKAkSDwoHZW5hYmxlZBgEIAEoCCI7ChNTZXRTY2hlZHVsZVJlc3BvbnNlEiQKCHNjaGVkdWxlGAEgASgLMhIuaW1hZ28udjEuU2NoZWR1bGUy9wcKEUNvbm5lY3Rpb25TZXJ2aWNlElkKEENyZWF0ZUNvbm5lY3Rpb24SIS5pbWFnby52MS5DcmVhdGVDb25uZWN0aW9uUmVxdWVzdBoiLmltYWdvLnYxLkNyZWF0ZUNvbm5lY3Rpb25SZXNwb25zZRJQCg1TZXRDcmVkZW50aWFsEh4uaW1hZ28udjEuU2V0Q3JlZGVudGlhbFJlcXVlc3QaHy5pbWFnby52MS5TZXRDcmVkZW50aWFsUmVzcG9uc2USRwoKUmVwbGFjZUtleRIbLmltYWdvLnYxLlJlcGxhY2VLZXlSZXF1ZXN0GhwuaW1hZ28udjEuUmVwbGFjZUtleVJlc3BvbnNlElkKEFVwZGF0ZUNvbm5lY3Rpb24SIS5pbWFnby52MS5VcGRhdGVDb25uZWN0aW9uUmVxdWVzdBoiLmltYWdvLnYxLlVwZGF0ZUNvbm5lY3Rpb25SZXNwb25zZRJWCg9DaGVja0Nvbm5lY3Rpb24SIC5pbWFnby52MS5DaGVja0Nvbm5lY3Rpb25SZXF1ZXN0GiEuaW1hZ28udjEuQ2hlY2tDb25uZWN0aW9uUmVzcG9uc2USUAoNR2V0Q29ubmVjdGlvbhIeLmltYWdvLnYxLkdldENvbm5lY3Rpb25SZXF1ZXN0Gh8uaW1hZ28udjEuR2V0Q29ubmVjdGlvblJlc3BvbnNlElYKD0xpc3RDb25uZWN0aW9ucxIgLmltYWdvLnYxLkxpc3RDb25uZWN0aW9uc1JlcXVlc3QaIS5pbWFnby52MS5MaXN0Q29ubmVjdGlvbnNSZXNwb25zZRJZChBEZWxldGVDb25uZWN0aW9uEiEuaW1hZ28udjEuRGVsZXRlQ29ubmVjdGlvblJlcXVlc3QaIi5pbWFnby52MS5EZWxldGVDb25uZWN0aW9uUmVzcG9uc2USRwoKQ3JlYXRlRGVtbxIbLmltYWdvLnYxLkNyZWF0ZURlbW9SZXF1ZXN0GhwuaW1hZ28udjEuQ3JlYXRlRGVtb1Jlc3BvbnNlElAKDVN3aXRjaERlbW9BcHASHi5pbWFnby52MS5Td2l0Y2hEZW1vQXBwUmVxdWVzdBofLmltYWdvLnYxLlN3aXRjaERlbW9BcHBSZXNwb25zZRJKCgtTZXRTY2hlZHVsZRIcLmltYWdvLnYxLlNldFNjaGVkdWxlUmVxdWVzdBodLmltYWdvLnYxLlNldFNjaGVkdWxlUmVzcG9uc2USTQoMU2V0UmV0ZW50aW9uEh0uaW1hZ28udjEuU2V0UmV0ZW50aW9uUmVxdWVzdBoeLmltYWdvLnYxLlNldFJldGVudGlvblJlc3BvbnNlQh5aHGltYWdvL3Byb3RvL2ltYWdvL3YxO2ltYWdvdjFiBnByb3RvMw", [file_google_protobuf_timestamp, file_imago_v1_problem]);
+  fileDesc("ChlpbWFnby92MS9jb25uZWN0aW9uLnByb3RvEghpbWFnby52MSL8BAoKQ29ubmVjdGlvbhIKCgJpZBgBIAEoCRIMCgRuYW1lGAIgASgJEhAKCHByb3ZpZGVyGAMgASgJEg8KB29yZ191cmwYBCABKAkSDQoFc3RhdGUYBSABKAkSIgoHcHJvYmxlbRgGIAEoCzIRLmltYWdvLnYxLlByb2JsZW0SDgoGb3JnX2lkGAcgASgJEg4KBmVuZ2luZRgIIAEoCRISCgpyYXRlX3NoYXJlGAkgASgBEhYKDmZvbGxvd19zZWNvbmRzGAogASgFEi4KCmNoZWNrZWRfYXQYCyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiQKBmFjY2VzcxgMIAMoCzIULmltYWdvLnYxLlR5cGVBY2Nlc3MSJAoIc2NoZWR1bGUYDSABKAsyEi5pbWFnby52MS5TY2hlZHVsZRIpCgtjcmVkZW50aWFscxgOIAMoCzIULmltYWdvLnYxLkNyZWRlbnRpYWwSLwoLZm9sbG93ZWRfYXQYDyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEikKDmZvbGxvd19wcm9ibGVtGBAgASgLMhEuaW1hZ28udjEuUHJvYmxlbRIuCgpjcmVhdGVkX2F0GBEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIVCg1vcGVuX2ZpbmRpbmdzGBIgASgDEgwKBHRoaW4YEyABKAgSDAoEZGVtbxgUIAEoCRIXCg9kZW1vX2FwcF9hY3RpdmUYFSABKAgSMwoQcmVwb3NpdG9yeV9jaGVjaxgWIAEoCzIZLmltYWdvLnYxLlJlcG9zaXRvcnlDaGVjayLrAQoPUmVwb3NpdG9yeUNoZWNrEi4KCmNoZWNrZWRfYXQYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhEKCXNuYXBzaG90cxgCIAEoAxIQCghzZWdtZW50cxgDIAEoAxIVCg1zZWdtZW50c19yZWFkGAQgASgDEhQKDHN0b3JlZF9ieXRlcxgFIAEoAxIPCgdkYW1hZ2VkGAYgASgFEhsKE3NuYXBzaG90c19jb25jZXJuZWQYByABKAUSKAoHb2JqZWN0cxgIIAMoCzIXLmltYWdvLnYxLkRhbWFnZWRPYmplY3QirQEKDURhbWFnZWRPYmplY3QSDgoGb2JqZWN0GAEgASgJEgwKBHdoYXQYAiABKAkSEQoJc25hcHNob3RzGAMgASgFEjUKEWZpcnN0X3NuYXBzaG90X2F0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI0ChBsYXN0X3NuYXBzaG90X2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCIyChlHZXRSZXBvc2l0b3J5Q2hlY2tSZXF1ZXN0EhUKDWNvbm5lY3Rpb25faWQYASABKAkiRgoaR2V0UmVwb3NpdG9yeUNoZWNrUmVzcG9uc2USKAoFY2hlY2sYASABKAsyGS5pbWFnby52MS5SZXBvc2l0b3J5Q2hlY2siawoKVHlwZUFjY2VzcxIMCgR0eXBlGAEgASgJEg0KBXRpdGxlGAIgASgJEhAKCHJlYWRhYmxlGAMgASgIEg4KBnJlYXNvbhgEIAEoCRIOCgZkZXRhaWwYBSABKAkSDgoGc2NvcGVzGAYgAygJIngKCkNyZWRlbnRpYWwSDwoHcHVycG9zZRgBIAEoCRIRCgljbGllbnRfaWQYAiABKAkSDgoGa2V5X2lkGAMgASgJEhIKCnB1YmxpY19qd2sYBCABKAkSDgoGc2NvcGVzGAUgAygJEhIKCmFkbWluX3JvbGUYBiABKAkibQoIU2NoZWR1bGUSDAoEY3JvbhgBIAEoCRIRCgl0aW1lX3pvbmUYAiABKAkSDwoHZW5hYmxlZBgDIAEoCBIvCgtuZXh0X3J1bl9hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiZAoXQ3JlYXRlQ29ubmVjdGlvblJlcXVlc3QSDwoHb3JnX3VybBgBIAEoCRIMCgRuYW1lGAIgASgJEhIKCnJhdGVfc2hhcmUYAyABKAESFgoOZm9sbG93X3NlY29uZHMYBCABKAUiRAoYQ3JlYXRlQ29ubmVjdGlvblJlc3BvbnNlEigKCmNvbm5lY3Rpb24YASABKAsyFC5pbWFnby52MS5Db25uZWN0aW9uIhMKEUNyZWF0ZURlbW9SZXF1ZXN0Ij4KEkNyZWF0ZURlbW9SZXNwb25zZRIoCgpjb25uZWN0aW9uGAEgASgLMhQuaW1hZ28udjEuQ29ubmVjdGlvbiI9ChRTd2l0Y2hEZW1vQXBwUmVxdWVzdBIVCg1jb25uZWN0aW9uX2lkGAEgASgJEg4KBmFjdGl2ZRgCIAEoCCIXChVTd2l0Y2hEZW1vQXBwUmVzcG9uc2UiUQoUU2V0Q3JlZGVudGlhbFJlcXVlc3QSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRIPCgdwdXJwb3NlGAIgASgJEhEKCWNsaWVudF9pZBgDIAEoCSJBChVTZXRDcmVkZW50aWFsUmVzcG9uc2USKAoKY29ubmVjdGlvbhgBIAEoCzIULmltYWdvLnYxLkNvbm5lY3Rpb24iOwoRUmVwbGFjZUtleVJlcXVlc3QSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRIPCgdwdXJwb3NlGAIgASgJIj4KElJlcGxhY2VLZXlSZXNwb25zZRIoCgpjb25uZWN0aW9uGAEgASgLMhQuaW1hZ28udjEuQ29ubmVjdGlvbiJqChdVcGRhdGVDb25uZWN0aW9uUmVxdWVzdBIVCg1jb25uZWN0aW9uX2lkGAEgASgJEgwKBG5hbWUYAiABKAkSEgoKcmF0ZV9zaGFyZRgDIAEoARIWCg5mb2xsb3dfc2Vjb25kcxgEIAEoBSJEChhVcGRhdGVDb25uZWN0aW9uUmVzcG9uc2USKAoKY29ubmVjdGlvbhgBIAEoCzIULmltYWdvLnYxLkNvbm5lY3Rpb24iLwoWQ2hlY2tDb25uZWN0aW9uUmVxdWVzdBIVCg1jb25uZWN0aW9uX2lkGAEgASgJIkMKF0NoZWNrQ29ubmVjdGlvblJlc3BvbnNlEigKCmNvbm5lY3Rpb24YASABKAsyFC5pbWFnby52MS5Db25uZWN0aW9uIi0KFEdldENvbm5lY3Rpb25SZXF1ZXN0EhUKDWNvbm5lY3Rpb25faWQYASABKAkiQQoVR2V0Q29ubmVjdGlvblJlc3BvbnNlEigKCmNvbm5lY3Rpb24YASABKAsyFC5pbWFnby52MS5Db25uZWN0aW9uIj8KFkxpc3RDb25uZWN0aW9uc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkicwoXTGlzdENvbm5lY3Rpb25zUmVzcG9uc2USKQoLY29ubmVjdGlvbnMYASADKAsyFC5pbWFnby52MS5Db25uZWN0aW9uEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCRIUCgxkZW1vX29mZmVyZWQYAyABKAgiMAoXRGVsZXRlQ29ubmVjdGlvblJlcXVlc3QSFQoNY29ubmVjdGlvbl9pZBgBIAEoCSIaChhEZWxldGVDb25uZWN0aW9uUmVzcG9uc2UiOgoTU2V0UmV0ZW50aW9uUmVxdWVzdBIVCg1jb25uZWN0aW9uX2lkGAEgASgJEgwKBHRoaW4YAiABKAgiQAoUU2V0UmV0ZW50aW9uUmVzcG9uc2USKAoKY29ubmVjdGlvbhgBIAEoCzIULmltYWdvLnYxLkNvbm5lY3Rpb24iXQoSU2V0U2NoZWR1bGVSZXF1ZXN0EhUKDWNvbm5lY3Rpb25faWQYASABKAkSDAoEY3JvbhgCIAEoCRIRCgl0aW1lX3pvbmUYAyABKAkSDwoHZW5hYmxlZBgEIAEoCCI7ChNTZXRTY2hlZHVsZVJlc3BvbnNlEiQKCHNjaGVkdWxlGAEgASgLMhIuaW1hZ28udjEuU2NoZWR1bGUy2AgKEUNvbm5lY3Rpb25TZXJ2aWNlElkKEENyZWF0ZUNvbm5lY3Rpb24SIS5pbWFnby52MS5DcmVhdGVDb25uZWN0aW9uUmVxdWVzdBoiLmltYWdvLnYxLkNyZWF0ZUNvbm5lY3Rpb25SZXNwb25zZRJQCg1TZXRDcmVkZW50aWFsEh4uaW1hZ28udjEuU2V0Q3JlZGVudGlhbFJlcXVlc3QaHy5pbWFnby52MS5TZXRDcmVkZW50aWFsUmVzcG9uc2USRwoKUmVwbGFjZUtleRIbLmltYWdvLnYxLlJlcGxhY2VLZXlSZXF1ZXN0GhwuaW1hZ28udjEuUmVwbGFjZUtleVJlc3BvbnNlElkKEFVwZGF0ZUNvbm5lY3Rpb24SIS5pbWFnby52MS5VcGRhdGVDb25uZWN0aW9uUmVxdWVzdBoiLmltYWdvLnYxLlVwZGF0ZUNvbm5lY3Rpb25SZXNwb25zZRJWCg9DaGVja0Nvbm5lY3Rpb24SIC5pbWFnby52MS5DaGVja0Nvbm5lY3Rpb25SZXF1ZXN0GiEuaW1hZ28udjEuQ2hlY2tDb25uZWN0aW9uUmVzcG9uc2USUAoNR2V0Q29ubmVjdGlvbhIeLmltYWdvLnYxLkdldENvbm5lY3Rpb25SZXF1ZXN0Gh8uaW1hZ28udjEuR2V0Q29ubmVjdGlvblJlc3BvbnNlEl8KEkdldFJlcG9zaXRvcnlDaGVjaxIjLmltYWdvLnYxLkdldFJlcG9zaXRvcnlDaGVja1JlcXVlc3QaJC5pbWFnby52MS5HZXRSZXBvc2l0b3J5Q2hlY2tSZXNwb25zZRJWCg9MaXN0Q29ubmVjdGlvbnMSIC5pbWFnby52MS5MaXN0Q29ubmVjdGlvbnNSZXF1ZXN0GiEuaW1hZ28udjEuTGlzdENvbm5lY3Rpb25zUmVzcG9uc2USWQoQRGVsZXRlQ29ubmVjdGlvbhIhLmltYWdvLnYxLkRlbGV0ZUNvbm5lY3Rpb25SZXF1ZXN0GiIuaW1hZ28udjEuRGVsZXRlQ29ubmVjdGlvblJlc3BvbnNlEkcKCkNyZWF0ZURlbW8SGy5pbWFnby52MS5DcmVhdGVEZW1vUmVxdWVzdBocLmltYWdvLnYxLkNyZWF0ZURlbW9SZXNwb25zZRJQCg1Td2l0Y2hEZW1vQXBwEh4uaW1hZ28udjEuU3dpdGNoRGVtb0FwcFJlcXVlc3QaHy5pbWFnby52MS5Td2l0Y2hEZW1vQXBwUmVzcG9uc2USSgoLU2V0U2NoZWR1bGUSHC5pbWFnby52MS5TZXRTY2hlZHVsZVJlcXVlc3QaHS5pbWFnby52MS5TZXRTY2hlZHVsZVJlc3BvbnNlEk0KDFNldFJldGVudGlvbhIdLmltYWdvLnYxLlNldFJldGVudGlvblJlcXVlc3QaHi5pbWFnby52MS5TZXRSZXRlbnRpb25SZXNwb25zZUIeWhxpbWFnby9wcm90by9pbWFnby92MTtpbWFnb3YxYgZwcm90bzM", [file_google_protobuf_timestamp, file_imago_v1_problem]);
 
 /**
  * @generated from message imago.v1.Connection
@@ -150,6 +150,13 @@ export type Connection = Message<"imago.v1.Connection"> & {
    * @generated from field: bool demo_app_active = 21;
    */
   demoAppActive: boolean;
+
+  /**
+   * How its backups were found by the last look at them; absent: nobody has looked yet.
+   *
+   * @generated from field: imago.v1.RepositoryCheck repository_check = 22;
+   */
+  repositoryCheck?: RepositoryCheck | undefined;
 };
 
 /**
@@ -158,6 +165,149 @@ export type Connection = Message<"imago.v1.Connection"> & {
  */
 export const ConnectionSchema: GenMessage<Connection> = /*@__PURE__*/
   messageDesc(file_imago_v1_connection, 0);
+
+/**
+ * RepositoryCheck is what a look at a connection's backups found.
+ *
+ * @generated from message imago.v1.RepositoryCheck
+ */
+export type RepositoryCheck = Message<"imago.v1.RepositoryCheck"> & {
+  /**
+   * @generated from field: google.protobuf.Timestamp checked_at = 1;
+   */
+  checkedAt?: Timestamp | undefined;
+
+  /**
+   * How many snapshots there are, and segments that they stand on.
+   *
+   * @generated from field: int64 snapshots = 2;
+   */
+  snapshots: bigint;
+
+  /**
+   * @generated from field: int64 segments = 3;
+   */
+  segments: bigint;
+
+  /**
+   * Segments that were read and verified; of the others only that they are there.
+   *
+   * @generated from field: int64 segments_read = 4;
+   */
+  segmentsRead: bigint;
+
+  /**
+   * What the segments take in the store.
+   *
+   * @generated from field: int64 stored_bytes = 5;
+   */
+  storedBytes: bigint;
+
+  /**
+   * How many objects are damaged or missing, and how many snapshots stand on one of them.
+   *
+   * @generated from field: int32 damaged = 6;
+   */
+  damaged: number;
+
+  /**
+   * @generated from field: int32 snapshots_concerned = 7;
+   */
+  snapshotsConcerned: number;
+
+  /**
+   * Which objects, at most a thousand; only of GetRepositoryCheck.
+   *
+   * @generated from field: repeated imago.v1.DamagedObject objects = 8;
+   */
+  objects: DamagedObject[];
+};
+
+/**
+ * Describes the message imago.v1.RepositoryCheck.
+ * Use `create(RepositoryCheckSchema)` to create a new message.
+ */
+export const RepositoryCheckSchema: GenMessage<RepositoryCheck> = /*@__PURE__*/
+  messageDesc(file_imago_v1_connection, 1);
+
+/**
+ * DamagedObject is one that is not as it was written.
+ *
+ * @generated from message imago.v1.DamagedObject
+ */
+export type DamagedObject = Message<"imago.v1.DamagedObject"> & {
+  /**
+   * Where it lies in the store.
+   *
+   * @generated from field: string object = 1;
+   */
+  object: string;
+
+  /**
+   * @generated from field: string what = 2;
+   */
+  what: string;
+
+  /**
+   * How many snapshots stand on it; when the oldest and the newest of them began.
+   *
+   * @generated from field: int32 snapshots = 3;
+   */
+  snapshots: number;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp first_snapshot_at = 4;
+   */
+  firstSnapshotAt?: Timestamp | undefined;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp last_snapshot_at = 5;
+   */
+  lastSnapshotAt?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message imago.v1.DamagedObject.
+ * Use `create(DamagedObjectSchema)` to create a new message.
+ */
+export const DamagedObjectSchema: GenMessage<DamagedObject> = /*@__PURE__*/
+  messageDesc(file_imago_v1_connection, 2);
+
+/**
+ * @generated from message imago.v1.GetRepositoryCheckRequest
+ */
+export type GetRepositoryCheckRequest = Message<"imago.v1.GetRepositoryCheckRequest"> & {
+  /**
+   * @generated from field: string connection_id = 1;
+   */
+  connectionId: string;
+};
+
+/**
+ * Describes the message imago.v1.GetRepositoryCheckRequest.
+ * Use `create(GetRepositoryCheckRequestSchema)` to create a new message.
+ */
+export const GetRepositoryCheckRequestSchema: GenMessage<GetRepositoryCheckRequest> = /*@__PURE__*/
+  messageDesc(file_imago_v1_connection, 3);
+
+/**
+ * @generated from message imago.v1.GetRepositoryCheckResponse
+ */
+export type GetRepositoryCheckResponse = Message<"imago.v1.GetRepositoryCheckResponse"> & {
+  /**
+   * Absent: nobody has looked yet.
+   *
+   * @generated from field: imago.v1.RepositoryCheck check = 1;
+   */
+  check?: RepositoryCheck | undefined;
+};
+
+/**
+ * Describes the message imago.v1.GetRepositoryCheckResponse.
+ * Use `create(GetRepositoryCheckResponseSchema)` to create a new message.
+ */
+export const GetRepositoryCheckResponseSchema: GenMessage<GetRepositoryCheckResponse> = /*@__PURE__*/
+  messageDesc(file_imago_v1_connection, 4);
 
 /**
  * TypeAccess says whether one type can be read and, if not, what it would take.
@@ -203,7 +353,7 @@ export type TypeAccess = Message<"imago.v1.TypeAccess"> & {
  * Use `create(TypeAccessSchema)` to create a new message.
  */
 export const TypeAccessSchema: GenMessage<TypeAccess> = /*@__PURE__*/
-  messageDesc(file_imago_v1_connection, 1);
+  messageDesc(file_imago_v1_connection, 5);
 
 /**
  * Credential is one of the two service apps in the org, without its private key.
@@ -255,7 +405,7 @@ export type Credential = Message<"imago.v1.Credential"> & {
  * Use `create(CredentialSchema)` to create a new message.
  */
 export const CredentialSchema: GenMessage<Credential> = /*@__PURE__*/
-  messageDesc(file_imago_v1_connection, 2);
+  messageDesc(file_imago_v1_connection, 6);
 
 /**
  * @generated from message imago.v1.Schedule
@@ -291,7 +441,7 @@ export type Schedule = Message<"imago.v1.Schedule"> & {
  * Use `create(ScheduleSchema)` to create a new message.
  */
 export const ScheduleSchema: GenMessage<Schedule> = /*@__PURE__*/
-  messageDesc(file_imago_v1_connection, 3);
+  messageDesc(file_imago_v1_connection, 7);
 
 /**
  * @generated from message imago.v1.CreateConnectionRequest
@@ -329,7 +479,7 @@ export type CreateConnectionRequest = Message<"imago.v1.CreateConnectionRequest"
  * Use `create(CreateConnectionRequestSchema)` to create a new message.
  */
 export const CreateConnectionRequestSchema: GenMessage<CreateConnectionRequest> = /*@__PURE__*/
-  messageDesc(file_imago_v1_connection, 4);
+  messageDesc(file_imago_v1_connection, 8);
 
 /**
  * @generated from message imago.v1.CreateConnectionResponse
@@ -346,7 +496,7 @@ export type CreateConnectionResponse = Message<"imago.v1.CreateConnectionRespons
  * Use `create(CreateConnectionResponseSchema)` to create a new message.
  */
 export const CreateConnectionResponseSchema: GenMessage<CreateConnectionResponse> = /*@__PURE__*/
-  messageDesc(file_imago_v1_connection, 5);
+  messageDesc(file_imago_v1_connection, 9);
 
 /**
  * @generated from message imago.v1.CreateDemoRequest
@@ -359,7 +509,7 @@ export type CreateDemoRequest = Message<"imago.v1.CreateDemoRequest"> & {
  * Use `create(CreateDemoRequestSchema)` to create a new message.
  */
 export const CreateDemoRequestSchema: GenMessage<CreateDemoRequest> = /*@__PURE__*/
-  messageDesc(file_imago_v1_connection, 6);
+  messageDesc(file_imago_v1_connection, 10);
 
 /**
  * @generated from message imago.v1.CreateDemoResponse
@@ -376,7 +526,7 @@ export type CreateDemoResponse = Message<"imago.v1.CreateDemoResponse"> & {
  * Use `create(CreateDemoResponseSchema)` to create a new message.
  */
 export const CreateDemoResponseSchema: GenMessage<CreateDemoResponse> = /*@__PURE__*/
-  messageDesc(file_imago_v1_connection, 7);
+  messageDesc(file_imago_v1_connection, 11);
 
 /**
  * @generated from message imago.v1.SwitchDemoAppRequest
@@ -400,7 +550,7 @@ export type SwitchDemoAppRequest = Message<"imago.v1.SwitchDemoAppRequest"> & {
  * Use `create(SwitchDemoAppRequestSchema)` to create a new message.
  */
 export const SwitchDemoAppRequestSchema: GenMessage<SwitchDemoAppRequest> = /*@__PURE__*/
-  messageDesc(file_imago_v1_connection, 8);
+  messageDesc(file_imago_v1_connection, 12);
 
 /**
  * @generated from message imago.v1.SwitchDemoAppResponse
@@ -413,7 +563,7 @@ export type SwitchDemoAppResponse = Message<"imago.v1.SwitchDemoAppResponse"> & 
  * Use `create(SwitchDemoAppResponseSchema)` to create a new message.
  */
 export const SwitchDemoAppResponseSchema: GenMessage<SwitchDemoAppResponse> = /*@__PURE__*/
-  messageDesc(file_imago_v1_connection, 9);
+  messageDesc(file_imago_v1_connection, 13);
 
 /**
  * @generated from message imago.v1.SetCredentialRequest
@@ -440,7 +590,7 @@ export type SetCredentialRequest = Message<"imago.v1.SetCredentialRequest"> & {
  * Use `create(SetCredentialRequestSchema)` to create a new message.
  */
 export const SetCredentialRequestSchema: GenMessage<SetCredentialRequest> = /*@__PURE__*/
-  messageDesc(file_imago_v1_connection, 10);
+  messageDesc(file_imago_v1_connection, 14);
 
 /**
  * @generated from message imago.v1.SetCredentialResponse
@@ -457,7 +607,7 @@ export type SetCredentialResponse = Message<"imago.v1.SetCredentialResponse"> & 
  * Use `create(SetCredentialResponseSchema)` to create a new message.
  */
 export const SetCredentialResponseSchema: GenMessage<SetCredentialResponse> = /*@__PURE__*/
-  messageDesc(file_imago_v1_connection, 11);
+  messageDesc(file_imago_v1_connection, 15);
 
 /**
  * @generated from message imago.v1.ReplaceKeyRequest
@@ -481,7 +631,7 @@ export type ReplaceKeyRequest = Message<"imago.v1.ReplaceKeyRequest"> & {
  * Use `create(ReplaceKeyRequestSchema)` to create a new message.
  */
 export const ReplaceKeyRequestSchema: GenMessage<ReplaceKeyRequest> = /*@__PURE__*/
-  messageDesc(file_imago_v1_connection, 12);
+  messageDesc(file_imago_v1_connection, 16);
 
 /**
  * @generated from message imago.v1.ReplaceKeyResponse
@@ -498,7 +648,7 @@ export type ReplaceKeyResponse = Message<"imago.v1.ReplaceKeyResponse"> & {
  * Use `create(ReplaceKeyResponseSchema)` to create a new message.
  */
 export const ReplaceKeyResponseSchema: GenMessage<ReplaceKeyResponse> = /*@__PURE__*/
-  messageDesc(file_imago_v1_connection, 13);
+  messageDesc(file_imago_v1_connection, 17);
 
 /**
  * What is absent stays as it is.
@@ -536,7 +686,7 @@ export type UpdateConnectionRequest = Message<"imago.v1.UpdateConnectionRequest"
  * Use `create(UpdateConnectionRequestSchema)` to create a new message.
  */
 export const UpdateConnectionRequestSchema: GenMessage<UpdateConnectionRequest> = /*@__PURE__*/
-  messageDesc(file_imago_v1_connection, 14);
+  messageDesc(file_imago_v1_connection, 18);
 
 /**
  * @generated from message imago.v1.UpdateConnectionResponse
@@ -553,7 +703,7 @@ export type UpdateConnectionResponse = Message<"imago.v1.UpdateConnectionRespons
  * Use `create(UpdateConnectionResponseSchema)` to create a new message.
  */
 export const UpdateConnectionResponseSchema: GenMessage<UpdateConnectionResponse> = /*@__PURE__*/
-  messageDesc(file_imago_v1_connection, 15);
+  messageDesc(file_imago_v1_connection, 19);
 
 /**
  * @generated from message imago.v1.CheckConnectionRequest
@@ -570,7 +720,7 @@ export type CheckConnectionRequest = Message<"imago.v1.CheckConnectionRequest"> 
  * Use `create(CheckConnectionRequestSchema)` to create a new message.
  */
 export const CheckConnectionRequestSchema: GenMessage<CheckConnectionRequest> = /*@__PURE__*/
-  messageDesc(file_imago_v1_connection, 16);
+  messageDesc(file_imago_v1_connection, 20);
 
 /**
  * @generated from message imago.v1.CheckConnectionResponse
@@ -587,7 +737,7 @@ export type CheckConnectionResponse = Message<"imago.v1.CheckConnectionResponse"
  * Use `create(CheckConnectionResponseSchema)` to create a new message.
  */
 export const CheckConnectionResponseSchema: GenMessage<CheckConnectionResponse> = /*@__PURE__*/
-  messageDesc(file_imago_v1_connection, 17);
+  messageDesc(file_imago_v1_connection, 21);
 
 /**
  * @generated from message imago.v1.GetConnectionRequest
@@ -604,7 +754,7 @@ export type GetConnectionRequest = Message<"imago.v1.GetConnectionRequest"> & {
  * Use `create(GetConnectionRequestSchema)` to create a new message.
  */
 export const GetConnectionRequestSchema: GenMessage<GetConnectionRequest> = /*@__PURE__*/
-  messageDesc(file_imago_v1_connection, 18);
+  messageDesc(file_imago_v1_connection, 22);
 
 /**
  * @generated from message imago.v1.GetConnectionResponse
@@ -621,7 +771,7 @@ export type GetConnectionResponse = Message<"imago.v1.GetConnectionResponse"> & 
  * Use `create(GetConnectionResponseSchema)` to create a new message.
  */
 export const GetConnectionResponseSchema: GenMessage<GetConnectionResponse> = /*@__PURE__*/
-  messageDesc(file_imago_v1_connection, 19);
+  messageDesc(file_imago_v1_connection, 23);
 
 /**
  * @generated from message imago.v1.ListConnectionsRequest
@@ -643,7 +793,7 @@ export type ListConnectionsRequest = Message<"imago.v1.ListConnectionsRequest"> 
  * Use `create(ListConnectionsRequestSchema)` to create a new message.
  */
 export const ListConnectionsRequestSchema: GenMessage<ListConnectionsRequest> = /*@__PURE__*/
-  messageDesc(file_imago_v1_connection, 20);
+  messageDesc(file_imago_v1_connection, 24);
 
 /**
  * @generated from message imago.v1.ListConnectionsResponse
@@ -672,7 +822,7 @@ export type ListConnectionsResponse = Message<"imago.v1.ListConnectionsResponse"
  * Use `create(ListConnectionsResponseSchema)` to create a new message.
  */
 export const ListConnectionsResponseSchema: GenMessage<ListConnectionsResponse> = /*@__PURE__*/
-  messageDesc(file_imago_v1_connection, 21);
+  messageDesc(file_imago_v1_connection, 25);
 
 /**
  * @generated from message imago.v1.DeleteConnectionRequest
@@ -689,7 +839,7 @@ export type DeleteConnectionRequest = Message<"imago.v1.DeleteConnectionRequest"
  * Use `create(DeleteConnectionRequestSchema)` to create a new message.
  */
 export const DeleteConnectionRequestSchema: GenMessage<DeleteConnectionRequest> = /*@__PURE__*/
-  messageDesc(file_imago_v1_connection, 22);
+  messageDesc(file_imago_v1_connection, 26);
 
 /**
  * @generated from message imago.v1.DeleteConnectionResponse
@@ -702,7 +852,7 @@ export type DeleteConnectionResponse = Message<"imago.v1.DeleteConnectionRespons
  * Use `create(DeleteConnectionResponseSchema)` to create a new message.
  */
 export const DeleteConnectionResponseSchema: GenMessage<DeleteConnectionResponse> = /*@__PURE__*/
-  messageDesc(file_imago_v1_connection, 23);
+  messageDesc(file_imago_v1_connection, 27);
 
 /**
  * @generated from message imago.v1.SetRetentionRequest
@@ -729,7 +879,7 @@ export type SetRetentionRequest = Message<"imago.v1.SetRetentionRequest"> & {
  * Use `create(SetRetentionRequestSchema)` to create a new message.
  */
 export const SetRetentionRequestSchema: GenMessage<SetRetentionRequest> = /*@__PURE__*/
-  messageDesc(file_imago_v1_connection, 24);
+  messageDesc(file_imago_v1_connection, 28);
 
 /**
  * @generated from message imago.v1.SetRetentionResponse
@@ -746,7 +896,7 @@ export type SetRetentionResponse = Message<"imago.v1.SetRetentionResponse"> & {
  * Use `create(SetRetentionResponseSchema)` to create a new message.
  */
 export const SetRetentionResponseSchema: GenMessage<SetRetentionResponse> = /*@__PURE__*/
-  messageDesc(file_imago_v1_connection, 25);
+  messageDesc(file_imago_v1_connection, 29);
 
 /**
  * @generated from message imago.v1.SetScheduleRequest
@@ -778,7 +928,7 @@ export type SetScheduleRequest = Message<"imago.v1.SetScheduleRequest"> & {
  * Use `create(SetScheduleRequestSchema)` to create a new message.
  */
 export const SetScheduleRequestSchema: GenMessage<SetScheduleRequest> = /*@__PURE__*/
-  messageDesc(file_imago_v1_connection, 26);
+  messageDesc(file_imago_v1_connection, 30);
 
 /**
  * @generated from message imago.v1.SetScheduleResponse
@@ -795,7 +945,7 @@ export type SetScheduleResponse = Message<"imago.v1.SetScheduleResponse"> & {
  * Use `create(SetScheduleResponseSchema)` to create a new message.
  */
 export const SetScheduleResponseSchema: GenMessage<SetScheduleResponse> = /*@__PURE__*/
-  messageDesc(file_imago_v1_connection, 27);
+  messageDesc(file_imago_v1_connection, 31);
 
 /**
  * ConnectionService binds orgs to the account.
@@ -866,6 +1016,17 @@ export const ConnectionService: GenService<{
     methodKind: "unary";
     input: typeof GetConnectionRequestSchema;
     output: typeof GetConnectionResponseSchema;
+  },
+  /**
+   * GetRepositoryCheck tells how the connection's backups were found when a worker last
+   * looked: once a day, and a part of the data once a week.
+   *
+   * @generated from rpc imago.v1.ConnectionService.GetRepositoryCheck
+   */
+  getRepositoryCheck: {
+    methodKind: "unary";
+    input: typeof GetRepositoryCheckRequestSchema;
+    output: typeof GetRepositoryCheckResponseSchema;
   },
   /**
    * @generated from rpc imago.v1.ConnectionService.ListConnections

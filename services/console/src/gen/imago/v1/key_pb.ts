@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file imago/v1/key.proto.
  */
 export const file_imago_v1_key: GenFile = /*@__PURE__*/
-  fileDesc("ChJpbWFnby92MS9rZXkucHJvdG8SCGltYWdvLnYxInwKBEtleXMSDwoHdmVyc2lvbhgBIAEoBRIQCghyb3RhdGluZxgCIAEoCBIuCgpyZW5ld2VkX2F0GAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIhCgdlc2Nyb3dzGAQgAygLMhAuaW1hZ28udjEuRXNjcm93IpUBCgZFc2Nyb3cSCgoCaWQYASABKAkSEQoJcmVjaXBpZW50GAIgASgJEg8KB3ZlcnNpb24YAyABKAUSLgoKY3JlYXRlZF9hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASKwoHbWFkZV9hdBgFIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiEAoOR2V0S2V5c1JlcXVlc3QiLwoPR2V0S2V5c1Jlc3BvbnNlEhwKBGtleXMYASABKAsyDi5pbWFnby52MS5LZXlzIhIKEFJvdGF0ZUtleVJlcXVlc3QiMQoRUm90YXRlS2V5UmVzcG9uc2USHAoEa2V5cxgBIAEoCzIOLmltYWdvLnYxLktleXMiKAoTQ3JlYXRlRXNjcm93UmVxdWVzdBIRCglyZWNpcGllbnQYASABKAkiOAoUQ3JlYXRlRXNjcm93UmVzcG9uc2USIAoGZXNjcm93GAEgASgLMhAuaW1hZ28udjEuRXNjcm93IiUKEEdldEVzY3Jvd1JlcXVlc3QSEQoJZXNjcm93X2lkGAEgASgJIkMKEUdldEVzY3Jvd1Jlc3BvbnNlEiAKBmVzY3JvdxgBIAEoCzIQLmltYWdvLnYxLkVzY3JvdxIMCgRmaWxlGAIgASgJIigKE0RlbGV0ZUVzY3Jvd1JlcXVlc3QSEQoJZXNjcm93X2lkGAEgASgJIhYKFERlbGV0ZUVzY3Jvd1Jlc3BvbnNlMvYCCgpLZXlTZXJ2aWNlEj4KB0dldEtleXMSGC5pbWFnby52MS5HZXRLZXlzUmVxdWVzdBoZLmltYWdvLnYxLkdldEtleXNSZXNwb25zZRJECglSb3RhdGVLZXkSGi5pbWFnby52MS5Sb3RhdGVLZXlSZXF1ZXN0GhsuaW1hZ28udjEuUm90YXRlS2V5UmVzcG9uc2USTQoMQ3JlYXRlRXNjcm93Eh0uaW1hZ28udjEuQ3JlYXRlRXNjcm93UmVxdWVzdBoeLmltYWdvLnYxLkNyZWF0ZUVzY3Jvd1Jlc3BvbnNlEkQKCUdldEVzY3JvdxIaLmltYWdvLnYxLkdldEVzY3Jvd1JlcXVlc3QaGy5pbWFnby52MS5HZXRFc2Nyb3dSZXNwb25zZRJNCgxEZWxldGVFc2Nyb3cSHS5pbWFnby52MS5EZWxldGVFc2Nyb3dSZXF1ZXN0Gh4uaW1hZ28udjEuRGVsZXRlRXNjcm93UmVzcG9uc2VCHlocaW1hZ28vcHJvdG8vaW1hZ28vdjE7aW1hZ292MWIGcHJvdG8z", [file_google_protobuf_timestamp]);
+  fileDesc("ChJpbWFnby92MS9rZXkucHJvdG8SCGltYWdvLnYxItIBCgRLZXlzEg8KB3ZlcnNpb24YASABKAUSEAoIcm90YXRpbmcYAiABKAgSLgoKcmVuZXdlZF9hdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASIQoHZXNjcm93cxgEIAMoCzIQLmltYWdvLnYxLkVzY3JvdxIQCghyZXRpcmluZxgFIAEoCBIOCgZvbGRlc3QYBiABKAUSHgoEdXNlcxgHIAMoCzIQLmltYWdvLnYxLktleVVzZRISCgp3cmFwcGVkX2J5GAggASgJIioKBktleVVzZRIPCgd2ZXJzaW9uGAEgASgFEg8KB29iamVjdHMYAiABKAMilQEKBkVzY3JvdxIKCgJpZBgBIAEoCRIRCglyZWNpcGllbnQYAiABKAkSDwoHdmVyc2lvbhgDIAEoBRIuCgpjcmVhdGVkX2F0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIrCgdtYWRlX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCIQCg5HZXRLZXlzUmVxdWVzdCIvCg9HZXRLZXlzUmVzcG9uc2USHAoEa2V5cxgBIAEoCzIOLmltYWdvLnYxLktleXMiEgoQUm90YXRlS2V5UmVxdWVzdCIxChFSb3RhdGVLZXlSZXNwb25zZRIcCgRrZXlzGAEgASgLMg4uaW1hZ28udjEuS2V5cyITChFSZXRpcmVLZXlzUmVxdWVzdCIyChJSZXRpcmVLZXlzUmVzcG9uc2USHAoEa2V5cxgBIAEoCzIOLmltYWdvLnYxLktleXMiKAoTQ3JlYXRlRXNjcm93UmVxdWVzdBIRCglyZWNpcGllbnQYASABKAkiOAoUQ3JlYXRlRXNjcm93UmVzcG9uc2USIAoGZXNjcm93GAEgASgLMhAuaW1hZ28udjEuRXNjcm93IiUKEEdldEVzY3Jvd1JlcXVlc3QSEQoJZXNjcm93X2lkGAEgASgJIkMKEUdldEVzY3Jvd1Jlc3BvbnNlEiAKBmVzY3JvdxgBIAEoCzIQLmltYWdvLnYxLkVzY3JvdxIMCgRmaWxlGAIgASgJIigKE0RlbGV0ZUVzY3Jvd1JlcXVlc3QSEQoJZXNjcm93X2lkGAEgASgJIhYKFERlbGV0ZUVzY3Jvd1Jlc3BvbnNlMr8DCgpLZXlTZXJ2aWNlEj4KB0dldEtleXMSGC5pbWFnby52MS5HZXRLZXlzUmVxdWVzdBoZLmltYWdvLnYxLkdldEtleXNSZXNwb25zZRJECglSb3RhdGVLZXkSGi5pbWFnby52MS5Sb3RhdGVLZXlSZXF1ZXN0GhsuaW1hZ28udjEuUm90YXRlS2V5UmVzcG9uc2USRwoKUmV0aXJlS2V5cxIbLmltYWdvLnYxLlJldGlyZUtleXNSZXF1ZXN0GhwuaW1hZ28udjEuUmV0aXJlS2V5c1Jlc3BvbnNlEk0KDENyZWF0ZUVzY3JvdxIdLmltYWdvLnYxLkNyZWF0ZUVzY3Jvd1JlcXVlc3QaHi5pbWFnby52MS5DcmVhdGVFc2Nyb3dSZXNwb25zZRJECglHZXRFc2Nyb3cSGi5pbWFnby52MS5HZXRFc2Nyb3dSZXF1ZXN0GhsuaW1hZ28udjEuR2V0RXNjcm93UmVzcG9uc2USTQoMRGVsZXRlRXNjcm93Eh0uaW1hZ28udjEuRGVsZXRlRXNjcm93UmVxdWVzdBoeLmltYWdvLnYxLkRlbGV0ZUVzY3Jvd1Jlc3BvbnNlQh5aHGltYWdvL3Byb3RvL2ltYWdvL3YxO2ltYWdvdjFiBnByb3RvMw", [file_google_protobuf_timestamp]);
 
 /**
  * Keys are the account's data keys, of which nobody is shown any.
@@ -45,6 +45,36 @@ export type Keys = Message<"imago.v1.Keys"> & {
    * @generated from field: repeated imago.v1.Escrow escrows = 4;
    */
   escrows: Escrow[];
+
+  /**
+   * Older ones are to be retired, and something may still lie under them.
+   *
+   * @generated from field: bool retiring = 5;
+   */
+  retiring: boolean;
+
+  /**
+   * The oldest one under which snapshots are read: those before it are retired.
+   *
+   * @generated from field: int32 oldest = 6;
+   */
+  oldest: number;
+
+  /**
+   * How much lies under which, as it was counted when it was last sealed anew; none: it never
+   * was.
+   *
+   * @generated from field: repeated imago.v1.KeyUse uses = 7;
+   */
+  uses: KeyUse[];
+
+  /**
+   * What wraps the data keys: "local" (a file of the installation's), "aws-kms" or "vault";
+   * "": the keyring is from before that was told.
+   *
+   * @generated from field: string wrapped_by = 8;
+   */
+  wrappedBy: string;
 };
 
 /**
@@ -53,6 +83,32 @@ export type Keys = Message<"imago.v1.Keys"> & {
  */
 export const KeysSchema: GenMessage<Keys> = /*@__PURE__*/
   messageDesc(file_imago_v1_key, 0);
+
+/**
+ * KeyUse is how many objects of the account's snapshots lie under a data key.
+ *
+ * @generated from message imago.v1.KeyUse
+ */
+export type KeyUse = Message<"imago.v1.KeyUse"> & {
+  /**
+   * Versions count from 1.
+   *
+   * @generated from field: int32 version = 1;
+   */
+  version: number;
+
+  /**
+   * @generated from field: int64 objects = 2;
+   */
+  objects: bigint;
+};
+
+/**
+ * Describes the message imago.v1.KeyUse.
+ * Use `create(KeyUseSchema)` to create a new message.
+ */
+export const KeyUseSchema: GenMessage<KeyUse> = /*@__PURE__*/
+  messageDesc(file_imago_v1_key, 1);
 
 /**
  * Escrow is the account's keys, sealed to an age recipient (age-encryption.org).
@@ -97,7 +153,7 @@ export type Escrow = Message<"imago.v1.Escrow"> & {
  * Use `create(EscrowSchema)` to create a new message.
  */
 export const EscrowSchema: GenMessage<Escrow> = /*@__PURE__*/
-  messageDesc(file_imago_v1_key, 1);
+  messageDesc(file_imago_v1_key, 2);
 
 /**
  * @generated from message imago.v1.GetKeysRequest
@@ -110,7 +166,7 @@ export type GetKeysRequest = Message<"imago.v1.GetKeysRequest"> & {
  * Use `create(GetKeysRequestSchema)` to create a new message.
  */
 export const GetKeysRequestSchema: GenMessage<GetKeysRequest> = /*@__PURE__*/
-  messageDesc(file_imago_v1_key, 2);
+  messageDesc(file_imago_v1_key, 3);
 
 /**
  * @generated from message imago.v1.GetKeysResponse
@@ -127,7 +183,7 @@ export type GetKeysResponse = Message<"imago.v1.GetKeysResponse"> & {
  * Use `create(GetKeysResponseSchema)` to create a new message.
  */
 export const GetKeysResponseSchema: GenMessage<GetKeysResponse> = /*@__PURE__*/
-  messageDesc(file_imago_v1_key, 3);
+  messageDesc(file_imago_v1_key, 4);
 
 /**
  * @generated from message imago.v1.RotateKeyRequest
@@ -140,7 +196,7 @@ export type RotateKeyRequest = Message<"imago.v1.RotateKeyRequest"> & {
  * Use `create(RotateKeyRequestSchema)` to create a new message.
  */
 export const RotateKeyRequestSchema: GenMessage<RotateKeyRequest> = /*@__PURE__*/
-  messageDesc(file_imago_v1_key, 4);
+  messageDesc(file_imago_v1_key, 5);
 
 /**
  * @generated from message imago.v1.RotateKeyResponse
@@ -157,7 +213,37 @@ export type RotateKeyResponse = Message<"imago.v1.RotateKeyResponse"> & {
  * Use `create(RotateKeyResponseSchema)` to create a new message.
  */
 export const RotateKeyResponseSchema: GenMessage<RotateKeyResponse> = /*@__PURE__*/
-  messageDesc(file_imago_v1_key, 5);
+  messageDesc(file_imago_v1_key, 6);
+
+/**
+ * @generated from message imago.v1.RetireKeysRequest
+ */
+export type RetireKeysRequest = Message<"imago.v1.RetireKeysRequest"> & {
+};
+
+/**
+ * Describes the message imago.v1.RetireKeysRequest.
+ * Use `create(RetireKeysRequestSchema)` to create a new message.
+ */
+export const RetireKeysRequestSchema: GenMessage<RetireKeysRequest> = /*@__PURE__*/
+  messageDesc(file_imago_v1_key, 7);
+
+/**
+ * @generated from message imago.v1.RetireKeysResponse
+ */
+export type RetireKeysResponse = Message<"imago.v1.RetireKeysResponse"> & {
+  /**
+   * @generated from field: imago.v1.Keys keys = 1;
+   */
+  keys?: Keys | undefined;
+};
+
+/**
+ * Describes the message imago.v1.RetireKeysResponse.
+ * Use `create(RetireKeysResponseSchema)` to create a new message.
+ */
+export const RetireKeysResponseSchema: GenMessage<RetireKeysResponse> = /*@__PURE__*/
+  messageDesc(file_imago_v1_key, 8);
 
 /**
  * @generated from message imago.v1.CreateEscrowRequest
@@ -176,7 +262,7 @@ export type CreateEscrowRequest = Message<"imago.v1.CreateEscrowRequest"> & {
  * Use `create(CreateEscrowRequestSchema)` to create a new message.
  */
 export const CreateEscrowRequestSchema: GenMessage<CreateEscrowRequest> = /*@__PURE__*/
-  messageDesc(file_imago_v1_key, 6);
+  messageDesc(file_imago_v1_key, 9);
 
 /**
  * @generated from message imago.v1.CreateEscrowResponse
@@ -193,7 +279,7 @@ export type CreateEscrowResponse = Message<"imago.v1.CreateEscrowResponse"> & {
  * Use `create(CreateEscrowResponseSchema)` to create a new message.
  */
 export const CreateEscrowResponseSchema: GenMessage<CreateEscrowResponse> = /*@__PURE__*/
-  messageDesc(file_imago_v1_key, 7);
+  messageDesc(file_imago_v1_key, 10);
 
 /**
  * @generated from message imago.v1.GetEscrowRequest
@@ -210,7 +296,7 @@ export type GetEscrowRequest = Message<"imago.v1.GetEscrowRequest"> & {
  * Use `create(GetEscrowRequestSchema)` to create a new message.
  */
 export const GetEscrowRequestSchema: GenMessage<GetEscrowRequest> = /*@__PURE__*/
-  messageDesc(file_imago_v1_key, 8);
+  messageDesc(file_imago_v1_key, 11);
 
 /**
  * @generated from message imago.v1.GetEscrowResponse
@@ -234,7 +320,7 @@ export type GetEscrowResponse = Message<"imago.v1.GetEscrowResponse"> & {
  * Use `create(GetEscrowResponseSchema)` to create a new message.
  */
 export const GetEscrowResponseSchema: GenMessage<GetEscrowResponse> = /*@__PURE__*/
-  messageDesc(file_imago_v1_key, 9);
+  messageDesc(file_imago_v1_key, 12);
 
 /**
  * @generated from message imago.v1.DeleteEscrowRequest
@@ -251,7 +337,7 @@ export type DeleteEscrowRequest = Message<"imago.v1.DeleteEscrowRequest"> & {
  * Use `create(DeleteEscrowRequestSchema)` to create a new message.
  */
 export const DeleteEscrowRequestSchema: GenMessage<DeleteEscrowRequest> = /*@__PURE__*/
-  messageDesc(file_imago_v1_key, 10);
+  messageDesc(file_imago_v1_key, 13);
 
 /**
  * @generated from message imago.v1.DeleteEscrowResponse
@@ -264,7 +350,7 @@ export type DeleteEscrowResponse = Message<"imago.v1.DeleteEscrowResponse"> & {
  * Use `create(DeleteEscrowResponseSchema)` to create a new message.
  */
 export const DeleteEscrowResponseSchema: GenMessage<DeleteEscrowResponse> = /*@__PURE__*/
-  messageDesc(file_imago_v1_key, 11);
+  messageDesc(file_imago_v1_key, 14);
 
 /**
  * KeyService keeps the account's data keys, under which its snapshots and its rows are
@@ -294,6 +380,19 @@ export const KeyService: GenService<{
     methodKind: "unary";
     input: typeof RotateKeyRequestSchema;
     output: typeof RotateKeyResponseSchema;
+  },
+  /**
+   * RetireKeys has everything sealed anew under the newest data key that lies under an older
+   * one, and then the older ones retired: nothing that is sealed under them is read, or
+   * believed, any more. A worker does it in the background, connection by connection. Asking
+   * again while it is under way changes nothing. For owners.
+   *
+   * @generated from rpc imago.v1.KeyService.RetireKeys
+   */
+  retireKeys: {
+    methodKind: "unary";
+    input: typeof RetireKeysRequestSchema;
+    output: typeof RetireKeysResponseSchema;
   },
   /**
    * CreateEscrow has the keys sealed to an age recipient of the account's own, so that its

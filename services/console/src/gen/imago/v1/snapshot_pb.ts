@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file imago/v1/snapshot.proto.
  */
 export const file_imago_v1_snapshot: GenFile = /*@__PURE__*/
-  fileDesc("ChdpbWFnby92MS9zbmFwc2hvdC5wcm90bxIIaW1hZ28udjEi7AQKCFNuYXBzaG90EgoKAmlkGAEgASgJEhUKDWNvbm5lY3Rpb25faWQYAiABKAkSDQoFc3RhdGUYAyABKAkSDwoHdHJpZ2dlchgEIAEoCRIuCgpjcmVhdGVkX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpzdGFydGVkX2F0GAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRlZF9hdBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHb2JqZWN0cxgIIAEoAxIUCgxzdG9yZWRfYnl0ZXMYCSABKAMSEwoLcGxhaW5fYnl0ZXMYCiABKAMSDQoFY2FsbHMYCyABKAMSJQoFdHlwZXMYDCADKAsyFi5pbWFnby52MS5TbmFwc2hvdFR5cGUSIgoHcHJvYmxlbRgNIAEoCzIRLmltYWdvLnYxLlByb2JsZW0SEAoIbG9jYXRpb24YDiABKAkSFwoPbWFuaWZlc3RfZGlnZXN0GA8gASgJEi8KC3dhaXRzX3VudGlsGBAgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIRCgl3YWl0c19mb3IYESABKAkSLQoJcGlubmVkX2F0GBIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIrCgxrZXB0X2JlY2F1c2UYEyADKAsyFS5pbWFnby52MS5LZXB0QmVjYXVzZRIuCgprZXB0X3VudGlsGBQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJSCgtLZXB0QmVjYXVzZRIMCgRydWxlGAEgASgJEgoKAm9mGAIgASgJEikKBXVudGlsGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKGAQoMU25hcHNob3RUeXBlEgwKBHR5cGUYASABKAkSDQoFdGl0bGUYAiABKAkSDgoGZmFtaWx5GAMgASgJEg8KB29iamVjdHMYBCABKAMSDQoFY2FsbHMYBSABKAMSDAoEZG9uZRgGIAEoCBIbCgRnYXBzGAcgAygLMg0uaW1hZ28udjEuR2FwIkMKA0dhcBIMCgR0eXBlGAEgASgJEg4KBnBhcmVudBgCIAEoCRIOCgZyZWFzb24YAyABKAkSDgoGZGV0YWlsGAQgASgJIikKElBpblNuYXBzaG90UmVxdWVzdBITCgtzbmFwc2hvdF9pZBgBIAEoCSI7ChNQaW5TbmFwc2hvdFJlc3BvbnNlEiQKCHNuYXBzaG90GAEgASgLMhIuaW1hZ28udjEuU25hcHNob3QiKwoUVW5waW5TbmFwc2hvdFJlcXVlc3QSEwoLc25hcHNob3RfaWQYASABKAkiPQoVVW5waW5TbmFwc2hvdFJlc3BvbnNlEiQKCHNuYXBzaG90GAEgASgLMhIuaW1hZ28udjEuU25hcHNob3QiPQoTVGFrZVNuYXBzaG90UmVxdWVzdBIVCg1jb25uZWN0aW9uX2lkGAEgASgJEg8KB3RyaWdnZXIYAiABKAkiPAoUVGFrZVNuYXBzaG90UmVzcG9uc2USJAoIc25hcHNob3QYASABKAsyEi5pbWFnby52MS5TbmFwc2hvdCJoChJHZXRTbmFwc2hvdFJlcXVlc3QSEwoLc25hcHNob3RfaWQYASABKAkSFQoNY29ubmVjdGlvbl9pZBgCIAEoCRImCgJhdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiOwoTR2V0U25hcHNob3RSZXNwb25zZRIkCghzbmFwc2hvdBgBIAEoCzISLmltYWdvLnYxLlNuYXBzaG90IlQKFExpc3RTbmFwc2hvdHNSZXF1ZXN0EhUKDWNvbm5lY3Rpb25faWQYASABKAkSEQoJcGFnZV9zaXplGAIgASgFEhIKCnBhZ2VfdG9rZW4YAyABKAkiVwoVTGlzdFNuYXBzaG90c1Jlc3BvbnNlEiUKCXNuYXBzaG90cxgBIAMoCzISLmltYWdvLnYxLlNuYXBzaG90EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSIrChRXYXRjaFNuYXBzaG90UmVxdWVzdBITCgtzbmFwc2hvdF9pZBgBIAEoCSI9ChVXYXRjaFNuYXBzaG90UmVzcG9uc2USJAoIc25hcHNob3QYASABKAsyEi5pbWFnby52MS5TbmFwc2hvdCKAAQoUTGlzdFJlc291cmNlc1JlcXVlc3QSEwoLc25hcHNob3RfaWQYASABKAkSDAoEdHlwZRgCIAEoCRIOCgZwYXJlbnQYAyABKAkSDgoGc2VhcmNoGAQgASgJEhEKCXBhZ2Vfc2l6ZRgFIAEoBRISCgpwYWdlX3Rva2VuGAYgASgJIl4KFUxpc3RSZXNvdXJjZXNSZXNwb25zZRIsCglyZXNvdXJjZXMYASADKAsyGS5pbWFnby52MS5SZXNvdXJjZVN1bW1hcnkSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIkMKD1Jlc291cmNlU3VtbWFyeRILCgNrZXkYASABKAkSDQoFbGFiZWwYAiABKAkSFAoMcGFyZW50X2xhYmVsGAMgASgJIk0KEkdldFJlc291cmNlUmVxdWVzdBITCgtzbmFwc2hvdF9pZBgBIAEoCRILCgNrZXkYAiABKAkSFQoNcmVmZXJlbmNlZF9ieRgDIAEoCCLMAQoTR2V0UmVzb3VyY2VSZXNwb25zZRIqCgdzdW1tYXJ5GAEgASgLMhkuaW1hZ28udjEuUmVzb3VyY2VTdW1tYXJ5EgwKBGJvZHkYAiABKAkSLQoKcmVmZXJlbmNlcxgDIAMoCzIZLmltYWdvLnYxLlJlc291cmNlU3VtbWFyeRIwCg1yZWZlcmVuY2VkX2J5GAQgAygLMhkuaW1hZ28udjEuUmVzb3VyY2VTdW1tYXJ5EhoKEnJlZmVyZW5jZWRfYnlfbW9yZRgFIAEoCCKCAQoVU2VhcmNoU25hcHNob3RSZXF1ZXN0EhMKC3NuYXBzaG90X2lkGAEgASgJEg4KBnNlYXJjaBgCIAEoCRINCgV0eXBlcxgDIAMoCRIOCgZmaWVsZHMYBCABKAgSEQoJcGFnZV9zaXplGAUgASgFEhIKCnBhZ2VfdG9rZW4YBiABKAkiVAoWU2VhcmNoU25hcHNob3RSZXNwb25zZRIhCgRoaXRzGAEgAygLMhMuaW1hZ28udjEuU2VhcmNoSGl0EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSJpCglTZWFyY2hIaXQSKwoIcmVzb3VyY2UYASABKAsyGS5pbWFnby52MS5SZXNvdXJjZVN1bW1hcnkSEgoKdHlwZV90aXRsZRgCIAEoCRIMCgRwYXRoGAMgASgJEg0KBXZhbHVlGAQgASgJImAKE0xpc3RWZXJzaW9uc1JlcXVlc3QSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRILCgNrZXkYAiABKAkSEQoJcGFnZV9zaXplGAMgASgFEhIKCnBhZ2VfdG9rZW4YBCABKAkiVAoUTGlzdFZlcnNpb25zUmVzcG9uc2USIwoIdmVyc2lvbnMYASADKAsyES5pbWFnby52MS5WZXJzaW9uEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCSLNAQoHVmVyc2lvbhITCgtzbmFwc2hvdF9pZBgBIAEoCRIsCgh0YWtlbl9hdBgCIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASCgoCb3AYAyABKAkSHwoGZmllbGRzGAQgAygLMg8uaW1hZ28udjEuRmllbGQSEwoLZmluZGluZ19pZHMYBSADKAkSDQoFYWN0b3IYBiABKAkSLgoKY2hhbmdlZF9hdBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiagoOQ29tcGFyZVJlcXVlc3QSGgoSYmVmb3JlX3NuYXBzaG90X2lkGAEgASgJEhkKEWFmdGVyX3NuYXBzaG90X2lkGAIgASgJEg0KBXR5cGVzGAMgAygJEhIKCnJlc3RvcmVfaWQYBCABKAkijAEKD0NvbXBhcmVSZXNwb25zZRIiCgZjaGFuZ2UYASABKAsyEC5pbWFnby52MS5DaGFuZ2VIABIgCgd1bmtub3duGAIgASgLMg0uaW1hZ28udjEuR2FwSAASKwoHc3VtbWFyeRgDIAEoCzIYLmltYWdvLnYxLkNvbXBhcmVTdW1tYXJ5SABCBgoEcGFydCJ7CgZDaGFuZ2USCwoDa2V5GAEgASgJEhIKCnR5cGVfdGl0bGUYAiABKAkSDQoFbGFiZWwYAyABKAkSFAoMcGFyZW50X2xhYmVsGAQgASgJEgoKAm9wGAUgASgJEh8KBmZpZWxkcxgGIAMoCzIPLmltYWdvLnYxLkZpZWxkIjQKBUZpZWxkEgwKBHBhdGgYASABKAkSDgoGYmVmb3JlGAIgASgJEg0KBWFmdGVyGAMgASgJImYKDkNvbXBhcmVTdW1tYXJ5Eg8KB2NyZWF0ZWQYASABKAMSDwoHdXBkYXRlZBgCIAEoAxIPCgdkZWxldGVkGAMgASgDEg8KB3Vua25vd24YBCABKAMSEAoIY29tcGFyZWQYBSABKAMy9AYKD1NuYXBzaG90U2VydmljZRJNCgxUYWtlU25hcHNob3QSHS5pbWFnby52MS5UYWtlU25hcHNob3RSZXF1ZXN0Gh4uaW1hZ28udjEuVGFrZVNuYXBzaG90UmVzcG9uc2USSgoLR2V0U25hcHNob3QSHC5pbWFnby52MS5HZXRTbmFwc2hvdFJlcXVlc3QaHS5pbWFnby52MS5HZXRTbmFwc2hvdFJlc3BvbnNlElAKDUxpc3RTbmFwc2hvdHMSHi5pbWFnby52MS5MaXN0U25hcHNob3RzUmVxdWVzdBofLmltYWdvLnYxLkxpc3RTbmFwc2hvdHNSZXNwb25zZRJKCgtQaW5TbmFwc2hvdBIcLmltYWdvLnYxLlBpblNuYXBzaG90UmVxdWVzdBodLmltYWdvLnYxLlBpblNuYXBzaG90UmVzcG9uc2USUAoNVW5waW5TbmFwc2hvdBIeLmltYWdvLnYxLlVucGluU25hcHNob3RSZXF1ZXN0Gh8uaW1hZ28udjEuVW5waW5TbmFwc2hvdFJlc3BvbnNlElIKDVdhdGNoU25hcHNob3QSHi5pbWFnby52MS5XYXRjaFNuYXBzaG90UmVxdWVzdBofLmltYWdvLnYxLldhdGNoU25hcHNob3RSZXNwb25zZTABElAKDUxpc3RSZXNvdXJjZXMSHi5pbWFnby52MS5MaXN0UmVzb3VyY2VzUmVxdWVzdBofLmltYWdvLnYxLkxpc3RSZXNvdXJjZXNSZXNwb25zZRJKCgtHZXRSZXNvdXJjZRIcLmltYWdvLnYxLkdldFJlc291cmNlUmVxdWVzdBodLmltYWdvLnYxLkdldFJlc291cmNlUmVzcG9uc2USUwoOU2VhcmNoU25hcHNob3QSHy5pbWFnby52MS5TZWFyY2hTbmFwc2hvdFJlcXVlc3QaIC5pbWFnby52MS5TZWFyY2hTbmFwc2hvdFJlc3BvbnNlEk0KDExpc3RWZXJzaW9ucxIdLmltYWdvLnYxLkxpc3RWZXJzaW9uc1JlcXVlc3QaHi5pbWFnby52MS5MaXN0VmVyc2lvbnNSZXNwb25zZRJACgdDb21wYXJlEhguaW1hZ28udjEuQ29tcGFyZVJlcXVlc3QaGS5pbWFnby52MS5Db21wYXJlUmVzcG9uc2UwAUIeWhxpbWFnby9wcm90by9pbWFnby92MTtpbWFnb3YxYgZwcm90bzM", [file_google_protobuf_timestamp, file_imago_v1_problem]);
+  fileDesc("ChdpbWFnby92MS9zbmFwc2hvdC5wcm90bxIIaW1hZ28udjEi7AQKCFNuYXBzaG90EgoKAmlkGAEgASgJEhUKDWNvbm5lY3Rpb25faWQYAiABKAkSDQoFc3RhdGUYAyABKAkSDwoHdHJpZ2dlchgEIAEoCRIuCgpjcmVhdGVkX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpzdGFydGVkX2F0GAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRlZF9hdBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHb2JqZWN0cxgIIAEoAxIUCgxzdG9yZWRfYnl0ZXMYCSABKAMSEwoLcGxhaW5fYnl0ZXMYCiABKAMSDQoFY2FsbHMYCyABKAMSJQoFdHlwZXMYDCADKAsyFi5pbWFnby52MS5TbmFwc2hvdFR5cGUSIgoHcHJvYmxlbRgNIAEoCzIRLmltYWdvLnYxLlByb2JsZW0SEAoIbG9jYXRpb24YDiABKAkSFwoPbWFuaWZlc3RfZGlnZXN0GA8gASgJEi8KC3dhaXRzX3VudGlsGBAgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIRCgl3YWl0c19mb3IYESABKAkSLQoJcGlubmVkX2F0GBIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIrCgxrZXB0X2JlY2F1c2UYEyADKAsyFS5pbWFnby52MS5LZXB0QmVjYXVzZRIuCgprZXB0X3VudGlsGBQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJSCgtLZXB0QmVjYXVzZRIMCgRydWxlGAEgASgJEgoKAm9mGAIgASgJEikKBXVudGlsGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKGAQoMU25hcHNob3RUeXBlEgwKBHR5cGUYASABKAkSDQoFdGl0bGUYAiABKAkSDgoGZmFtaWx5GAMgASgJEg8KB29iamVjdHMYBCABKAMSDQoFY2FsbHMYBSABKAMSDAoEZG9uZRgGIAEoCBIbCgRnYXBzGAcgAygLMg0uaW1hZ28udjEuR2FwIkMKA0dhcBIMCgR0eXBlGAEgASgJEg4KBnBhcmVudBgCIAEoCRIOCgZyZWFzb24YAyABKAkSDgoGZGV0YWlsGAQgASgJIikKElBpblNuYXBzaG90UmVxdWVzdBITCgtzbmFwc2hvdF9pZBgBIAEoCSI7ChNQaW5TbmFwc2hvdFJlc3BvbnNlEiQKCHNuYXBzaG90GAEgASgLMhIuaW1hZ28udjEuU25hcHNob3QiKwoUVW5waW5TbmFwc2hvdFJlcXVlc3QSEwoLc25hcHNob3RfaWQYASABKAkiPQoVVW5waW5TbmFwc2hvdFJlc3BvbnNlEiQKCHNuYXBzaG90GAEgASgLMhIuaW1hZ28udjEuU25hcHNob3QiPQoTVGFrZVNuYXBzaG90UmVxdWVzdBIVCg1jb25uZWN0aW9uX2lkGAEgASgJEg8KB3RyaWdnZXIYAiABKAkiPAoUVGFrZVNuYXBzaG90UmVzcG9uc2USJAoIc25hcHNob3QYASABKAsyEi5pbWFnby52MS5TbmFwc2hvdCJoChJHZXRTbmFwc2hvdFJlcXVlc3QSEwoLc25hcHNob3RfaWQYASABKAkSFQoNY29ubmVjdGlvbl9pZBgCIAEoCRImCgJhdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiOwoTR2V0U25hcHNob3RSZXNwb25zZRIkCghzbmFwc2hvdBgBIAEoCzISLmltYWdvLnYxLlNuYXBzaG90ImQKFExpc3RTbmFwc2hvdHNSZXF1ZXN0EhUKDWNvbm5lY3Rpb25faWQYASABKAkSEQoJcGFnZV9zaXplGAIgASgFEhIKCnBhZ2VfdG9rZW4YAyABKAkSDgoGcG9pbnRzGAQgASgIIlcKFUxpc3RTbmFwc2hvdHNSZXNwb25zZRIlCglzbmFwc2hvdHMYASADKAsyEi5pbWFnby52MS5TbmFwc2hvdBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiUgoVQ3JlYXRlRG93bmxvYWRSZXF1ZXN0EhUKDWNvbm5lY3Rpb25faWQYASABKAkSEwoLc25hcHNob3RfaWQYAiABKAkSDQoFcGxhaW4YAyABKAgiaAoWQ3JlYXRlRG93bmxvYWRSZXNwb25zZRILCgN1cmwYASABKAkSEQoJZmlsZV9uYW1lGAIgASgJEi4KCmV4cGlyZXNfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIisKFFdhdGNoU25hcHNob3RSZXF1ZXN0EhMKC3NuYXBzaG90X2lkGAEgASgJIj0KFVdhdGNoU25hcHNob3RSZXNwb25zZRIkCghzbmFwc2hvdBgBIAEoCzISLmltYWdvLnYxLlNuYXBzaG90IoABChRMaXN0UmVzb3VyY2VzUmVxdWVzdBITCgtzbmFwc2hvdF9pZBgBIAEoCRIMCgR0eXBlGAIgASgJEg4KBnBhcmVudBgDIAEoCRIOCgZzZWFyY2gYBCABKAkSEQoJcGFnZV9zaXplGAUgASgFEhIKCnBhZ2VfdG9rZW4YBiABKAkiXgoVTGlzdFJlc291cmNlc1Jlc3BvbnNlEiwKCXJlc291cmNlcxgBIAMoCzIZLmltYWdvLnYxLlJlc291cmNlU3VtbWFyeRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiQwoPUmVzb3VyY2VTdW1tYXJ5EgsKA2tleRgBIAEoCRINCgVsYWJlbBgCIAEoCRIUCgxwYXJlbnRfbGFiZWwYAyABKAkiTQoSR2V0UmVzb3VyY2VSZXF1ZXN0EhMKC3NuYXBzaG90X2lkGAEgASgJEgsKA2tleRgCIAEoCRIVCg1yZWZlcmVuY2VkX2J5GAMgASgIIswBChNHZXRSZXNvdXJjZVJlc3BvbnNlEioKB3N1bW1hcnkYASABKAsyGS5pbWFnby52MS5SZXNvdXJjZVN1bW1hcnkSDAoEYm9keRgCIAEoCRItCgpyZWZlcmVuY2VzGAMgAygLMhkuaW1hZ28udjEuUmVzb3VyY2VTdW1tYXJ5EjAKDXJlZmVyZW5jZWRfYnkYBCADKAsyGS5pbWFnby52MS5SZXNvdXJjZVN1bW1hcnkSGgoScmVmZXJlbmNlZF9ieV9tb3JlGAUgASgIIoIBChVTZWFyY2hTbmFwc2hvdFJlcXVlc3QSEwoLc25hcHNob3RfaWQYASABKAkSDgoGc2VhcmNoGAIgASgJEg0KBXR5cGVzGAMgAygJEg4KBmZpZWxkcxgEIAEoCBIRCglwYWdlX3NpemUYBSABKAUSEgoKcGFnZV90b2tlbhgGIAEoCSJUChZTZWFyY2hTbmFwc2hvdFJlc3BvbnNlEiEKBGhpdHMYASADKAsyEy5pbWFnby52MS5TZWFyY2hIaXQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJImkKCVNlYXJjaEhpdBIrCghyZXNvdXJjZRgBIAEoCzIZLmltYWdvLnYxLlJlc291cmNlU3VtbWFyeRISCgp0eXBlX3RpdGxlGAIgASgJEgwKBHBhdGgYAyABKAkSDQoFdmFsdWUYBCABKAkiYAoTTGlzdFZlcnNpb25zUmVxdWVzdBIVCg1jb25uZWN0aW9uX2lkGAEgASgJEgsKA2tleRgCIAEoCRIRCglwYWdlX3NpemUYAyABKAUSEgoKcGFnZV90b2tlbhgEIAEoCSJUChRMaXN0VmVyc2lvbnNSZXNwb25zZRIjCgh2ZXJzaW9ucxgBIAMoCzIRLmltYWdvLnYxLlZlcnNpb24SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIs0BCgdWZXJzaW9uEhMKC3NuYXBzaG90X2lkGAEgASgJEiwKCHRha2VuX2F0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIKCgJvcBgDIAEoCRIfCgZmaWVsZHMYBCADKAsyDy5pbWFnby52MS5GaWVsZBITCgtmaW5kaW5nX2lkcxgFIAMoCRINCgVhY3RvchgGIAEoCRIuCgpjaGFuZ2VkX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJqCg5Db21wYXJlUmVxdWVzdBIaChJiZWZvcmVfc25hcHNob3RfaWQYASABKAkSGQoRYWZ0ZXJfc25hcHNob3RfaWQYAiABKAkSDQoFdHlwZXMYAyADKAkSEgoKcmVzdG9yZV9pZBgEIAEoCSKMAQoPQ29tcGFyZVJlc3BvbnNlEiIKBmNoYW5nZRgBIAEoCzIQLmltYWdvLnYxLkNoYW5nZUgAEiAKB3Vua25vd24YAiABKAsyDS5pbWFnby52MS5HYXBIABIrCgdzdW1tYXJ5GAMgASgLMhguaW1hZ28udjEuQ29tcGFyZVN1bW1hcnlIAEIGCgRwYXJ0InsKBkNoYW5nZRILCgNrZXkYASABKAkSEgoKdHlwZV90aXRsZRgCIAEoCRINCgVsYWJlbBgDIAEoCRIUCgxwYXJlbnRfbGFiZWwYBCABKAkSCgoCb3AYBSABKAkSHwoGZmllbGRzGAYgAygLMg8uaW1hZ28udjEuRmllbGQiNAoFRmllbGQSDAoEcGF0aBgBIAEoCRIOCgZiZWZvcmUYAiABKAkSDQoFYWZ0ZXIYAyABKAkiZgoOQ29tcGFyZVN1bW1hcnkSDwoHY3JlYXRlZBgBIAEoAxIPCgd1cGRhdGVkGAIgASgDEg8KB2RlbGV0ZWQYAyABKAMSDwoHdW5rbm93bhgEIAEoAxIQCghjb21wYXJlZBgFIAEoAzLJBwoPU25hcHNob3RTZXJ2aWNlEk0KDFRha2VTbmFwc2hvdBIdLmltYWdvLnYxLlRha2VTbmFwc2hvdFJlcXVlc3QaHi5pbWFnby52MS5UYWtlU25hcHNob3RSZXNwb25zZRJKCgtHZXRTbmFwc2hvdBIcLmltYWdvLnYxLkdldFNuYXBzaG90UmVxdWVzdBodLmltYWdvLnYxLkdldFNuYXBzaG90UmVzcG9uc2USUAoNTGlzdFNuYXBzaG90cxIeLmltYWdvLnYxLkxpc3RTbmFwc2hvdHNSZXF1ZXN0Gh8uaW1hZ28udjEuTGlzdFNuYXBzaG90c1Jlc3BvbnNlEkoKC1BpblNuYXBzaG90EhwuaW1hZ28udjEuUGluU25hcHNob3RSZXF1ZXN0Gh0uaW1hZ28udjEuUGluU25hcHNob3RSZXNwb25zZRJQCg1VbnBpblNuYXBzaG90Eh4uaW1hZ28udjEuVW5waW5TbmFwc2hvdFJlcXVlc3QaHy5pbWFnby52MS5VbnBpblNuYXBzaG90UmVzcG9uc2USUwoOQ3JlYXRlRG93bmxvYWQSHy5pbWFnby52MS5DcmVhdGVEb3dubG9hZFJlcXVlc3QaIC5pbWFnby52MS5DcmVhdGVEb3dubG9hZFJlc3BvbnNlElIKDVdhdGNoU25hcHNob3QSHi5pbWFnby52MS5XYXRjaFNuYXBzaG90UmVxdWVzdBofLmltYWdvLnYxLldhdGNoU25hcHNob3RSZXNwb25zZTABElAKDUxpc3RSZXNvdXJjZXMSHi5pbWFnby52MS5MaXN0UmVzb3VyY2VzUmVxdWVzdBofLmltYWdvLnYxLkxpc3RSZXNvdXJjZXNSZXNwb25zZRJKCgtHZXRSZXNvdXJjZRIcLmltYWdvLnYxLkdldFJlc291cmNlUmVxdWVzdBodLmltYWdvLnYxLkdldFJlc291cmNlUmVzcG9uc2USUwoOU2VhcmNoU25hcHNob3QSHy5pbWFnby52MS5TZWFyY2hTbmFwc2hvdFJlcXVlc3QaIC5pbWFnby52MS5TZWFyY2hTbmFwc2hvdFJlc3BvbnNlEk0KDExpc3RWZXJzaW9ucxIdLmltYWdvLnYxLkxpc3RWZXJzaW9uc1JlcXVlc3QaHi5pbWFnby52MS5MaXN0VmVyc2lvbnNSZXNwb25zZRJACgdDb21wYXJlEhguaW1hZ28udjEuQ29tcGFyZVJlcXVlc3QaGS5pbWFnby52MS5Db21wYXJlUmVzcG9uc2UwAUIeWhxpbWFnby9wcm90by9pbWFnby92MTtpbWFnb3YxYgZwcm90bzM", [file_google_protobuf_timestamp, file_imago_v1_problem]);
 
 /**
  * @generated from message imago.v1.Snapshot
@@ -31,14 +31,17 @@ export type Snapshot = Message<"imago.v1.Snapshot"> & {
   connectionId: string;
 
   /**
-   * One of: queued, running, complete, partial (it has gaps), failed.
+   * One of: queued, running, complete, partial (it has gaps), failed; of a point before it is
+   * taken: gathering, reading.
    *
    * @generated from field: string state = 3;
    */
   state: string;
 
   /**
-   * One of: schedule, manual, verify (taken to compare the org with another snapshot).
+   * One of: schedule, manual, verify (taken to compare the org with another snapshot), change
+   * (a point: what the org's log named was read again, and all else is as the snapshot before
+   * has it).
    *
    * @generated from field: string trigger = 4;
    */
@@ -159,7 +162,9 @@ export type KeptBecause = Message<"imago.v1.KeptBecause"> & {
   /**
    * One of: newest, last_complete, pinned, restore (one that has not ended is about it),
    * finding (one that is not settled points to it), plan (it is younger than what the plan
-   * keeps) or, where snapshots are thinned, hourly, daily, weekly, monthly.
+   * keeps) or, where snapshots are thinned, hourly, daily, weekly, monthly; of a point, change
+   * (it is of the last day) and change_hourly (it is the first one of an hour of the last week);
+   * and locked (the bucket locks it).
    *
    * @generated from field: string rule = 1;
    */
@@ -402,8 +407,8 @@ export type GetSnapshotRequest = Message<"imago.v1.GetSnapshotRequest"> & {
   connectionId: string;
 
   /**
-   * With "latest": the newest that was begun at this moment or before, and so the one that
-   * was current then.
+   * With "latest": the newest that was begun at this moment or before, points among them, and
+   * so the one that was current then. Without it, "latest" is no point.
    *
    * @generated from field: google.protobuf.Timestamp at = 3;
    */
@@ -452,6 +457,14 @@ export type ListSnapshotsRequest = Message<"imago.v1.ListSnapshotsRequest"> & {
    * @generated from field: string page_token = 3;
    */
   pageToken: string;
+
+  /**
+   * Points as well, of which there may be one a minute; absent: snapshots of the whole org
+   * alone.
+   *
+   * @generated from field: bool points = 4;
+   */
+  points: boolean;
 };
 
 /**
@@ -484,6 +497,70 @@ export const ListSnapshotsResponseSchema: GenMessage<ListSnapshotsResponse> = /*
   messageDesc(file_imago_v1_snapshot, 13);
 
 /**
+ * @generated from message imago.v1.CreateDownloadRequest
+ */
+export type CreateDownloadRequest = Message<"imago.v1.CreateDownloadRequest"> & {
+  /**
+   * Needed with latest and all.
+   *
+   * @generated from field: string connection_id = 1;
+   */
+  connectionId: string;
+
+  /**
+   * An ID; "latest"; or "all" that are kept of the connection, points too.
+   *
+   * @generated from field: string snapshot_id = 2;
+   */
+  snapshotId: string;
+
+  /**
+   * One snapshot decrypted, as JSON Lines, without what nobody may see. Else it is sealed, as
+   * it lies in the store: a tar archive that imago open reads when it is unpacked, with a
+   * master key or an escrow.
+   *
+   * @generated from field: bool plain = 3;
+   */
+  plain: boolean;
+};
+
+/**
+ * Describes the message imago.v1.CreateDownloadRequest.
+ * Use `create(CreateDownloadRequestSchema)` to create a new message.
+ */
+export const CreateDownloadRequestSchema: GenMessage<CreateDownloadRequest> = /*@__PURE__*/
+  messageDesc(file_imago_v1_snapshot, 14);
+
+/**
+ * @generated from message imago.v1.CreateDownloadResponse
+ */
+export type CreateDownloadResponse = Message<"imago.v1.CreateDownloadResponse"> & {
+  /**
+   * Relative to the api's own address; to be fetched with the session that asked.
+   *
+   * @generated from field: string url = 1;
+   */
+  url: string;
+
+  /**
+   * @generated from field: string file_name = 2;
+   */
+  fileName: string;
+
+  /**
+   * @generated from field: google.protobuf.Timestamp expires_at = 3;
+   */
+  expiresAt?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message imago.v1.CreateDownloadResponse.
+ * Use `create(CreateDownloadResponseSchema)` to create a new message.
+ */
+export const CreateDownloadResponseSchema: GenMessage<CreateDownloadResponse> = /*@__PURE__*/
+  messageDesc(file_imago_v1_snapshot, 15);
+
+/**
  * @generated from message imago.v1.WatchSnapshotRequest
  */
 export type WatchSnapshotRequest = Message<"imago.v1.WatchSnapshotRequest"> & {
@@ -498,7 +575,7 @@ export type WatchSnapshotRequest = Message<"imago.v1.WatchSnapshotRequest"> & {
  * Use `create(WatchSnapshotRequestSchema)` to create a new message.
  */
 export const WatchSnapshotRequestSchema: GenMessage<WatchSnapshotRequest> = /*@__PURE__*/
-  messageDesc(file_imago_v1_snapshot, 14);
+  messageDesc(file_imago_v1_snapshot, 16);
 
 /**
  * @generated from message imago.v1.WatchSnapshotResponse
@@ -515,7 +592,7 @@ export type WatchSnapshotResponse = Message<"imago.v1.WatchSnapshotResponse"> & 
  * Use `create(WatchSnapshotResponseSchema)` to create a new message.
  */
 export const WatchSnapshotResponseSchema: GenMessage<WatchSnapshotResponse> = /*@__PURE__*/
-  messageDesc(file_imago_v1_snapshot, 15);
+  messageDesc(file_imago_v1_snapshot, 17);
 
 /**
  * @generated from message imago.v1.ListResourcesRequest
@@ -561,7 +638,7 @@ export type ListResourcesRequest = Message<"imago.v1.ListResourcesRequest"> & {
  * Use `create(ListResourcesRequestSchema)` to create a new message.
  */
 export const ListResourcesRequestSchema: GenMessage<ListResourcesRequest> = /*@__PURE__*/
-  messageDesc(file_imago_v1_snapshot, 16);
+  messageDesc(file_imago_v1_snapshot, 18);
 
 /**
  * @generated from message imago.v1.ListResourcesResponse
@@ -583,7 +660,7 @@ export type ListResourcesResponse = Message<"imago.v1.ListResourcesResponse"> & 
  * Use `create(ListResourcesResponseSchema)` to create a new message.
  */
 export const ListResourcesResponseSchema: GenMessage<ListResourcesResponse> = /*@__PURE__*/
-  messageDesc(file_imago_v1_snapshot, 17);
+  messageDesc(file_imago_v1_snapshot, 19);
 
 /**
  * ResourceSummary names one resource for a person.
@@ -616,7 +693,7 @@ export type ResourceSummary = Message<"imago.v1.ResourceSummary"> & {
  * Use `create(ResourceSummarySchema)` to create a new message.
  */
 export const ResourceSummarySchema: GenMessage<ResourceSummary> = /*@__PURE__*/
-  messageDesc(file_imago_v1_snapshot, 18);
+  messageDesc(file_imago_v1_snapshot, 20);
 
 /**
  * @generated from message imago.v1.GetResourceRequest
@@ -628,6 +705,9 @@ export type GetResourceRequest = Message<"imago.v1.GetResourceRequest"> & {
   snapshotId: string;
 
   /**
+   * type/id, type/parent/id, or type:name, where name is the label or, as a user's login,
+   * the natural key of one alone.
+   *
    * @generated from field: string key = 2;
    */
   key: string;
@@ -646,7 +726,7 @@ export type GetResourceRequest = Message<"imago.v1.GetResourceRequest"> & {
  * Use `create(GetResourceRequestSchema)` to create a new message.
  */
 export const GetResourceRequestSchema: GenMessage<GetResourceRequest> = /*@__PURE__*/
-  messageDesc(file_imago_v1_snapshot, 19);
+  messageDesc(file_imago_v1_snapshot, 21);
 
 /**
  * @generated from message imago.v1.GetResourceResponse
@@ -691,7 +771,7 @@ export type GetResourceResponse = Message<"imago.v1.GetResourceResponse"> & {
  * Use `create(GetResourceResponseSchema)` to create a new message.
  */
 export const GetResourceResponseSchema: GenMessage<GetResourceResponse> = /*@__PURE__*/
-  messageDesc(file_imago_v1_snapshot, 20);
+  messageDesc(file_imago_v1_snapshot, 22);
 
 /**
  * @generated from message imago.v1.SearchSnapshotRequest
@@ -739,7 +819,7 @@ export type SearchSnapshotRequest = Message<"imago.v1.SearchSnapshotRequest"> & 
  * Use `create(SearchSnapshotRequestSchema)` to create a new message.
  */
 export const SearchSnapshotRequestSchema: GenMessage<SearchSnapshotRequest> = /*@__PURE__*/
-  messageDesc(file_imago_v1_snapshot, 21);
+  messageDesc(file_imago_v1_snapshot, 23);
 
 /**
  * @generated from message imago.v1.SearchSnapshotResponse
@@ -764,7 +844,7 @@ export type SearchSnapshotResponse = Message<"imago.v1.SearchSnapshotResponse"> 
  * Use `create(SearchSnapshotResponseSchema)` to create a new message.
  */
 export const SearchSnapshotResponseSchema: GenMessage<SearchSnapshotResponse> = /*@__PURE__*/
-  messageDesc(file_imago_v1_snapshot, 22);
+  messageDesc(file_imago_v1_snapshot, 24);
 
 /**
  * SearchHit is one object that holds what was looked for.
@@ -800,7 +880,7 @@ export type SearchHit = Message<"imago.v1.SearchHit"> & {
  * Use `create(SearchHitSchema)` to create a new message.
  */
 export const SearchHitSchema: GenMessage<SearchHit> = /*@__PURE__*/
-  messageDesc(file_imago_v1_snapshot, 23);
+  messageDesc(file_imago_v1_snapshot, 25);
 
 /**
  * @generated from message imago.v1.ListVersionsRequest
@@ -819,7 +899,7 @@ export type ListVersionsRequest = Message<"imago.v1.ListVersionsRequest"> & {
   key: string;
 
   /**
-   * How many snapshots are looked into for a page.
+   * How many versions a page has at most.
    *
    * @generated from field: int32 page_size = 3;
    */
@@ -836,7 +916,7 @@ export type ListVersionsRequest = Message<"imago.v1.ListVersionsRequest"> & {
  * Use `create(ListVersionsRequestSchema)` to create a new message.
  */
 export const ListVersionsRequestSchema: GenMessage<ListVersionsRequest> = /*@__PURE__*/
-  messageDesc(file_imago_v1_snapshot, 24);
+  messageDesc(file_imago_v1_snapshot, 26);
 
 /**
  * @generated from message imago.v1.ListVersionsResponse
@@ -858,10 +938,11 @@ export type ListVersionsResponse = Message<"imago.v1.ListVersionsResponse"> & {
  * Use `create(ListVersionsResponseSchema)` to create a new message.
  */
 export const ListVersionsResponseSchema: GenMessage<ListVersionsResponse> = /*@__PURE__*/
-  messageDesc(file_imago_v1_snapshot, 25);
+  messageDesc(file_imago_v1_snapshot, 27);
 
 /**
- * Version is a change of one object, from one snapshot to the next.
+ * Version is a change of one object, from one snapshot or point to the next. What moves by
+ * itself, as the time of a sign-in, makes none.
  *
  * @generated from message imago.v1.Version
  */
@@ -914,7 +995,7 @@ export type Version = Message<"imago.v1.Version"> & {
  * Use `create(VersionSchema)` to create a new message.
  */
 export const VersionSchema: GenMessage<Version> = /*@__PURE__*/
-  messageDesc(file_imago_v1_snapshot, 26);
+  messageDesc(file_imago_v1_snapshot, 28);
 
 /**
  * @generated from message imago.v1.CompareRequest
@@ -951,7 +1032,7 @@ export type CompareRequest = Message<"imago.v1.CompareRequest"> & {
  * Use `create(CompareRequestSchema)` to create a new message.
  */
 export const CompareRequestSchema: GenMessage<CompareRequest> = /*@__PURE__*/
-  messageDesc(file_imago_v1_snapshot, 27);
+  messageDesc(file_imago_v1_snapshot, 29);
 
 /**
  * @generated from message imago.v1.CompareResponse
@@ -986,7 +1067,7 @@ export type CompareResponse = Message<"imago.v1.CompareResponse"> & {
  * Use `create(CompareResponseSchema)` to create a new message.
  */
 export const CompareResponseSchema: GenMessage<CompareResponse> = /*@__PURE__*/
-  messageDesc(file_imago_v1_snapshot, 28);
+  messageDesc(file_imago_v1_snapshot, 30);
 
 /**
  * Change is a create, update or delete of one resource.
@@ -1032,7 +1113,7 @@ export type Change = Message<"imago.v1.Change"> & {
  * Use `create(ChangeSchema)` to create a new message.
  */
 export const ChangeSchema: GenMessage<Change> = /*@__PURE__*/
-  messageDesc(file_imago_v1_snapshot, 29);
+  messageDesc(file_imago_v1_snapshot, 31);
 
 /**
  * Field is one path that differs; before and after are JSON, empty when absent.
@@ -1061,7 +1142,7 @@ export type Field = Message<"imago.v1.Field"> & {
  * Use `create(FieldSchema)` to create a new message.
  */
 export const FieldSchema: GenMessage<Field> = /*@__PURE__*/
-  messageDesc(file_imago_v1_snapshot, 30);
+  messageDesc(file_imago_v1_snapshot, 32);
 
 /**
  * @generated from message imago.v1.CompareSummary
@@ -1098,7 +1179,7 @@ export type CompareSummary = Message<"imago.v1.CompareSummary"> & {
  * Use `create(CompareSummarySchema)` to create a new message.
  */
 export const CompareSummarySchema: GenMessage<CompareSummary> = /*@__PURE__*/
-  messageDesc(file_imago_v1_snapshot, 31);
+  messageDesc(file_imago_v1_snapshot, 33);
 
 /**
  * SnapshotService takes, lists, opens and compares snapshots.
@@ -1151,6 +1232,18 @@ export const SnapshotService: GenService<{
     methodKind: "unary";
     input: typeof UnpinSnapshotRequestSchema;
     output: typeof UnpinSnapshotResponseSchema;
+  },
+  /**
+   * CreateDownload makes an address of the api from which whoever asked for it takes a
+   * snapshot, or all of a connection, away: once, within five minutes, signed in as they are
+   * now. It takes no idempotency key.
+   *
+   * @generated from rpc imago.v1.SnapshotService.CreateDownload
+   */
+  createDownload: {
+    methodKind: "unary";
+    input: typeof CreateDownloadRequestSchema;
+    output: typeof CreateDownloadResponseSchema;
   },
   /**
    * WatchSnapshot sends the snapshot as it goes, until it has ended.
