@@ -173,6 +173,10 @@ func (a *api) resourceKey(ctx context.Context, key string, b browsing) (string, 
 	}
 	switch len(keys) {
 	case 0:
+		// Or by another name than the one that is shown, as a user's login.
+		if one, err := a.snapshots.GetResource(ctx, connect.NewRequest(&imagov1.GetResourceRequest{SnapshotId: b.snapshot, Key: key})); err == nil {
+			return one.Msg.GetSummary().GetKey(), nil
+		}
 		return "", withHint(usage("the snapshot has no %s named %q", typ, name), "look for it with imago browse %s --search …", typ)
 	case 1:
 		return keys[0], nil

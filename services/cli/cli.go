@@ -99,8 +99,8 @@ func (p *program) root() *cobra.Command {
 	root.AddCommand(
 		p.loginCommand(), p.logoutCommand(), p.whoamiCommand(), p.sessionsCommand(), p.stepUpCommand(), p.totpCommand(), p.tokenCommand(),
 		p.connectCommand(), p.demoCommand(), p.connectionsCommand(), p.disconnectCommand(), p.scheduleCommand(), p.retentionCommand(), p.statusCommand(),
-		p.snapshotCommand(), p.snapshotsCommand(), p.browseCommand(), p.searchCommand(), p.diffCommand(),
-		p.driftCommand(), p.restoreCommand(), p.activityCommand(), p.teamCommand(), p.accountCommand(), p.ssoCommand(), p.keysCommand(), p.billingCommand(), p.mailCommand(), p.versionCommand())
+		p.snapshotCommand(), p.snapshotsCommand(), p.downloadCommand(), p.browseCommand(), p.searchCommand(), p.diffCommand(),
+		p.driftCommand(), p.restoreCommand(), p.activityCommand(), p.teamCommand(), p.accountCommand(), p.ssoCommand(), p.keysCommand(), p.billingCommand(), p.mailCommand(), p.openCommand(), p.repoCommand(), p.versionCommand())
 	return root
 }
 
@@ -109,7 +109,7 @@ Exit codes:
   0  done
   1  error
   2  the command line is wrong
-  3  incomplete, or a difference or drift was found
+  3  incomplete, or a difference, drift or damage was found
   4  refused: not signed in, or not allowed
 `
 

@@ -46,9 +46,11 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		Setup:               setup,
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"fake": func(ts *testscript.TestScript, _ bool, args []string) { arrange(ts, args) },
-			"exit": func(ts *testscript.TestScript, _ bool, args []string) { exit(ts, args) },
-			"mode": func(ts *testscript.TestScript, _ bool, args []string) { mode(ts, args) },
+			"fake":     func(ts *testscript.TestScript, _ bool, args []string) { arrange(ts, args) },
+			"exit":     func(ts *testscript.TestScript, _ bool, args []string) { exit(ts, args) },
+			"archived": func(ts *testscript.TestScript, _ bool, args []string) { archived(ts, args) },
+			"spoiled":  func(ts *testscript.TestScript, _ bool, args []string) { spoiled(ts, args) },
+			"mode":     func(ts *testscript.TestScript, _ bool, args []string) { mode(ts, args) },
 		},
 	})
 }
@@ -59,6 +61,11 @@ func setup(e *testscript.Env) error {
 	server := f.serve()
 	e.Defer(server.Close)
 	e.Values["fake"] = f
+	source, err := os.Getwd()
+	if err != nil {
+		return err
+	}
+	e.Setenv("SOURCE", source)
 	e.Setenv("HOME", e.WorkDir)
 	e.Setenv("IMAGO_SERVER", server.URL)
 	e.Setenv("SERVER", server.URL)
@@ -86,8 +93,15 @@ func arrange(ts *testscript.TestScript, args []string) {
 		f.addConnection(args[1], args[0])
 	case "snapshot":
 		f.finish(f.addSnapshot(f.connections[0].GetId(), "schedule"))
+	case "offers":
+		f.offered = ts.MkAbs(args[1])
+	case "point":
+		f.addPoint(f.connections[0].GetId())
 	case "finding":
 		f.addFinding()
+	case "damaged":
+		c := f.connections[0].GetRepositoryCheck()
+		c.Damaged, c.SnapshotsConcerned = 2, 31
 	default:
 		f.set[args[0]] = true
 	}
@@ -190,6 +204,7 @@ func TestEveryHelp(t *testing.T) {
 	commands := []string{
 		"", "login", "logout", "whoami", "connect", "connections", "disconnect", "schedule", "status", "snapshot", "snapshots", "browse", "diff", "drift",
 		"restore", "restore plan", "restore show", "restore list", "restore approve", "restore apply", "restore cancel", "activity", "version",
+		"open", "open list", "open show", "open search", "open history", "open diff", "open export", "open verify", "repo", "repo check", "repo stats",
 	}
 	for _, name := range commands {
 		t.Run(name, func(t *testing.T) {

@@ -49,6 +49,10 @@ type api struct {
 	sso         imagov1connect.SsoServiceClient
 	keys        imagov1connect.KeyServiceClient
 	deletion    imagov1connect.AccountServiceClient
+
+	server string // its URL
+	http   httpClient
+	who    *caller
 }
 
 // api connects as whoever is signed in; nobody is refused here, the server decides.
@@ -92,6 +96,7 @@ func (p *program) apiWith(server string, who *caller) *api {
 		sso:         imagov1connect.NewSsoServiceClient(p.http, server, with),
 		keys:        imagov1connect.NewKeyServiceClient(p.http, server, with),
 		deletion:    imagov1connect.NewAccountServiceClient(p.http, server, with),
+		server:      server, http: p.http, who: who,
 	}
 }
 
@@ -151,7 +156,7 @@ func changes(procedure string) bool {
 	verb := procedure[strings.LastIndex(procedure, "/")+1:]
 	for _, other := range []string{
 		"Get", "List", "Watch", "Compare", "WhoAmI", "RequestCode", "ExchangeCode", "SignOut", "LeaveAccount", "SwitchAccount",
-		"AcceptInvitation", "RequestStepUp", "StepUp", "BeginDevice", "ExchangeDevice", "CreateToken",
+		"AcceptInvitation", "RequestStepUp", "StepUp", "BeginDevice", "ExchangeDevice", "CreateToken", "CreateDownload",
 		"EnrollTotp", "ConfirmTotp", "VerifyTotp",
 	} {
 		if strings.HasPrefix(verb, other) {

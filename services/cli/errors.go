@@ -9,6 +9,9 @@ import (
 
 	"connectrpc.com/connect"
 
+	"imago/pkg/problem"
+	"imago/pkg/repository"
+	"imago/pkg/snapshot"
 	imagov1 "imago/proto/imago/v1"
 )
 
@@ -98,6 +101,12 @@ func (p *program) explain(err error) failure {
 		if knows { // more of what was wanted than the server does
 			f.Hint = h.hint
 		}
+	}
+	if found := problem.Of(err); found != nil {
+		explainProblem(&f, found)
+	}
+	if errors.Is(err, repository.ErrDamaged) && !errors.Is(err, snapshot.ErrFormat) {
+		f.Hint = "bring it back from the bucket's versions or from another copy, or open another snapshot; imago open verify tells which stand on it"
 	}
 	if _, ok := errors.AsType[*refused](err); ok {
 		f.code = exitRefused

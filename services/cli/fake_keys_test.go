@@ -18,6 +18,11 @@ func (f *fake) RotateKey(context.Context, *connect.Request[imagov1.RotateKeyRequ
 	return connect.NewResponse(&imagov1.RotateKeyResponse{Keys: f.keys}), nil
 }
 
+func (f *fake) RetireKeys(context.Context, *connect.Request[imagov1.RetireKeysRequest]) (*connect.Response[imagov1.RetireKeysResponse], error) {
+	f.keys.Retiring, f.keys.Uses = true, []*imagov1.KeyUse{{Objects: 2}, {Version: 1, Objects: 40}, {Version: 2, Objects: 7}}
+	return connect.NewResponse(&imagov1.RetireKeysResponse{Keys: f.keys}), nil
+}
+
 func (f *fake) CreateEscrow(_ context.Context, r *connect.Request[imagov1.CreateEscrowRequest]) (*connect.Response[imagov1.CreateEscrowResponse], error) {
 	if r.Msg.GetRecipient() != "age1acme" {
 		return nil, problem(connect.CodeInvalidArgument, "invalid", "recipient", "it is not an age recipient", "write the public key that age-keygen prints, age1…")

@@ -64,6 +64,7 @@ type fake struct {
 	apiTokens   []*imagov1.ApiToken
 	mail        *imagov1.GetMailPreferencesResponse
 	keys        *imagov1.Keys
+	offered     string // a copied bucket, which downloads are of
 	// identityProvider is the account's; nil: it has none.
 	identityProvider *imagov1.Sso
 }
@@ -92,6 +93,7 @@ func (f *fake) serve() *httptest.Server {
 	mux.Handle(imagov1connect.NewSsoServiceHandler(f, with))
 	mux.Handle(imagov1connect.NewKeyServiceHandler(f, with))
 	mux.Handle(imagov1connect.NewAccountServiceHandler(f, with))
+	mux.HandleFunc("GET /v1/downloads/{id}/{secret}", f.download)
 	return httptest.NewServer(f.elsewhere(mux))
 }
 
@@ -128,7 +130,7 @@ func problem(code connect.Code, kind, field, what, hint string) error {
 }
 
 // keyless are the verbs that begin or end a session.
-var keyless = []string{"WhoAmI", "SignOut", "LeaveAccount", "SwitchAccount", "AcceptInvitation", "RequestStepUp", "StepUp", "EnrollTotp", "ConfirmTotp", "VerifyTotp", "CreateToken"}
+var keyless = []string{"WhoAmI", "SignOut", "LeaveAccount", "SwitchAccount", "AcceptInvitation", "RequestStepUp", "StepUp", "EnrollTotp", "ConfirmTotp", "VerifyTotp", "CreateToken", "CreateDownload"}
 
 // check wants a token, and a fresh idempotency key with every change.
 func (f *fake) check(next connect.UnaryFunc) connect.UnaryFunc {
@@ -317,6 +319,7 @@ func (f *fake) addConnection(name, state string) *imagov1.Connection {
 // checked fills in what a check finds.
 func (f *fake) checked(c *imagov1.Connection) {
 	c.State, c.OrgId, c.Engine, c.FollowedAt = "ready", "00o1", "oie", at(-20*time.Second)
+	c.RepositoryCheck = &imagov1.RepositoryCheck{CheckedAt: at(-3 * time.Hour), Snapshots: 214, Segments: 812, SegmentsRead: 41}
 	c.CheckedAt = at(time.Duration(f.checks) * time.Microsecond) // each check is a later one
 	f.checks++
 	c.Access = []*imagov1.TypeAccess{
@@ -529,6 +532,14 @@ func (f *fake) finish(s *imagov1.Snapshot) {
 	}
 }
 
+// addPoint takes a point.
+func (f *fake) addPoint(connection string) {
+	s := f.addSnapshot(connection, "change")
+	f.finish(s)
+	s.KeptBecause = []*imagov1.KeptBecause{{Rule: "change", Until: at(24 * time.Hour)}, {Rule: "change_hourly", Of: "2026-11-21T11", Until: at(7 * 24 * time.Hour)}}
+	s.KeptUntil = s.KeptBecause[1].Until
+}
+
 func (f *fake) TakeSnapshot(_ context.Context, r *connect.Request[imagov1.TakeSnapshotRequest]) (*connect.Response[imagov1.TakeSnapshotResponse], error) {
 	if _, err := f.connection(r.Msg.GetConnectionId()); err != nil {
 		return nil, err
@@ -551,7 +562,8 @@ func (f *fake) GetSnapshot(_ context.Context, r *connect.Request[imagov1.GetSnap
 }
 
 func (f *fake) ListSnapshots(_ context.Context, r *connect.Request[imagov1.ListSnapshotsRequest]) (*connect.Response[imagov1.ListSnapshotsResponse], error) {
-	page, next := onePage(f.snapshots, r.Msg.GetPageToken())
+	all := slices.DeleteFunc(slices.Clone(f.snapshots), func(s *imagov1.Snapshot) bool { return s.GetTrigger() == "change" && !r.Msg.GetPoints() })
+	page, next := onePage(all, r.Msg.GetPageToken())
 	return connect.NewResponse(&imagov1.ListSnapshotsResponse{Snapshots: page, NextPageToken: next}), nil
 }
 

@@ -26,13 +26,14 @@ func (p *program) keysCommand() *cobra.Command {
 		Example: example(
 			"imago keys", "which key seals, and which escrows there are",
 			"imago keys rotate", "have a new one made; what was sealed before stays",
+			"imago keys retire", "have what was sealed before sealed anew, and the older keys retired",
 			"imago keys escrow --recipient age1… --out escrow.age", "seal them to your own key, and fetch that",
 			"imago keys escrow get 4662e315 --out escrow.age", "fetch it again, after a rotation",
 			"imago keys escrow remove 4662e315", "keep one no longer"),
 		Args: noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return p.showKeys(cmd.Context()) },
 	}
-	cmd.AddCommand(p.keysRotate(), p.keysEscrow())
+	cmd.AddCommand(p.keysRotate(), p.keysRetire(), p.keysEscrow())
 	return cmd
 }
 
@@ -51,6 +52,47 @@ func (p *program) keysRotate() *cobra.Command {
 			}
 			return p.printKeys(res.Msg.GetKeys())
 		},
+	}
+}
+
+func (p *program) keysRetire() *cobra.Command {
+	return &cobra.Command{
+		Use: "retire", Short: "Have all snapshots sealed under the newest data key, and the older keys retired", Args: noArgs,
+		Long: "retire has everything sealed anew that lies under an older data key, in the background,\n" +
+			"and then the older keys retired: nothing that is sealed under them is read, or believed,\n" +
+			"any more. Who copied the bucket before, and has an old key, still reads that copy. Object\n" +
+			"locks are waited for. imago keys tells how far it is.",
+		Example: example("imago keys retire", "after imago keys rotate, when somebody may have the old key"),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			api, err := p.api()
+			if err != nil {
+				return err
+			}
+			res, err := api.keys.RetireKeys(cmd.Context(), connect.NewRequest(&imagov1.RetireKeysRequest{}))
+			if err != nil {
+				return err
+			}
+			return p.printKeys(res.Msg.GetKeys())
+		},
+	}
+}
+
+// printUses tells what lies under which key, where that may change.
+func (p *program) printUses(k *imagov1.Keys) {
+	if k.GetRetiring() {
+		p.print("older keys are to be retired: what lies under them is being sealed anew\n")
+	} else if k.GetOldest() > 1 {
+		p.print("keys before %d are retired\n", k.GetOldest())
+	}
+	if !k.GetRetiring() && len(k.GetUses()) < 2 {
+		return
+	}
+	for _, u := range k.GetUses() {
+		if u.GetVersion() == 0 {
+			p.print("%d objects lie under keys that are still to be looked up\n", u.GetObjects())
+			continue
+		}
+		p.print("%d objects lie under data key %d\n", u.GetObjects(), u.GetVersion())
 	}
 }
 
@@ -108,10 +150,14 @@ func (p *program) printKeys(k *imagov1.Keys) error {
 		return p.emit("keys", k)
 	}
 	state := fmt.Sprintf("data key %d seals", max(1, k.GetVersion()))
+	if by := k.GetWrappedBy(); by != "" {
+		state += ", wrapped by " + map[string]string{"local": "a master key of the installation", "aws-kms": "AWS KMS", "vault": "Vault"}[by]
+	}
 	if k.GetRotating() {
 		state += "; a new one is being made, and seals within ten minutes"
 	}
 	p.print("%s\n", state)
+	p.printUses(k)
 	if len(k.GetEscrows()) == 0 {
 		p.print("no escrow: without Imago's master key nobody opens your backups (imago keys escrow --help)\n")
 		return nil

@@ -169,7 +169,7 @@ func full(what, id string, list func(yield func(id string) bool) error) (string,
 // apart that were taken to compare the org with another.
 func (a *api) snapshotID(ctx context.Context, connection, id string) (string, error) {
 	return full("snapshot", id, func(yield func(string) bool) error {
-		return a.eachSnapshot(ctx, connection, func(s *imagov1.Snapshot) bool {
+		return a.eachSnapshot(ctx, connection, id != "latest", func(s *imagov1.Snapshot) bool {
 			if id == "latest" && (!opens(s) || s.GetTrigger() == "verify") {
 				return true
 			}
@@ -181,11 +181,12 @@ func (a *api) snapshotID(ctx context.Context, connection, id string) (string, er
 // opens reports whether a snapshot can be opened.
 func opens(s *imagov1.Snapshot) bool { return s.GetState() == "complete" || s.GetState() == "partial" }
 
-// eachSnapshot lists a connection's snapshots, newest first, until yield says no.
-func (a *api) eachSnapshot(ctx context.Context, connection string, yield func(*imagov1.Snapshot) bool) error {
+// eachSnapshot lists a connection's snapshots, newest first, with points or without, until
+// yield says no.
+func (a *api) eachSnapshot(ctx context.Context, connection string, points bool, yield func(*imagov1.Snapshot) bool) error {
 	return pages(func(token string) (string, error) {
 		res, err := a.snapshots.ListSnapshots(ctx, connect.NewRequest(&imagov1.ListSnapshotsRequest{
-			ConnectionId: connection, PageSize: pageSize, PageToken: token,
+			ConnectionId: connection, PageSize: pageSize, PageToken: token, Points: points,
 		}))
 		if err != nil {
 			return "", err

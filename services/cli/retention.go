@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"strings"
 
 	"connectrpc.com/connect"
 	"github.com/spf13/cobra"
@@ -68,6 +69,7 @@ func (p *program) pin(ctx context.Context, id string, set func(context.Context, 
 var keepsWords = map[string]string{
 	"newest": "the newest", "last_complete": "the newest without a gap", "pinned": "pinned",
 	"restore": "a restore is about it", "finding": "a finding points to it", "plan": "the plan keeps it",
+	"change": "points of a day are kept", "locked": "the bucket locks it",
 }
 
 // keeps tells what keeps a snapshot longest, and until when; "-" for one that was not taken.
@@ -84,14 +86,34 @@ func keeps(s *imagov1.Snapshot) string {
 	if s.GetKeptUntil() == nil {
 		longest = reasons[0]
 	}
-	word, ok := keepsWords[longest.GetRule()]
-	if !ok {
-		word = longest.GetRule() + " of " + longest.GetOf()
+	return clean(reason(longest))
+}
+
+// keepsAll tells all that keeps a snapshot.
+func keepsAll(s *imagov1.Snapshot) string {
+	var all []string
+	for _, r := range s.GetKeptBecause() {
+		all = append(all, reason(r))
 	}
-	if s.GetKeptUntil() != nil {
-		word += " until " + s.GetKeptUntil().AsTime().UTC().Format("2006-01-02")
+	if len(all) == 0 {
+		return keeps(s)
 	}
-	return clean(word)
+	return clean(strings.Join(all, "; "))
+}
+
+// reason spells one reason to keep a snapshot, and until when it holds.
+func reason(r *imagov1.KeptBecause) string {
+	word, ok := keepsWords[r.GetRule()]
+	switch {
+	case r.GetRule() == "change_hourly":
+		word = "the first point of " + r.GetOf()
+	case !ok:
+		word = r.GetRule() + " of " + r.GetOf()
+	}
+	if r.GetUntil() != nil {
+		word += " until " + r.GetUntil().AsTime().UTC().Format("2006-01-02")
+	}
+	return word
 }
 
 func (p *program) retentionCommand() *cobra.Command {

@@ -296,26 +296,36 @@ func took(s *imagov1.Snapshot) string {
 
 func (p *program) snapshotsCommand() *cobra.Command {
 	var limit int
+	var points, why bool
 	cmd := &cobra.Command{
 		Use:   "snapshots [CONNECTION]",
 		Short: "List the snapshots of a connection, newest first",
+		Long: "snapshots lists what was taken of the whole org. Between two of those there may be\n" +
+			"points, which hold what the org's log named a minute before: --points lists them too.\n" +
+			"A point is browsed, compared and restored from as any other snapshot.",
 		Example: example(
 			"imago snapshots", "list them",
+			"imago snapshots --points", "and what changed in between",
+			"imago snapshots --why", "with all that keeps each",
 			"imago snapshots --json | jq -r .location", "where they lie in the bucket"),
 		Args: maxArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error { return p.snapshots(cmd.Context(), args, limit) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return p.snapshots(cmd.Context(), args, limit, points, why)
+		},
 	}
+	cmd.Flags().BoolVar(&points, "points", false, "points too")
+	cmd.Flags().BoolVar(&why, "why", false, "tell all that keeps each, and until when")
 	limitFlag(cmd, &limit, 50)
 	return cmd
 }
 
-func (p *program) snapshots(ctx context.Context, args []string, limit int) error {
+func (p *program) snapshots(ctx context.Context, args []string, limit int, points, why bool) error {
 	api, conn, err := p.reach(ctx, args)
 	if err != nil {
 		return err
 	}
 	var list []*imagov1.Snapshot
-	err = api.eachSnapshot(ctx, conn.GetId(), func(s *imagov1.Snapshot) bool {
+	err = api.eachSnapshot(ctx, conn.GetId(), points, func(s *imagov1.Snapshot) bool {
 		list = append(list, s)
 		return limit == 0 || len(list) < limit
 	})
@@ -325,19 +335,23 @@ func (p *program) snapshots(ctx context.Context, args []string, limit int) error
 	if p.json {
 		return emitAll(p, "snapshot", list)
 	}
-	return p.showSnapshots(list)
+	return p.showSnapshots(list, why)
 }
 
-func (p *program) showSnapshots(list []*imagov1.Snapshot) error {
+func (p *program) showSnapshots(list []*imagov1.Snapshot, why bool) error {
 	if len(list) == 0 {
 		p.notice("there is no snapshot yet: imago snapshot takes one")
 		return nil
 	}
 	rows := [][]string{{"ID", "TAKEN", "STATE", "BY", "OBJECTS", "STORED", "GAPS", "KEPT"}}
+	kept := keeps
+	if why {
+		kept = keepsAll
+	}
 	for _, s := range list {
 		rows = append(rows, []string{
 			short(s.GetId()), stamp(s.GetCreatedAt()), s.GetState(), s.GetTrigger(),
-			number(s.GetObjects()), size(s.GetStoredBytes()), fmt.Sprint(len(allGaps(s))), keeps(s),
+			number(s.GetObjects()), size(s.GetStoredBytes()), fmt.Sprint(len(allGaps(s))), kept(s),
 		})
 	}
 	p.table(rows, 4, 5, 6)

@@ -16,8 +16,9 @@ func (p *program) statusCommand() *cobra.Command {
 		Use:   "status [CONNECTION]",
 		Short: "Show how each connection stands",
 		Long: "status shows of each connection its last snapshot and its age, the next one, how far\n" +
-			"the org's log was read, open findings and gaps. The exit code is 3 when something\n" +
-			"needs somebody: no snapshot yet, a gap, an open finding, or a problem.",
+			"the org's log was read, how the backups were found when a worker checked them, open\n" +
+			"findings and gaps. The exit code is 3 when something needs somebody: no snapshot yet, a\n" +
+			"gap, an open finding, damage, or a problem.",
 		Example: example("imago status", "all of them", "imago status acme", "one"),
 		Args:    maxArgs(1),
 		RunE:    func(cmd *cobra.Command, args []string) error { return p.status(cmd.Context(), args) },
@@ -75,7 +76,7 @@ func (p *program) chosen(ctx context.Context, api *api, args []string) ([]*imago
 
 func (a *api) standing(ctx context.Context, c *imagov1.Connection) (standing, error) {
 	s := standing{conn: c}
-	err := a.eachSnapshot(ctx, c.GetId(), func(snap *imagov1.Snapshot) bool {
+	err := a.eachSnapshot(ctx, c.GetId(), false, func(snap *imagov1.Snapshot) bool {
 		if s.newest == nil {
 			s.newest = snap
 		}
@@ -92,7 +93,7 @@ func (s standing) gaps() int { return len(allGaps(s.last)) }
 // needsSomebody reports whether a person should look.
 func (s standing) needsSomebody() bool {
 	return s.conn.GetState() != "ready" || s.conn.GetFollowProblem() != nil || s.last == nil ||
-		s.newest.GetState() == "failed" || s.conn.GetOpenFindings() > 0 || s.gaps() > 0
+		s.newest.GetState() == "failed" || s.conn.GetRepositoryCheck().GetDamaged() > 0 || s.conn.GetOpenFindings() > 0 || s.gaps() > 0
 }
 
 // statusLine is a standing for programs.
@@ -110,6 +111,8 @@ type statusLine struct {
 	Findings     int64  `json:"open_findings"`
 	Gaps         int    `json:"gaps"`
 	Attention    bool   `json:"attention"`
+	Checked      string `json:"checked,omitempty"`     // when its backups were looked at
+	Damaged      int32  `json:"damaged"`               // objects of them
 	Problem      string `json:"problem,omitempty"`     // of the connection
 	LogProblem   string `json:"log_problem,omitempty"` // of reading the org's log
 }
@@ -129,9 +132,26 @@ func (p *program) showStanding(s standing) error {
 	say("next snapshot", nextRun(c.GetSchedule()))
 	say("log read", p.ago(c.GetFollowedAt()))
 	p.showProblem("log problem", c.GetFollowProblem())
+	p.showCheck(c.GetRepositoryCheck())
 	say("open findings", fmt.Sprint(c.GetOpenFindings()))
 	say("gaps", fmt.Sprint(s.gaps()))
 	return nil
+}
+
+// showCheck says how the backups were found by the last look at them.
+func (p *program) showCheck(c *imagov1.RepositoryCheck) {
+	if c == nil {
+		p.print("  %-14s %s\n", "backups", "not checked yet")
+		return
+	}
+	looked := fmt.Sprintf("checked %s: %s, %s, ", p.ago(c.GetCheckedAt()), count(c.GetSnapshots(), "snapshot"), count(c.GetSegments(), "segment"))
+	if c.GetDamaged() == 0 {
+		p.print("  %-14s %sno damage\n", "backups", looked)
+		return
+	}
+	p.print("  %-14s %s%s\n", "backups", looked, p.paint(red, fmt.Sprintf("%s damaged or missing, which concerns %s",
+		count(int64(c.GetDamaged()), "object"), count(int64(c.GetSnapshotsConcerned()), "snapshot"))))
+	p.print("  %-14s %s\n", "", "tell who runs this installation: the bucket's own versions, or a copy, may have it")
 }
 
 func (p *program) lastSnapshot(s *imagov1.Snapshot) string {
@@ -154,6 +174,7 @@ func (p *program) line(s standing) statusLine {
 		Type: "status", Connection: c.GetName(), ID: c.GetId(), OrgURL: c.GetOrgUrl(), State: c.GetState(),
 		AgeSeconds: p.seconds(s.last.GetCreatedAt()), LagSeconds: p.seconds(c.GetFollowedAt()),
 		Findings: c.GetOpenFindings(), Gaps: s.gaps(), Attention: s.needsSomebody(),
+		Checked: moment(c.GetRepositoryCheck().GetCheckedAt()), Damaged: c.GetRepositoryCheck().GetDamaged(),
 		LastSnapshot: s.last.GetId(), LastTaken: moment(s.last.GetCreatedAt()),
 		Problem: problemError(c.GetProblem(), "").Error(), LogProblem: problemError(c.GetFollowProblem(), "").Error(),
 	}
