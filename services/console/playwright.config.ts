@@ -36,6 +36,7 @@ export default defineConfig({
     {
       name: "people",
       testMatch: [
+        "account.spec.ts",
         "device.spec.ts",
         "factor.spec.ts",
         "passkey.spec.ts",

@@ -29,10 +29,18 @@ test("changes are filtered, by hand and by an address", async ({ page }) => {
 test("an org is browsed as it was at a moment", async ({ page }) => {
   const org = await storysOrg(page);
   const connectionId = org.split("/").pop();
-  const listed = await page.request.post("/imago.v1.SnapshotService/ListSnapshots", {
-    data: { connectionId },
-  });
-  const { snapshots } = (await listed.json()) as { snapshots: { id: string; started_at: string }[] };
+  const list = async (points: boolean) => {
+    const listed = await page.request.post("/imago.v1.SnapshotService/ListSnapshots", {
+      data: { connectionId, points },
+    });
+    const all = (await listed.json()) as {
+      snapshots: { id: string; started_at: string; ended_at?: string }[];
+    };
+    return all.snapshots
+      .filter((s) => s.ended_at)
+      .sort((a, b) => Date.parse(b.started_at) - Date.parse(a.started_at)); // one that waited began later
+  };
+  const snapshots = await list(false);
   const [newest, oldest] = [snapshots[0], snapshots.at(-1)];
   if (!newest || !oldest || newest === oldest) throw new Error("the story has too few snapshots");
 
@@ -49,13 +57,16 @@ test("an org is browsed as it was at a moment", async ({ page }) => {
   await page.getByRole("button", { name: "Go there" }).click();
   await expect(page.getByText(/no such snapshot/i)).toBeVisible();
   await expect(page.getByLabel("Or a moment")).toHaveValue("2020-02-03T04:05:06");
-  const now = await page.evaluate(() =>
-    new Date(Date.now() - new Date().getTimezoneOffset() * 60_000).toISOString().slice(0, 19),
-  );
-  await page.getByLabel("Or a moment").fill(now);
+  const now = new Date(Math.floor(Date.now() / 1_000) * 1_000);
+  const typed = await page.evaluate((at) => {
+    return new Date(at - new Date(at).getTimezoneOffset() * 60_000).toISOString().slice(0, 19);
+  }, now.getTime());
+  // Of a single change, maybe: a moment is shown as exactly as can be.
+  const point = (await list(true)).find((s) => Date.parse(s.started_at) <= now.getTime());
+  await page.getByLabel("Or a moment").fill(typed);
   await page.keyboard.press("Enter");
   await expect(page.getByText(/as the snapshot of/)).toBeVisible();
-  expect(page.url()).toContain(`/snapshots/${newest.id}/browse?at=`);
+  expect(page.url()).toContain(`/snapshots/${point?.id}/browse?at=`);
 });
 
 test("a long plan is drawn in part, and its graph as a whole", async ({ page }) => {

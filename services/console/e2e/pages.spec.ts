@@ -87,6 +87,45 @@ const pages: Record<string, (page: Page) => Promise<void>> = {
     await expect(p.getByText("this one")).toBeVisible();
   },
   settings: (p) => nav(p, "Settings"),
+  keys: async (p) => {
+    await answer(p, "KeyService/GetKeys", { keys });
+    await nav(p, "Settings");
+    await expect(p.getByRole("table", { name: "Escrows" })).toBeVisible();
+    await p.getByRole("button", { name: "Add an escrow" }).click();
+    await expect(p.getByRole("textbox", { name: "Recipient" })).toBeFocused();
+    await p.keyboard.press("Escape");
+    await expect(p.getByRole("dialog")).toHaveCount(0);
+    await answer(p, "KeyService/RetireKeys", { keys: { ...keys, retiring: true } });
+    await p.getByRole("button", { name: "Retire the older keys" }).click();
+    await answer(p, "KeyService/GetKeys", { keys: { ...keys, retiring: true } });
+    await p.getByRole("button", { name: "Retire them" }).click();
+    await expect(p.getByText("snapshots are sealed anew")).toBeVisible();
+    await expect(p.getByRole("button", { name: "Retire the older keys" })).toBeDisabled();
+  },
+  leaving: async (p) => {
+    await answer(p, "AccountService/GetDeletion", { deletion });
+    await p.reload();
+    await nav(p, "Team");
+    await expect(p.getByRole("button", { name: "Keep the account" })).toBeVisible();
+  },
+  deletion: async (p) => {
+    await nav(p, "Settings");
+    await p.getByRole("button", { name: "Delete the account" }).click();
+    const dialog = p.getByRole("dialog", { name: "Delete the account?" });
+    await expect(dialog.getByRole("button", { name: /72 hours/ })).toBeDisabled();
+    await dialog.getByLabel("Name of the account").fill("another");
+    await expect(dialog.getByRole("button", { name: /72 hours/ })).toBeDisabled();
+  },
+  damaged: async (p) => {
+    await damage(p);
+    await pages.org?.(p);
+    await expect(p.getByRole("table", { name: "What is damaged" })).toBeVisible();
+  },
+  lost: async (p) => {
+    await lose(p);
+    await pages.org?.(p);
+    await expect(p.getByRole("button", { name: "Make new keys" })).toBeVisible();
+  },
   tokens: async (p) => {
     await nav(p, "Settings");
     await open(p, p.getByRole("link", { name: "Tokens" }));
@@ -115,6 +154,61 @@ const pages: Record<string, (page: Page) => Promise<void>> = {
     await expect(p.getByText("There is no such page")).toBeVisible();
   },
 };
+
+const age = "age125ra746w3gcv4s3cl6mllrgy68hsdvgshh946enkgmydshju4yhss2qg9v";
+
+// keys are some that were renewed, of which one escrow is behind.
+const keys = {
+  version: 3,
+  oldest: 2,
+  wrappedBy: "aws-kms",
+  renewedAt: new Date(Date.now() - 3_600_000).toISOString(),
+  escrows: [
+    { id: "1", recipient: age, version: 3, madeAt: new Date().toISOString() },
+    { id: "2", recipient: `age1pq1${"q".repeat(1_900)}`, version: 2, madeAt: new Date().toISOString() },
+  ],
+};
+
+const deletion = {
+  askedBy: "robin.vale@acme-robotics.example",
+  askedAt: new Date(Date.now() - 3_600_000).toISOString(),
+  dueAt: new Date(Date.now() + 71 * 3_600_000).toISOString(),
+};
+
+// damage has the org's backups look damaged.
+async function damage(page: Page): Promise<void> {
+  const at = new Date(Date.now() - 3 * 3_600_000).toISOString();
+  const check = { checkedAt: at, snapshots: "214", segments: "812", damaged: 2, snapshotsConcerned: 31 };
+  const below = `users/${"0".repeat(36)}/connections/${"1".repeat(36)}/backups/2026-11-21T120000.000Z-00000000`;
+  const objects = ["it is not there", "it does not open"].map((what, i) => ({
+    object: `${below}/seg-00000${i}-0011223344556677`,
+    what,
+    snapshots: 31,
+    firstSnapshotAt: at,
+    lastSnapshotAt: at,
+  }));
+  await rework(page, (c) => ({ ...c, repository_check: check }));
+  await answer(page, "ConnectionService/GetRepositoryCheck", { check: { ...check, objects } });
+}
+
+// lose has the org look as one that came back from the bucket.
+async function lose(page: Page): Promise<void> {
+  const problem = {
+    kind: "denied",
+    what: "the connection came back from the bucket, which does not hold its credentials",
+    hint: "give it new keys: imago connect NAME --new-key",
+  };
+  await rework(page, (c) => ({ ...c, state: "failed", problem, credentials: [], access: [] }));
+}
+
+// rework changes what the server says of a connection, whose fields it calls as the contract does.
+async function rework(page: Page, change: (c: object) => object): Promise<void> {
+  await page.route("**/imago.v1.ConnectionService/GetConnection", async (route) => {
+    const response = await route.fetch();
+    const { connection } = await response.json();
+    await route.fulfill({ response, json: { connection: change(connection) } });
+  });
+}
 
 // tokens is what has been made by some time.
 const days = (n: number) => new Date(Date.now() + n * 86_400_000).toISOString();

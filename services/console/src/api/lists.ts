@@ -14,11 +14,11 @@ const next = {
 
 // The account's long lists, page by page.
 
-export function useSnapshots(connectionId: string) {
+export function useSnapshots(connectionId: string, points = false) {
   return useInfiniteQuery(
     SnapshotService.method.listSnapshots,
-    { connectionId, pageSize, pageToken: "" },
-    next,
+    { connectionId, points, pageSize, pageToken: "" },
+    { ...next, placeholderData: keepPreviousData },
   );
 }
 

@@ -28,6 +28,7 @@ import {
   type Credential,
   type TypeAccess,
 } from "../gen/imago/v1/connection_pb";
+import { Backups } from "../parts/Backups";
 import { State } from "../parts/Badges";
 import { Wrong } from "../parts/CodeForm";
 import { AboutDemo } from "../parts/Demo";
@@ -84,6 +85,8 @@ function Shown({ of: c }: { of: Connection }) {
       {c.demo && <AboutDemo of={c} />}
       {c.problem && <Trouble title="It is not ready" text={sentence(c.problem)} />}
       {c.followProblem && <Trouble title="The org's log cannot be read" text={sentence(c.followProblem)} />}
+      {!read && !c.demo && <Lost of={c} />}
+      {(c.repositoryCheck || c.state === "ready") && <Backups of={c} />}
       {read && !c.demo && <App of={c} credential={read} />}
       {c.access.length > 0 && <Access of={c.access} />}
       {write && !c.demo && <App of={c} credential={write} />}
@@ -119,6 +122,36 @@ function Check({ of: c }: { of: Connection }) {
     >
       Check it now
     </Button>
+  );
+}
+
+// Lost is of a connection that came back from the bucket, which holds no credentials.
+function Lost({ of: c }: { of: Connection }) {
+  const queries = useQueryClient();
+  const may = useMay("edit_connection");
+  const replace = useMutation(ConnectionService.method.replaceKey, {
+    onSuccess: () => queries.invalidateQueries(),
+  });
+  const both = () =>
+    replace.mutate(
+      { connectionId: c.id, purpose: "write" },
+      { onSuccess: () => replace.mutate({ connectionId: c.id, purpose: "read" }) },
+    );
+  if (!may) return null;
+  return (
+    <Card withBorder padding="lg" component="section" aria-label="New keys">
+      <Stack gap="sm" align="flex-start">
+        <Title order={2}>It needs new keys</Title>
+        <Text c="dimmed">
+          Its snapshots are there, and the keys of the two service apps are not. New ones are made here, and
+          added to the apps in Okta.
+        </Text>
+        {replace.error && <Wrong error={replace.error} />}
+        <Button loading={replace.isPending} onClick={both}>
+          Make new keys
+        </Button>
+      </Stack>
+    </Card>
   );
 }
 

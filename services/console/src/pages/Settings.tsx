@@ -21,6 +21,8 @@ import { Acts, Rows } from "../parts/Rows";
 import { Loading } from "../parts/States";
 import { Time } from "../parts/Time";
 import { Fact } from "./Overview";
+import { SettingsDeletion } from "./SettingsDeletion";
+import { SettingsKeys } from "./SettingsKeys";
 import { MailChoices } from "./SettingsMail";
 import { Passkeys } from "./SettingsPasskeys";
 import { SettingsSso } from "./SettingsSso";
@@ -72,6 +74,7 @@ export function Settings() {
         }
       />
       <SettingsSso />
+      <SettingsKeys />
       {maySecure && (
         <Section title={`Everybody in ${session.accountName}`}>
           <AccountName />
@@ -85,6 +88,7 @@ export function Settings() {
           </Query>
         </Section>
       )}
+      <SettingsDeletion />
     </Page>
   );
 }

@@ -10,7 +10,7 @@ import { Query } from "../parts/Query";
 const topics: Record<string, [name: string, about: string]> = {
   drift: ["Changes in your orgs", "what weakens them or takes access away"],
   restores: ["Restores", "receipts, and write windows that stay open"],
-  backups: ["Snapshots", "failed and overdue ones, logs that nobody reads"],
+  backups: ["Snapshots", "failed and overdue ones, damaged backups, logs that nobody reads"],
   billing: ["Billing", "trials, payments"],
   updates: ["News of Imago", "only if you ask for them"],
 };

@@ -14,6 +14,7 @@ import { ended } from "../api/snapshots";
 import { useSnapshot } from "../api/watch";
 import type { Gap, Snapshot, SnapshotType } from "../gen/imago/v1/snapshot_pb";
 import { State } from "../parts/Badges";
+import { Download } from "../parts/Download";
 import { bytes, capital, count, counted, date, moment, span, words } from "../parts/format";
 import { Kept } from "../parts/Kept";
 import { Page } from "../parts/Page";
@@ -51,6 +52,7 @@ export function SnapshotPage() {
         {ended(s) && <Kept snapshotId={s.id} />}
         <Missing of={s} />
         <Types of={s} />
+        {ended(s) && <Download of={s} />}
       </Stack>
     </Page>
   );

@@ -1,7 +1,8 @@
 import { useMutation } from "@connectrpc/connect-query";
-import { Anchor, Button, Group, Text } from "@mantine/core";
+import { Anchor, Button, Group, Switch, Text } from "@mantine/core";
 import { IconCamera } from "@tabler/icons-react";
 import { Link, useNavigate, useParams } from "@tanstack/react-router";
+import { useState } from "react";
 import { useSnapshots } from "../api/lists";
 import { useMay } from "../api/session";
 import { type Snapshot, SnapshotService } from "../gen/imago/v1/snapshot_pb";
@@ -20,7 +21,8 @@ import { readable } from "../theme";
 // Snapshots lists an org's snapshots, newest first.
 export function Snapshots() {
   const { connectionId } = useParams({ from: "/signed-in/orgs/$connectionId/snapshots" });
-  const list = useSnapshots(connectionId);
+  const [points, setPoints] = useState(false);
+  const list = useSnapshots(connectionId, points);
   const take = <TakeNow connectionId={connectionId} />;
   return (
     <Page
@@ -41,6 +43,11 @@ export function Snapshots() {
           }
           return (
             <>
+              <Switch
+                label="Show points: what the org's log named between snapshots of the whole org"
+                checked={points}
+                onChange={(e) => setPoints(e.currentTarget.checked)}
+              />
               <Rows label="Snapshots" spacing="sm" of={all} by={(s) => s.id} columns={columns} />
               <More {...list} />
             </>
@@ -107,6 +114,7 @@ const reasons: Record<string, string> = {
   schedule: "the schedule",
   manual: "somebody asked",
   verify: "a comparison",
+  change: "something changed",
 };
 
 function Gaps({ of }: { of: Snapshot }) {

@@ -42,6 +42,8 @@ const states: Record<string, Look> = {
   ready: good,
   // snapshots
   queued: waits,
+  gathering: waits,
+  reading: busy,
   running: busy,
   complete: good,
   partial: warns,

@@ -14,10 +14,13 @@ const rules: Record<string, string> = {
   restore: "a restore is about it",
   finding: "a finding points to it",
   plan: "the plan keeps it",
+  change: "points of a day are kept",
+  locked: "the bucket locks it",
 };
 
 // reason spells one reason to keep a snapshot.
 function reason(k: KeptBecause): string {
+  if (k.rule === "change_hourly") return `the first point of ${k.of}`;
   return rules[k.rule] ?? `${k.rule} of ${k.of}`;
 }
 

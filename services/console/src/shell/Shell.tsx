@@ -1,10 +1,13 @@
 import { Anchor, AppShell, Burger, Group, ScrollArea, Text } from "@mantine/core";
 import { useDisclosure } from "@mantine/hooks";
 import { Link, Outlet, useRouterState } from "@tanstack/react-router";
-import { useEffect } from "react";
+import { lazy, Suspense, useEffect } from "react";
 import { Mark } from "./Mark";
 import { Nav } from "./Nav";
 import { UserMenu } from "./UserMenu";
+
+// There is seldom such a thing, and it need not come before the page.
+const Leaving = lazy(() => import("./Leaving"));
 
 // Shell is the frame around every page of an account: what there is at the left, who is
 // signed in at the right, the page between.
@@ -51,6 +54,9 @@ export function Shell() {
         </AppShell.Section>
       </AppShell.Navbar>
       <AppShell.Main id="main" maw={1440}>
+        <Suspense fallback={null}>
+          <Leaving />
+        </Suspense>
         <Outlet />
       </AppShell.Main>
     </AppShell>
