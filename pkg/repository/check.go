@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"reflect"
 	"slices"
 
 	"imago/pkg/blob"
@@ -124,6 +125,7 @@ type checker struct {
 	named  map[string]bool
 	blind  bool // a manifest does not open: what it names is not known
 	digest *snapshot.Digester
+	paths  snapshot.NamePaths               // of the snapshot that is looked at
 	proofs map[string]*proof                // of segments that were read
 	before []string                         // digests that the manifest before has, and had
 	newest string                           // prefix
@@ -239,6 +241,7 @@ func (c *checker) folder(ctx context.Context, f folder) error {
 		return err
 	}
 	whole := true
+	c.paths = s.manifest.Names
 	for i := range s.manifest.Segments {
 		g := &s.manifest.Segments[i]
 		if err := c.segment(ctx, s, g); err != nil {
@@ -359,6 +362,9 @@ func (c *checker) records(ctx context.Context, key string, g *snapshot.Segment) 
 		p.digest = c.digest
 		c.report.Proved++
 	}
+	if c.o.Records {
+		p.called = c.called
+	}
 	for i := range src.spans {
 		plain, err := src.chunk(ctx, i)
 		if err != nil {
@@ -382,11 +388,29 @@ func (c *checker) one(f snapshot.Family, r snapshot.Record) snapshot.Held {
 }
 
 // heldIn is what records of a family add to a state.
-func heldIn(f snapshot.Family, sum snapshot.Digest, n int64) snapshot.Held {
-	if f == snapshot.Bodies {
-		return snapshot.Held{Objects: n, Digest: sum}
+func heldIn(f snapshot.Family, sum snapshot.Digest, n int64) (held snapshot.Held) {
+	switch f {
+	case snapshot.Bodies:
+		held.Objects, held.Digest = n, sum
+	case snapshot.Moving:
+		held.Moving = sum
+	case snapshot.Names:
+		held.Unnamed.Sub(sum)
 	}
-	return snapshot.Held{Moving: sum}
+	return held
+}
+
+// called is the digest of the names that a body has.
+func (c *checker) called(r snapshot.Record) (sum snapshot.Digest, err error) {
+	keys, err := nameKeys(r, c.paths[r.Type])
+	for _, k := range keys {
+		line, err := snapshot.AppendRecord(nil, resource.Resource{Key: k, Body: []byte(snapshot.NameRecord)})
+		if err != nil {
+			return sum, err
+		}
+		sum.Add(c.digest.Of(k, line[:len(line)-1]))
+	}
+	return sum, err
 }
 
 func heldOf(sums map[resource.Type]*snapshot.Held, t resource.Type) *snapshot.Held {
@@ -416,6 +440,10 @@ func (c *checker) states(ctx context.Context, s *Snapshot) error {
 			return c.note(s.Prefix(), s.Prefix()+"/"+snapshot.ManifestName, err)
 		}
 		there := *heldOf(c.state, t.Type)
+		if there.Unnamed != (snapshot.Digest{}) {
+			c.damage(s.Prefix(), s.Prefix()+"/"+snapshot.ManifestName, "its objects of type %s are not found by their names", t.Type)
+		}
+		there.Unnamed, hidden.Unnamed = snapshot.Digest{}, snapshot.Digest{}
 		if there.Sub(hidden); hidden != t.Hidden || there != t.Held {
 			c.damage(s.Prefix(), s.Prefix()+"/"+snapshot.ManifestName, "its objects of type %s are not those that it tells of", t.Type)
 		}
@@ -440,7 +468,9 @@ func (c *checker) sums(s *Snapshot) map[resource.Type]*snapshot.Held {
 		g := &s.manifest.Segments[i]
 		p := c.proofs[c.r.keyOf(g.Ref)]
 		proved = proved && p.digest != nil
-		off.Add(heldIn(g.Family, g.Digest, 0))
+		if g.Family != snapshot.Names { // of which no type tells
+			off.Add(heldIn(g.Family, g.Digest, 0))
+		}
 		for t, sum := range p.sums {
 			heldOf(state, t).Add(*sum)
 		}
@@ -495,10 +525,14 @@ func (c *checker) weigh(ctx context.Context, w *walker, f snapshot.Family, into 
 // changes counts what differs between the snapshot whose state is known and another; from
 // nothing, where none is.
 func (c *checker) changes(ctx context.Context, s *Snapshot) error {
-	if c.last == nil {
+	families := snapshot.Families()
+	if c.o.Records {
+		families = append(families, snapshot.Names)
+	}
+	if c.last == nil || c.o.Records && !reflect.DeepEqual(c.last.manifest.Names, s.manifest.Names) {
 		c.last, c.state = &Snapshot{r: c.r, folder: s.folder}, map[resource.Type]*snapshot.Held{}
 	}
-	for _, f := range snapshot.Families() {
+	for _, f := range families {
 		d := newDifference(c.r, c.last.of(f), s.of(f), CompareOptions{})
 		for {
 			differs, err := d.next(ctx)
@@ -526,7 +560,13 @@ func (c *checker) change(f snapshot.Family, d *differing) error {
 		if err != nil {
 			return err
 		}
-		one := c.one(f, snapshot.Record{Resource: r, Line: line[:len(line)-1]})
+		record := snapshot.Record{Resource: r, Line: line[:len(line)-1]}
+		one := c.one(f, record)
+		if c.o.Records && f == snapshot.Bodies {
+			if one.Unnamed, err = c.called(record); err != nil {
+				return err
+			}
+		}
 		if held := heldOf(c.state, d.Type); i == 0 {
 			held.Sub(one)
 		} else {

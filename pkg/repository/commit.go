@@ -88,7 +88,7 @@ func (d *Draft) complete(ctx context.Context, told []snapshot.TypeStatus) ([]sna
 		for _, t := range types {
 			status[t.Type] = t
 		}
-		for _, l := range d.lanes() {
+		for _, l := range d.states() {
 			keep := func(k resource.Key) bool { return status[k.Type].Hides(k.Parent) }
 			if err := l.missing(ctx, keep); err != nil {
 				return nil, err
@@ -170,7 +170,7 @@ func (d *Draft) count(ctx context.Context, s *snapshot.TypeStatus) error {
 			continue
 		}
 		hidden[g.Parent] = true
-		for _, l := range d.lanes() {
+		for _, l := range d.states() {
 			if err := l.weigh(ctx, ofPlace(s.Type, g.Parent), &s.Hidden); err != nil {
 				return err
 			}
@@ -204,11 +204,9 @@ func (d *Draft) present(ctx context.Context) error {
 		_, name := split(o.Key)
 		sizes[name] = o.Size
 	}
-	for _, l := range d.lanes() {
-		for _, s := range l.own {
-			if size, ok := sizes[s.Name]; !ok || size != s.Bytes {
-				return damaged(d.r.keyOf(s.Ref), errors.New("it was written, and is not listed with its size"))
-			}
+	for _, s := range d.own() {
+		if size, ok := sizes[s.Name]; !ok || size != s.Bytes {
+			return damaged(d.r.keyOf(s.Ref), errors.New("it was written, and is not listed with its size"))
 		}
 	}
 	return nil
@@ -220,7 +218,7 @@ func (d *Draft) manifest(ctx context.Context, facts snapshot.Manifest, types []s
 	m.Format, m.ID, m.Started, m.Kind = snapshot.Format, d.facts.ID, d.facts.Started, snapshot.Full
 	m.Account, m.Connection = string(d.r.account), string(d.r.connection)
 	m.Point = d.facts.Scope == Named
-	all := slices.Concat(d.bodies.base, d.moving.base, d.bodies.own, d.moving.own)
+	all := append(d.base(), d.own()...)
 	slices.SortFunc(all, func(a, b snapshot.Segment) int {
 		return cmp.Or(cmp.Compare(a.Layer, b.Layer), cmp.Compare(a.Family, b.Family), a.First.Compare(b.First))
 	})
@@ -231,7 +229,7 @@ func (d *Draft) manifest(ctx context.Context, facts snapshot.Manifest, types []s
 	if over, ok, err := d.over(m, types, all); ok || err != nil {
 		return over, err
 	}
-	ref, err := d.writeList(ctx, snapshot.List{Format: snapshot.Format, Types: types, Segments: d.local(all)})
+	ref, err := d.writeList(ctx, snapshot.List{Format: snapshot.Format, Types: types, Segments: d.local(all), Names: d.facts.Names})
 	m.List, m.Types, m.Segments = &ref, nil, nil
 	return m, err
 }
@@ -243,7 +241,7 @@ func (d *Draft) over(m snapshot.Manifest, types []snapshot.TypeStatus, all []sna
 		return m, false, nil
 	}
 	list := d.parent.list
-	m.List, m.Types, m.Dropped = d.parent.listRef(), nil, nil
+	m.List, m.Types, m.Dropped, m.Names = d.parent.listRef(), nil, nil, d.facts.Names.Besides(list.Names)
 	was := map[resource.Type]snapshot.TypeStatus{}
 	for _, s := range list.Types {
 		was[s.Type] = s

@@ -29,6 +29,7 @@ type Draft struct {
 	facts  state
 	bodies *lane
 	moving *lane
+	names  *lane
 	done   string // digest of the committed manifest
 }
 
@@ -55,6 +56,7 @@ type state struct {
 	Held    map[resource.Type]*snapshot.Held `json:"held"`
 	Added   map[resource.Type]bool           `json:"added"` // types of which something was read
 	Seen    map[snapshot.Family]seen         `json:"seen,omitempty"`
+	Names   snapshot.NamePaths               `json:"names,omitempty"`
 }
 
 // Begin starts a snapshot with an ID, its UUID, of all of the org: as a layer over its
@@ -87,6 +89,7 @@ func (r *Repository) begin(id string, started time.Time, scope Scope, parent *Sn
 		Format: snapshot.Format, ID: id, Started: started.UTC(), Prefix: snapshot.Prefix(r.account, r.connection, started, id), Scope: scope,
 		Held: map[resource.Type]*snapshot.Held{}, Added: map[resource.Type]bool{}, Seen: map[snapshot.Family]seen{},
 	}
+	s.Names = r.naming(parent)
 	if parent != nil {
 		s.Parent = parent.folder
 		for _, t := range parent.manifest.Types {
@@ -135,7 +138,10 @@ func (r *Repository) draft(s state, parent *Snapshot) (*Draft, error) {
 	if d.bodies, err = d.lane(snapshot.Bodies); err != nil {
 		return nil, err
 	}
-	d.moving, err = d.lane(snapshot.Moving)
+	if d.moving, err = d.lane(snapshot.Moving); err != nil {
+		return nil, err
+	}
+	d.names, err = d.lane(snapshot.Names)
 	return d, err
 }
 
@@ -157,7 +163,25 @@ func (d *Draft) lane(f snapshot.Family) (*lane, error) {
 	return l, err
 }
 
-func (d *Draft) lanes() []*lane { return []*lane{d.bodies, d.moving} }
+// lanes are all that write segments, states those of them whose records make up the state:
+// names follow from bodies.
+func (d *Draft) lanes() []*lane  { return append(d.states(), d.names) }
+func (d *Draft) states() []*lane { return []*lane{d.bodies, d.moving} }
+
+// base and own are the segments below the draft, and those that it wrote.
+func (d *Draft) base() (out []snapshot.Segment) {
+	for _, l := range d.lanes() {
+		out = append(out, l.base...)
+	}
+	return out
+}
+
+func (d *Draft) own() (out []snapshot.Segment) {
+	for _, l := range d.lanes() {
+		out = append(out, l.own...)
+	}
+	return out
+}
 
 // held is what the draft's layers hold of a type.
 func (d *Draft) held(t resource.Type) *snapshot.Held {
@@ -200,7 +224,7 @@ func (d *Draft) ID() string { return d.facts.ID }
 func (d *Draft) State() ([]byte, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.facts.Own, d.facts.Merged = slices.Concat(d.bodies.own, d.moving.own), d.merged()
+	d.facts.Own, d.facts.Merged = d.own(), d.merged()
 	for _, l := range d.lanes() {
 		d.facts.Seen[l.family] = l.seen
 	}
@@ -216,7 +240,7 @@ func (d *Draft) merged() (out []string) {
 	if d.parent == nil {
 		return nil
 	}
-	for _, s := range without(d.parent.manifest.Segments, slices.Concat(d.bodies.base, d.moving.base)) {
+	for _, s := range without(d.parent.manifest.Segments, d.base()) {
 		out = append(out, s.Name)
 	}
 	return out

@@ -20,3 +20,6 @@ func SealManifest(t interface{ Fatal(...any) }, r *Repository, prefix string, te
 	}
 	return object
 }
+
+// ForgetNames lets tests write a layer whose resources are not found by their names.
+func ForgetNames(d *Draft) { d.facts.Names = nil }

@@ -91,6 +91,9 @@ func (l *lane) joinType(ctx context.Context, part *buffer) error {
 		if !bytes.Equal(old.Body, record.Body) {
 			l.count(old, -1)
 			l.count(record, 1)
+			if err := l.rename(ctx, old, record); err != nil {
+				return err
+			}
 			l.delta.copy(record)
 		}
 	}
@@ -242,6 +245,9 @@ func (l *lane) missing(ctx context.Context, keep func(resource.Key) bool) error 
 		}
 		l.seen.mark(all)
 		l.count(all[0].Record, -1)
+		if err := l.rename(ctx, all[0].Record, snapshot.Record{}); err != nil {
+			return err
+		}
 		if err := l.delta.add(resource.Resource{Key: all[0].Key}); err != nil {
 			return err
 		}

@@ -1,6 +1,7 @@
 package repository_test
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -22,8 +23,13 @@ import (
 	"imago/pkg/snapshot"
 )
 
-// catalog has one type with a member that moves by itself.
-var catalog = resource.Catalog{{Type: "user", Moving: []string{"lastLogin"}}, {Type: "group"}, {Type: "member"}, {Type: "zone"}}
+// catalog has one type with a member that moves by itself, and three with names.
+var catalog = resource.Catalog{
+	{Type: "user", Shape: resource.Collection, Moving: []string{"lastLogin"}, NaturalKey: []resource.Path{"alias", "name"}},
+	{Type: "group", Shape: resource.Collection, NaturalKey: []resource.Path{"name"}},
+	{Type: "member", Shape: resource.Collection, Parent: "group", NaturalKey: []resource.Path{"name"}},
+	{Type: "zone"},
+}
 
 // content is a state as the model keeps it: bodies by key.
 type content map[resource.Key]string
@@ -96,14 +102,17 @@ func (m *model) key() resource.Key {
 }
 
 func (m *model) body(t resource.Type) string {
-	if t == "member" {
+	if t == "member" && m.rng.IntN(2) == 0 {
 		return `{}`
 	}
-	login := ""
+	login, alias := "", ""
+	if m.rng.IntN(4) == 0 {
+		alias = fmt.Sprintf(`"alias":"%s",`, strings.Repeat("X", m.rng.IntN(9)))
+	}
 	if m.rng.IntN(4) > 0 {
 		login = fmt.Sprintf(`"lastLogin":%d,`, m.rng.IntN(5))
 	}
-	return fmt.Sprintf(`{"id":9007199254740993,%s"name":"%s"}`, login, strings.Repeat("x", m.rng.IntN(40)))
+	return fmt.Sprintf(`{%s"id":9007199254740993,%s"name":"%s"}`, alias, login, strings.Repeat("x", m.rng.IntN(40)))
 }
 
 // live has the org change.
@@ -317,12 +326,42 @@ func (m *model) is(s *repository.Snapshot, want content) {
 	if n := s.Manifest().Objects(); n != int64(len(want)) {
 		m.t.Fatalf("it tells of %d objects, and holds %d", n, len(want))
 	}
+	m.finds(s, want)
 	for range 5 {
 		k := m.key()
 		r, err := s.Get(m.t.Context(), k)
 		if body, ok := want[k]; ok != (err == nil) || string(r.Body) != body {
 			m.t.Fatalf("get %s: %s, %v; want %q", k, r.Body, err, body)
 		}
+	}
+}
+
+// finds fails unless a name finds what a state has of that name, whatever its case.
+func (m *model) finds(s *repository.Snapshot, state content) {
+	t, name := m.key().Type, strings.Repeat("x", m.rng.IntN(40))
+	var want, have []resource.Key
+	for k, body := range state {
+		var is struct{ Alias, Name string }
+		if err := json.Unmarshal([]byte(body), &is); err != nil {
+			m.t.Fatal(err)
+		}
+		alias := t == "user" && is.Alias != "" && strings.EqualFold(is.Alias, name)
+		if k.Type == t && t != "zone" && name != "" && (is.Name == name || alias) {
+			want = append(want, k)
+		}
+	}
+	slices.SortFunc(want, resource.Key.Compare)
+	for r, err := range s.Named(m.t.Context(), t, strings.ToUpper(name)) {
+		if err != nil {
+			m.t.Fatal(err)
+		}
+		have = append(have, r.Key)
+	}
+	if !slices.Equal(want, have) {
+		m.t.Fatalf("%s: of type %s %v are named %s, and it finds %v", s.Prefix(), t, want, name, have)
+	}
+	if len(want) > 0 {
+		m.steps["found by name"]++
 	}
 }
 
@@ -542,7 +581,7 @@ func TestModel(t *testing.T) {
 			for _, e := range m.taken {
 				m.is(m.open(m.repo(), e), e.state)
 			}
-			for _, step := range []string{"sweep", "sweep over a parent", "restart", "name", "compare", "history", "forget"} {
+			for _, step := range []string{"sweep", "sweep over a parent", "restart", "name", "compare", "history", "forget", "found by name"} {
 				if m.steps[step] == 0 {
 					t.Error(errors.New("never happened: " + step))
 				}

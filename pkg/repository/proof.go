@@ -11,7 +11,8 @@ import (
 
 // proof holds the records of one segment, chunk by chunk, against what names it.
 type proof struct {
-	digest *snapshot.Digester // nil: digests are taken as they are told
+	digest *snapshot.Digester                             // nil: digests are taken as they are told
+	called func(snapshot.Record) (snapshot.Digest, error) // nil: names are not looked at
 	of     *snapshot.Segment
 	sums   map[resource.Type]*snapshot.Held // what the records add to a state
 
@@ -48,7 +49,9 @@ func (p *proof) chunk(i int, plain []byte) error {
 		if p.of.Family == snapshot.Moving && !r.Deleted() && r.Body[0] != '{' {
 			return errNoObject
 		}
-		p.add(r)
+		if err := p.add(r); err != nil {
+			return err
+		}
 	}
 	p.plain += int64(len(plain))
 	p.settle()
@@ -72,7 +75,7 @@ func (p *proof) begins(i int, k resource.Key) bool {
 	return k == p.of.Chunks[i].First && p.last.Compare(k) < 0
 }
 
-func (p *proof) add(r snapshot.Record) {
+func (p *proof) add(r snapshot.Record) (err error) {
 	p.last = r.Key
 	p.records++
 	if len(p.of.Filter) > 0 {
@@ -80,7 +83,7 @@ func (p *proof) add(r snapshot.Record) {
 	}
 	if r.Deleted() {
 		p.tombstones++
-		return
+		return nil
 	}
 	if r.Type != p.typ {
 		p.settle()
@@ -90,6 +93,12 @@ func (p *proof) add(r snapshot.Record) {
 	if p.digest != nil {
 		p.part.Add(p.digest.Of(r.Key, r.Line))
 	}
+	if p.called == nil || p.of.Family != snapshot.Bodies {
+		return nil
+	}
+	names, err := p.called(r)
+	heldOf(p.sums, r.Type).Unnamed.Add(names)
+	return err
 }
 
 // settle adds what was counted of one type to the sums.
@@ -97,7 +106,9 @@ func (p *proof) settle() {
 	if p.n == 0 {
 		return
 	}
-	heldOf(p.sums, p.typ).Add(heldIn(p.of.Family, p.part, p.n))
+	if p.of.Family != snapshot.Names || p.called != nil {
+		heldOf(p.sums, p.typ).Add(heldIn(p.of.Family, p.part, p.n))
+	}
 	p.sum.Add(p.part)
 	p.n, p.part = 0, snapshot.Digest{}
 }

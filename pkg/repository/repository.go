@@ -38,7 +38,8 @@ type Options struct {
 	SegmentSealed int // bytes of a sealed segment to aim at; zero: 1 MiB
 	Chunk         int // most bytes of records compressed and sealed together; zero: 1 MiB
 	Inline        int // bytes of segments, as JSON, that a manifest has besides its list; zero: 32 KiB
-	// Catalog tells which members of bodies move by themselves, for drafts.
+	// Catalog tells which members of bodies move by themselves and in which fields names
+	// stand, for drafts.
 	Catalog resource.Catalog
 	// Cache keeps small objects between repositories of one store; nil: nothing is kept.
 	Cache *Cache
@@ -80,6 +81,7 @@ type Repository struct {
 	rooms      rooms
 	last       lastList
 	moving     map[resource.Type][]string // members that move by themselves
+	names      snapshot.NamePaths         // fields that full snapshots find resources by
 }
 
 // New opens a connection's repository. A keyring of another account is a problem
@@ -105,7 +107,7 @@ func New(store blob.Store, keys *envelope.Keyring, id account.ID, c account.Conn
 	if err != nil {
 		return nil, fmt.Errorf("repository: %w", err)
 	}
-	return &Repository{store: store, keys: keys, account: id, connection: c, o: o, enc: enc, dec: dec, moving: movingOf(o.Catalog)}, nil
+	return &Repository{store: store, keys: keys, account: id, connection: c, o: o, enc: enc, dec: dec, moving: movingOf(o.Catalog), names: namesOf(o.Catalog)}, nil
 }
 
 func movingOf(c resource.Catalog) map[resource.Type][]string {

@@ -113,10 +113,13 @@ func (p *packer) add(b *buffer, i int) error {
 }
 
 // most is how large a chunk becomes, about. What moves by itself compresses badly, and who
-// opens one object reads a chunk of it besides.
+// opens one object reads a chunk of it besides; names compress worse, and are read first.
 func (p *packer) most() int {
-	if p.s.Family == snapshot.Moving {
+	switch p.s.Family {
+	case snapshot.Moving:
 		return p.r.o.Chunk / 2
+	case snapshot.Names:
+		return p.r.o.Chunk / 8
 	}
 	return p.r.o.Chunk
 }

@@ -45,6 +45,14 @@ type vector struct {
 	Prefix  string              `json:"prefix"`
 	Records map[string][]string `json:"records"` // by type, sorted: parent, a line feed, and the whole resource as a record
 	Digests map[string]string   `json:"digests"`
+	Named   []namedVector       `json:"named,omitempty"`
+}
+
+// namedVector is what a name leads to.
+type namedVector struct {
+	Type string   `json:"type"`
+	Name string   `json:"name"`
+	Keys []string `json:"keys"` // of type, parent and id, with a slash between
 }
 
 // invalidState replaces objects; null deletes one.
@@ -82,6 +90,7 @@ func runVectors(t *testing.T, file string) {
 		if diff := cmp.Diff(s.Records, got); diff != "" {
 			t.Errorf("%s: %s", s.Prefix, diff)
 		}
+		s.finds(t, r)
 	}
 	if report := check(t, r); report.Snapshots != int64(len(v.Snapshots)) || report.Unchained != 0 || len(report.Damage) != 0 {
 		t.Errorf("%+v", report)
@@ -186,6 +195,12 @@ func readLines(t *testing.T, r *repository.Repository, prefix string) (map[strin
 	return out, nil
 }
 
+var vectorsCatalog = resource.Catalog{
+	{Type: "user", Shape: resource.Collection, Moving: []string{"lastLogin"}, NaturalKey: []resource.Path{"profile.displayName", "profile.login"}},
+	{Type: "group", Shape: resource.Collection, NaturalKey: []resource.Path{"profile.name"}},
+	{Type: "rule", Shape: resource.Collection, Parent: "policy", NaturalKey: []resource.Path{"name"}},
+}
+
 // vectorsOrg is small and holds what is easily got wrong.
 func vectorsOrg() []resource.Resource {
 	out := []resource.Resource{
@@ -194,6 +209,7 @@ func vectorsOrg() []resource.Resource {
 		res("user", "", "00u1", `{"id":"00u1","lastLogin":null,"profile":{"login":"one"}}`),
 		res("user", "", "00u2", `{"id":"00u2","lastLogin":"2026-01-01T00:00:00.000Z","profile":{"login":"two"}}`),
 		res("zone", "", "nzo1", `{"big":9007199254740993,"id":"nzo1","real":1.0E+2}`),
+		res("rule", "p1", "r1", `{"name":"All"}`), res("rule", "p1/q", "r1", `{"name":"all"}`),
 		res("odd", "a/b", "quote\"back\\slash\ttab", `[]`), res("odd", "a", "b", `null`),
 	}
 	for i := range 12 {
@@ -220,10 +236,10 @@ func writeVectors(t *testing.T, file string) {
 	if err := repository.SaveKeyring(t.Context(), store, k); err != nil {
 		t.Fatal(err)
 	}
-	r := repo(t, store, k, conn, repository.Options{SegmentPlain: 400, SegmentSealed: 300, Chunk: 100, Catalog: catalog})
+	r := repo(t, store, k, conn, repository.Options{SegmentPlain: 400, SegmentSealed: 300, Chunk: 100, Catalog: vectorsCatalog})
 	v := vectors{Account: alice, Connection: conn, Objects: map[string][]byte{}}
 	var last *repository.Snapshot
-	for _, take := range []func(*testing.T, *repository.Repository, *repository.Snapshot) string{fullVector, namedVector, sweptVector} {
+	for _, take := range []func(*testing.T, *repository.Repository, *repository.Snapshot) string{fullVector, pointVector, sweptVector} {
 		if last, err = r.Open(t.Context(), take(t, r, last)); err != nil {
 			t.Fatal(err)
 		}
@@ -311,13 +327,37 @@ func replays(s *repository.Snapshot, objects, was map[string][]byte) map[string]
 	}
 }
 
+// finds fails unless each name leads to what it should.
+func (v vector) finds(t *testing.T, r *repository.Repository) {
+	t.Helper()
+	s, err := r.Open(t.Context(), v.Prefix)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, n := range v.Named {
+		if got := named(t, s, resource.Type(n.Type), n.Name); got != strings.Join(n.Keys, " ") {
+			t.Errorf("%s: %s %q is %s, want %v", v.Prefix, n.Type, n.Name, got, n.Keys)
+		}
+	}
+}
+
+// askedNames are names that readers look for in every snapshot of the vectors.
+var askedNames = []namedVector{
+	{Type: "group", Name: "FINANCE"}, {Type: "group", Name: "\"oPS\"\u0001\nÉ 😀"}, {Type: "group", Name: "nobody"},
+	{Type: "user", Name: "One"}, {Type: "user", Name: "two"}, {Type: "user", Name: "STRASSE"}, {Type: "rule", Name: "all"}, {Type: "zone", Name: "nzo1"},
+}
+
 func vectorOf(t *testing.T, r *repository.Repository, s *repository.Snapshot) vector {
 	t.Helper()
 	records, err := readLines(t, r, s.Prefix())
 	if err != nil {
 		t.Fatal(err)
 	}
-	out := vector{s.Prefix(), records, map[string]string{}}
+	out := vector{s.Prefix(), records, map[string]string{}, nil}
+	for _, n := range askedNames {
+		n.Keys = strings.Fields(named(t, s, resource.Type(n.Type), n.Name))
+		out.Named = append(out.Named, n)
+	}
 	for typ, digest := range digests(s.Manifest()) {
 		out.Digests[string(typ)] = digest
 	}
@@ -332,15 +372,15 @@ func fullVector(t *testing.T, r *repository.Repository, _ *repository.Snapshot) 
 	return d.Prefix()
 }
 
-// namedVector has a login, a change and a deletion.
-func namedVector(t *testing.T, r *repository.Repository, parent *repository.Snapshot) string {
+// pointVector has a login, changes, one of a name, and deletions.
+func pointVector(t *testing.T, r *repository.Repository, parent *repository.Snapshot) string {
 	d, err := r.BeginNamed("named", started.Add(time.Minute), parent)
 	if err != nil {
 		t.Fatal(err)
 	}
 	addAll(t, d, []resource.Resource{
 		res("user", "", "00u1", `{"id":"00u1","lastLogin":"2026-11-22T10:00:00.000Z","profile":{"login":"one"}}`),
-		res("user", "", "00u2", `{"id":"00u2","profile":{"login":"two"}}`),
+		res("user", "", "00u2", `{"id":"00u2","profile":{"login":"straße"}}`),
 		res("group", "", "00g1", `{"id":"00g1","profile":{"description":"D","name":"Finance"}}`),
 	})
 	for _, key := range []resource.Key{{Type: "zone", ID: "nzo1"}, {Type: "group_member", Parent: "00g1", ID: "00u2"}} {
@@ -369,7 +409,7 @@ func sweptVector(t *testing.T, r *repository.Repository, parent *repository.Snap
 	}
 	f := facts()
 	f.Types = []snapshot.TypeStatus{
-		{Type: "group"}, {Type: "user"}, {Type: "zone"},
+		{Type: "group"}, {Type: "user"}, {Type: "zone"}, {Type: "rule"},
 		{Type: "odd", Gaps: []snapshot.Gap{{Type: "odd", Reason: snapshot.Forbidden, Detail: "d"}}},
 		{Type: "group_member", Gaps: []snapshot.Gap{{Type: "group_member", Parent: "00g2", Reason: snapshot.Failed, Detail: "d"}}},
 	}

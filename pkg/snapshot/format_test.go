@@ -377,6 +377,9 @@ func (s *stranger) state(m strangersManifest, all map[place]line) (map[string][]
 			if at.typ != t.Type || l.value == nil || !visible(at.parent) {
 				continue
 			}
+			if at.family == "names" {
+				continue // scripts/reader reads these
+			}
 			if at.family == "moving" {
 				moving = append(moving, at.parent+"\n"+l.text)
 				continue

@@ -88,6 +88,7 @@ func (m Manifest) Resolve(folder string, l List) (Manifest, error) {
 	}
 	if m.List != nil {
 		m.Types = overlaid(l.Types, m.Types)
+		m.Names = m.Names.over(l.Names)
 		m.Segments = slices.Concat(kept(l.Segments, m.Dropped, cmp.Or(m.List.Folder, folder)), placed(m.Segments, folder))
 		m.List, m.Dropped = nil, nil
 	} else {
@@ -160,7 +161,7 @@ func (m Manifest) Check() error {
 			return fmt.Errorf("manifest: list: %w", err)
 		}
 	}
-	return errOr("manifest", checkParts(m.Types, m.Segments))
+	return errOr("manifest", checkParts(m.Types, m.Segments, m.Names))
 }
 
 // Check reports what is wrong with a list in itself.
@@ -168,7 +169,7 @@ func (l List) Check() error {
 	if l.Format != Format {
 		return otherFormat("list", l.Format)
 	}
-	return errOr("list", checkParts(l.Types, l.Segments))
+	return errOr("list", checkParts(l.Types, l.Segments, l.Names))
 }
 
 func errOr(what string, err error) error {
@@ -178,7 +179,10 @@ func errOr(what string, err error) error {
 	return nil
 }
 
-func checkParts(types []TypeStatus, segments []Segment) error {
+func checkParts(types []TypeStatus, segments []Segment, names NamePaths) error {
+	if err := names.check(); err != nil {
+		return err
+	}
 	seen := map[resource.Type]bool{}
 	for _, t := range types {
 		if seen[t.Type] {
@@ -237,7 +241,7 @@ func (s Segment) check() error {
 		return err
 	}
 	switch {
-	case s.Family != Bodies && s.Family != Moving:
+	case s.Family != Bodies && s.Family != Moving && s.Family != Names:
 		return fmt.Errorf("is of a family that is none")
 	case CheckKey(s.First) != nil || CheckKey(s.Last) != nil || s.First.Compare(s.Last) > 0:
 		return fmt.Errorf("has a wrong range")

@@ -47,6 +47,9 @@ type Held struct {
 	Objects int64  `json:"objects"`
 	Digest  Digest `json:"digest,omitzero"` // of the records of the family of bodies
 	Moving  Digest `json:"moving,omitzero"` // of those of the other family
+	// Unnamed is the digest of the names that the bodies have, less that of those which the
+	// family of names tells: zero, when all is well. It is not told, but computed.
+	Unnamed Digest `json:"-"`
 }
 
 // Add takes in what is held besides; nothing of it may be held already.
@@ -54,6 +57,7 @@ func (h *Held) Add(o Held) {
 	h.Objects += o.Objects
 	h.Digest.Add(o.Digest)
 	h.Moving.Add(o.Moving)
+	h.Unnamed.Add(o.Unnamed)
 }
 
 // Sub takes away a part of what is held.
@@ -61,6 +65,7 @@ func (h *Held) Sub(o Held) {
 	h.Objects -= o.Objects
 	h.Digest.Sub(o.Digest)
 	h.Moving.Sub(o.Moving)
+	h.Unnamed.Sub(o.Unnamed)
 }
 
 // TypeStatus is what a manifest says of one type.
@@ -108,13 +113,15 @@ func (r Ref) Object() string {
 type Family string
 
 // The families. A resource has a record in the first, and one in the second if it has
-// members that move by themselves.
+// members that move by themselves. The third says which resources have a name (NameKey):
+// it follows from the first.
 const (
 	Bodies Family = ""
 	Moving Family = "moving"
+	Names  Family = "names"
 )
 
-// Families lists them.
+// Families lists those that make up resources.
 func Families() []Family { return []Family{Bodies, Moving} }
 
 // Segment is a sealed, bounded run of records.
@@ -207,13 +214,19 @@ type Manifest struct {
 	Dropped    []string     `json:"dropped,omitempty"` // segments of the list that it does not stand on
 	Types      []TypeStatus `json:"types"`
 	Segments   []Segment    `json:"segments"`
+	Names      NamePaths    `json:"names,omitempty"`
 }
+
+// NamePaths says, of each type whose resources can be found by name, in which fields names
+// stand.
+type NamePaths map[resource.Type][]resource.Path
 
 // List is what many manifests have in common.
 type List struct {
 	Format   int          `json:"format"`
 	Types    []TypeStatus `json:"types"`
 	Segments []Segment    `json:"segments"`
+	Names    NamePaths    `json:"names,omitempty"`
 }
 
 // Complete reports whether everything that the org has was read.

@@ -1,0 +1,53 @@
+package resource
+
+import (
+	"slices"
+	"strings"
+
+	"golang.org/x/text/cases"
+)
+
+// Names are the fields of which each holds a name that tells an object of the type from
+// others: of its natural key, where there is a label what that shows. Links have none.
+func (i Info) Names() []Path {
+	if i.Shape != Collection {
+		return nil
+	}
+	return slices.DeleteFunc(slices.Clone(i.NaturalKey), func(p Path) bool {
+		first, _ := p.step()
+		shown := len(i.Label) == 0 || slices.Contains(i.Label, p)
+		return !shown || !p.Plain() || slices.Contains(i.Moving, first)
+	})
+}
+
+// Plain reports whether the path leads to one place at most: it is keys alone.
+func (p Path) Plain() bool {
+	return !slices.ContainsFunc(strings.Split(string(p), "."), func(key string) bool {
+		return key == "" || key == "*" || strings.HasSuffix(key, "[]")
+	})
+}
+
+// Called are the names that a body has at the paths, folded, each once.
+func Called(body []byte, paths []Path) (out []string, err error) {
+	for _, p := range paths {
+		name, err := p.Text(body)
+		if err != nil {
+			return nil, err
+		}
+		if name = Fold(name); name != "" && !slices.Contains(out, name) {
+			out = append(out, name)
+		}
+	}
+	return out, nil
+}
+
+// Fold gives the form that names have in common which differ by nothing but case: Unicode's
+// full case folding (CaseFolding.txt, C and F).
+func Fold(name string) string {
+	for i := 0; i < len(name); i++ {
+		if name[i] >= 0x80 {
+			return cases.Fold().String(name)
+		}
+	}
+	return strings.ToLower(name)
+}

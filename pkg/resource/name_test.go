@@ -1,0 +1,43 @@
+package resource_test
+
+import (
+	"slices"
+	"testing"
+
+	"imago/pkg/resource"
+)
+
+func TestNames(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		info resource.Info
+		want []resource.Path
+	}{
+		"what is shown of its natural key": {resource.Info{Shape: resource.Collection, NaturalKey: []resource.Path{"type", "name"}, Label: []resource.Path{"title", "name"}}, []resource.Path{"name"}},
+		"its natural key":                  {resource.Info{Shape: resource.Collection, NaturalKey: []resource.Path{"profile.login"}}, []resource.Path{"profile.login"}},
+		"a link":                           {resource.Info{Shape: resource.LinkSet, NaturalKey: []resource.Path{"name"}}, nil},
+		"in a list":                        {resource.Info{Shape: resource.Collection, NaturalKey: []resource.Path{"names[]", "all.*", "one.*.name", "list[].name"}}, []resource.Path{}},
+		"moves by itself":                  {resource.Info{Shape: resource.Collection, Moving: []string{"seen"}, NaturalKey: []resource.Path{"seen.as", "name"}}, []resource.Path{"name"}},
+		"nothing is called":                {resource.Info{Shape: resource.Collection}, []resource.Path{}},
+	} {
+		if got := c.info.Names(); !slices.Equal(got, c.want) {
+			t.Errorf("%s: %v, want %v", name, got, c.want)
+		}
+	}
+}
+
+func TestFold(t *testing.T) {
+	t.Parallel()
+	for _, c := range [][2]string{
+		{"Ada", "aDA"}, {"STRASSE", "straße"}, {"É", "é"}, {"ΣΊΣΥΦΟΣ", "σίσυφος"}, {"K", "k"}, {"", ""}, {"a b", "A B"},
+	} {
+		if resource.Fold(c[0]) != resource.Fold(c[1]) {
+			t.Errorf("%q and %q differ by more than case: %q, %q", c[0], c[1], resource.Fold(c[0]), resource.Fold(c[1]))
+		}
+	}
+	for _, c := range [][2]string{{"i", "ı"}, {"e", "é"}, {"a", "a "}} {
+		if resource.Fold(c[0]) == resource.Fold(c[1]) {
+			t.Errorf("%q and %q differ by case alone", c[0], c[1])
+		}
+	}
+}
