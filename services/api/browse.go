@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"iter"
+	"slices"
 	"strings"
 
 	"imago/pkg/problem"
@@ -16,6 +17,8 @@ type opened interface {
 	Manifest() snapshot.Manifest
 	Get(ctx context.Context, key resource.Key) (resource.Resource, error)
 	Walk(ctx context.Context, t resource.Type) iter.Seq2[resource.Resource, error]
+	ByName(t resource.Type) bool
+	Named(ctx context.Context, t resource.Type, name string) iter.Seq2[resource.Resource, error]
 }
 
 // names finds out what things in a snapshot are called, each of them once.
@@ -222,47 +225,83 @@ type called struct {
 	name string
 }
 
-func (c called) folded() called { return called{c.t, strings.ToLower(c.name)} }
+func (c called) folded() called { return called{c.t, resource.Fold(c.name)} }
 
-// find finds what stands behind each name: the label or, of what people know by another
-// name than the one that is shown, the natural key. Each type is read once.
+// fewNames is how many names of a type are looked up one by one: each costs some reads.
+const fewNames = 8
+
+// find finds what stands behind each name: what it identifies, or else what is shown by it. The
+// first the snapshot finds by itself, unless they are many; then, as for the second, its type
+// is read once.
 func (n *names) find(ctx context.Context, wanted []called) (map[called][]resource.Key, error) {
 	found := map[called][]resource.Key{}
-	types := map[resource.Type]bool{}
+	types := map[resource.Type][]called{}
 	for _, w := range wanted {
-		found[w.folded()], types[w.t] = nil, true
+		if w = w.folded(); !slices.Contains(types[w.t], w) {
+			found[w], types[w.t] = nil, append(types[w.t], w)
+		}
 	}
-	for t := range types {
-		for r, err := range n.snap.Walk(ctx, t) {
-			if err != nil {
+	for t, of := range types {
+		if n.snap.ByName(t) && len(of) <= fewNames {
+			if err := n.lookUp(ctx, of, found); err != nil {
 				return nil, err
 			}
-			all, err := n.all(ctx, r)
-			if err != nil {
-				return nil, err
-			}
-			for _, c := range all {
-				if _, asked := found[c]; asked {
-					found[c] = append(found[c], r.Key)
-				}
-			}
+			of = slices.DeleteFunc(of, func(w called) bool { return len(found[w]) > 0 })
+		}
+		if len(of) == 0 {
+			continue
+		}
+		if err := n.lookThrough(ctx, t, of, found); err != nil {
+			return nil, err
 		}
 	}
 	return found, nil
 }
 
-// all are the names that a resource may be called by, each once.
-func (n *names) all(ctx context.Context, r resource.Resource) ([]called, error) {
-	label, err := n.of(ctx, r)
-	if err != nil {
-		return nil, err
+func (n *names) lookUp(ctx context.Context, wanted []called, found map[called][]resource.Key) error {
+	for _, w := range wanted {
+		for r, err := range n.snap.Named(ctx, w.t, w.name) {
+			if err != nil {
+				return err
+			}
+			found[w] = append(found[w], r.Key)
+		}
 	}
-	info, _ := n.catalog.Info(r.Type)
-	info.Label = nil // what is left is the natural key
-	natural, err := resource.Label(info, r.Body)
-	out := []called{called{r.Type, label}.folded()}
-	if other := (called{r.Type, natural}).folded(); other != out[0] {
-		out = append(out, other)
+	return nil
+}
+
+// lookThrough reads a type for what is wanted of it.
+func (n *names) lookThrough(ctx context.Context, t resource.Type, wanted []called, found map[called][]resource.Key) error {
+	info, _ := n.catalog.Info(t)
+	asked, shown := map[called]bool{}, map[called][]resource.Key{}
+	for _, w := range wanted {
+		asked[w] = true
 	}
-	return out, err
+	for r, err := range n.snap.Walk(ctx, t) {
+		if err != nil {
+			return err
+		}
+		label, err := n.of(ctx, r)
+		if err != nil {
+			return err
+		}
+		identity, err := resource.Called(r.Body, info.Names())
+		if err != nil {
+			return err
+		}
+		for _, name := range identity {
+			if c := (called{t, name}); asked[c] {
+				found[c] = append(found[c], r.Key)
+			}
+		}
+		if c := (called{t, label}).folded(); asked[c] {
+			shown[c] = append(shown[c], r.Key)
+		}
+	}
+	for _, w := range wanted {
+		if len(found[w]) == 0 {
+			found[w] = shown[w]
+		}
+	}
+	return nil
 }

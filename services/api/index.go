@@ -32,15 +32,9 @@ type line struct {
 	label  string
 	parent string // the label of its parent
 	folded string // label and ID, for searches
-	called string // what people know it by besides the label, folded; "": nothing
 }
 
 func (l line) holds(search string) bool { return strings.Contains(l.folded, search) }
-
-// is reports whether people call it so; name is folded.
-func (l line) is(name string) bool {
-	return l.called == name || strings.EqualFold(l.label, name)
-}
 
 func (l line) summary() *imagov1.ResourceSummary {
 	return &imagov1.ResourceSummary{Key: l.key.String(), Label: l.label, ParentLabel: l.parent}
@@ -54,7 +48,7 @@ type index []line
 // cost is about how many bytes an index holds: its strings, and a line's own size.
 func (x index) cost() (n int64) {
 	for _, l := range x {
-		n += int64(len(l.key.ID) + len(l.key.Parent) + len(l.label) + len(l.parent) + len(l.folded) + len(l.called) + 128)
+		n += int64(len(l.key.ID) + len(l.key.Parent) + len(l.label) + len(l.parent) + len(l.folded) + 128)
 	}
 	return n
 }
@@ -112,44 +106,50 @@ func (n *names) line(ctx context.Context, r resource.Resource) (l line, err erro
 	}
 	l.parent, err = n.parent(ctx, r.Key)
 	l.key, l.folded = r.Key, strings.ToLower(l.label+"\n"+r.ID)
-	info, _ := n.catalog.Info(r.Type)
-	if err != nil || len(info.Label) == 0 {
-		return l, err
-	}
-	info.Label = nil // what is left is the natural key
-	natural, err := resource.Label(info, r.Body)
-	if l.called = strings.ToLower(natural); l.called == strings.ToLower(l.label) {
-		l.called = ""
-	}
 	return l, err
 }
 
-// keyOf turns what a person wrote (a key, or type:name) into a key. A name is looked for in
-// the index of its type, which is made if it is not there.
+// keyOf turns what a person wrote (a key, or type:name) into a key. What is no identity is
+// looked for in the index of its type: what is only shown, as a link's name is.
 func (s *Service) keyOf(ctx context.Context, n *names, at spot, text string) (resource.Key, error) {
 	t, name, named := labelled(text, n.catalog)
 	if !named {
 		return valid.Key("key", text, n.catalog)
 	}
-	at.of = t
-	x, ok, err := s.indexed(ctx, n, at)
-	if err != nil {
+	info, _ := n.catalog.Info(t)
+	found := map[called][]resource.Key{}
+	w := called{t, name}.folded()
+	if err := n.lookUp(ctx, []called{w}, found); err != nil {
 		return resource.Key{}, err
 	}
-	if !ok {
-		found, err := n.resolve(ctx, "key", []string{text})
+	if len(found[w]) > 0 {
+		return n.only("key", w, found[w])
+	}
+	if n.snap.ByName(t) || len(info.Names()) == 0 {
+		at.of = t
+		x, ok, err := s.indexed(ctx, n, at)
 		if err != nil {
 			return resource.Key{}, err
 		}
-		return found[0], nil
+		if ok {
+			return n.only("key", called{t, name}, x.labelled(name))
+		}
 	}
-	var found []resource.Key
+	keys, err := n.resolve(ctx, "key", []string{text})
+	if err != nil {
+		return resource.Key{}, err
+	}
+	return keys[0], nil
+}
+
+// labelled are the keys of what has a label, whatever its case.
+func (x index) labelled(label string) (found []resource.Key) {
 	for _, l := range x {
-		if l.is(strings.ToLower(name)) {
+		if strings.EqualFold(l.label, label) {
 			found = append(found, l.key)
 		}
 	}
-	return n.only("key", called{t, name}, found)
+	return found
 }
 
 // ahead reads a type ahead of who looks at it, until ctx ends; failed is why it did not come

@@ -43,7 +43,11 @@ var types = []resource.Type{"group", "user", "group_membership", "group_rule"}
 func (w *world) take(p *person, c account.ConnectionID, org []thing, gaps ...snapshot.Gap) string {
 	w.t.Helper()
 	id, at := uuid.Must(uuid.NewV7()).String(), time.Now().Truncate(time.Millisecond)
-	repo, err := repository.New(w.store, p.ring, p.account, c, repository.Options{})
+	o := repository.Options{Catalog: w.api.Provider.Catalog()}
+	if w.nameless {
+		o.Catalog = nil
+	}
+	repo, err := repository.New(w.store, p.ring, p.account, c, o)
 	if err != nil {
 		w.t.Fatal(err)
 	}

@@ -43,18 +43,19 @@ func TestMain(m *testing.M) { postgrestest.Main(m) }
 
 // world is an api with a real database, and what stands around it.
 type world struct {
-	t      testing.TB
-	db     *postgrestest.Database
-	worker *postgres.DB // for what the worker would do
-	api    *Service
-	url    string
-	store  *mem.Store
-	reads  *count.Store // the store as the api reaches it
-	keys   envelope.KeyService
-	box    *envelope.PrivateKey
-	log    *logBook
-	clock  *clock
-	ip     string // from where its clients come, as a proxy says: sign-ins are throttled by it
+	t        testing.TB
+	db       *postgrestest.Database
+	worker   *postgres.DB // for what the worker would do
+	api      *Service
+	url      string
+	store    *mem.Store
+	reads    *count.Store // the store as the api reaches it
+	nameless bool         // snapshots are taken by who knows no names
+	keys     envelope.KeyService
+	box      *envelope.PrivateKey
+	log      *logBook
+	clock    *clock
+	ip       string // from where its clients come, as a proxy says: sign-ins are throttled by it
 }
 
 // clock is the api's own; the database has one of its own, which tests move in rows.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"iter"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -18,7 +19,8 @@ func (p *program) openShowCommand(o *opening) *cobra.Command {
 		Use:   "show PLACE KEY",
 		Short: "Show one object as the org had it",
 		Long: "show prints every field of one object. KEY is TYPE/ID, TYPE/PARENT/ID or\n" +
-			"TYPE:NAME, which reads the whole type.\n\n" + placeHelp,
+			"TYPE:NAME, whatever its case; a name that is only shown, as that of a user, reads the\n" +
+			"whole type.\n\n" + placeHelp,
 		Example: example(
 			"imago open show ./copy group:Finance --master-keys master.keys", "a group by its name",
 			"imago open show ./copy user:ada@acme.com --master-keys master.keys", "a user by their login",
@@ -112,13 +114,11 @@ func (n labels) key(ctx context.Context, s *repository.Snapshot, text string) (r
 	}
 	var found []string
 	var key resource.Key
-	for r, err := range s.Walk(ctx, resource.Type(typ)) {
+	for r, err := range n.named(ctx, s, resource.Type(typ), name) {
 		if err != nil {
 			return key, err
 		}
-		if n.called(r, name) {
-			key, found = r.Key, append(found, r.Key.String())
-		}
+		key, found = r.Key, append(found, r.Key.String())
 	}
 	switch len(found) {
 	case 0:
@@ -129,19 +129,25 @@ func (n labels) key(ctx context.Context, s *repository.Snapshot, text string) (r
 	return key, usage("%d of type %s are named %q: say which, one of %s", len(found), typ, name, strings.Join(found, ", "))
 }
 
-// called reports whether a person may call an object so: by the name that is shown, or by the
-// natural key, as a user's login.
-func (n labels) called(r resource.Resource, name string) bool {
-	if strings.EqualFold(n.of(r), name) {
-		return true
+// named yields the objects that a name identifies, or else, looking through the type, those
+// of which it is shown.
+func (n labels) named(ctx context.Context, s *repository.Snapshot, t resource.Type, name string) iter.Seq2[resource.Resource, error] {
+	return func(yield func(resource.Resource, error) bool) {
+		some := false
+		for r, err := range s.Named(ctx, t, name) {
+			if some = true; !yield(r, err) {
+				return
+			}
+		}
+		if some {
+			return
+		}
+		for r, err := range s.Walk(ctx, t) {
+			if (err != nil || strings.EqualFold(n.of(r), name)) && !yield(r, err) {
+				return
+			}
+		}
 	}
-	info, ok := n.catalog.Info(r.Type)
-	if !ok {
-		return false
-	}
-	info.Label = nil // what is left is the natural key
-	natural, err := resource.Label(info, r.Body)
-	return err == nil && strings.EqualFold(natural, name)
 }
 
 func (p *program) openSearchCommand(o *opening) *cobra.Command {

@@ -25,6 +25,8 @@ type archive interface {
 	Increment(ctx context.Context, since string, at time.Time, changes []bigorg.Change) (string, error)
 	// Get opens a snapshot, and of it one object.
 	Get(ctx context.Context, in string, key resource.Key) (resource.Resource, error)
+	// Named opens a snapshot, and of it the one object that is called as this one is.
+	Named(ctx context.Context, in string, like resource.Resource) (resource.Resource, error)
 	// Keys are those of the objects that differ, Changes have both values too. They are
 	// good until the next.
 	Keys(ctx context.Context, from, to string) iter.Seq2[resource.Key, error]
@@ -134,6 +136,25 @@ func (o ours) Get(ctx context.Context, in string, key resource.Key) (resource.Re
 		return resource.Resource{}, err
 	}
 	return s.Get(ctx, key)
+}
+
+func (o ours) Named(ctx context.Context, in string, like resource.Resource) (found resource.Resource, err error) {
+	info, _ := o.catalog.Info(like.Type)
+	names, err := resource.Called(like.Body, info.Names())
+	if err != nil || len(names) == 0 {
+		return found, fmt.Errorf("%s has no name: %w", like.Key, err)
+	}
+	s, err := o.r.Open(ctx, in)
+	if err != nil {
+		return found, err
+	}
+	for r, err := range s.Named(ctx, like.Type, names[0]) {
+		if err != nil || found.ID != "" {
+			return found, fmt.Errorf("%s is not the only one called so: %w", like.Key, err)
+		}
+		found = r
+	}
+	return found, nil
 }
 
 // pair opens two snapshots.

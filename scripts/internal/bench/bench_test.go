@@ -117,6 +117,10 @@ func (m model) Get(_ context.Context, in string, key resource.Key) (resource.Res
 	return resource.Resource{Key: key, Body: []byte(body)}, nil
 }
 
+func (m model) Named(ctx context.Context, in string, like resource.Resource) (resource.Resource, error) {
+	return m.Get(ctx, in, like.Key)
+}
+
 func (m model) Keys(ctx context.Context, from, to string) iter.Seq2[resource.Key, error] {
 	return func(yield func(resource.Key, error) bool) {
 		for c, err := range m.Changes(ctx, from, to) {
@@ -177,6 +181,7 @@ func TestModel(t *testing.T) {
 	for _, day := range days[1:] {
 		both := do(string(day), day, first...)
 		do("get", day, both...)
+		do("get by name", day, both...)
 		do("keys", day, both...)
 		do("changes", day, both...)
 	}

@@ -67,6 +67,7 @@ func (s stage) ours(ctx context.Context) (_ steps, err error) {
 	minutes := append(first[:len(first):len(first)], do("minutes", "minutes", order{Day: bigorg.First, Before: first}).Snapshots...)
 
 	do("get", "2a", order{Day: bigorg.Edited, Before: taken[bigorg.Edited]})
+	do("get by name", "2a", order{Day: bigorg.Edited, Before: taken[bigorg.Edited]})
 	do("get of a day of minutes", "minutes", order{Day: bigorg.First, Before: minutes})
 	do("keys", "2b", order{Day: bigorg.Deleted, Before: taken[bigorg.Deleted]})
 	do("changes", "2a", order{Day: bigorg.Edited, Before: taken[bigorg.Edited]})

@@ -235,6 +235,7 @@ var stepsByName = map[string]func(context.Context, *work) (measure, error){
 	"2c":                      func(ctx context.Context, w *work) (measure, error) { return w.full(ctx, minutesOfDay) },
 	"minutes":                 minutes,
 	"get":                     get,
+	"get by name":             getByName,
 	"get of a day of minutes": getOfMinutes,
 	"keys":                    keys,
 	"changes":                 changes,
@@ -299,10 +300,29 @@ func minutes(ctx context.Context, w *work) (m measure, err error) {
 // samples is how many objects are opened.
 const samples = 20
 
+// opener opens an object of a snapshot, which is known to have that body.
+type opener func(ctx context.Context, a archive, in string, k resource.Key, body []byte) (resource.Resource, error)
+
+func byKey(ctx context.Context, a archive, in string, k resource.Key, _ []byte) (resource.Resource, error) {
+	return a.Get(ctx, in, k)
+}
+
+func byName(ctx context.Context, a archive, in string, k resource.Key, body []byte) (resource.Resource, error) {
+	return a.Named(ctx, in, resource.Resource{Key: k, Body: body})
+}
+
 // get opens objects, each in a repository that was not looked at before.
 func get(ctx context.Context, w *work) (measure, error) {
-	return w.each(ctx, func(n int) (resource.Key, []byte) {
+	return w.each(ctx, byKey, func(n int) (resource.Key, []byte) {
 		r := w.org.Sample(n)
+		return r.Key, r.Body
+	})
+}
+
+// getByName opens users, groups and apps by what they are called.
+func getByName(ctx context.Context, w *work) (measure, error) {
+	return w.each(ctx, byName, func(n int) (resource.Key, []byte) {
+		r := w.org.Sample(5*n + []int{0, 1, 3}[n%3])
 		return r.Key, r.Body
 	})
 }
@@ -317,7 +337,7 @@ func getOfMinutes(ctx context.Context, w *work) (measure, error) {
 		c := w.org.Minute(n)
 		now[c.Key] = c.Body
 	}
-	return w.each(ctx, func(n int) (resource.Key, []byte) {
+	return w.each(ctx, byKey, func(n int) (resource.Key, []byte) {
 		if n%2 == 0 {
 			c := w.org.Minute(n * minutesOfDay / samples)
 			return c.Key, now[c.Key]
@@ -331,7 +351,7 @@ func getOfMinutes(ctx context.Context, w *work) (measure, error) {
 }
 
 // each opens objects one by one, and sees that they are as they should be: nil is none.
-func (w *work) each(ctx context.Context, object func(n int) (resource.Key, []byte)) (m measure, err error) {
+func (w *work) each(ctx context.Context, open opener, object func(n int) (resource.Key, []byte)) (m measure, err error) {
 	for n := range samples {
 		key, want := object(n)
 		cold, err := w.reopen()
@@ -339,7 +359,7 @@ func (w *work) each(ctx context.Context, object func(n int) (resource.Key, []byt
 			return m, err
 		}
 		begun := cpu()
-		got, err := cold.Get(ctx, w.Before[len(w.Before)-1], key)
+		got, err := open(ctx, cold, w.Before[len(w.Before)-1], key, want)
 		m.CPU += (cpu() - begun) / samples
 		m.add(w.asked())
 		if want == nil && problem.Is(err, problem.NotFound) {

@@ -79,6 +79,8 @@ func (r result) rows() []row {
 		{"open an object, read", inBytes, ours("get", read), "", value{}, 400e3},
 		{"open an object, lists", inRequests, ours("get", lists), "", value{}, 0},
 		{"open an object", inCPU, ours("get", spent), "restic's dump of the groups", theirs("dump", spent), 1.0 / 20},
+		{"open an object by its name, reads", inRequests, ours("get by name", reads), "", value{}, 8},
+		{"open an object by its name, read", inBytes, ours("get by name", read), "", value{}, 500e3},
 		{"open an object after the minutes, reads", inRequests, ours("get of a day of minutes", reads), "", value{}, 20},
 		{"which objects differ on day 2b, read", inBytes, ours("keys", read), "", value{}, 16e3},
 		{"what differs on day 2a", inCPU, ours("changes", spent), "kopia's, of old", value{n: kopiaChanges * r.Scale}, 1.0 / 3},
