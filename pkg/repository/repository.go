@@ -224,21 +224,33 @@ func SaveKeyring(ctx context.Context, store blob.Store, k *envelope.Keyring) err
 	if !ok {
 		return fmt.Errorf("save %s: the store cannot replace objects", key)
 	}
-	have, err := LoadKeyring(ctx, store, k.Account())
-	switch {
-	case errors.Is(err, blob.ErrNotFound), errors.Is(err, blob.ErrLonger):
-	case err != nil:
-		return err
-	case bytes.Equal(have, wrapped):
-		return nil
-	case envelope.WrappingOf(wrapped).Before(envelope.WrappingOf(have)):
-		return problem.New(problem.Stale, "%s holds a newer keyring than ours, which ends at key %d", key, k.Current()).
-			WithHint("open the account's newest keyring")
+	// What is replaced is lost. So it is looked at twice: one read that went wrong would do
+	// for the newest key of all.
+	for range 2 {
+		if there, err := supersedes(ctx, store, k); there || err != nil {
+			return err
+		}
 	}
 	if err := replacer.Replace(ctx, key, bytes.NewReader(wrapped), int64(len(wrapped))); err != nil {
 		return fmt.Errorf("save keyring: %w", err)
 	}
 	return nil
+}
+
+// supersedes fails unless a keyring may take the place of the one in the store, and reports
+// whether it is there already. What is no keyring is nobody's loss.
+func supersedes(ctx context.Context, store blob.Store, k *envelope.Keyring) (there bool, err error) {
+	have, err := LoadKeyring(ctx, store, k.Account())
+	switch {
+	case errors.Is(err, blob.ErrNotFound), errors.Is(err, blob.ErrLonger):
+		return false, nil
+	case err != nil:
+		return false, err
+	case envelope.WrappingOf(k.Wrapped()).Before(envelope.WrappingOf(have)):
+		return false, problem.New(problem.Stale, "%s holds a newer keyring than ours, which ends at key %d", snapshot.KeyringName(k.Account()), k.Current()).
+			WithHint("open the account's newest keyring")
+	}
+	return bytes.Equal(have, k.Wrapped()), nil
 }
 
 // maxKeyring is far above a keyring of as many versions as a key service wraps.

@@ -1,6 +1,7 @@
 // Package fault wraps a blob.Store and makes it fail on purpose: before an
-// operation, after it, or half way through, slowly, or by listing what was, so that
-// tests can stand a writer at every place where a program, a network or a disk may stop.
+// operation, after it, or half way through, slowly, by listing what was, or by giving
+// other bytes than it has, so that tests can stand a writer at every place where a program,
+// a network or a disk may stop, and a reader before one that lies.
 package fault
 
 import (
@@ -36,10 +37,11 @@ type Fault struct {
 	times    int    // firings left; negative: for ever
 	fired    int
 	before   error
-	done     error // after the operation was made
-	truncate int64 // bytes of a Get, or objects of a List, to hand out; negative: all
-	stall    int64 // bytes of a Get to hand out before it stops answering; negative: all
-	stale    int   // changes that a List does not know yet
+	done     error               // after the operation was made
+	truncate int64               // bytes of a Get, or objects of a List, to hand out; negative: all
+	stall    int64               // bytes of a Get to hand out before it stops answering; negative: all
+	stale    int                 // changes that a List does not know yet
+	alter    func([]byte) []byte // makes of a Get's content what is handed out; nil: nothing else
 	delay    time.Duration
 	wait     <-chan struct{}
 }
@@ -69,6 +71,10 @@ func (f *Fault) Truncate(n int64) *Fault { f.truncate = n; return f }
 // Stall stops a Get's content after n bytes without an end: nothing comes until the
 // context ends.
 func (f *Fault) Stall(n int64) *Fault { f.stall = n; return f }
+
+// Alter hands out what change makes of a Get's content, as if that were all of it: a store
+// that gives less than it has, or other bytes, and does not say so. No store may.
+func (f *Fault) Alter(change func([]byte) []byte) *Fault { f.alter = change; return f }
 
 // Stale lists the store as it was n changes ago: what was put since is missing, and what
 // was deleted is there. Plan it before the changes.

@@ -107,6 +107,23 @@ func TestTruncate(t *testing.T) {
 	s.VerifyAllFired(t)
 }
 
+// TestAlter: a read that lies says nothing of it, and the next one does not.
+func TestAlter(t *testing.T) {
+	t.Parallel()
+	s := fault.New(mem.New(mem.Options{}))
+	s.AddFault(fault.Get).Alter(func(b []byte) []byte { return b[:len(b)/2] })
+	s.AddFault(fault.Get).Alter(func(b []byte) []byte { return append(b, '!') })
+	if err := put(t, s, "k"); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"01234", "0123456789!", "0123456789"} {
+		if got, err := read(t, s, "k"); err != nil || got != want {
+			t.Errorf("read %q, %v; want %q", got, err, want)
+		}
+	}
+	s.VerifyAllFired(t)
+}
+
 func TestForeverAndWait(t *testing.T) {
 	t.Parallel()
 	s := fault.New(mem.New(mem.Options{}))

@@ -1,6 +1,7 @@
 package fault
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -12,8 +13,12 @@ import (
 func (s *Store) read(ctx context.Context, key string, open func() (io.ReadCloser, error)) (io.ReadCloser, error) {
 	var r io.ReadCloser
 	err := s.do(ctx, Get, key, func(f *Fault) (err error) {
-		if r, err = open(); err == nil {
-			r = &body{r, ctx, f.truncate, f.stall}
+		if r, err = open(); err != nil {
+			return err
+		}
+		r = &body{r, ctx, f.truncate, f.stall}
+		if f.alter != nil {
+			r, err = altered(r, f.alter)
 		}
 		return err
 	})
@@ -21,6 +26,15 @@ func (s *Store) read(ctx context.Context, key string, open func() (io.ReadCloser
 		return nil, errors.Join(err, r.Close())
 	}
 	return r, err
+}
+
+// altered is what change makes of content.
+func altered(from io.ReadCloser, change func([]byte) []byte) (io.ReadCloser, error) {
+	data, err := io.ReadAll(from)
+	if err := errors.Join(err, from.Close()); err != nil {
+		return nil, err
+	}
+	return io.NopCloser(bytes.NewReader(change(data))), nil
 }
 
 // body is content that ends early, or stops, and in any case with its context, as that
