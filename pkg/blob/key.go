@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"strings"
 )
 
 // MaxKey is the longest key in bytes: S3 takes 1,024, and an operator's proxy or
@@ -23,16 +22,30 @@ func CheckKey(key string) error {
 	if len(key) > MaxKey {
 		return fmt.Errorf("object key of %d bytes: at most %d", len(key), MaxKey)
 	}
-	for name := range strings.SplitSeq(key, "/") {
-		if name == "" || name == "." || name == ".." || strings.ContainsFunc(name, odd) {
+	begin := 0
+	for i := range len(key) + 1 {
+		if i < len(key) && key[i] != '/' {
+			continue
+		}
+		if !isName(key[begin:i]) {
 			return fmt.Errorf("object key %q: names must be letters, digits and -_. between single slashes", key)
 		}
+		begin = i + 1
 	}
 	return nil
 }
 
-func odd(r rune) bool {
-	return !('a' <= r && r <= 'z' || 'A' <= r && r <= 'Z' || '0' <= r && r <= '9' || strings.ContainsRune("-_.", r))
+func isName(s string) bool {
+	for i := range len(s) {
+		if odd(s[i]) {
+			return false
+		}
+	}
+	return s != "" && s != "." && s != ".."
+}
+
+func odd(c byte) bool {
+	return !('a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || c == '-' || c == '_' || c == '.')
 }
 
 // ReadSized reads a Put's content and refuses one of another length than was

@@ -209,10 +209,10 @@ func (r *Repository) folders(ctx context.Context, below string) iter.Seq2[folder
 				return
 			}
 			prefix, _ := split(o.Key)
-			if _, ok := snapshot.ParsePrefix(r.account, r.connection, prefix); !ok {
-				continue
-			}
 			if prefix != f.prefix {
+				if _, ok := snapshot.ParsePrefix(r.account, r.connection, prefix); !ok {
+					continue
+				}
 				if f.objects != nil && !yield(f, nil) {
 					return
 				}

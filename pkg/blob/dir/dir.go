@@ -161,18 +161,19 @@ func (s *Store) next(at *place, key string) (*place, error) {
 	if at == nil {
 		return s.near(key)
 	}
-	folder := path.Dir(key)
-	if folder == path.Dir(at.key) {
-		at.key, at.name = key, path.Base(key)
+	folder := within(key)
+	name := key[len(folder):]
+	if folder == within(at.key) {
+		at.key, at.name = key, strings.TrimPrefix(name, "/")
 		return at, nil
 	}
-	if at.above == nil || path.Dir(folder) != path.Dir(path.Dir(at.key)) {
+	if folder == "" || at.above == nil || within(folder) != within(within(at.key)) {
 		if err := at.close(); err != nil {
 			return nil, err
 		}
 		return s.near(key)
 	}
-	aside := &place{key: key, folder: at.above, name: path.Base(key)}
+	aside := &place{key: key, folder: at.above, name: name[1:]}
 	if err := at.folder.Close(); err != nil {
 		return nil, errors.Join(err, aside.close())
 	}

@@ -270,3 +270,46 @@ func TestOpen(t *testing.T) {
 		}
 	}
 }
+
+// TestDeletesAll: of many folders, and beside them, what is named goes, and the folders that
+// it leaves empty, also where the last key names nothing.
+func TestDeletesAll(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	files, want := map[string]string{"a": "x", "b": "x", "c/stays": "x", "c/goes": "x", "ca": "x"}, ". b c c/stays"
+	gone := []string{"zz/absent", "ca", "c/goes", "a", "c"}
+	for i := range 20 {
+		key := fmt.Sprintf("d/e%d/f", i)
+		files[key], gone = "x", append(gone, key)
+	}
+	fill(t, root, files)
+	s := open(t, root, dir.Options{Write: true})
+	if failed := blob.DeleteAll(t.Context(), s, gone); failed != nil {
+		t.Error(failed)
+	}
+	if got := tree(t, root); got != want {
+		t.Errorf("left %s, want %s", got, want)
+	}
+	if err := os.Symlink("b", filepath.Join(root, "link")); err != nil {
+		t.Fatal(err)
+	}
+	failed := blob.DeleteAll(t.Context(), s, []string{"b", "link", "not a key"})
+	if got := slices.Sorted(maps.Keys(failed)); !slices.Equal(got, []string{"link", "not a key"}) || tree(t, root) != ". c c/stays link" {
+		t.Errorf("failed %v, left %s", failed, tree(t, root))
+	}
+}
+
+// TestListsInOrder: keys come in the order of their bytes, and names of folders are a part
+// of them.
+func TestListsInOrder(t *testing.T) {
+	t.Parallel()
+	root := t.TempDir()
+	fill(t, root, map[string]string{"a/z": "x", "a-b": "x", "a.b/c": "x", "ab": "x", "a0/b/c": "x", "a0/b-": "x", "a0/b0": "x"})
+	s := open(t, root, dir.Options{})
+	if got, err := keys(t, s, ""); err != nil || got != "a-b a.b/c a/z a0/b- a0/b/c a0/b0 ab" {
+		t.Errorf("%s, %v", got, err)
+	}
+	if got, err := keys(t, s, "a0/b"); err != nil || got != "a0/b- a0/b/c a0/b0" {
+		t.Errorf("%s, %v", got, err)
+	}
+}

@@ -1,6 +1,7 @@
 package dir
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -108,7 +109,7 @@ func (s *Store) write(name string, data []byte) (err error) {
 
 // sync makes the names in a folder last.
 func sync(root *os.Root, name string) (err error) {
-	f, err := root.Open(name)
+	f, err := look(root, name)
 	if gone(err) {
 		return nil // it went with the last object that was in it
 	}
@@ -121,66 +122,93 @@ func sync(root *os.Root, name string) (err error) {
 
 // Delete removes a file, if it is there, and the folders that it leaves empty.
 func (s *Store) Delete(ctx context.Context, key string) error {
-	if err := s.may(ctx, key); err != nil {
-		return fmt.Errorf("delete %s: %w", key, err)
-	}
-	if err := s.delete(key); err != nil && !errors.Is(err, blob.ErrNotFound) {
-		return fmt.Errorf("delete %s: %w", key, err)
-	}
-	return nil
+	return s.DeleteAll(ctx, []string{key})[key]
 }
 
-// DeleteAll removes files, of neighbours without walking to each.
-func (s *Store) DeleteAll(ctx context.Context, keys []string) (failed map[string]error) {
-	var at *place
+// DeleteAll removes files, folder by folder: each is gone to once, and at the end all is
+// made to last.
+func (s *Store) DeleteAll(ctx context.Context, keys []string) map[string]error {
+	d := &deletion{s: s}
 	for _, key := range slices.Sorted(slices.Values(keys)) {
 		err := s.may(ctx, key)
 		if err == nil {
-			if at, err = s.next(at, key); err == nil {
-				err = s.deleteAt(at)
-			}
+			err = d.remove(key)
 		}
-		if err != nil && !errors.Is(err, blob.ErrNotFound) {
-			failed = blob.Failed(failed, key, fmt.Errorf("delete %s: %w", key, err))
-		}
+		d.note(err, key)
 	}
-	if at != nil {
-		if err := at.close(); err != nil {
-			failed = blob.Failed(failed, at.key, fmt.Errorf("delete %s: %w", at.key, err))
-		}
-	}
-	return failed
+	d.end()
+	return d.failed
 }
 
-func (s *Store) delete(key string) (err error) {
-	at, err := s.near(key)
-	if err != nil {
+// deletion removes files in the order of their keys.
+type deletion struct {
+	s       *Store
+	at      *place   // nil: nowhere
+	here    int      // how many of removed lie in that folder
+	removed []string // keys
+	emptied []string // folders of which one went that was in them
+	changed []string // folders that are there, and of which something went
+	failed  map[string]error
+}
+
+// note keeps an error about keys.
+func (d *deletion) note(err error, keys ...string) {
+	if err == nil || errors.Is(err, blob.ErrNotFound) {
+		return
+	}
+	for _, key := range keys {
+		d.failed = blob.Failed(d.failed, key, fmt.Errorf("delete %s: %w", key, err))
+	}
+}
+
+func (d *deletion) remove(key string) (err error) {
+	if d.at != nil && within(d.at.key) != within(key) {
+		d.leave()
+	}
+	if d.at, err = d.s.next(d.at, key); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, at.close()) }()
-	return s.deleteAt(at)
-}
-
-func (s *Store) deleteAt(at *place) error {
-	key := at.key
-	info, err := at.info()
+	info, err := d.at.info()
 	if err != nil || info.IsDir() {
 		return err
 	}
-	if err := at.folder.Remove(at.name); err != nil {
+	if err := d.at.folder.Remove(d.at.name); err != nil {
 		return absent(err)
 	}
-	if at.above == nil {
-		return sync(at.folder, ".")
+	d.removed = append(d.removed, key)
+	d.here++
+	return nil
+}
+
+// leave takes a folder away that is empty now.
+func (d *deletion) leave() {
+	if d.here == 0 {
+		return
 	}
-	stays, err := prune(at.above, path.Base(path.Dir(key)))
-	if err != nil {
-		return err
+	name, stays, err := within(d.at.key), true, error(nil)
+	if d.at.above != nil {
+		stays, err = prune(d.at.above, path.Base(name))
 	}
-	if stays {
-		return sync(at.folder, ".")
+	d.note(err, d.removed[len(d.removed)-d.here:]...)
+	if d.here = 0; stays {
+		d.changed = append(d.changed, name)
+	} else if above := within(name); !slices.Contains(d.emptied, above) {
+		d.emptied = append(d.emptied, above)
 	}
-	return s.prune(path.Dir(path.Dir(key)))
+}
+
+// end makes all last.
+func (d *deletion) end() {
+	var err error
+	if d.at != nil {
+		d.leave()
+		err = d.at.close()
+	}
+	for _, name := range d.emptied {
+		stays, e := d.s.prune(name)
+		d.changed, err = append(d.changed, stays), errors.Join(err, e)
+	}
+	d.note(errors.Join(err, d.s.last(d.changed)), d.removed...)
 }
 
 // prune takes a folder away if it is empty; stays tells that something lies in it.
@@ -195,17 +223,31 @@ func prune(in *os.Root, name string) (stays bool, err error) {
 	return false, err
 }
 
-// prune takes empty folders away, from one upwards, and makes it last.
-func (s *Store) prune(name string) error {
-	at := filepath.FromSlash(name)
-	for ; at != "."; at = filepath.Dir(at) {
-		stays, err := prune(s.root, at)
-		if err != nil {
-			return err
-		}
-		if stays {
-			break
+// prune takes empty folders away, from one upwards, and tells which one stays.
+func (s *Store) prune(name string) (string, error) {
+	for ; name != ""; name = within(name) {
+		stays, err := prune(s.root, filepath.FromSlash(name))
+		if stays || err != nil {
+			return name, err
 		}
 	}
-	return sync(s.root, at)
+	return "", nil
+}
+
+// few folders are made to last one by one.
+const few = 8
+
+// last makes the names in folders last.
+func (s *Store) last(folders []string) error {
+	if len(folders) > few {
+		if done, err := syncAll(s.root); done || err != nil {
+			return err
+		}
+	}
+	for _, name := range folders {
+		if err := sync(s.root, cmp.Or(filepath.FromSlash(name), ".")); err != nil {
+			return err
+		}
+	}
+	return nil
 }
