@@ -97,9 +97,13 @@ const pages: Record<string, (page: Page) => Promise<void>> = {
     await expect(p.getByRole("dialog")).toHaveCount(0);
     await answer(p, "KeyService/RetireKeys", { keys: { ...keys, retiring: true } });
     await p.getByRole("button", { name: "Retire the older keys" }).click();
-    await answer(p, "KeyService/GetKeys", { keys: { ...keys, retiring: true } });
+    const uses = [
+      { version: 1, objects: "1200" },
+      { version: keys.version, objects: "340" },
+    ];
+    await answer(p, "KeyService/GetKeys", { keys: { ...keys, retiring: true, uses } });
     await p.getByRole("button", { name: "Retire them" }).click();
-    await expect(p.getByText("snapshots are sealed anew")).toBeVisible();
+    await expect(p.getByText("snapshots are sealed anew: 340 of 1,540 objects")).toBeVisible();
     await expect(p.getByRole("button", { name: "Retire the older keys" })).toBeDisabled();
   },
   leaving: async (p) => {

@@ -16,6 +16,7 @@ import { type Escrow, KeyService, type Keys } from "../gen/imago/v1/key_pb";
 import { Wrong } from "../parts/CodeForm";
 import { Confirmed } from "../parts/Confirmed";
 import { Dialog } from "../parts/Dialog";
+import { count, counted } from "../parts/format";
 import { Query } from "../parts/Query";
 import { Acts, Rows } from "../parts/Rows";
 import { Time } from "../parts/Time";
@@ -162,11 +163,18 @@ function Older({ of: k }: { of: Keys }) {
       {k.oldest >= k.version ? "retired" : k.oldest > 1 ? `kept from ${k.oldest}` : "kept"}
       {k.retiring && (
         <Badge variant="light" tt="none">
-          snapshots are sealed anew
+          snapshots are sealed anew{resealed(k)}
         </Badge>
       )}
     </Group>
   );
+}
+
+// resealed is how far that is, as it was counted last.
+function resealed(k: Keys): string {
+  const all = k.uses.reduce((sum, u) => sum + u.objects, 0n);
+  const done = k.uses.find((u) => u.version === k.version)?.objects ?? 0n;
+  return all > 0n ? `: ${count(done)} of ${counted(all, "object")}` : "";
 }
 
 // Escrows are the keys, sealed to recipients of the account's own.
