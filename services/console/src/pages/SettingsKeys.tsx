@@ -162,9 +162,14 @@ function Older({ of: k }: { of: Keys }) {
     <Group gap="xs">
       {k.oldest >= k.version ? "retired" : k.oldest > 1 ? `kept from ${k.oldest}` : "kept"}
       {k.retiring && (
-        <Badge variant="light" tt="none">
-          snapshots are sealed anew{resealed(k)}
-        </Badge>
+        <>
+          <Badge variant="light" tt="none">
+            snapshots are sealed anew
+          </Badge>
+          <Text size="xs" c="dimmed">
+            {resealed(k)}
+          </Text>
+        </>
       )}
     </Group>
   );
@@ -174,7 +179,7 @@ function Older({ of: k }: { of: Keys }) {
 function resealed(k: Keys): string {
   const all = k.uses.reduce((sum, u) => sum + u.objects, 0n);
   const done = k.uses.find((u) => u.version === k.version)?.objects ?? 0n;
-  return all > 0n ? `: ${count(done)} of ${counted(all, "object")}` : "";
+  return all > 0n ? `${count(done)} of ${counted(all, "object")}` : "";
 }
 
 // Escrows are the keys, sealed to recipients of the account's own.
