@@ -83,15 +83,17 @@ func differences(from, to content) map[resource.Key][2]string {
 // holds fails unless every age, in every way to read it, is what was met.
 func (a *ages) holds() {
 	a.t.Helper()
+	ever := content{}
+	for _, state := range a.states {
+		maps.Copy(ever, bodies(state))
+	}
 	for n, s := range a.taken {
 		holds(a.t, s, a.states[n])
 		want := bodies(a.states[n])
-		for _, every := range a.states {
-			for _, one := range every {
-				got, err := s.Get(a.t.Context(), one.Key)
-				if body, ok := want[one.Key]; ok != (err == nil) || string(got.Body) != body || !ok && !problem.Is(err, problem.NotFound) {
-					a.t.Fatalf("age %d: get %s: %s, %v; want %q", n, one.Key, got.Body, err, body)
-				}
+		for k := range ever {
+			got, err := s.Get(a.t.Context(), k)
+			if body, ok := want[k]; ok != (err == nil) || string(got.Body) != body || !ok && !problem.Is(err, problem.NotFound) {
+				a.t.Fatalf("age %d: get %s: %s, %v; want %q", n, k, got.Body, err, body)
 			}
 		}
 		if n := len(s.Manifest().Types); n != 157 {
@@ -187,9 +189,8 @@ func (a *ages) same() {
 	a.t.Helper()
 	for n, s := range a.taken {
 		for m, other := range a.taken {
-			alike := maps.Equal(bodies(a.states[n]), bodies(a.states[m]))
-			if diff := cmp.Diff(heldBy(s), heldBy(other)); alike != (diff == "") {
-				a.t.Fatalf("ages %d and %d, alike %t: %s", n, m, alike, diff)
+			if alike := maps.Equal(bodies(a.states[n]), bodies(a.states[m])); alike != maps.Equal(heldBy(s), heldBy(other)) {
+				a.t.Fatalf("ages %d and %d, alike %t: %s", n, m, alike, cmp.Diff(heldBy(s), heldBy(other)))
 			}
 		}
 		if added := s.Manifest().Added(); n > 0 && len(a.states[n])+len(a.states[n-1]) == 0 && added != 0 {

@@ -89,11 +89,11 @@ func (l *lane) joinType(ctx context.Context, part *buffer) error {
 			return err
 		}
 		if !bytes.Equal(old.Body, record.Body) {
-			l.count(old, -1)
-			l.count(record, 1)
-			if err := l.rename(ctx, old, record); err != nil {
+			if err := l.rename(ctx, old, record); err != nil { // first: it may be done twice, counting not
 				return err
 			}
+			l.count(old, -1)
+			l.count(record, 1)
 			l.delta.copy(record)
 		}
 	}
@@ -243,11 +243,11 @@ func (l *lane) missing(ctx context.Context, keep func(resource.Key) bool) error 
 		if l.seen.met(all[0]) || all[0].Deleted() || keep(all[0].Key) {
 			continue
 		}
-		l.seen.mark(all)
-		l.count(all[0].Record, -1)
-		if err := l.rename(ctx, all[0].Record, snapshot.Record{}); err != nil {
+		if err := l.rename(ctx, all[0].Record, snapshot.Record{}); err != nil { // first, as above
 			return err
 		}
+		l.seen.mark(all)
+		l.count(all[0].Record, -1)
 		if err := l.delta.add(resource.Resource{Key: all[0].Key}); err != nil {
 			return err
 		}
