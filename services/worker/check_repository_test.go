@@ -82,7 +82,7 @@ func TestDamageIsMailedOnce(t *testing.T) {
 }
 
 // lastCheck reads the connection's check.
-func lastCheck(t *testing.T, w *worldtest.World) (c checks.Check, ok bool) {
+func lastCheck(t testing.TB, w *worldtest.World) (c checks.Check, ok bool) {
 	t.Helper()
 	w.Ask(t, func(ctx context.Context, tx *postgres.Tx) (err error) {
 		c, ok, err = checks.Get(ctx, tx, w.Connection)

@@ -82,7 +82,8 @@ type download struct {
 	Authorization string
 }
 
-// pages takes one snapshot in this process and notes every page that it read.
+// pages takes one snapshot in this process and notes every page that it read. It waits for
+// the day's check, too, which follows and is no part of the sweep that is measured.
 func (a *apart) pages(b *testing.B) download {
 	b.Helper()
 	noted := &noting{}
@@ -90,6 +91,7 @@ func (a *apart) pages(b *testing.B) download {
 	d.Providers = []provider.Provider{okta.New(okta.Options{Transport: noted})}
 	stop := work(b, a.World, worker.Config{}, d)
 	a.taken(b)
+	worldtest.Until(b, "the repository is checked", func() bool { _, ok := lastCheck(b, a.World); return ok })
 	stop()
 	return noted.download
 }
