@@ -31,6 +31,8 @@ var mishaps = []mishap{
 	{"ends early", fault.Get, func(f *fault.Fault) { f.Alter(half) }, 0},
 	{"gives other bytes", fault.Get, func(f *fault.Fault) { f.Alter(otherwise) }, 0},
 	{"lists a part", fault.List, func(f *fault.Fault) { f.Truncate(3) }, 0},
+	{"lists some as if all", fault.List, func(f *fault.Fault) { f.Omit(3) }, 0},
+	{"lists many as if all", fault.List, func(f *fault.Fault) { f.Omit(30) }, 0},
 	{"lists what was", fault.List, func(f *fault.Fault) { f.Stale(1) }, 3},
 	{"lists what was long ago", fault.List, func(f *fault.Fault) { f.Stale(5) }, 3},
 }

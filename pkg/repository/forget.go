@@ -243,11 +243,13 @@ func (f folder) unnamed(named map[string]bool) []blob.Object {
 }
 
 // rubbish finds what may be removed. Where folders of drafts have some, all is listed a
-// second time: the first may be old by now, and a draft resumed and committed since.
+// second time: the first may be old by now, and a draft resumed and committed since. Nothing
+// is, where that shows a snapshot that the first did not: nobody knows what it stands on.
 func (r *Repository) rubbish(ctx context.Context, all []folder, named map[string]bool, o SweepOptions) (out []blob.Object, err error) {
-	drafts := map[string]bool{}
+	drafts, known := map[string]bool{}, map[string]bool{}
 	for _, f := range all {
 		_, taken := f.object(snapshot.ManifestName)
+		known[f.prefix] = taken
 		switch {
 		case slices.Contains(o.Keep, f.prefix):
 		case taken:
@@ -261,7 +263,11 @@ func (r *Repository) rubbish(ctx context.Context, all []folder, named map[string
 	}
 	again, err := r.all(ctx)
 	for _, f := range again {
-		if _, taken := f.object(snapshot.ManifestName); !taken && drafts[f.prefix] && f.dead(named, o) {
+		_, taken := f.object(snapshot.ManifestName)
+		if taken && !known[f.prefix] {
+			return nil, nil
+		}
+		if !taken && drafts[f.prefix] && f.dead(named, o) {
 			out = append(out, f.unnamed(named)...)
 		}
 	}

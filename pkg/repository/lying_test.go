@@ -42,7 +42,7 @@ type reading struct {
 }
 
 var readings = []reading{
-	{"rebuild", readsAll}, {"walk", walks}, {"get", gets}, {"below", readsBelow}, {"compare", comparesEnds},
+	{"rebuild", readsAll}, {"walk", walks}, {"get", gets}, {"below", readsBelow}, {"named", readsNamed}, {"compare", comparesEnds},
 	{"history", tellsHistory}, {"check", checks}, {"measure", measures}, {"copy", copies},
 }
 
@@ -123,6 +123,19 @@ func readsBelow(ctx context.Context, l *life, r *repository.Repository, _ blob.S
 	return l.each(ctx, r, func(s *repository.Snapshot) (string, error) {
 		all, err := collect(s.Below(ctx, "group_member", "00g000000"))
 		return strings.Join(lines(all), "\n"), err
+	})
+}
+
+func readsNamed(ctx context.Context, l *life, r *repository.Repository, _ blob.Store) (string, error) {
+	return l.each(ctx, r, func(s *repository.Snapshot) (said string, err error) {
+		for _, name := range []string{"u2@example.com", "u5@example.com", "u4@example.com", "nobody"} {
+			all, err := collect(s.Named(ctx, "user", name))
+			if err != nil {
+				return "", err
+			}
+			said += name + strings.Join(lines(all), "\n")
+		}
+		return said, nil
 	})
 }
 

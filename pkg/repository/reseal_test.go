@@ -100,6 +100,7 @@ func (l *life) live(ctx context.Context, store blob.Store) error {
 func (l *life) repo(store blob.Store) (*repository.Repository, error) {
 	o := small
 	o.Inline = 700 // some points write a list
+	o.Catalog = resource.Catalog{{Type: "user", Shape: resource.Collection, NaturalKey: []resource.Path{"profile.login"}}}
 	return repository.New(store, l.ring, alice, conn, o)
 }
 

@@ -65,6 +65,9 @@ func (s *Store) List(ctx context.Context, prefix string) iter.Seq2[blob.Object, 
 				if err != nil {
 					return err
 				}
+				if left == 0 && f.silent {
+					return nil
+				}
 				if left == 0 {
 					return io.ErrUnexpectedEOF
 				}

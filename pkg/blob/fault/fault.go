@@ -39,6 +39,7 @@ type Fault struct {
 	before   error
 	done     error               // after the operation was made
 	truncate int64               // bytes of a Get, or objects of a List, to hand out; negative: all
+	silent   bool                // a List that is truncated ends without an error
 	stall    int64               // bytes of a Get to hand out before it stops answering; negative: all
 	stale    int                 // changes that a List does not know yet
 	alter    func([]byte) []byte // makes of a Get's content what is handed out; nil: nothing else
@@ -67,6 +68,9 @@ func (f *Fault) ErrorAfter(err error) *Fault { f.done = err; return f }
 // Truncate ends a Get's content after n bytes, or a List after n objects, with an
 // error, as a connection does that is cut.
 func (f *Fault) Truncate(n int64) *Fault { f.truncate = n; return f }
+
+// Omit ends a List after n objects as if these were all, which no store may.
+func (f *Fault) Omit(n int64) *Fault { f.truncate, f.silent = n, true; return f }
 
 // Stall stops a Get's content after n bytes without an end: nothing comes until the
 // context ends.

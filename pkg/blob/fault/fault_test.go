@@ -146,7 +146,7 @@ func TestForeverAndWait(t *testing.T) {
 	s.VerifyAllFired(t)
 }
 
-// TestTruncatedListing ends one among its objects.
+// TestTruncatedListing ends one among its objects, with an error and without.
 func TestTruncatedListing(t *testing.T) {
 	t.Parallel()
 	s := fault.New(mem.New(mem.Options{}))
@@ -158,6 +158,12 @@ func TestTruncatedListing(t *testing.T) {
 	}
 	if got, err := list(t, s); got != "a b" || !errors.Is(err, io.ErrUnexpectedEOF) {
 		t.Errorf("cut short: %s, %v", got, err)
+	}
+	s.AddFault(fault.List).Omit(1)
+	for _, want := range []string{"a", "a b c"} {
+		if got, err := list(t, s); got != want || err != nil {
+			t.Errorf("listed %s, %v; want %s", got, err, want)
+		}
 	}
 	s.VerifyAllFired(t)
 }
