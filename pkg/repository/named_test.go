@@ -1,6 +1,7 @@
 package repository_test
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"testing"
@@ -8,6 +9,7 @@ import (
 
 	"imago/pkg/blob"
 	"imago/pkg/blob/count"
+	"imago/pkg/blob/fault"
 	"imago/pkg/blob/mem"
 	"imago/pkg/envelope"
 	"imago/pkg/repository"
@@ -172,5 +174,47 @@ func TestCheckOfNames(t *testing.T) {
 	report := check(t, r)
 	if len(report.Damage) != 1 || !strings.Contains(report.Damage[0].What, "type user are not found by their names") {
 		t.Errorf("%+v", report)
+	}
+}
+
+// TestCommitAgainWithNames: whichever write of a commit fails, another try counts and names what
+// one without mishap does.
+func TestCommitAgainWithNames(t *testing.T) {
+	t.Parallel()
+	var paths []resource.Path
+	for i := range 8 {
+		paths = append(paths, resource.Path(fmt.Sprint("n", i)))
+	}
+	user := func(id string) resource.Resource { // its names are longer than its body
+		return res("user", "", id, fmt.Sprintf(`{"n0":"a%[1]s","n1":"b%[1]s","n2":"c%[1]s","n3":"d%[1]s","n4":"e%[1]s","n5":"f%[1]s","n6":"g%[1]s","n7":"h%[1]s"}`, id))
+	}
+	failed := 0
+	for n := range 40 {
+		store, k := fault.New(mem.New(mem.Options{})), keyring(t, alice)
+		r := withNames(t, store, k, paths...)
+		first := take(t, r, []resource.Resource{user("1"), user("2"), user("3"), user("4"), user("5")})
+		d, err := r.Begin("again", started.Add(time.Hour), first)
+		if err != nil {
+			t.Fatal(err)
+		}
+		addAll(t, d, []resource.Resource{user("3"), user("6"), user("7"), user("8")})
+		store.AddFault(fault.Put).After(n).ErrorInstead(errAway)
+		m, err := d.Commit(t.Context(), facts())
+		if errors.Is(err, errAway) {
+			failed++
+			m, err = d.Commit(t.Context(), facts())
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m.Objects() != 4 {
+			t.Errorf("write %d fails: %d objects, want 4", n, m.Objects())
+		}
+		if report := check(t, r); len(report.Damage) > 0 {
+			t.Errorf("write %d fails: %+v", n, report.Damage)
+		}
+	}
+	if failed < 5 {
+		t.Errorf("only %d commits failed", failed)
 	}
 }
