@@ -42,12 +42,24 @@ func Called(body []byte, paths []Path) (out []string, err error) {
 }
 
 // Fold gives the form that names have in common which differ by nothing but case: Unicode's
-// full case folding (CaseFolding.txt, C and F).
+// full case folding (CaseFolding.txt of Unicode 15.0, C and F).
 func Fold(name string) string {
 	for i := 0; i < len(name); i++ {
 		if name[i] >= 0x80 {
-			return cases.Fold().String(name)
+			return strings.Map(cherokee, cases.Fold().String(name))
 		}
 	}
 	return strings.ToLower(name)
+}
+
+// cherokee folds small letters into capital ones: of this script alone Unicode does so, and
+// package cases makes either out of the other.
+func cherokee(r rune) rune {
+	switch {
+	case 0x13f8 <= r && r <= 0x13fd:
+		return r - 0x13f8 + 0x13f0
+	case 0xab70 <= r && r <= 0xabbf:
+		return r - 0xab70 + 0x13a0
+	}
+	return r
 }

@@ -4,6 +4,8 @@ import (
 	"slices"
 	"testing"
 
+	"golang.org/x/text/cases"
+
 	"imago/pkg/resource"
 )
 
@@ -30,6 +32,7 @@ func TestFold(t *testing.T) {
 	t.Parallel()
 	for _, c := range [][2]string{
 		{"Ada", "aDA"}, {"STRASSE", "straße"}, {"É", "é"}, {"ΣΊΣΥΦΟΣ", "σίσυφος"}, {"K", "k"}, {"", ""}, {"a b", "A B"},
+		{"ᏣᎳᎩ", "ꮳꮃꭹ"}, {"Ᏸ", "ᏸ"},
 	} {
 		if resource.Fold(c[0]) != resource.Fold(c[1]) {
 			t.Errorf("%q and %q differ by more than case: %q, %q", c[0], c[1], resource.Fold(c[0]), resource.Fold(c[1]))
@@ -39,5 +42,13 @@ func TestFold(t *testing.T) {
 		if resource.Fold(c[0]) == resource.Fold(c[1]) {
 			t.Errorf("%q and %q differ by case alone", c[0], c[1])
 		}
+	}
+	for name, want := range map[string]string{"Ꭰ": "Ꭰ", "ꭰ": "Ꭰ", "ᏸ": "Ᏸ", "ΣΑΣ": "σασ", "İ": "i\u0307", "ŉ": "ʼn", "\u1e9e": "ss"} {
+		if got := resource.Fold(name); got != want {
+			t.Errorf("%q is folded to %q, want %q", name, got, want)
+		}
+	}
+	if cases.UnicodeVersion != "15.0.0" { // names that were folded by one version are looked for by another
+		t.Errorf("names are folded by Unicode %s: FORMAT.md says 15.0", cases.UnicodeVersion)
 	}
 }
