@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 
+	"imago/pkg/blob/count"
 	"imago/pkg/blob/fault"
 	"imago/pkg/blob/mem"
 	"imago/pkg/repository"
@@ -153,5 +154,47 @@ func TestDeathWhileFolding(t *testing.T) {
 			}
 			holds(t, s, all)
 		})
+	}
+}
+
+// TestNamesAreFoldedInPart: names lie over all that were before, in whatever order resources
+// come, and few flushes write all of them again. What was renamed has its new name alone.
+func TestNamesAreFoldedInPart(t *testing.T) {
+	t.Parallel()
+	const users, few = 4000, 20
+	counted := count.New(mem.New(mem.Options{}))
+	o := repository.Options{SegmentPlain: 16_000, SegmentSealed: 8_000, Chunk: 4_000}
+	o.Catalog = resource.Catalog{{Type: "user", Shape: resource.Collection, NaturalKey: []resource.Path{"login"}}}
+	r := repo(t, counted, keyring(t, alice), conn, o)
+	d := begin(t, r)
+	flush := func(from, to int, login string) {
+		for i := from; i < to; i++ {
+			addAll(t, d, []resource.Resource{res("user", "", fmt.Sprintf("u%05d", i), fmt.Sprintf(`{"login":"%s%d"}`, login, i))})
+		}
+		if err := d.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := 0; i < users; i += few {
+		flush(i, i+few, "old")
+	}
+	for i := range 20 {
+		flush(i, i+1, "new")
+	}
+	m := commit(t, d)
+	if put := counted.Reset()[count.Put].Bytes; put > 8*m.Bytes() {
+		t.Errorf("%d bytes were put for %d", put, m.Bytes())
+	}
+	s, err := r.Open(t.Context(), d.Prefix())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{"OLD7": "", "new7": "user/u00007", "old20": "user/u00020"} {
+		if got := named(t, s, "user", name); got != want {
+			t.Errorf("%s is %q, want %q", name, got, want)
+		}
+	}
+	if report := check(t, r); len(report.Damage) > 0 {
+		t.Errorf("%+v", report.Damage)
 	}
 }

@@ -286,10 +286,11 @@ func (l *lane) settle(ctx context.Context) error {
 // one, however little that is.
 func (l *lane) fold(ctx context.Context) error {
 	for _, group := range groups(l.own, l.small) {
-		if len(group) < crumbs {
+		run := youngest(group)
+		if len(run) < crumbs {
 			continue
 		}
-		if err := l.rewrite(ctx, group); err != nil {
+		if err := l.rewrite(ctx, run); err != nil {
 			return err
 		}
 	}
@@ -298,6 +299,20 @@ func (l *lane) fold(ctx context.Context) error {
 
 // crumbs is how many small segments in a row are left until the draft is settled.
 const crumbs = 16
+
+// youngest are the newest layers of a group, up to one that has more than twice what they
+// have: names lie over all others, and are not all written anew for a few.
+func youngest(group []snapshot.Segment) (out []snapshot.Segment) {
+	var sum int64
+	for _, layer := range strata(group) {
+		if sum > 0 && layer.records > 2*sum {
+			break
+		}
+		sum += layer.records
+		out = append(out, layer.segments...)
+	}
+	return out
+}
 
 func (l *lane) small(s snapshot.Segment) bool {
 	o := l.d.r.o
@@ -330,6 +345,7 @@ func (l *lane) rewrite(ctx context.Context, old []snapshot.Segment) error {
 	l.delta.sort()
 	w := l.d.r.walk(old, reach{}).with(&l.delta)
 	w.brief = true
+	below := without(l.own, old)
 	var fresh []snapshot.Segment
 	var out buffer
 	flush := func() error {
@@ -349,7 +365,7 @@ func (l *lane) rewrite(ctx context.Context, old []snapshot.Segment) error {
 		if len(all) == 0 {
 			break
 		}
-		if all[0].Deleted() && len(l.base) == 0 {
+		if all[0].Deleted() && len(l.base)+len(covering(below, all[0].Key)) == 0 {
 			continue // there is nothing that it would hide
 		}
 		out.copy(all[0].Record)
@@ -363,7 +379,7 @@ func (l *lane) rewrite(ctx context.Context, old []snapshot.Segment) error {
 		return err
 	}
 	l.delta.reset()
-	l.own = append(without(l.own, old), fresh...)
+	l.own = append(below, fresh...)
 	l.base = without(l.base, old)
 	return nil
 }
@@ -414,13 +430,15 @@ type stratum struct {
 }
 
 // layersOf parts segments by layer, the newest first, but for that of the full snapshot.
-func layersOf(segments []snapshot.Segment) (out []stratum) {
+func layersOf(segments []snapshot.Segment) []stratum {
+	return strata(slices.DeleteFunc(slices.Clone(segments), func(s snapshot.Segment) bool { return s.Layer == 0 }))
+}
+
+// strata parts segments by layer, the newest first.
+func strata(segments []snapshot.Segment) (out []stratum) {
 	sorted := slices.Clone(segments)
 	slices.SortStableFunc(sorted, func(a, b snapshot.Segment) int { return cmp.Compare(b.Layer, a.Layer) })
 	for i, s := range sorted {
-		if s.Layer == 0 {
-			break
-		}
 		if i == 0 || sorted[i-1].Layer != s.Layer {
 			out = append(out, stratum{})
 		}
