@@ -39,7 +39,8 @@ func (r *Repository) naming(parent *Snapshot) snapshot.NamePaths {
 	return out
 }
 
-// nameKeys are the keys in the family of names of what a record says.
+// nameKeys are the keys in the family of names of what a record says, each once: two names
+// may have one place.
 func nameKeys(r snapshot.Record, paths []resource.Path) (out []resource.Key, err error) {
 	if r.Deleted() || len(paths) == 0 {
 		return nil, nil
@@ -49,7 +50,9 @@ func nameKeys(r snapshot.Record, paths []resource.Path) (out []resource.Key, err
 		return nil, fmt.Errorf("%w: the names of %s: %w", snapshot.ErrUnfit, r.Key, err)
 	}
 	for _, name := range names {
-		out = append(out, snapshot.NameKey(r.Key, name))
+		if k := snapshot.NameKey(r.Key, name); !slices.Contains(out, k) {
+			out = append(out, k)
+		}
 	}
 	return out, nil
 }

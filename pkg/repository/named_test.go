@@ -14,6 +14,7 @@ import (
 	"imago/pkg/envelope"
 	"imago/pkg/repository"
 	"imago/pkg/resource"
+	"imago/pkg/snapshot"
 )
 
 // named are the keys that a name finds.
@@ -216,5 +217,33 @@ func TestCommitAgainWithNames(t *testing.T) {
 	}
 	if failed < 5 {
 		t.Errorf("only %d commits failed", failed)
+	}
+}
+
+// TestNamesAtOnePlace: two names of one resource whose places are the same, which anybody can
+// find, are one record, and no damage.
+func TestNamesAtOnePlace(t *testing.T) {
+	t.Parallel()
+	places := map[string]string{}
+	one, other := "", ""
+	for i := 0; one == ""; i++ {
+		name := fmt.Sprint("n", i)
+		place := snapshot.NamePlace("user", name)
+		one, other = places[place], name
+		places[place] = name
+	}
+	r := withNames(t, mem.New(mem.Options{}), keyring(t, alice), "login", "mail")
+	first := take(t, r, []resource.Resource{res("user", "", "u1", fmt.Sprintf(`{"login":%q,"mail":%q}`, one, other))})
+	second := over(t, r, first, started.Add(time.Hour), []resource.Resource{res("user", "", "u1", fmt.Sprintf(`{"login":%q}`, other))})
+	for _, c := range []struct {
+		s          *repository.Snapshot
+		name, want string
+	}{{first, one, "user/u1"}, {first, other, "user/u1"}, {second, one, ""}, {second, other, "user/u1"}} {
+		if got := named(t, c.s, "user", c.name); got != c.want {
+			t.Errorf("%s: %q is %q, want %q", c.s.Prefix(), c.name, got, c.want)
+		}
+	}
+	if report := check(t, r); len(report.Damage) > 0 {
+		t.Errorf("%+v", report.Damage)
 	}
 }
