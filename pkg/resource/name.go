@@ -20,12 +20,15 @@ func (i Info) Names() []Path {
 	})
 }
 
-// Plain reports whether the path leads to one place at most: it is keys alone.
+// Plain reports whether the path leads to one place at most, and to the same for every reader:
+// it is keys alone, without brackets or what JSON escapes.
 func (p Path) Plain() bool {
 	return !slices.ContainsFunc(strings.Split(string(p), "."), func(key string) bool {
-		return key == "" || key == "*" || strings.HasSuffix(key, "[]")
+		return key == "" || key == "*" || strings.ContainsFunc(key, odd)
 	})
 }
+
+func odd(r rune) bool { return r < ' ' || strings.ContainsRune(`[]"\`, r) }
 
 // Called are the names that a body has at the paths, folded, each once.
 func Called(body []byte, paths []Path) (out []string, err error) {

@@ -1,7 +1,9 @@
 package resource_test
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 	"testing"
 
 	"golang.org/x/text/cases"
@@ -50,5 +52,26 @@ func TestFold(t *testing.T) {
 	}
 	if cases.UnicodeVersion != "15.0.0" { // names that were folded by one version are looked for by another
 		t.Errorf("names are folded by Unicode %s: FORMAT.md says 15.0", cases.UnicodeVersion)
+	}
+}
+
+// TestPlain: a path that is plain leads to the member of its name, and one that is not is none
+// that a manifest may tell.
+func TestPlain(t *testing.T) {
+	t.Parallel()
+	for path, want := range map[resource.Path]bool{
+		"name": true, "profile.login": true, "é 1*": true,
+		"": false, "a.": false, "a..b": false, "*": false, "a.*": false, "a[]": false, "[].a": false,
+		"a]": false, "[": false, "a[": false, "a[]b": false, `a"b`: false, `a\b`: false, "a\nb": false,
+	} {
+		if got := path.Plain(); got != want {
+			t.Errorf("%q: %v, want %v", path, got, want)
+			continue
+		}
+		if body := fmt.Sprintf(`{%q:"x"}`, path); want && !strings.Contains(string(path), ".") {
+			if got, err := path.Text([]byte(body)); got != "x" || err != nil {
+				t.Errorf("%s of %s: %q, %v", path, body, got, err)
+			}
+		}
 	}
 }
