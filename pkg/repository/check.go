@@ -433,6 +433,11 @@ func (c *checker) states(ctx context.Context, s *Snapshot) error {
 		return c.note(s.Prefix(), s.Prefix()+"/"+snapshot.ManifestName, err)
 	}
 	c.last = s
+	for _, t := range sortedTypes(c.state) { // also one that the manifest does not tell of
+		if c.state[t].Unnamed != (snapshot.Digest{}) {
+			c.damage(s.Prefix(), s.Prefix()+"/"+snapshot.ManifestName, "its objects of type %s are not found by their names", t)
+		}
+	}
 	for i := range s.manifest.Types {
 		t := &s.manifest.Types[i]
 		hidden, err := c.hidden(ctx, s, t)
@@ -440,9 +445,6 @@ func (c *checker) states(ctx context.Context, s *Snapshot) error {
 			return c.note(s.Prefix(), s.Prefix()+"/"+snapshot.ManifestName, err)
 		}
 		there := *heldOf(c.state, t.Type)
-		if there.Unnamed != (snapshot.Digest{}) {
-			c.damage(s.Prefix(), s.Prefix()+"/"+snapshot.ManifestName, "its objects of type %s are not found by their names", t.Type)
-		}
 		there.Unnamed, hidden.Unnamed = snapshot.Digest{}, snapshot.Digest{}
 		if there.Sub(hidden); hidden != t.Hidden || there != t.Held {
 			c.damage(s.Prefix(), s.Prefix()+"/"+snapshot.ManifestName, "its objects of type %s are not those that it tells of", t.Type)

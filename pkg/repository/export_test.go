@@ -3,6 +3,7 @@ package repository
 import (
 	"imago/pkg/blob/mem"
 	"imago/pkg/envelope"
+	"imago/pkg/resource"
 	"imago/pkg/snapshot"
 )
 
@@ -23,3 +24,8 @@ func SealManifest(t interface{ Fatal(...any) }, r *Repository, prefix string, te
 
 // ForgetNames lets tests write a layer whose resources are not found by their names.
 func ForgetNames(d *Draft) { d.facts.Names = nil }
+
+// AddName lets tests write a name that no resource has.
+func AddName(d *Draft, k resource.Key, name string) error {
+	return d.names.delta.add(resource.Resource{Key: snapshot.NameKey(k, name), Body: []byte(snapshot.NameRecord)})
+}

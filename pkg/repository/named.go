@@ -100,8 +100,10 @@ func (l *lane) replace(ctx context.Context, was, is []resource.Key) error {
 func (s *Snapshot) ByName(t resource.Type) bool { return len(s.manifest.Names[t]) > 0 }
 
 // Named yields the resources of a type that have a name, whatever its case, in the order of
-// their parents and IDs; none, where ByName is false. Of each layer of names it reads two
-// chunks at most (of a type below others, all), and besides each resource that it finds.
+// their parents and IDs; none, where ByName is false. Of each layer of names it reads three
+// chunks at most, but where a name is that of hundreds: that which holds its place, the one
+// before and the one with which the type ends; of a type below others all. Besides it reads
+// each resource that it finds.
 func (s *Snapshot) Named(ctx context.Context, t resource.Type, name string) iter.Seq2[resource.Resource, error] {
 	return func(yield func(resource.Resource, error) bool) {
 		name := resource.Fold(name)

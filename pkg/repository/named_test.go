@@ -247,3 +247,31 @@ func TestNamesAtOnePlace(t *testing.T) {
 		t.Errorf("%+v", report.Damage)
 	}
 }
+
+// TestCheckOfStrangeNames: a name that nobody has is found, also one of a type that the snapshot
+// was not asked for, in a full one and in a layer.
+func TestCheckOfStrangeNames(t *testing.T) {
+	t.Parallel()
+	for _, typ := range []resource.Type{"user", "rule", "moon"} {
+		for _, layer := range []bool{false, true} {
+			r := withNames(t, mem.New(mem.Options{}), keyring(t, alice), "login")
+			d := begin(t, r)
+			if layer {
+				first := take(t, r, []resource.Resource{res("user", "", "u1", `{"login":"ada"}`)})
+				var err error
+				if d, err = r.BeginNamed("strange", started.Add(time.Hour), first); err != nil {
+					t.Fatal(err)
+				}
+			}
+			addAll(t, d, []resource.Resource{res("user", "", "u2", `{"login":"bob"}`)})
+			if err := repository.AddName(d, resource.Key{Type: typ, ID: "x"}, "ada"); err != nil {
+				t.Fatal(err)
+			}
+			commit(t, d)
+			report := check(t, r)
+			if len(report.Damage) != 1 || !strings.Contains(report.Damage[0].What, fmt.Sprintf("type %s are not found by their names", typ)) {
+				t.Errorf("%s, layer %v: %+v", typ, layer, report.Damage)
+			}
+		}
+	}
+}
