@@ -275,3 +275,32 @@ func TestCheckOfStrangeNames(t *testing.T) {
 		}
 	}
 }
+
+// TestNamesOfWhatIsHidden: a type of which the parent holds hidden things alone gets no names
+// before a full snapshot, as those would not be found when they are read again.
+func TestNamesOfWhatIsHidden(t *testing.T) {
+	t.Parallel()
+	store, k := mem.New(mem.Options{}), keyring(t, alice)
+	ada := res("user", "", "u1", `{"login":"ada"}`)
+	nameless := withNames(t, store, k)
+	d, err := nameless.Begin("hides", started.Add(time.Hour), take(t, nameless, []resource.Resource{ada}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := facts()
+	f.Types = []snapshot.TypeStatus{{Type: "user", Gaps: []snapshot.Gap{{Type: "user", Reason: snapshot.Failed, Detail: "d"}}}}
+	if _, err := d.Commit(t.Context(), f); err != nil {
+		t.Fatal(err)
+	}
+	hides, err := nameless.Open(t.Context(), d.Prefix())
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := withNames(t, store, k, "login")
+	if s := over(t, r, hides, started.Add(2*time.Hour), []resource.Resource{ada}); s.ByName("user") {
+		t.Error("it has names of users, and that of before is not among them")
+	}
+	if report := check(t, r); len(report.Damage) > 0 {
+		t.Errorf("%+v", report.Damage)
+	}
+}
