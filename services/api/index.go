@@ -144,8 +144,9 @@ func (s *Service) keyOf(ctx context.Context, n *names, at spot, text string) (re
 
 // labelled are the keys of what has a label, whatever its case.
 func (x index) labelled(label string) (found []resource.Key) {
+	label = resource.Fold(label)
 	for _, l := range x {
-		if strings.EqualFold(l.label, label) {
+		if resource.Fold(l.label) == label {
 			found = append(found, l.key)
 		}
 	}

@@ -143,7 +143,7 @@ func (n labels) named(ctx context.Context, s *repository.Snapshot, t resource.Ty
 			return
 		}
 		for r, err := range s.Walk(ctx, t) {
-			if (err != nil || strings.EqualFold(n.of(r), name)) && !yield(r, err) {
+			if (err != nil || resource.Fold(n.of(r)) == resource.Fold(name)) && !yield(r, err) {
 				return
 			}
 		}
