@@ -9,56 +9,103 @@ import (
 	"imago/pkg/snapshot"
 )
 
-// buffer gathers records, in memory, in any order. What it is sorted by lies in names,
-// without pointers: a buffer of links has a hundred thousand.
+// buffer gathers records, in memory, in any order. They lie in blocks: one piece of memory
+// that grows would at times be held twice. Lines have no pointers: a buffer of links has a
+// hundred thousand.
 type buffer struct {
-	plain    []byte // the records' lines
-	names    []byte
+	blocks   [][]byte // the records' lines
+	held     int      // bytes in blocks
+	names    []byte   // of parents, and of ids with escapes
+	parents  []span   // in names
+	odd      []span   // in names: ids that stand otherwise in their lines
 	types    []resource.Type
 	lines    []line
 	disorder bool // the lines do not rise
 }
 
-// line is where a record lies in plain, its value in that, and its parent and id in names.
+// block is how many bytes of records lie together, but for a single larger one.
+const block = 256 << 10
+
+// line is where a record lies in its block, and what it is sorted by.
 type line struct {
-	record, parent, id span
-	value              uint32 // where the value begins; 0: a tombstone
-	typ                uint16
+	record span
+	id     uint32 // where it ends in the block, or isOdd and which one it is of odd
+	value  uint32 // where it begins in the block; 0: a tombstone
+	parent uint32 // of parents
+	block  uint16
+	typ    uint16
 }
+
+const isOdd = 1 << 31
 
 type span struct{ from, to uint32 }
 
 func (s span) of(b []byte) []byte { return b[s.from:s.to] }
 
+// beforeID is what a record's line begins with.
+const beforeID = `{"id":"`
+
+// room gives the block that the next record goes to, and what of it is in use.
+func (b *buffer) room(size int) (last *[]byte, used int) {
+	n := len(b.blocks)
+	if n > 0 && (len(b.blocks[n-1]) == 0 || len(b.blocks[n-1])+size <= block) {
+		return &b.blocks[n-1], len(b.blocks[n-1])
+	}
+	if n < cap(b.blocks) {
+		b.blocks = b.blocks[:n+1] // of before the last reset
+	} else {
+		b.blocks = append(b.blocks, nil)
+	}
+	if n > 0 && b.blocks[n] == nil {
+		b.blocks[n] = make([]byte, 0, block)
+	}
+	return &b.blocks[n], 0
+}
+
 // add takes in a resource; without a body, its tombstone.
 func (b *buffer) add(r resource.Resource) error {
-	start := len(b.plain)
-	plain, err := snapshot.AppendRecord(b.plain, r)
+	last, start := b.room(len(r.ID) + len(r.Body) + len(beforeID) + len(`","value":}`) + 1)
+	full, err := snapshot.AppendRecord(*last, r)
 	if err != nil {
 		return err
 	}
-	b.plain = plain
+	*last = full
 	b.take(r.Key, start, len(r.Body))
 	return nil
 }
 
 // copy takes in a record of another place.
 func (b *buffer) copy(r snapshot.Record) {
-	start := len(b.plain)
-	b.plain = append(append(b.plain, r.Line...), '\n')
+	last, start := b.room(len(r.Line) + 1)
+	*last = append(append(*last, r.Line...), '\n')
 	b.take(r.Key, start, len(r.Body))
 }
 
-// take notes the record that plain ends with.
+// take notes the record that the last block ends with.
 func (b *buffer) take(k resource.Key, start, body int) {
-	l := line{record: span{uint32(start), uint32(len(b.plain))}, typ: b.typ(k.Type), parent: b.parent(k.Parent), id: b.name(k.ID)}
+	at := len(b.blocks) - 1
+	plain := b.blocks[at]
+	b.held += len(plain) - start
+	l := line{record: span{uint32(start), uint32(len(plain))}, block: uint16(at), typ: b.typ(k.Type), parent: b.parent(k.Parent)}
+	if l.id = uint32(start + len(beforeID) + len(k.ID)); string(plain[start+len(beforeID):l.id]) != k.ID {
+		l.id = isOdd | uint32(len(b.odd))
+		b.odd = append(b.odd, b.name(k.ID))
+	}
 	if body > 0 {
-		l.value = uint32(len(b.plain) - 2 - body)
+		l.value = uint32(len(plain) - 2 - body)
 	}
 	if n := len(b.lines); n > 0 && b.compare(b.lines[n-1], l) >= 0 {
 		b.disorder = true
 	}
 	b.lines = append(b.lines, l)
+}
+
+// id is that of a record.
+func (b *buffer) id(l line) []byte {
+	if l.id&isOdd != 0 {
+		return b.odd[l.id&^isOdd].of(b.names)
+	}
+	return b.blocks[l.block][l.record.from+uint32(len(beforeID)) : l.id]
 }
 
 func (b *buffer) typ(t resource.Type) uint16 {
@@ -78,12 +125,16 @@ func (b *buffer) name(s string) span {
 }
 
 // parent shares the text of a parent among its children, which come in a row.
-func (b *buffer) parent(p string) span {
-	if n := len(b.lines); n > 0 && string(b.lines[n-1].parent.of(b.names)) == p {
+func (b *buffer) parent(p string) uint32 {
+	if n := len(b.lines); n > 0 && string(b.above(b.lines[n-1])) == p {
 		return b.lines[n-1].parent
 	}
-	return b.name(p)
+	b.parents = append(b.parents, b.name(p))
+	return uint32(len(b.parents) - 1)
 }
+
+// above is the parent of a record.
+func (b *buffer) above(l line) []byte { return b.parents[l.parent].of(b.names) }
 
 // compare orders lines by key.
 func (b *buffer) compare(x, y line) int {
@@ -91,21 +142,21 @@ func (b *buffer) compare(x, y line) int {
 		return cmp.Compare(b.types[x.typ], b.types[y.typ])
 	}
 	if x.parent != y.parent {
-		if c := bytes.Compare(x.parent.of(b.names), y.parent.of(b.names)); c != 0 {
+		if c := bytes.Compare(b.above(x), b.above(y)); c != 0 {
 			return c
 		}
 	}
-	return bytes.Compare(x.id.of(b.names), y.id.of(b.names))
+	return bytes.Compare(b.id(x), b.id(y))
 }
 
 // sort puts the records in order; of those with one key the latest stays. What was
-// replaced stays in plain until reset.
+// replaced stays in its block until reset.
 func (b *buffer) sort() {
 	if !b.disorder {
 		return
 	}
 	slices.SortFunc(b.lines, func(x, y line) int {
-		return cmp.Or(b.compare(x, y), cmp.Compare(x.record.from, y.record.from))
+		return cmp.Or(b.compare(x, y), cmp.Compare(x.block, y.block), cmp.Compare(x.record.from, y.record.from))
 	})
 	kept := b.lines[:0]
 	for i, l := range b.lines {
@@ -118,19 +169,20 @@ func (b *buffer) sort() {
 
 func (b *buffer) key(i int) resource.Key {
 	l := b.lines[i]
-	return resource.Key{Type: b.types[l.typ], Parent: string(l.parent.of(b.names)), ID: string(l.id.of(b.names))}
+	return resource.Key{Type: b.types[l.typ], Parent: string(b.above(l)), ID: string(b.id(l))}
 }
 
 // text is a record's line with its line feed.
-func (b *buffer) text(i int) []byte { return b.lines[i].record.of(b.plain) }
+func (b *buffer) text(i int) []byte { return b.lines[i].record.of(b.blocks[b.lines[i].block]) }
 
 // record gives a record, which is valid until the buffer is reset.
 func (b *buffer) record(i int) snapshot.Record {
 	l := b.lines[i]
-	r := snapshot.Record{Line: b.plain[l.record.from : l.record.to-1 : l.record.to-1]}
+	plain := b.blocks[l.block]
+	r := snapshot.Record{Line: plain[l.record.from : l.record.to-1 : l.record.to-1]}
 	r.Key = b.key(i)
 	if l.value > 0 {
-		r.Body = b.plain[l.value : l.record.to-2 : l.record.to-2]
+		r.Body = plain[l.value : l.record.to-2 : l.record.to-2]
 	}
 	return r
 }
@@ -139,7 +191,7 @@ func (b *buffer) record(i int) snapshot.Record {
 func (b *buffer) search(k resource.Key) int {
 	i, _ := slices.BinarySearchFunc(b.lines, k, func(l line, k resource.Key) int {
 		return cmp.Or(cmp.Compare(b.types[l.typ], k.Type),
-			cmp.Compare(string(l.parent.of(b.names)), k.Parent), cmp.Compare(string(l.id.of(b.names)), k.ID))
+			cmp.Compare(string(b.above(l)), k.Parent), cmp.Compare(string(b.id(l)), k.ID))
 	})
 	return i
 }
@@ -181,5 +233,11 @@ func (b *buffer) copyAll(from *buffer) {
 }
 
 func (b *buffer) reset() {
-	b.plain, b.names, b.types, b.lines, b.disorder = b.plain[:0], b.names[:0], b.types[:0], b.lines[:0], false
+	for i, plain := range b.blocks {
+		if b.blocks[i] = plain[:0]; cap(plain) > 2*block {
+			b.blocks[i] = nil // a rare record's
+		}
+	}
+	b.blocks, b.held, b.names, b.parents, b.odd = b.blocks[:0], 0, b.names[:0], b.parents[:0], b.odd[:0]
+	b.types, b.lines, b.disorder = b.types[:0], b.lines[:0], false
 }

@@ -40,7 +40,7 @@ func (l *lane) add(ctx context.Context, r resource.Resource) error {
 	if err := l.incoming.add(r); err != nil {
 		return err
 	}
-	if len(l.incoming.plain) < min(l.target, gathered) {
+	if l.incoming.held < min(l.target, gathered) {
 		return nil
 	}
 	return l.take(ctx)
@@ -54,7 +54,7 @@ func (l *lane) take(ctx context.Context) error {
 	if err := l.join(ctx); err != nil {
 		return err
 	}
-	if len(l.delta.plain) < l.target {
+	if l.delta.held < l.target {
 		return nil
 	}
 	return l.write(ctx, true)
@@ -251,7 +251,7 @@ func (l *lane) missing(ctx context.Context, keep func(resource.Key) bool) error 
 		if err := l.delta.add(resource.Resource{Key: all[0].Key}); err != nil {
 			return err
 		}
-		if len(l.delta.plain) >= l.target {
+		if l.delta.held >= l.target {
 			if err := l.write(ctx, true); err != nil {
 				return err
 			}
@@ -369,7 +369,7 @@ func (l *lane) rewrite(ctx context.Context, old []snapshot.Segment) error {
 			continue // there is nothing that it would hide
 		}
 		out.copy(all[0].Record)
-		if len(out.plain) >= l.target {
+		if out.held >= l.target {
 			if err := flush(); err != nil {
 				return err
 			}

@@ -34,7 +34,7 @@ func live() int64 {
 // TestMemoryIsBounded writes and reads 45 MB, in an order that makes all segments
 // overlap, and looks at the heap on the way. It is not parallel: the heap is one.
 func TestMemoryIsBounded(t *testing.T) {
-	const n, step, bound = 75_000, 37_781, 32 << 20
+	const n, step, bound = 75_000, 37_781, 24 << 20
 	store := &weighed{Store: mem.New(mem.Options{})}
 	r := repo(t, store, keyring(t, alice), conn, repository.Options{})
 	base := live()

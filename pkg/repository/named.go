@@ -90,7 +90,7 @@ func (l *lane) replace(ctx context.Context, was, is []resource.Key) error {
 			}
 		}
 	}
-	if len(l.delta.plain) < l.target {
+	if l.delta.held < l.target {
 		return nil
 	}
 	return l.write(ctx, true)

@@ -321,6 +321,37 @@ func TestRefusesBadRecords(t *testing.T) {
 	}
 }
 
+// TestManyBeforeASegment: what gathers for one segment may be of any order and size, with ids
+// that stand otherwise in their lines, and come twice.
+func TestManyBeforeASegment(t *testing.T) {
+	t.Parallel()
+	var all, old []resource.Resource
+	for i := range 1500 {
+		id, size := fmt.Sprintf("%05d", i), 1000
+		switch i % 100 {
+		case 1:
+			id = fmt.Sprintf("%05d\"", i) // before the next, and its escape behind it
+		case 2:
+			id = fmt.Sprintf("%05d#", i-1)
+			size = 700_000 * (i / 1002)
+		}
+		body := fmt.Sprintf(`{"id":"%d","text":"%s"}`, i, strings.Repeat("x", size))
+		all = append(all, res("user", fmt.Sprint(i/100%3), id, body))
+		old = append(old, res("user", fmt.Sprint(i/100%3), id, `{"id":"old"}`))
+	}
+	r := repo(t, mem.New(mem.Options{}), keyring(t, alice), conn, repository.Options{})
+	d := begin(t, r)
+	addAll(t, d, shuffled(old, 1))
+	addAll(t, d, shuffled(all, 2))
+	commit(t, d)
+	s, err := r.Open(t.Context(), d.Prefix())
+	if err != nil {
+		t.Fatal(err)
+	}
+	slices.SortFunc(all, func(a, b resource.Resource) int { return a.Compare(b.Key) })
+	holds(t, s, all)
+}
+
 func TestNewestWins(t *testing.T) {
 	t.Parallel()
 	r := repo(t, mem.New(mem.Options{}), keyring(t, alice), conn, small)
