@@ -12,6 +12,7 @@ const settings = {
   OIDC_CLIENT_ID: "imago",
   OIDC_CLIENT_SECRET_FILE: secret,
   OIDC_NAME: "Acme ID",
+  TRUSTED_PROXIES: "127.0.0.0/8", // people come from places of their own: stage.ts
 };
 const set = Object.entries(settings).map(([name, value]) => `--set "${name}=${value}"`);
 
