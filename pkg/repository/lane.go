@@ -174,8 +174,7 @@ func (l *lane) write(ctx context.Context, wait bool) error {
 			return err
 		}
 	}
-	l.delta.reset()
-	l.delta.copyAll(&waiting)
+	l.delta = waiting // and not in the room of what was written: it may stay empty for long
 	return nil
 }
 
@@ -213,7 +212,7 @@ func (l *lane) last(ctx context.Context) error {
 		}
 		from += len(part.lines)
 	}
-	l.delta.reset()
+	l.delta = buffer{}
 	return nil
 }
 
@@ -378,7 +377,7 @@ func (l *lane) rewrite(ctx context.Context, old []snapshot.Segment) error {
 	if err := flush(); err != nil {
 		return err
 	}
-	l.delta.reset()
+	l.delta = buffer{}
 	l.own = append(below, fresh...)
 	l.base = without(l.base, old)
 	return nil
