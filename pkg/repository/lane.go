@@ -81,7 +81,8 @@ func (l *lane) join(ctx context.Context) error {
 // joinType takes in records of one type: what lies between those of two types is not read.
 func (l *lane) joinType(ctx context.Context, part *buffer) error {
 	l.delta.sort()
-	before := l.before(part)
+	before, end := l.before(part)
+	defer end()
 	for i := range part.lines {
 		record := part.record(i)
 		old, err := before(ctx, record.Key)
@@ -100,10 +101,11 @@ func (l *lane) joinType(ctx context.Context, part *buffer) error {
 	return nil
 }
 
-// before gives what stood under the keys of sorted records, which rise, before the join.
-func (l *lane) before(part *buffer) func(context.Context, resource.Key) (snapshot.Record, error) {
+// before gives what stood under the keys of sorted records, which rise, before the join:
+// until its end.
+func (l *lane) before(part *buffer) (of func(context.Context, resource.Key) (snapshot.Record, error), end func()) {
 	if l.d.facts.Scope == Named {
-		return l.newest
+		return l.newest, func() {}
 	}
 	in := reach{part.key(0), part.key(len(part.lines) - 1)}
 	w := l.d.r.walk(l.stack(), in).with(&l.delta)
@@ -122,7 +124,7 @@ func (l *lane) before(part *buffer) func(context.Context, resource.Key) (snapsho
 		}
 		l.seen.mark(was)
 		return was[0].Record, nil
-	}
+	}, w.close
 }
 
 // newest looks one key up: a few are named, and what lies deeper need not be read.
@@ -234,6 +236,7 @@ func (l *lane) walk(in reach) *walker {
 func (l *lane) missing(ctx context.Context, keep func(resource.Key) bool) error {
 	w := l.d.r.walk(l.base, reach{})
 	w.skip, w.brief = l.seen.all, true
+	defer w.close()
 	for {
 		all, err := w.next(ctx)
 		if err != nil || len(all) == 0 {
@@ -344,6 +347,7 @@ func (l *lane) rewrite(ctx context.Context, old []snapshot.Segment) error {
 	l.delta.sort()
 	w := l.d.r.walk(old, reach{}).with(&l.delta)
 	w.brief = true
+	defer w.close()
 	below := without(l.own, old)
 	var fresh []snapshot.Segment
 	var out buffer

@@ -124,8 +124,9 @@ func (s *source) leave() {
 	}
 }
 
-// close gives back what chunks were unpacked into. None of them may be used any more.
+// close gives back all room. What chunks were unpacked into may not be used any more.
 func (s *source) close() {
+	s.leave()
 	for _, room := range s.rooms {
 		s.r.rooms.put(room)
 	}

@@ -51,7 +51,8 @@ type walker struct {
 	brief bool                                      // records are valid until the next call but one, and cost less
 	ahead []*snapshot.Segment                       // by their first keys
 	open  cursors
-	now   []version // of one key, the newest first
+	now   []version    // of one key, the newest first
+	ended [2][]*source // which gave their last record in the last call, and in the one before
 }
 
 // walk begins.
@@ -79,6 +80,8 @@ func (w *walker) with(b *buffer) *walker {
 // next gives the records of the next key, nil at the end. They are valid for good unless
 // the walk is brief, the list until the next call.
 func (w *walker) next(ctx context.Context) ([]version, error) {
+	closeAll(w.ended[1])
+	w.ended[0], w.ended[1] = w.ended[1][:0], w.ended[0]
 	for len(w.ahead) > 0 && (len(w.open) == 0 || w.ahead[0].First.Compare(w.open[0].now.Key) <= 0) {
 		if err := w.push(ctx, w.ahead[0]); err != nil {
 			return nil, err
@@ -109,6 +112,8 @@ func (w *walker) push(ctx context.Context, s *snapshot.Segment) error {
 	more, err := c.step(ctx, w.in)
 	if more {
 		heap.Push(&w.open, c)
+	} else {
+		c.source.close()
 	}
 	return err
 }
@@ -121,10 +126,30 @@ func (w *walker) advance(ctx context.Context) error {
 	}
 	if more {
 		heap.Fix(&w.open, 0)
-	} else {
-		heap.Pop(&w.open)
+		return nil
+	}
+	if heap.Pop(&w.open); c.source != nil {
+		w.ended[0] = append(w.ended[0], c.source)
 	}
 	return nil
+}
+
+// close gives back the room that a brief walk has: none of its records may be used any more.
+func (w *walker) close() {
+	closeAll(w.ended[0])
+	closeAll(w.ended[1])
+	for _, c := range w.open {
+		if c.source != nil {
+			c.source.close()
+		}
+	}
+	w.open, w.ended = nil, [2][]*source{}
+}
+
+func closeAll(sources []*source) {
+	for _, s := range sources {
+		s.close()
+	}
 }
 
 // wanted are the chunks of a segment that hold records in reach.
