@@ -311,6 +311,9 @@ func wellFormed(value []byte) error {
 }
 
 // Quote is text as a canonical JSON string.
-func Quote(text string) []byte {
-	return append(appendEscaped([]byte{'"'}, []byte(text)), '"')
+func Quote(text string) []byte { return AppendQuoted(nil, text) }
+
+// AppendQuoted appends text as a canonical JSON string.
+func AppendQuoted(dst []byte, text string) []byte {
+	return append(appendEscaped(append(dst, '"'), []byte(text)), '"')
 }

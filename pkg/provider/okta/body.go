@@ -32,12 +32,13 @@ func (e *entry) resources(body []byte, envelope, parent string) (found []resourc
 		return err
 	}
 	if e.bare {
-		err = resource.Elements(body, func(element []byte) error {
-			kept, err := keepID(element)
-			if err != nil {
+		var all []byte
+		err = resource.Elements(body, func(element []byte) (err error) {
+			from := len(all)
+			if all, err = appendID(all, element); err != nil {
 				return err
 			}
-			return read(kept)
+			return read(all[from:len(all):len(all)])
 		})
 	} else {
 		var canon resource.Canonicaliser // its form is never longer than what was sent
@@ -58,19 +59,21 @@ func (e *entry) resource(body []byte, parent string) (resource.Resource, error) 
 // keep is what is kept of an object.
 func (e *entry) keep(object []byte) ([]byte, error) {
 	if e.bare {
-		return keepID(object)
+		return appendID(nil, object)
 	}
 	return resource.Canonical(make([]byte, 0, len(object)), object)
 }
 
-func keepID(object []byte) ([]byte, error) {
+func appendID(dst, object []byte) ([]byte, error) {
 	id, err := topText(object, "id")
-	return bare(id), err
+	return appendBare(dst, id), err
 }
 
 // bare is the body of a link of which nothing but its ID is kept.
-func bare(id string) []byte {
-	return append(append([]byte(`{"id":`), resource.Quote(id)...), '}')
+func bare(id string) []byte { return appendBare(nil, id) }
+
+func appendBare(dst []byte, id string) []byte {
+	return append(resource.AppendQuoted(append(dst, `{"id":`...), id), '}')
 }
 
 // identify makes the resource of a kept body.

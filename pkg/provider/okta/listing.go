@@ -25,13 +25,13 @@ type listing struct {
 	done   bool
 
 	pass  int
-	began time.Time       // the list, in the org's clock
-	next  string          // path and query of the page to read
-	after string          // Swept: the last parent done on that page
-	asked map[string]bool // pages of this pass
-	given map[string]bool // keys on the last page, as an object may move to the next while it is asked for
-	first bool            // nothing was read yet: a refused cursor is stale
-	spent int             // calls made since the last page was given
+	began time.Time             // the list, in the org's clock
+	next  string                // path and query of the page to read
+	after string                // Swept: the last parent done on that page
+	asked map[string]bool       // pages of this pass
+	given map[resource.Key]bool // keys on the last page, as an object may move to the next while it is asked for
+	first bool                  // nothing was read yet: a refused cursor is stale
+	spent int                   // calls made since the last page was given
 
 	waiting []string // Swept: parents of the page that are to be read
 	ahead   string   // Swept: the page after it
@@ -164,6 +164,7 @@ func (l *listing) fetch(ctx context.Context, p pass, path, parent string) (found
 	for n := 0; n < 2; n++ {
 		var size int
 		calls, err := l.reader.client.read(ctx, path, func(answer reply) (err error) {
+			defer recycle(answer.body) // what is kept of it is copied
 			next = answer.next
 			if p.single {
 				one, err := l.entry.resource(answer.body, parent)
@@ -190,11 +191,10 @@ func (l *listing) fetch(ctx context.Context, p pass, path, parent string) (found
 // again: to know all that was given takes as much memory as the org has objects.
 func (l *listing) fresh(found []resource.Resource) []resource.Resource {
 	kept, last := found[:0], l.given
-	l.given = make(map[string]bool, len(found))
+	l.given = make(map[resource.Key]bool, len(found))
 	for _, r := range found {
-		id := r.Parent + " " + r.ID
-		known := last[id] || l.given[id]
-		if l.given[id] = true; !known && l.entry.isOne(r) {
+		known := last[r.Key] || l.given[r.Key]
+		if l.given[r.Key] = true; !known && l.entry.isOne(r) {
 			kept = append(kept, r)
 		}
 	}

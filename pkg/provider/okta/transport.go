@@ -152,22 +152,25 @@ func exchange(base http.RoundTripper, req *http.Request, most int64) (*received,
 
 // rooms are used again to read bodies in, whose length nobody tells beforehand as
 // they come compressed: growing anew for each costs several times their size.
-var rooms = sync.Pool{New: func() any { return new(bytes.Buffer) }}
+var rooms = sync.Pool{New: func() any { return new([]byte) }}
 
-// readBody reads to the end, into memory that is just as large as what was read.
+// readBody reads to the end. Who is done with the body may recycle it.
 func readBody(r io.Reader) ([]byte, error) {
+	var room []byte
+	if free, ok := rooms.Get().(*[]byte); ok {
+		room = (*free)[:0]
+	}
+	body := bytes.NewBuffer(room)
+	_, err := body.ReadFrom(r)
+	return body.Bytes(), err
+}
+
+// recycle takes back a body of which nothing is used any more.
+func recycle(body []byte) {
 	const tooLarge = 4 << 20 // to be kept for a rare answer
-	room, ok := rooms.Get().(*bytes.Buffer)
-	if !ok {
-		room = new(bytes.Buffer)
+	if cap(body) <= tooLarge {
+		rooms.Put(&body)
 	}
-	room.Reset()
-	_, err := room.ReadFrom(r)
-	body := bytes.Clone(room.Bytes())
-	if room.Cap() <= tooLarge {
-		rooms.Put(room)
-	}
-	return body, err
 }
 
 // verdict is what to do about an attempt.
