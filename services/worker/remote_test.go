@@ -1,7 +1,6 @@
 package worker_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -9,7 +8,6 @@ import (
 	"io"
 	"iter"
 	"net/http"
-	"net/url"
 	"strings"
 
 	"imago/pkg/blob"
@@ -52,7 +50,11 @@ func (l *lender) serve(w http.ResponseWriter, r *http.Request) error {
 		}
 		return nil
 	}
-	object, err := l.store.Get(r.Context(), key, blob.Whole)
+	var rng blob.Range
+	if _, err := fmt.Sscanf(r.URL.RawQuery, rangeQuery, &rng.Offset, &rng.Length); err != nil {
+		return err
+	}
+	object, err := l.store.Get(r.Context(), key, rng)
 	if err != nil {
 		return err
 	}
@@ -60,13 +62,17 @@ func (l *lender) serve(w http.ResponseWriter, r *http.Request) error {
 	return errors.Join(err, object.Close())
 }
 
+// rangeQuery is the query for a range.
+const rangeQuery = "offset=%d&length=%d"
+
 // remote is the store that a lender lends.
 type remote struct{ url string }
 
 var _ blob.Store = remote{}
 
-func (s remote) call(ctx context.Context, method, key string, body io.Reader, size int64) ([]byte, error) {
-	r, err := http.NewRequestWithContext(ctx, method, s.url+"/"+(&url.URL{Path: key}).EscapedPath(), body)
+// ask gives the answer's body, which is read as it comes.
+func (s remote) ask(ctx context.Context, method, key string, body io.Reader, size int64) (io.ReadCloser, error) {
+	r, err := http.NewRequestWithContext(ctx, method, s.url+"/"+key, body)
 	if err != nil {
 		return nil, err
 	}
@@ -75,55 +81,49 @@ func (s remote) call(ctx context.Context, method, key string, body io.Reader, si
 	if err != nil {
 		return nil, err
 	}
-	answer, err := io.ReadAll(resp.Body)
-	if err := errors.Join(err, resp.Body.Close()); err != nil {
-		return nil, err
-	}
 	switch resp.StatusCode {
 	case http.StatusOK:
-		return answer, nil
+		return resp.Body, nil
 	case http.StatusConflict:
-		return nil, blob.ErrExists
+		err = blob.ErrExists
 	case http.StatusNotFound:
-		return nil, blob.ErrNotFound
+		err = blob.ErrNotFound
+	default:
+		err = fmt.Errorf("%s: %s", method, resp.Status)
 	}
-	return nil, fmt.Errorf("%s: %s", method, resp.Status)
+	return nil, errors.Join(err, resp.Body.Close())
+}
+
+func (s remote) call(ctx context.Context, method, key string, body io.Reader, size int64) error {
+	answer, err := s.ask(ctx, method, key, body, size)
+	if err != nil {
+		return err
+	}
+	return answer.Close()
 }
 
 func (s remote) Put(ctx context.Context, key string, r io.Reader, size int64) error {
-	_, err := s.call(ctx, http.MethodPut, key, r, size)
-	return err
+	return s.call(ctx, http.MethodPut, key, r, size)
 }
 
 // Replace is what keyrings are stored by.
 func (s remote) Replace(ctx context.Context, key string, r io.Reader, size int64) error {
-	_, err := s.call(ctx, http.MethodPost, key, r, size)
-	return err
+	return s.call(ctx, http.MethodPost, key, r, size)
 }
 
 func (s remote) Delete(ctx context.Context, key string) error {
-	_, err := s.call(ctx, http.MethodDelete, key, nil, 0)
-	return err
+	return s.call(ctx, http.MethodDelete, key, nil, 0)
 }
 
 func (s remote) Get(ctx context.Context, key string, rng blob.Range) (io.ReadCloser, error) {
-	whole, err := s.call(ctx, http.MethodGet, key, nil, 0)
-	if err != nil {
-		return nil, err
-	}
-	part := whole[min(rng.Offset, int64(len(whole))):]
-	if rng.Length >= 0 {
-		part = part[:min(rng.Length, int64(len(part)))]
-	}
-	return io.NopCloser(bytes.NewReader(part)), nil
+	return s.ask(ctx, http.MethodGet, key+"?"+fmt.Sprintf(rangeQuery, rng.Offset, rng.Length), nil, 0)
 }
 
 func (s remote) List(ctx context.Context, prefix string) iter.Seq2[blob.Object, error] {
 	return func(yield func(blob.Object, error) bool) {
-		all, err := s.call(ctx, "LIST", prefix, nil, 0)
-		for d := json.NewDecoder(bytes.NewReader(all)); err == nil && d.More(); {
-			var o blob.Object
-			if err = d.Decode(&o); err == nil && !yield(o, nil) {
+		all, err := s.list(ctx, prefix)
+		for _, o := range all {
+			if !yield(o, nil) {
 				return
 			}
 		}
@@ -131,6 +131,22 @@ func (s remote) List(ctx context.Context, prefix string) iter.Seq2[blob.Object, 
 			yield(blob.Object{}, err)
 		}
 	}
+}
+
+func (s remote) list(ctx context.Context, prefix string) (all []blob.Object, err error) {
+	answer, err := s.ask(ctx, "LIST", prefix, nil, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, answer.Close()) }()
+	for d := json.NewDecoder(answer); d.More(); {
+		var o blob.Object
+		if err := d.Decode(&o); err != nil {
+			return all, err
+		}
+		all = append(all, o)
+	}
+	return all, nil
 }
 
 func (s remote) Capabilities() blob.Capabilities { return blob.Capabilities{ConditionalPut: true} }

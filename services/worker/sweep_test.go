@@ -16,6 +16,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -128,10 +129,10 @@ func (a *apart) sweep(b *testing.B) (taken snapshots.Snapshot, cpu, peak float64
 	b.Helper()
 	p := a.worker(b)
 	taken = a.taken(b)
+	peak = p.peak(b)
 	p.end(b, syscall.SIGTERM)
 	b.Logf("%d objects, %d calls, %d bytes before compression, %d in the store", taken.Objects, taken.Calls, taken.PlainBytes, taken.Bytes)
-	cpu, peak = p.used(b)
-	return taken, cpu, peak
+	return taken, p.used(), peak
 }
 
 // restic has restic back up a snapshot's objects, one file of lines for each type, and
@@ -207,19 +208,29 @@ func (a *apart) passes(b *testing.B, as string, pages download) float64 {
 	}
 	p.end(b, syscall.SIGTERM)
 	b.Logf("%s: %s", as, line)
-	cpu, _ := p.used(b)
-	return cpu
+	return p.used()
 }
 
-// used is what an ended process used: CPU seconds, and peak memory in MiB.
-func (p *process) used(b *testing.B) (cpu, peak float64) {
-	b.Helper()
+// used is what an ended process used, in CPU seconds.
+func (p *process) used() float64 {
 	state := p.cmd.ProcessState
-	usage, ok := state.SysUsage().(*syscall.Rusage)
-	if !ok {
-		b.Fatal("this system does not tell what a process used")
+	return (state.UserTime() + state.SystemTime()).Seconds()
+}
+
+// peak is the most resident memory that a running process had, in MiB. What is told of one
+// that has ended is no less than what its parent had when it started it.
+func (p *process) peak(b *testing.B) float64 {
+	b.Helper()
+	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.cmd.Process.Pid))
+	if err != nil {
+		b.Fatal(err)
 	}
-	return (state.UserTime() + state.SystemTime()).Seconds(), float64(usage.Maxrss) / 1024
+	var kib float64
+	_, rest, _ := strings.Cut(string(status), "VmHWM:")
+	if _, err := fmt.Sscan(rest, &kib); err != nil {
+		b.Fatal("this system does not tell a process's peak memory:", err)
+	}
+	return kib / 1024
 }
 
 // asFloor reads every page and passes over it three times.
