@@ -63,6 +63,8 @@ type comparison struct {
 	from, to       *Snapshot
 	o              CompareOptions
 	bodies, moving *difference
+	statuses       []snapshot.TypeStatus // of the last key's type, where there are any
+	of             resource.Type
 }
 
 func newComparison(r *Repository, from, to *Snapshot, o CompareOptions) *comparison {
@@ -119,12 +121,16 @@ func (c *comparison) next(ctx context.Context) (change Change, ok bool, err erro
 // known reports whether a key is to be compared, and stands where both snapshots know what
 // there is.
 func (c *comparison) known(k resource.Key) bool {
-	for _, s := range []*Snapshot{c.from, c.to} {
-		if status, asked := s.manifest.Status(k.Type); !asked || status.Hides(k.Parent) {
-			return false
+	if c.of != k.Type {
+		c.of, c.statuses = k.Type, c.statuses[:0]
+		for _, s := range []*Snapshot{c.from, c.to} {
+			if status, asked := s.manifest.Status(k.Type); asked {
+				c.statuses = append(c.statuses, status)
+			}
 		}
 	}
-	return c.o.has(k.Type)
+	hidden := func(s snapshot.TypeStatus) bool { return s.Hides(k.Parent) }
+	return len(c.statuses) == 2 && !slices.ContainsFunc(c.statuses, hidden) && c.o.has(k.Type)
 }
 
 // whole is a resource's body, in memory of its own; nil: there is none.
@@ -140,6 +146,7 @@ type difference struct {
 	from, to map[string]bool // names of segments
 	changed  *walker         // over what they do not have in common
 	now      []version       // its next key's
+	all      []version       // of the key that was asked for last
 	begun    bool
 	common   seekers
 }
@@ -247,9 +254,9 @@ func (d *difference) peek(ctx context.Context) (_ []version, err error) {
 // at gives what each stack has under a key. Keys that are asked for MUST rise, and be no
 // greater than the one that peek gives, which is passed so.
 func (d *difference) at(ctx context.Context, k resource.Key) (differing, error) {
-	var all []version
+	d.all = d.all[:0]
 	if len(d.now) > 0 && d.now[0].Key == k {
-		all, d.begun = slices.Clone(d.now), false
+		d.all, d.begun = append(d.all, d.now...), false
 	}
 	for _, s := range d.common.around(k) {
 		v, ok, err := s.seek(ctx, k)
@@ -257,10 +264,10 @@ func (d *difference) at(ctx context.Context, k resource.Key) (differing, error) 
 			return differing{}, err
 		}
 		if ok {
-			all = append(all, v)
+			d.all = append(d.all, v)
 		}
 	}
-	return differing{k, newestOf(all, d.from), newestOf(all, d.to)}, nil
+	return differing{k, newestOf(d.all, d.from), newestOf(d.all, d.to)}, nil
 }
 
 // next gives the next key whose records differ; nil at the end.

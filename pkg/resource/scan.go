@@ -120,7 +120,8 @@ func skip(s []byte, i, depth int) (int, error) {
 
 // skipNested counts brackets; kinds are checked by a small stack of bits.
 func skipNested(s []byte, i int) (int, error) {
-	var open []byte
+	var few [16]byte // mostly enough, and costs nothing
+	open := few[:0]
 	for i < len(s) {
 		switch s[i] {
 		case '"':
