@@ -18,9 +18,11 @@ type buffer struct {
 	names    []byte   // of parents, and of ids with escapes
 	parents  []span   // in names
 	odd      []span   // in names: ids that stand otherwise in their lines
+	sums     []snapshot.Digest
 	types    []resource.Type
 	lines    []line
-	disorder bool // the lines do not rise
+	sorted   int  // so many lines rise
+	disorder bool // those behind them do not rise, or not from there
 }
 
 // block is how many bytes of records lie together, but for a single larger one.
@@ -32,6 +34,7 @@ type line struct {
 	id     uint32 // where it ends in the block, or isOdd and which one it is of odd
 	value  uint32 // where it begins in the block; 0: a tombstone
 	parent uint32 // of parents
+	sum    uint32 // which one it is of sums, from 1; 0: its digest was not made
 	block  uint16
 	typ    uint16
 }
@@ -81,6 +84,13 @@ func (b *buffer) copy(r snapshot.Record) {
 	b.take(r.Key, start, len(r.Body))
 }
 
+// copySummed does so with its digest.
+func (b *buffer) copySummed(r snapshot.Record, sum snapshot.Digest) {
+	b.copy(r)
+	b.sums = append(b.sums, sum)
+	b.lines[len(b.lines)-1].sum = uint32(len(b.sums))
+}
+
 // take notes the record that the last block ends with.
 func (b *buffer) take(k resource.Key, start, body int) {
 	at := len(b.blocks) - 1
@@ -94,7 +104,7 @@ func (b *buffer) take(k resource.Key, start, body int) {
 	if body > 0 {
 		l.value = uint32(len(plain) - 2 - body)
 	}
-	if n := len(b.lines); n > 0 && b.compare(b.lines[n-1], l) >= 0 {
+	if n := len(b.lines); n > 0 && !b.disorder && b.compare(b.lines[n-1], l) >= 0 {
 		b.disorder = true
 	}
 	b.lines = append(b.lines, l)
@@ -150,21 +160,46 @@ func (b *buffer) compare(x, y line) int {
 }
 
 // sort puts the records in order; of those with one key the latest stays. What was
-// replaced stays in its block until reset.
+// replaced stays in its block until reset. Lines that rose before are gone through only as
+// far as others come between them.
 func (b *buffer) sort() {
-	if !b.disorder {
-		return
+	from := b.sorted
+	if b.disorder {
+		slices.SortFunc(b.lines[from:], func(x, y line) int {
+			return cmp.Or(b.compare(x, y), cmp.Compare(x.block, y.block), cmp.Compare(x.record.from, y.record.from))
+		})
+		b.settle(b.merge())
 	}
-	slices.SortFunc(b.lines, func(x, y line) int {
-		return cmp.Or(b.compare(x, y), cmp.Compare(x.block, y.block), cmp.Compare(x.record.from, y.record.from))
-	})
-	kept := b.lines[:0]
-	for i, l := range b.lines {
-		if i+1 == len(b.lines) || b.compare(l, b.lines[i+1]) != 0 {
+	b.sorted, b.disorder = len(b.lines), false
+}
+
+// merge puts the lines behind the sorted ones where they belong, and says before which one
+// nothing moved. Of equal ones those that came later stand behind.
+func (b *buffer) merge() int {
+	late := slices.Clone(b.lines[b.sorted:])
+	before := b.sorted
+	for to := len(b.lines) - 1; len(late) > 0; to-- {
+		last := len(late) - 1
+		if before > 0 && b.compare(b.lines[before-1], late[last]) > 0 {
+			before--
+			b.lines[to] = b.lines[before]
+		} else {
+			b.lines[to], late = late[last], late[:last]
+		}
+	}
+	return before
+}
+
+// settle leaves, of lines with one key, the last: none before from has that of another.
+func (b *buffer) settle(from int) {
+	from = max(from-1, 0) // whose key the first one behind it may have
+	kept := b.lines[:from]
+	for i, l := range b.lines[from:] {
+		if i += from; i+1 == len(b.lines) || b.compare(l, b.lines[i+1]) != 0 {
 			kept = append(kept, l)
 		}
 	}
-	b.lines, b.disorder = kept, false
+	b.lines = kept
 }
 
 func (b *buffer) key(i int) resource.Key {
@@ -227,8 +262,12 @@ func (b *buffer) within(most int) int {
 }
 
 func (b *buffer) copyAll(from *buffer) {
-	for i := range from.lines {
-		b.copy(from.record(i))
+	for i, l := range from.lines {
+		if l.sum > 0 {
+			b.copySummed(from.record(i), from.sums[l.sum-1])
+		} else {
+			b.copy(from.record(i))
+		}
 	}
 }
 
@@ -239,5 +278,5 @@ func (b *buffer) reset() {
 		}
 	}
 	b.blocks, b.held, b.names, b.parents, b.odd = b.blocks[:0], 0, b.names[:0], b.parents[:0], b.odd[:0]
-	b.types, b.lines, b.disorder = b.types[:0], b.lines[:0], false
+	b.sums, b.types, b.lines, b.sorted, b.disorder = b.sums[:0], b.types[:0], b.lines[:0], 0, false
 }

@@ -94,8 +94,11 @@ func (l *lane) joinType(ctx context.Context, part *buffer) error {
 				return err
 			}
 			l.count(old, -1)
-			l.count(record, 1)
-			l.delta.copy(record)
+			if sum := l.count(record, 1); l.d.parent == nil {
+				l.delta.copySummed(record, sum) // its segment's digest needs it once more
+			} else {
+				l.delta.copy(record)
+			}
 		}
 	}
 	return nil
@@ -137,26 +140,27 @@ func (l *lane) newest(ctx context.Context, k resource.Key) (snapshot.Record, err
 	return found.Record, err
 }
 
-// count counts a record in or out of the state; a tombstone is nothing.
-func (l *lane) count(r snapshot.Record, by int64) {
+// count counts a record in or out of the state, and gives its digest; a tombstone is nothing.
+func (l *lane) count(r snapshot.Record, by int64) (sum snapshot.Digest) {
 	if r.Deleted() {
-		return
+		return sum
 	}
+	sum = l.d.digest.Of(r.Key, r.Line)
 	held := l.d.held(r.Type)
 	if by > 0 {
-		held.Add(l.one(r))
+		held.Add(l.one(sum))
 	} else {
-		held.Sub(l.one(r))
+		held.Sub(l.one(sum))
 	}
+	return sum
 }
 
 // one is what a record adds to the state.
-func (l *lane) one(r snapshot.Record) snapshot.Held {
-	digest := l.d.digest.Of(r.Key, r.Line)
+func (l *lane) one(sum snapshot.Digest) snapshot.Held {
 	if l.family == snapshot.Bodies {
-		return snapshot.Held{Objects: 1, Digest: digest}
+		return snapshot.Held{Objects: 1, Digest: sum}
 	}
-	return snapshot.Held{Moving: digest}
+	return snapshot.Held{Moving: sum}
 }
 
 // write makes segments of what differs: one of each type, so that they do not reach over
@@ -461,7 +465,7 @@ func (l *lane) weigh(ctx context.Context, in reach, into *snapshot.Held) error {
 			return err
 		}
 		if !all[0].Deleted() {
-			into.Add(l.one(all[0].Record))
+			into.Add(l.one(l.d.digest.Of(all[0].Key, all[0].Line)))
 		}
 	}
 }

@@ -104,9 +104,12 @@ func (p *packer) add(b *buffer, i int) error {
 	p.plain = append(p.plain, text...)
 	p.chunk.Records++
 	p.s.Records++
-	if b.lines[i].value == 0 {
+	switch l := b.lines[i]; {
+	case l.value == 0:
 		p.s.Tombstones++
-	} else if p.full {
+	case p.full && l.sum > 0:
+		p.chunk.Digest.Add(b.sums[l.sum-1])
+	case p.full:
 		p.chunk.Digest.Add(p.digest.Of(key, text[:len(text)-1]))
 	}
 	return nil
