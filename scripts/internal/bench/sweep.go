@@ -18,9 +18,12 @@ func (r *result) sweep(ctx context.Context, log io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("sweep: %w\n%s", err, said)
 	}
+	r.Steps["first sweep"] = measure{CPU: metric(said, "worker-first-cpu-s")}
 	r.Steps["sweep"] = measure{CPU: metric(said, "worker-cpu-s"), Peak: metric(said, "worker-peak-MiB")}
 	if r.Restic != nil {
-		r.Restic["sweep"] = measure{CPU: metric(said, "download-cpu-s") + metric(said, "restic-cpu-s")}
+		download := metric(said, "download-cpu-s")
+		r.Restic["first sweep"] = measure{CPU: download + metric(said, "restic-first-cpu-s")}
+		r.Restic["sweep"] = measure{CPU: download + metric(said, "restic-cpu-s")}
 	}
 	return nil
 }

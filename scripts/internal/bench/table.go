@@ -6,6 +6,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strings"
 	"text/tabwriter"
 )
 
@@ -45,7 +46,7 @@ func of(all steps, step string, number func(measure) float64) value {
 	switch {
 	case all == nil:
 		return value{lack: "no restic"}
-	case !there && step == "sweep":
+	case !there && strings.HasSuffix(step, "sweep"):
 		return value{lack: "full org only"}
 	case !there || m.NotYet:
 		return value{lack: "not yet"}
@@ -74,6 +75,7 @@ func (r result) rows() []row {
 		{"a minute", inRequests, ours("minutes", asked), "", value{}, 5},
 		{"a minute, lists", inRequests, ours("minutes", lists), "", value{}, 0},
 		{"a minute", inCPU, ours("minutes", spent), "restic's backup of 2b", theirs("2b", spent), 1.0 / 100},
+		{"first sweep by the worker", inCPU, ours("first sweep", spent), "bare download and restic", theirs("first sweep", spent), 1.3},
 		{"sweep by the worker", inCPU, ours("sweep", spent), "bare download and restic", theirs("sweep", spent), 1.3},
 		{"open an object, reads", inRequests, ours("get", reads), "", value{}, 6},
 		{"open an object, read", inBytes, ours("get", read), "", value{}, 400e3},
