@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
@@ -165,16 +166,33 @@ func renewed(k *envelope.Keyring, action string) string {
 	return fmt.Sprintf("data key %d seals from now on; %s of before stay to open what they sealed", k.Current(), count(int64(len(k.Versions())-1), "key"))
 }
 
-// catchUp puts the keyring into the bucket. One that is newer there is of a job that was
-// faster, which says so itself.
+// catchUp puts the keyring into the bucket.
 func (r *renewing) catchUp(ctx context.Context) error {
 	if !r.asked.Behind {
 		return nil
 	}
-	if err := repository.SaveKeyring(ctx, r.Store, r.ring); err != nil && !problem.Is(err, problem.Stale) {
+	err := repository.SaveKeyring(ctx, r.Store, r.ring)
+	if problem.Is(err, problem.Stale) {
+		return r.overtaken(ctx, err)
+	}
+	if err != nil {
 		return err
 	}
 	return r.DB.As(ctx, r.unit.Proof, func(tx *postgres.Tx) error { return accounts.CaughtUp(ctx, tx, r.ring.Wrapped()) })
+}
+
+// overtaken passes over a newer keyring in the bucket that is of a job that was faster,
+// which says so itself. Else the database is one of before, and lacks what seals there.
+func (r *renewing) overtaken(ctx context.Context, stale error) error {
+	var now accounts.Renewal
+	err := r.DB.As(ctx, r.unit.Proof, func(tx *postgres.Tx) (err error) {
+		now, err = accounts.RenewalOf(ctx, tx)
+		return err
+	})
+	if err != nil || !bytes.Equal(now.Wrapped, r.ring.Wrapped()) {
+		return err
+	}
+	return fmt.Errorf("the database is older than the bucket, whose keyring it gets by imago repo rebuild: %w", stale)
 }
 
 // makeEscrows seals the keyring to each recipient whose escrow lacks a key.

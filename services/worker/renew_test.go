@@ -227,6 +227,40 @@ func TestRenewalGoesOnWhereItDied(t *testing.T) {
 	}
 }
 
+// TestDatabaseOfBeforeIsNoReplacement: a database that was restored from a backup holds an
+// older keyring than the bucket. That is an error until somebody takes the bucket's over,
+// and the keyring there stays.
+func TestDatabaseOfBeforeIsNoReplacement(t *testing.T) {
+	t.Parallel()
+	w := worldtest.New(t, worldtest.Options{})
+	old, err := envelope.OpenKeyring(t.Context(), w.Keys, w.Account.ID, standing(t, w).Wrapped)
+	if err != nil {
+		t.Fatal(err)
+	}
+	newer, err := old.Prepare(t.Context(), w.Keys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := repository.SaveKeyring(t.Context(), w.Store, newer); err != nil {
+		t.Fatal(err)
+	}
+	w.Exec(t, `update account_keys set behind = true`)
+	work(t, w, worker.Config{}, deps(t, w))
+	worldtest.Until(t, "the job fails", func() (failed bool) {
+		if err := w.Base.Owner().QueryRow(t.Context(), `select exists (select from river.river_job where kind = 'renew_keyring' and errors is not null)`).Scan(&failed); err != nil {
+			t.Fatal(err)
+		}
+		return failed
+	})
+	if !standing(t, w).Behind {
+		t.Error("the database passes for one that is not behind")
+	}
+	stored, err := repository.LoadKeyring(t.Context(), w.Store, w.Account.ID)
+	if err != nil || !bytes.Equal(stored, newer.Wrapped()) {
+		t.Errorf("the bucket's keyring was replaced: %v", err)
+	}
+}
+
 // TestOnlyItsJobRenewsAKeyring: whoever takes a program over overwrites no keyring by the
 // way; and no tick renews one that nobody asked to have renewed.
 func TestOnlyItsJobRenewsAKeyring(t *testing.T) {
