@@ -346,6 +346,29 @@ func TestTruncatedReads(t *testing.T) {
 	}
 }
 
+// TestBrokenRangeIsNoDamage: of a chunk that a store broke off nothing is known, as of one
+// that it does not give at all.
+func TestBrokenRangeIsNoDamage(t *testing.T) {
+	t.Parallel()
+	k := keyring(t, alice)
+	under := mem.New(mem.Options{})
+	all := org(40)
+	take(t, repo(t, under, k, conn, small), all)
+	for _, bytes := range []int64{0, 1, 30} {
+		store := fault.New(under)
+		s := committed(t, store, k)
+		store.AddFault(fault.Get).Truncate(bytes)
+		_, err := s.Get(t.Context(), all[7].Key)
+		if !errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, repository.ErrDamaged) {
+			t.Errorf("cut after %d bytes: %v", bytes, err)
+		}
+		store.VerifyAllFired(t)
+		if got, err := s.Get(t.Context(), all[7].Key); err != nil || got.Key != all[7].Key {
+			t.Errorf("asked again: %v", err)
+		}
+	}
+}
+
 // TestLostAnswerOfTheManifest: the put went through, its retry below the door
 // found the place taken.
 func TestLostAnswerOfTheManifest(t *testing.T) {

@@ -154,12 +154,10 @@ func (r *Repository) fetch(ctx context.Context, key string, rng blob.Range) (dat
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, body.Close()) }()
-	data = make([]byte, rng.Length)
-	n, err := io.ReadFull(body, data)
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return data[:n], nil // too short to open
-	}
-	return data, err
+	// One that ends early but orderly is too short to open; a store that broke off says so.
+	buf := bytes.NewBuffer(make([]byte, 0, rng.Length+bytes.MinRead))
+	_, err = buf.ReadFrom(io.LimitReader(body, rng.Length))
+	return buf.Bytes(), err
 }
 
 // object reads a sealed object and compares it with what names it.
