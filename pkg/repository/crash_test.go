@@ -369,6 +369,26 @@ func TestBrokenRangeIsNoDamage(t *testing.T) {
 	}
 }
 
+// TestShortSegmentIsDamage: one that ends before a chunk, or in the middle of it, is not
+// what was written.
+func TestShortSegmentIsDamage(t *testing.T) {
+	t.Parallel()
+	k := keyring(t, alice)
+	under := mem.New(mem.Options{})
+	all := org(40)
+	take(t, repo(t, under, k, conn, small), all)
+	s := committed(t, under, k)
+	for _, bytes := range []int{0, 1, envelope.HeadSize, envelope.HeadSize + 10} {
+		short := under.Clone()
+		for _, g := range s.Manifest().Segments {
+			short.Edit(s.Prefix()+"/"+g.Object(), func(b []byte) []byte { return b[:min(bytes, len(b))] })
+		}
+		if _, err := committed(t, short, k).Get(t.Context(), all[7].Key); !errors.Is(err, repository.ErrDamaged) {
+			t.Errorf("cut after %d bytes: %v", bytes, err)
+		}
+	}
+}
+
 // TestLostAnswerOfTheManifest: the put went through, its retry below the door
 // found the place taken.
 func TestLostAnswerOfTheManifest(t *testing.T) {

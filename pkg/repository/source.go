@@ -139,8 +139,11 @@ func (s *source) sealed(ctx context.Context, i int) ([]byte, error) {
 		return s.object[at.Offset : at.Offset+at.Length], nil
 	}
 	sealed, err := s.r.fetch(ctx, s.key, blob.Range(at))
-	if errors.Is(err, blob.ErrNotFound) {
+	switch {
+	case errors.Is(err, blob.ErrNotFound):
 		return nil, damaged(s.key, errors.New("it is not there"))
+	case errors.Is(err, blob.ErrRange):
+		return nil, damaged(s.key, fmt.Errorf("it ends before its chunk %d does", i))
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read segment: %w", err)
@@ -154,7 +157,6 @@ func (r *Repository) fetch(ctx context.Context, key string, rng blob.Range) (dat
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, body.Close()) }()
-	// One that ends early but orderly is too short to open; a store that broke off says so.
 	buf := bytes.NewBuffer(make([]byte, 0, rng.Length+bytes.MinRead))
 	_, err = buf.ReadFrom(io.LimitReader(body, rng.Length))
 	return buf.Bytes(), err
