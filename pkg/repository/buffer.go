@@ -22,7 +22,7 @@ type buffer struct {
 	types    []resource.Type
 	lines    []line
 	sorted   int  // so many lines rise
-	disorder bool // those behind them do not rise, or not from there
+	disorder bool // some line behind them does not
 }
 
 // block is how many bytes of records lie together, but for a single larger one.
@@ -176,6 +176,9 @@ func (b *buffer) sort() {
 // merge puts the lines behind the sorted ones where they belong, and says before which one
 // nothing moved. Of equal ones those that came later stand behind.
 func (b *buffer) merge() int {
+	if b.sorted == 0 {
+		return 0
+	}
 	late := slices.Clone(b.lines[b.sorted:])
 	before := b.sorted
 	for to := len(b.lines) - 1; len(late) > 0; to-- {

@@ -63,8 +63,8 @@ type comparison struct {
 	from, to       *Snapshot
 	o              CompareOptions
 	bodies, moving *difference
-	statuses       []snapshot.TypeStatus // of the last key's type, where there are any
-	of             resource.Type
+	asked          resource.Type         // the last key's
+	statuses       []snapshot.TypeStatus // of it, in both snapshots if both were asked for it
 }
 
 func newComparison(r *Repository, from, to *Snapshot, o CompareOptions) *comparison {
@@ -121,10 +121,10 @@ func (c *comparison) next(ctx context.Context) (change Change, ok bool, err erro
 // known reports whether a key is to be compared, and stands where both snapshots know what
 // there is.
 func (c *comparison) known(k resource.Key) bool {
-	if c.of != k.Type {
-		c.of, c.statuses = k.Type, c.statuses[:0]
+	if c.asked != k.Type {
+		c.asked, c.statuses = k.Type, c.statuses[:0]
 		for _, s := range []*Snapshot{c.from, c.to} {
-			if status, asked := s.manifest.Status(k.Type); asked {
+			if status, ok := s.manifest.Status(k.Type); ok {
 				c.statuses = append(c.statuses, status)
 			}
 		}

@@ -180,7 +180,7 @@ func (h *history) body(ctx context.Context, s *sight) ([]byte, error) {
 				return nil, err
 			}
 			if ok {
-				found.Body = bytes.Clone(found.Body) // and not the chunk with it
+				found.Line, found.Body = nil, bytes.Clone(found.Body) // and not the chunk with it
 				record = &found
 			}
 			h.records[g.Name] = record

@@ -106,7 +106,7 @@ func (l *lane) joinType(ctx context.Context, part *buffer) error {
 
 // before gives what stood under the keys of sorted records, which rise, before the join:
 // until its end.
-func (l *lane) before(part *buffer) (of func(context.Context, resource.Key) (snapshot.Record, error), end func()) {
+func (l *lane) before(part *buffer) (look func(context.Context, resource.Key) (snapshot.Record, error), end func()) {
 	if l.d.facts.Scope == Named {
 		return l.newest, func() {}
 	}

@@ -23,6 +23,7 @@ import (
 	"imago/pkg/account"
 	"imago/pkg/blob"
 	"imago/pkg/envelope"
+	"imago/pkg/memory"
 	"imago/pkg/problem"
 	"imago/pkg/resource"
 	"imago/pkg/snapshot"
@@ -78,7 +79,7 @@ type Repository struct {
 	o          Options
 	enc        *zstd.Encoder
 	dec        *zstd.Decoder
-	rooms      rooms
+	rooms      memory.Pool
 	last       lastList
 	moving     map[resource.Type][]string // members that move by themselves
 	names      snapshot.NamePaths         // fields that full snapshots find resources by
@@ -107,7 +108,8 @@ func New(store blob.Store, keys *envelope.Keyring, id account.ID, c account.Conn
 	if err != nil {
 		return nil, fmt.Errorf("repository: %w", err)
 	}
-	return &Repository{store: store, keys: keys, account: id, connection: c, o: o, enc: enc, dec: dec, moving: movingOf(o.Catalog), names: namesOf(o.Catalog)}, nil
+	return &Repository{store: store, keys: keys, account: id, connection: c, o: o, enc: enc, dec: dec,
+		rooms: memory.Pool{Most: 6, Least: mostCached + 1, Largest: 4 << 20}, moving: movingOf(o.Catalog), names: namesOf(o.Catalog)}, nil
 }
 
 func movingOf(c resource.Catalog) map[resource.Type][]string {

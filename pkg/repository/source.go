@@ -97,7 +97,8 @@ func (s *source) chunk(ctx context.Context, i int) ([]byte, error) {
 		return nil, damaged(s.key, err)
 	}
 	if s.reuses && s.rooms[0] == nil {
-		s.rooms[0] = s.r.rooms.get(s.r.o.Chunk + s.r.o.Chunk/8) // what one record is longer than another, nearly always
+		// What one record is longer than another, nearly always; and no more than there is.
+		s.rooms[0] = s.r.rooms.Get(int(min(int64(s.r.o.Chunk+s.r.o.Chunk/8), s.segment.Plain)))
 	}
 	plain, err := s.r.unframe(packed, s.rooms[0][:0])
 	if err == nil {
@@ -119,7 +120,7 @@ func (s *source) chunk(ctx context.Context, i int) ([]byte, error) {
 // one of it again reads that by its range.
 func (s *source) leave() {
 	if len(s.object) > mostCached { // else it may lie in the cache
-		s.r.rooms.put(s.object)
+		s.r.rooms.Put(s.object)
 		s.object = nil
 	}
 }
@@ -128,7 +129,7 @@ func (s *source) leave() {
 func (s *source) close() {
 	s.leave()
 	for _, room := range s.rooms {
-		s.r.rooms.put(room)
+		s.r.rooms.Put(room)
 	}
 	s.rooms = [2][]byte{}
 }
@@ -195,7 +196,14 @@ func (r *Repository) read(ctx context.Context, key string, size int64) (data []b
 		return nil, err
 	}
 	defer func() { err = errors.Join(err, body.Close()) }()
-	buf := bytes.NewBuffer(r.rooms.get(int(size) + 1 + bytes.MinRead))
+	n := int(size) + 1 + bytes.MinRead
+	var room []byte
+	if size > mostCached {
+		room = r.rooms.Get(n)
+	} else {
+		room = make([]byte, 0, n) // for good: it may come to lie in the cache
+	}
+	buf := bytes.NewBuffer(room)
 	_, err = buf.ReadFrom(io.LimitReader(body, size+1))
 	return buf.Bytes(), err
 }

@@ -48,11 +48,11 @@ type walker struct {
 	in    reach
 	skip  func(s *snapshot.Segment, chunk int) bool // chunks that are not looked at; nil: none
 	whole bool                                      // every segment is verified whole
-	brief bool                                      // records are valid until the next call but one, and cost less
+	brief bool                                      // records are valid until the next call, and cost less
 	ahead []*snapshot.Segment                       // by their first keys
 	open  cursors
-	now   []version    // of one key, the newest first
-	ended [2][]*source // which gave their last record in the last call, and in the one before
+	now   []version // of one key, the newest first
+	ended []*source // which gave their last record in the last call
 }
 
 // walk begins.
@@ -80,8 +80,8 @@ func (w *walker) with(b *buffer) *walker {
 // next gives the records of the next key, nil at the end. They are valid for good unless
 // the walk is brief, the list until the next call.
 func (w *walker) next(ctx context.Context) ([]version, error) {
-	closeAll(w.ended[1])
-	w.ended[0], w.ended[1] = w.ended[1][:0], w.ended[0]
+	closeAll(w.ended)
+	w.ended = w.ended[:0]
 	for len(w.ahead) > 0 && (len(w.open) == 0 || w.ahead[0].First.Compare(w.open[0].now.Key) <= 0) {
 		if err := w.push(ctx, w.ahead[0]); err != nil {
 			return nil, err
@@ -129,21 +129,20 @@ func (w *walker) advance(ctx context.Context) error {
 		return nil
 	}
 	if heap.Pop(&w.open); c.source != nil {
-		w.ended[0] = append(w.ended[0], c.source)
+		w.ended = append(w.ended, c.source)
 	}
 	return nil
 }
 
 // close gives back the room that a brief walk has: none of its records may be used any more.
 func (w *walker) close() {
-	closeAll(w.ended[0])
-	closeAll(w.ended[1])
+	closeAll(w.ended)
 	for _, c := range w.open {
 		if c.source != nil {
 			c.source.close()
 		}
 	}
-	w.open, w.ended = nil, [2][]*source{}
+	w.open, w.ended = nil, nil
 }
 
 func closeAll(sources []*source) {

@@ -96,8 +96,8 @@ func cause(ctx context.Context, err error) error {
 	return err
 }
 
-// read gets a path and has the answer decoded. A body that does not decode was
-// damaged on its way or half written, and is asked for again.
+// read gets a path and has the answer decoded, which copies what it keeps of the body. One
+// that does not decode was damaged on its way or half written, and is asked for again.
 func (c *client) read(ctx context.Context, path string, decode func(reply) error) (calls int, err error) {
 	for n := 1; ; n++ {
 		r, err := c.do(ctx, http.MethodGet, path, nil)
@@ -106,6 +106,7 @@ func (c *client) read(ctx context.Context, path string, decode func(reply) error
 			return calls, err
 		}
 		bad := decode(r)
+		rooms.Put(r.body)
 		if bad == nil {
 			return calls, nil
 		}

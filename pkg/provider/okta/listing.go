@@ -164,7 +164,6 @@ func (l *listing) fetch(ctx context.Context, p pass, path, parent string) (found
 	for n := 0; n < 2; n++ {
 		var size int
 		calls, err := l.reader.client.read(ctx, path, func(answer reply) (err error) {
-			defer recycle(answer.body) // what is kept of it is copied
 			next = answer.next
 			if p.single {
 				one, err := l.entry.resource(answer.body, parent)

@@ -11,9 +11,9 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
-	"sync"
 	"time"
 
+	"imago/pkg/memory"
 	"imago/pkg/problem"
 	"imago/pkg/provider"
 )
@@ -152,25 +152,13 @@ func exchange(base http.RoundTripper, req *http.Request, most int64) (*received,
 
 // rooms are used again to read bodies in, whose length nobody tells beforehand as
 // they come compressed: growing anew for each costs several times their size.
-var rooms = sync.Pool{New: func() any { return new([]byte) }}
+var rooms = memory.Pool{Most: 8, Least: 4 << 10, Largest: 4 << 20}
 
-// readBody reads to the end. Who is done with the body may recycle it.
+// readBody reads to the end. Who is done with the body may give it back to rooms.
 func readBody(r io.Reader) ([]byte, error) {
-	var room []byte
-	if free, ok := rooms.Get().(*[]byte); ok {
-		room = (*free)[:0]
-	}
-	body := bytes.NewBuffer(room)
+	body := bytes.NewBuffer(rooms.Get(bytes.MinRead))
 	_, err := body.ReadFrom(r)
 	return body.Bytes(), err
-}
-
-// recycle takes back a body of which nothing is used any more.
-func recycle(body []byte) {
-	const tooLarge = 4 << 20 // to be kept for a rare answer
-	if cap(body) <= tooLarge {
-		rooms.Put(&body)
-	}
 }
 
 // verdict is what to do about an attempt.

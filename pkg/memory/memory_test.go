@@ -1,0 +1,31 @@
+package memory_test
+
+import (
+	"testing"
+
+	"imago/pkg/memory"
+)
+
+func TestPool(t *testing.T) {
+	t.Parallel()
+	p := memory.Pool{Most: 2, Least: 10, Largest: 100}
+	for _, size := range []int{9, 20, 101, 50, 60} {
+		p.Put(make([]byte, 3, size))
+	}
+	for _, c := range []struct {
+		what      string
+		size, has int
+	}{
+		{"the first that has room", 15, 20},
+		{"one that is larger", 15, 50},
+		{"a new one: a third was not kept, nor one too small or too large", 15, 15},
+	} {
+		if got := p.Get(c.size); len(got) != 0 || cap(got) < c.size || cap(got) > c.has+c.has/2 || cap(got) < c.has {
+			t.Errorf("%s: asked for %d, got %d of %d", c.what, c.size, len(got), cap(got))
+		}
+	}
+	p.Put(nil)
+	if got := p.Get(70); cap(got) < 70 {
+		t.Errorf("asked for 70, got %d", cap(got))
+	}
+}
