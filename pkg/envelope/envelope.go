@@ -90,16 +90,23 @@ func (m Moving) Wrap(ctx context.Context, id account.ID, plaintext []byte) ([]by
 	return m.To.Wrap(ctx, id, plaintext)
 }
 
-// Unwrap asks each service until one opens it. Where none does, the error tells what
-// each of them said.
+// Unwrap asks each service until one opens it. Where none does, the error tells what each
+// of them said; as long as one of them could not be asked, it is no ErrNotOpened.
 func (m Moving) Unwrap(ctx context.Context, id account.ID, wrapped []byte) ([]byte, error) {
-	var all error
+	var unable, others error
 	for _, ks := range append([]KeyService{m.To}, m.From...) {
 		plain, err := ks.Unwrap(ctx, id, wrapped)
 		if err == nil || ctx.Err() != nil {
 			return plain, err
 		}
-		all = errors.Join(all, err)
+		if errors.Is(err, ErrUnavailable) || errors.Is(err, ErrRefused) {
+			unable = errors.Join(unable, err)
+		} else {
+			others = errors.Join(others, err)
+		}
 	}
-	return nil, all
+	if unable != nil && others != nil {
+		return nil, fmt.Errorf("%w\n%v", unable, others) //nolint:errorlint // the others decide nothing
+	}
+	return nil, errors.Join(unable, others)
 }

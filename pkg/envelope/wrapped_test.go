@@ -196,8 +196,12 @@ func TestMoving(t *testing.T) {
 		t.Errorf("the next service is away, but the old one is not: %v", err)
 	}
 	_, err = envelope.OpenKeyring(t.Context(), moving, alice, keyring(t, service(t), alice).Wrapped())
-	if !errors.Is(err, envelope.ErrUnavailable) || !strings.Contains(err.Error(), "port closed") {
+	if !errors.Is(err, envelope.ErrUnavailable) || errors.Is(err, envelope.ErrNotOpened) || !strings.Contains(err.Error(), "port closed") || !strings.Contains(err.Error(), "does not open") {
 		t.Errorf("nobody opens it, and one cannot be asked: %v", err)
+	}
+	moving.To = next
+	if _, err = envelope.OpenKeyring(t.Context(), moving, alice, keyring(t, service(t), alice).Wrapped()); !errors.Is(err, envelope.ErrNotOpened) {
+		t.Errorf("nobody opens it: %v", err)
 	}
 }
 
