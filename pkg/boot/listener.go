@@ -15,6 +15,8 @@ import (
 
 	"golang.org/x/crypto/acme"
 	"golang.org/x/crypto/acme/autocert"
+
+	"imago/pkg/outbound"
 )
 
 // Listener is where a program is reached: with TLS 1.3, by a certificate that is given
@@ -55,18 +57,13 @@ func (l Listener) Validate() error {
 			wrong = append(wrong, fmt.Errorf("TLS_CERT and TLS_KEY: %w", err))
 		}
 	}
-	if !l.secure() && !loopback(host) {
+	if !l.secure() && !outbound.IsLoopback(host) {
 		wrong = append(wrong, fmt.Errorf("ADDR: %s is reachable from other machines: give TLS_CERT and TLS_KEY, or ACME_DOMAINS", l.Addr))
 	}
 	return errors.Join(wrong...)
 }
 
 func (l Listener) secure() bool { return l.Cert != "" || len(l.Domains) > 0 }
-
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
-}
 
 // Listen takes the address at once, so that a taken one is told at the start, and adds
 // the server to the program's parts. It gives the address that it listens at; a program

@@ -4,7 +4,6 @@ package notify
 
 import (
 	"context"
-	"net"
 	"net/mail"
 	"net/url"
 	"regexp"
@@ -12,6 +11,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"imago/pkg/outbound"
 	"imago/pkg/problem"
 )
 
@@ -76,15 +76,10 @@ func validUnsubscribe(address string) error {
 	}
 	u, err := url.Parse(address)
 	if err != nil || u.Host == "" || strings.ContainsAny(address, "<>, ") || hasControl(address) ||
-		u.Scheme != "https" && (u.Scheme != "http" || !loopback(u.Hostname())) {
+		u.Scheme != "https" && (u.Scheme != "http" || !outbound.IsLoopback(u.Hostname())) {
 		return problem.InField("unsubscribe", "the address to unsubscribe at is no https address")
 	}
 	return nil
-}
-
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // validAddress takes a bare address: no display name, no list, no comment.

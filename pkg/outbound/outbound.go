@@ -1,5 +1,6 @@
 // Package outbound reaches servers that customers name, and keeps their addresses from
-// leading into the network that the service itself runs in.
+// leading into the network that the service itself runs in. Besides it tells which hosts are
+// this machine.
 package outbound
 
 import (
@@ -29,6 +30,13 @@ func Transport(refused func() error) *http.Transport {
 		MaxIdleConnsPerHost:   8,
 		IdleConnTimeout:       90 * time.Second,
 	}
+}
+
+// IsLoopback reports whether a host is this machine under an address of its own, where what
+// is not encrypted may be said.
+func IsLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // Proxied reports whether the environment sends calls of customers' servers through a proxy.

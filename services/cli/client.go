@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"crypto/rand"
-	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -11,6 +10,7 @@ import (
 
 	"connectrpc.com/connect"
 
+	"imago/pkg/outbound"
 	"imago/proto/imago/v1/imagov1connect"
 )
 
@@ -201,15 +201,10 @@ func checkServer(server string) (string, error) {
 	switch {
 	case err != nil || u.Host == "" || u.User != nil || u.RawQuery != "" || u.Fragment != "":
 		return "", withHint(usage("server: %q is not a URL like https://imago.example.com", server), "name the server with --server or IMAGO_SERVER")
-	case u.Scheme == "http" && !loopback(u.Hostname()):
+	case u.Scheme == "http" && !outbound.IsLoopback(u.Hostname()):
 		return "", withHint(usage("server: %s is not encrypted, and a token is sent to it; use https", server), "name the server with --server or IMAGO_SERVER")
 	case u.Scheme != "http" && u.Scheme != "https":
 		return "", withHint(usage("server: %q must begin with https://", server), "name the server with --server or IMAGO_SERVER")
 	}
 	return u.String(), nil
-}
-
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }

@@ -4,6 +4,8 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+
+	"imago/pkg/outbound"
 )
 
 // addressed fills in where people open the console, if nobody said so and it cannot be
@@ -27,7 +29,7 @@ func (c Config) secure() bool { return c.Listen.Cert != "" || len(c.Listen.Domai
 // port is not known yet.
 func onThisMachine(addr string, secure bool) string {
 	host, port, err := net.SplitHostPort(addr)
-	if err != nil || secure || !loopback(host) || port == "0" || port == "" {
+	if err != nil || secure || !outbound.IsLoopback(host) || port == "0" || port == "" {
 		return ""
 	}
 	if host == "127.0.0.1" || host == "::1" {

@@ -11,6 +11,7 @@ import (
 	"imago/pkg/notify"
 	"imago/pkg/notify/sendgrid"
 	"imago/pkg/notify/smtp"
+	"imago/pkg/outbound"
 	"imago/pkg/postgres/cluster"
 	"imago/services/api"
 	"imago/services/drift"
@@ -116,16 +117,11 @@ func (m Mail) server() (notify.Sender, error) {
 		return sendgrid.New(m.SendGrid.Secret(), m.From, sendgrid.Options{Host: m.Host})
 	}
 	o := smtp.Options{Username: m.User, TLS: m.TLS}
-	if host, _, err := net.SplitHostPort(m.SMTP); err == nil && o.TLS == "" && loopback(host) {
+	if host, _, err := net.SplitHostPort(m.SMTP); err == nil && o.TLS == "" && outbound.IsLoopback(host) {
 		o.TLS = smtp.Plain // nobody listens in between
 	}
 	if m.Password.Set() {
 		o.Password = m.Password.Secret()
 	}
 	return smtp.New(m.SMTP, m.From, o)
-}
-
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }

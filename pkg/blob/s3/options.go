@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -21,6 +20,7 @@ import (
 
 	"imago/pkg/account"
 	"imago/pkg/blob"
+	"imago/pkg/outbound"
 	"imago/pkg/problem"
 )
 
@@ -112,7 +112,7 @@ func (o Options) check(bucket string) error {
 		if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" {
 			return problem.InField("endpoint", "must be a URL such as https://s3.example.com, not %q", o.Endpoint)
 		}
-		if u.Scheme == "http" && !loopback(u.Hostname()) {
+		if u.Scheme == "http" && !outbound.IsLoopback(u.Hostname()) {
 			return problem.InField("endpoint", "plain HTTP is for this machine alone").WithHint("use https")
 		}
 	}
@@ -134,11 +134,6 @@ func (o Options) check(bucket string) error {
 		return problem.InField("kms key", "needs the encryption aws:kms")
 	}
 	return nil
-}
-
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 func (o Options) config(ctx context.Context) (aws.Config, error) {

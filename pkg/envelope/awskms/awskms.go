@@ -11,6 +11,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -24,6 +25,7 @@ import (
 
 	"imago/pkg/account"
 	"imago/pkg/envelope"
+	"imago/pkg/outbound"
 	"imago/pkg/problem"
 )
 
@@ -72,7 +74,27 @@ func New(ctx context.Context, key string, o Options) (*KeyService, error) {
 			c.BaseEndpoint = aws.String(o.Endpoint)
 		}
 	})
+	if err := checkEndpoint(client.Options().BaseEndpoint); err != nil {
+		return nil, err
+	}
 	return &KeyService{client, key}, nil
+}
+
+// checkEndpoint refuses to say what is to be wrapped in clear. The endpoint may also be of
+// the SDK's own environment and files, where one for S3 is easily one for all services.
+func checkEndpoint(endpoint *string) error {
+	if endpoint == nil {
+		return nil
+	}
+	u, err := url.Parse(*endpoint)
+	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.User != nil {
+		return problem.InField("endpoint", "must be a URL such as https://kms.eu-central-1.amazonaws.com")
+	}
+	if u.Scheme == "http" && !outbound.IsLoopback(u.Hostname()) {
+		return problem.InField("endpoint", "plain HTTP is for this machine alone").
+			WithHint("use https; AWS_ENDPOINT_URL is also that of AWS KMS unless AWS_ENDPOINT_URL_KMS is set")
+	}
+	return nil
 }
 
 // retryer bounds what one call may try. Wrapping and unwrapping change nothing in KMS,

@@ -74,6 +74,31 @@ func TestAnotherKeyAnswers(t *testing.T) {
 	}
 }
 
+// TestEndpoints: nothing that is to be wrapped leaves the machine in clear, wherever the
+// endpoint was set.
+func TestEndpoints(t *testing.T) {
+	for endpoint, ok := range map[string]bool{
+		"https://kms.example.com": true, "http://127.0.0.1:9": true, "http://localhost:9": true,
+		"http://kms.example.com": false, "http://192.0.2.1:8080": false, "kms.example.com": false, "https://": false, "https://user:password@kms.example.com": false,
+	} {
+		for _, by := range []string{"", "AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_KMS"} {
+			o := awskms.Options{AccessKeyID: awskmstest.AccessKeyID, SecretAccessKey: awskmstest.SecretAccessKey}
+			if by == "" {
+				o.Endpoint = endpoint
+			} else {
+				t.Setenv(by, endpoint)
+			}
+			_, err := awskms.New(t.Context(), awskmstest.ARN("1"), o)
+			if by != "" {
+				t.Setenv(by, "")
+			}
+			if p := problem.Of(err); ok != (err == nil) || !ok && (p == nil || p.Field != "endpoint" || strings.Contains(err.Error(), "password")) {
+				t.Errorf("%s by %q: %v", endpoint, by, err)
+			}
+		}
+	}
+}
+
 func TestKeysThatAreNone(t *testing.T) {
 	t.Parallel()
 	for _, key := range []string{

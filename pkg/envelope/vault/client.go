@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -20,6 +19,7 @@ import (
 
 	"imago/pkg/account"
 	"imago/pkg/envelope"
+	"imago/pkg/outbound"
 	"imago/pkg/problem"
 )
 
@@ -38,7 +38,7 @@ func newClient(address string, o Options) (*client, error) {
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.Path != "" && u.Path != "/" {
 		return nil, problem.InField("addr", "%q is not the address of a Vault", address).WithHint("write https://vault.example.com:8200")
 	}
-	if u.Scheme == "http" && !loopback(u.Hostname()) {
+	if u.Scheme == "http" && !outbound.IsLoopback(u.Hostname()) {
 		return nil, problem.InField("addr", "plain HTTP is for this machine alone").WithHint("use https")
 	}
 	hc, err := transport(o.CA, cmp.Or(o.Timeout, 5*time.Second))
@@ -51,11 +51,6 @@ func newClient(address string, o Options) (*client, error) {
 	}
 	c.session, err = newSession(c, o.Auth, o.Now)
 	return c, err
-}
-
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 func transport(ca string, timeout time.Duration) (*http.Client, error) {
@@ -74,9 +69,10 @@ func transport(ca string, timeout time.Duration) (*http.Client, error) {
 	return &http.Client{Transport: t, Timeout: timeout, CheckRedirect: redirect}, nil
 }
 
-// redirect follows a standby node to the active one, and nobody out of TLS.
+// redirect follows a standby node to the active one, and nobody onto a network without TLS.
 func redirect(next *http.Request, via []*http.Request) error {
-	if len(via) > 3 || via[0].URL.Scheme == "https" && next.URL.Scheme != "https" {
+	plain := next.URL.Scheme != "https"
+	if len(via) > 3 || plain && (via[0].URL.Scheme == "https" || !outbound.IsLoopback(next.URL.Hostname())) {
 		return http.ErrUseLastResponse
 	}
 	return nil
@@ -103,9 +99,12 @@ func (c *client) ask(ctx context.Context, path string, in, data any) error {
 // do makes a request until it is answered, at most for all attempts. What is asked of
 // Vault can be asked twice.
 func (c *client) do(ctx context.Context, method, path string, token account.Secret, in, out any) error {
-	body, err := json.Marshal(in)
-	if err != nil {
-		return err
+	var body []byte
+	if in != nil {
+		var err error
+		if body, err = json.Marshal(in); err != nil {
+			return err
+		}
 	}
 	wait := min(100*time.Millisecond, c.backoff)
 	for n := 1; ; n++ {
@@ -175,6 +174,7 @@ var meanings = []struct {
 	means  string
 	kind   error
 }{
+	{307, "", "it leads to another node by an address without TLS, or from one to the next: give the nodes an api_addr that begins with https://", envelope.ErrRefused},
 	{400, "message authentication failed", "it was wrapped by another key, or for another account, or was altered", envelope.ErrNotOpened},
 	{400, "version is too new", "it was wrapped by a version that the key does not have: is it the same Vault, and not brought back from an older copy?", envelope.ErrNotOpened},
 	{400, "invalid ciphertext", "it was not wrapped by Vault, or was altered", envelope.ErrNotOpened},

@@ -2,6 +2,8 @@ package vault_test
 
 import (
 	"errors"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -200,6 +202,34 @@ func TestTokenFile(t *testing.T) {
 }
 
 // TestRefusals: each says whose fault it is.
+// TestStandby: a node on this machine leads to another one there, and not to one on the
+// network that is spoken to in clear.
+func TestStandby(t *testing.T) {
+	t.Parallel()
+	asked := make(chan string, 10)
+	active := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		asked <- r.Header.Get("X-Vault-Token")
+		w.WriteHeader(http.StatusServiceUnavailable)
+	}))
+	t.Cleanup(active.Close)
+	for to, says := range map[string]string{active.URL: "it is sealed", "http://192.0.2.1:8200": "without TLS"} {
+		standby := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, to+r.URL.Path, http.StatusTemporaryRedirect)
+		}))
+		t.Cleanup(standby.Close)
+		ks, err := vault.New(standby.URL, "imago", vault.Options{Auth: root(t), MaxAttempts: 1, Timeout: time.Second})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ks.Wrap(t.Context(), alice, []byte("secret")); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("to %s: %v; want %q", to, err, says)
+		}
+	}
+	if got := <-asked; got != vaulttest.Root.Reveal() {
+		t.Error("the active node was asked without the token")
+	}
+}
+
 func TestRefusals(t *testing.T) {
 	t.Parallel()
 	v := vaulttest.New(t)

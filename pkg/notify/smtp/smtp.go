@@ -16,6 +16,7 @@ import (
 
 	"imago/pkg/account"
 	"imago/pkg/notify"
+	"imago/pkg/outbound"
 	"imago/pkg/problem"
 
 	gomail "github.com/wneessen/go-mail"
@@ -90,7 +91,7 @@ func clientOptions(address string, o *Options) ([]gomail.Option, error) {
 	case Implicit:
 		out = append(out, gomail.WithSSL())
 	case Plain:
-		if !loopback(host) {
+		if !outbound.IsLoopback(host) {
 			return nil, problem.InField("tls", "mail without TLS leaves this machine").WithHint("use starttls or implicit; none is for loopback addresses")
 		}
 		out = append(out, gomail.WithTLSPolicy(gomail.NoTLS))
@@ -101,11 +102,6 @@ func clientOptions(address string, o *Options) ([]gomail.Option, error) {
 		out = append(out, gomail.WithSMTPAuth(gomail.SMTPAuthPlain), gomail.WithUsername(o.Username), gomail.WithPassword(o.Password.Reveal()))
 	}
 	return out, nil
-}
-
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // Send delivers one message.

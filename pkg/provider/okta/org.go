@@ -1,10 +1,10 @@
 package okta
 
 import (
-	"net"
 	"net/url"
 	"strings"
 
+	"imago/pkg/outbound"
 	"imago/pkg/problem"
 )
 
@@ -19,7 +19,7 @@ func parseOrg(raw string) (*url.URL, error) {
 		return nil, problem.InField(field, "is missing").WithHint("give the org's address, as in https://acme.okta.com")
 	case err != nil || u.Host == "" || u.Hostname() == "":
 		return nil, problem.InField(field, "is not a web address").WithHint("write it as https://acme.okta.com")
-	case u.Scheme != "https" && !(u.Scheme == "http" && loopback(u.Hostname())):
+	case u.Scheme != "https" && !(u.Scheme == "http" && outbound.IsLoopback(u.Hostname())):
 		return nil, notHTTPS()
 	case u.User != nil:
 		return nil, problem.InField(field, "must not hold a name or password").WithHint("leave out everything before the @")
@@ -32,11 +32,6 @@ func parseOrg(raw string) (*url.URL, error) {
 }
 
 func notHTTPS() error { return problem.InField("org_url", "must begin with https://") }
-
-func loopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
-}
 
 func firstLabel(host string) string {
 	label, _, _ := strings.Cut(host, ".")

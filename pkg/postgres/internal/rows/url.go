@@ -1,12 +1,12 @@
 package rows
 
 import (
-	"net"
 	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"imago/pkg/outbound"
 	"imago/pkg/problem"
 )
 
@@ -32,6 +32,5 @@ func ParseURL(url string) (*pgxpool.Config, error) {
 
 // near reports whether a host is this machine: a socket's folder, or a loopback address.
 func near(host string) bool {
-	ip := net.ParseIP(host)
-	return strings.HasPrefix(host, "/") || strings.HasPrefix(host, "@") || host == "localhost" || ip != nil && ip.IsLoopback()
+	return strings.HasPrefix(host, "/") || strings.HasPrefix(host, "@") || outbound.IsLoopback(host)
 }
