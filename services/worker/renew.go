@@ -71,12 +71,13 @@ func (s *Service) renewKeyring(ctx context.Context, u work.Unit, a job.RenewKeyr
 	if err != nil {
 		return s.notBegun(ctx, u, err)
 	}
-	if err := r.catchUp(ctx); err != nil {
-		return work.End{}, fmt.Errorf("put the keyring into the store: %w", err)
-	}
 	n, err := r.makeEscrows(ctx)
 	if err != nil {
 		return work.End{}, fmt.Errorf("make escrows: %w", err)
+	}
+	// Last, as whoever dies before is followed by another job as long as the bucket is behind.
+	if err := r.catchUp(ctx); err != nil {
+		return work.End{}, fmt.Errorf("put the keyring into the store: %w", err)
 	}
 	if wait > 0 {
 		return work.Again(wait, outcome("lets a new data key settle")), nil
@@ -195,7 +196,8 @@ func (r *renewing) overtaken(ctx context.Context, stale error) error {
 	return fmt.Errorf("the database is older than the bucket, whose keyring it gets by imago repo rebuild: %w", stale)
 }
 
-// makeEscrows seals the keyring to each recipient whose escrow lacks a key.
+// makeEscrows seals the keyring to each recipient whose escrow lacks a key, or holds one
+// that is retired.
 func (r *renewing) makeEscrows(ctx context.Context) (n int, err error) {
 	var all []accounts.Escrow
 	err = r.DB.As(ctx, r.unit.Proof, func(tx *postgres.Tx) (err error) {
@@ -205,7 +207,7 @@ func (r *renewing) makeEscrows(ctx context.Context) (n int, err error) {
 	versions := r.ring.Versions()
 	last := versions[len(versions)-1]
 	for _, e := range all {
-		if err != nil || uint32(e.Version) >= last {
+		if err != nil || uint32(e.Version) >= last && uint32(e.Oldest) >= r.ring.Oldest() {
 			continue
 		}
 		n++
@@ -224,7 +226,7 @@ func (r *renewing) makeEscrow(ctx context.Context, e accounts.Escrow, last uint3
 		return err
 	}
 	return r.DB.As(ctx, r.unit.Proof, func(tx *postgres.Tx) error {
-		if err := accounts.MakeEscrow(ctx, tx, e.ID, last, file, r.Now()); err != nil {
+		if err := accounts.MakeEscrow(ctx, tx, e.ID, r.ring.Oldest(), last, file, r.Now()); err != nil {
 			return err
 		}
 		if e.Version == 0 {

@@ -4,12 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"filippo.io/age"
+
 	"imago/pkg/blob/fault"
 	"imago/pkg/blob/mem"
+	"imago/pkg/envelope"
 	"imago/pkg/job"
 	"imago/pkg/postgres"
 	"imago/pkg/postgres/accounts"
@@ -49,6 +53,7 @@ func TestKeysAreRetired(t *testing.T) {
 	d.Now = c.now
 	work(t, w, worker.Config{}, d)
 	before := []snapshots.Snapshot{w.Taken(t, w.Queue(t)), w.Taken(t, w.Queue(t))}
+	escrow := escrowed(t, w)
 	asks(t, w, accounts.AskRotation)
 	worldtest.Until(t, "the key is prepared", func() bool { return standing(t, w).PreparedAt != nil })
 	c.ahead.Store(int64(10 * time.Minute))
@@ -69,6 +74,9 @@ func TestKeysAreRetired(t *testing.T) {
 	store.VerifyAllFired(t)
 	if w.Ring = both(t, w, w.Keys); w.Ring.Oldest() != 2 {
 		t.Errorf("from key %d on", w.Ring.Oldest())
+	}
+	if got := escrow().Versions(); !slices.Equal(got, []uint32{2}) {
+		t.Errorf("the escrow has keys %v: who has an old one is believed by who opens it", got)
 	}
 	for _, s := range before {
 		w.Open(t, s)
@@ -93,6 +101,32 @@ func TestKeysAreRetired(t *testing.T) {
 	})
 	if len(uses) != 1 || uses[0].Version != 2 || uses[0].Objects < 4 {
 		t.Errorf("%+v", uses)
+	}
+}
+
+// escrowed has the account's keyring sealed to a recipient, and gives what opens it as it
+// is then.
+func escrowed(t *testing.T, w *worldtest.World) func() *envelope.Keyring {
+	t.Helper()
+	identity, err := age.GenerateX25519Identity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.Ask(t, func(ctx context.Context, tx *postgres.Tx) error {
+		_, err := accounts.AddEscrow(ctx, tx, identity.Recipient().String(), w.Account.User)
+		return err
+	})
+	return func() *envelope.Keyring {
+		var all []accounts.Escrow
+		w.Ask(t, func(ctx context.Context, tx *postgres.Tx) (err error) {
+			all, err = accounts.Escrows(ctx, tx)
+			return err
+		})
+		ring, err := envelope.OpenEscrow(strings.NewReader(all[0].File), strings.NewReader(identity.String()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ring
 	}
 }
 

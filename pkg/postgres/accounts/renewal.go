@@ -119,14 +119,15 @@ func DueRenewals(ctx context.Context, tx *postgres.Tx, most int) ([]DueRenewal, 
 type Escrow struct {
 	ID        string
 	Recipient string
-	Version   int32  // the last data key that it holds; 0: it is still to be made
+	Oldest    int32  // the first data key that it holds
+	Version   int32  // the last one; 0: it is still to be made
 	File      string // armored
 	CreatedBy *account.UserID
 	CreatedAt time.Time
 	MadeAt    *time.Time
 }
 
-const escrowColumns = `id, recipient, version, file, created_by, created_at, made_at`
+const escrowColumns = `id, recipient, oldest, version, file, created_by, created_at, made_at`
 
 // Escrows lists them, oldest first.
 func Escrows(ctx context.Context, tx *postgres.Tx) ([]Escrow, error) {
@@ -161,8 +162,8 @@ func RemoveEscrow(ctx context.Context, tx *postgres.Tx, id string) (Escrow, erro
 }
 
 // MakeEscrow stores what was sealed; an escrow that was removed meanwhile stays so.
-func MakeEscrow(ctx context.Context, tx *postgres.Tx, id string, version uint32, file []byte, now time.Time) error {
-	_, err := rows.Exec(ctx, tx, `update key_escrows set version = $2, file = $3, made_at = $4 where id = as_uuid($1)`,
-		id, int32(version), string(file), now)
+func MakeEscrow(ctx context.Context, tx *postgres.Tx, id string, oldest, version uint32, file []byte, now time.Time) error {
+	_, err := rows.Exec(ctx, tx, `update key_escrows set oldest = $2, version = $3, file = $4, made_at = $5 where id = as_uuid($1)`,
+		id, int32(oldest), int32(version), string(file), now)
 	return err
 }
