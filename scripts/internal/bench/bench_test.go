@@ -395,12 +395,16 @@ func TestUsage(t *testing.T) {
 	}
 }
 
-func TestMetric(t *testing.T) {
+func TestMetrics(t *testing.T) {
 	t.Parallel()
 	said := []byte("BenchmarkSweep-2   \t 1\t58378391185 ns/op\t 0.3080 download-cpu-s\t 5 worker-first-cpu-s\t 3 worker-cpu-s\t93.17 worker-peak-MiB\n")
-	for unit, want := range map[string]float64{"download-cpu-s": 0.308, "worker-cpu-s": 3, "worker-first-cpu-s": 5, "worker-peak-MiB": 93.17, "cpu-s": 0, "restic-cpu-s": 0} {
-		if got := metric(said, unit); got != want {
-			t.Errorf("%s is %v, want %v", unit, got, want)
+	got, err := metrics(said, "download-cpu-s", "worker-cpu-s", "worker-first-cpu-s", "worker-peak-MiB")
+	if err != nil || !slices.Equal(got, []float64{0.308, 3, 5, 93.17}) {
+		t.Errorf("%v: %v", got, err)
+	}
+	for _, unit := range []string{"cpu-s", "restic-cpu-s"} {
+		if got, err := metrics(said, "worker-cpu-s", unit); err == nil {
+			t.Errorf("%s is not said, and yet %v", unit, got)
 		}
 	}
 }

@@ -66,7 +66,7 @@ func parse(args []string, errs io.Writer) (config, error) {
 	if err := flags.Parse(args[1:]); err != nil {
 		return c, fmt.Errorf("%w\n%w", err, errUsage)
 	}
-	if flags.NArg() > 0 || c.scale <= 0 || c.scale > 1 || c.repositories < 1 {
+	if flags.NArg() > 0 || !(c.scale > 0 && c.scale <= 1) || c.repositories < 1 {
 		return c, errUsage
 	}
 	return c, nil
@@ -88,6 +88,13 @@ func run(ctx context.Context, args []string, out, errs io.Writer) (err error) {
 	}
 	if c.dir, err = filepath.Abs(c.dir); err != nil {
 		return err
+	}
+	there, err := os.ReadDir(c.dir)
+	if err != nil {
+		return fmt.Errorf("--dir: %w", err)
+	}
+	if len(there) > 0 {
+		return fmt.Errorf("--dir: %s is not empty, and what is made in it is removed at the end: give an empty folder", c.dir)
 	}
 	result, err := measureAll(ctx, c, errs)
 	if err != nil {

@@ -18,25 +18,33 @@ func (r *result) sweep(ctx context.Context, log io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("sweep: %w\n%s", err, said)
 	}
-	r.Steps["first sweep"] = measure{CPU: metric(said, "worker-first-cpu-s")}
-	r.Steps["sweep"] = measure{CPU: metric(said, "worker-cpu-s"), Peak: metric(said, "worker-peak-MiB")}
-	if r.Restic != nil {
-		download := metric(said, "download-cpu-s")
-		r.Restic["first sweep"] = measure{CPU: download + metric(said, "restic-first-cpu-s")}
-		r.Restic["sweep"] = measure{CPU: download + metric(said, "restic-cpu-s")}
+	n, err := metrics(said, "worker-first-cpu-s", "worker-cpu-s", "worker-peak-MiB")
+	if err != nil {
+		return err
 	}
+	r.Steps["first sweep"], r.Steps["sweep"] = measure{CPU: n[0]}, measure{CPU: n[1], Peak: n[2]}
+	if r.Restic == nil {
+		return nil
+	}
+	if n, err = metrics(said, "download-cpu-s", "restic-first-cpu-s", "restic-cpu-s"); err != nil {
+		return err
+	}
+	r.Restic["first sweep"], r.Restic["sweep"] = measure{CPU: n[0] + n[1]}, measure{CPU: n[0] + n[2]}
 	return nil
 }
 
-// metric finds a number in what a benchmark says; 0 if it did not say it.
-func metric(said []byte, unit string) float64 {
-	found := regexp.MustCompile(`\s([0-9.]+) ` + regexp.QuoteMeta(unit) + `\s`).FindSubmatch(said)
-	if found == nil {
-		return 0
+// metrics finds numbers in what a benchmark says.
+func metrics(said []byte, units ...string) (out []float64, err error) {
+	for _, unit := range units {
+		found := regexp.MustCompile(`\s([0-9.]+) ` + regexp.QuoteMeta(unit) + `\s`).FindSubmatch(said)
+		if found == nil {
+			return nil, fmt.Errorf("the benchmark does not say %s:\n%s", unit, said)
+		}
+		n, err := strconv.ParseFloat(string(found[1]), 64)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", unit, err)
+		}
+		out = append(out, n)
 	}
-	n, err := strconv.ParseFloat(string(found[1]), 64)
-	if err != nil {
-		return 0 // no number, and not said
-	}
-	return n
+	return out, nil
 }
