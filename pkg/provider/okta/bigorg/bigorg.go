@@ -28,10 +28,14 @@ type Size struct {
 // Full is the org that the repository's sizes are promised for.
 var Full = Size{Users: 100_000, Groups: 2_000, Memberships: 1_000_000, Apps: 1_000, AppUsers: 500_000, Others: 100}
 
-// Scaled is the size times a share, with at least twenty groups and apps, and ten others.
+// Scaled is the size times a share, with at least twenty groups and apps, ten of all else,
+// and no more links than half of the users have each.
 func (s Size) Scaled(share float64) Size {
 	of := func(n, least int) int { return max(least, int(math.Round(float64(n)*share))) }
-	return Size{of(s.Users, 10), of(s.Groups, 20), of(s.Memberships, 10), of(s.Apps, 20), of(s.AppUsers, 10), of(s.Others, 10)}
+	out := Size{of(s.Users, 10), of(s.Groups, 20), of(s.Memberships, 10), of(s.Apps, 20), of(s.AppUsers, 10), of(s.Others, 10)}
+	out.Memberships = min(out.Memberships, (out.Users/2-1)*out.Groups)
+	out.AppUsers = min(out.AppUsers, (out.Users/2-1)*out.Apps)
+	return out
 }
 
 func (s Size) check() error {
@@ -40,7 +44,7 @@ func (s Size) check() error {
 		return fmt.Errorf("an org has at least ten of everything: %+v", s)
 	case s.Users > 1<<24 || s.Memberships > 1<<30 || s.AppUsers > 1<<30:
 		return fmt.Errorf("an org of more than can be told apart: %+v", s)
-	case s.Memberships > s.Users*s.Groups/2 || s.AppUsers > s.Users*s.Apps/2:
+	case s.Memberships > s.Users/2*s.Groups || s.AppUsers > s.Users/2*s.Apps:
 		return fmt.Errorf("more memberships or assignments than half of all pairs: %+v", s)
 	}
 	return nil
@@ -90,8 +94,13 @@ func New(o Options) (*Org, error) {
 	}
 	org := &Org{
 		size: o.Size, seed: o.Seed, day: o.Day, by: map[resource.Type]*kind{},
-		members: newSpread(o.Size.Memberships, o.Size.Groups, o.Size.Users),
-		users:   newSpread(o.Size.AppUsers, o.Size.Apps, o.Size.Users),
+		members: newSpread(o.Size.Memberships, o.Size.Groups, o.Size.Users/2-1),
+		users:   newSpread(o.Size.AppUsers, o.Size.Apps, o.Size.Users/2-1),
+	}
+	for _, links := range []spread{org.members, org.users} {
+		if largest := links.largest(); largest > o.Size.Users/2 {
+			return nil, fmt.Errorf("big org: %d of %d users below one parent: at most half of them", largest, o.Size.Users)
+		}
 	}
 	if err := org.fill(o.Catalog); err != nil {
 		return nil, fmt.Errorf("big org: %w", err)
@@ -357,9 +366,9 @@ type spread struct {
 	exponent     float64
 }
 
-// newSpread keeps the largest part to a half of the limit.
+// newSpread keeps the largest part to a limit, and one: parts are cut where numbers are round.
 func newSpread(total, parts, limit int) spread {
-	least := math.Log(2*float64(total)/float64(limit)) / math.Log(float64(parts))
+	least := math.Log(float64(total)/float64(limit)) / math.Log(float64(parts))
 	return spread{total, parts, min(1, max(0.4, least))}
 }
 
@@ -369,6 +378,13 @@ func (s spread) before(i int) int {
 }
 
 func (s spread) size(i int) int { return s.before(i+1) - s.before(i) }
+
+func (s spread) largest() (n int) {
+	for i := range s.parts {
+		n = max(n, s.size(i))
+	}
+	return n
+}
 
 // part finds the part that holds the n-th of all, and which of it that is.
 func (s spread) part(n int) (part, index int) {

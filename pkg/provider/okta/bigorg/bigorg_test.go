@@ -300,6 +300,29 @@ func TestTypesToCome(t *testing.T) {
 	}
 }
 
+// TestEveryShareIsAnOrg: however small the share, nobody has more links than others can be
+// told apart by.
+func TestEveryShareIsAnOrg(t *testing.T) {
+	t.Parallel()
+	catalog := okta.New(okta.Options{}).Catalog()
+	for share := 0.0001; share < 0.02; share += 0.00031 {
+		o, err := bigorg.New(bigorg.Options{Catalog: catalog, Size: bigorg.Full.Scaled(share)})
+		if err != nil {
+			t.Errorf("a share of %v: %v", share, err)
+			continue
+		}
+		for _, link := range []resource.Type{"group_membership", "app_user"} {
+			n := 0
+			for range o.Walk(link) {
+				n++
+			}
+			if n == 0 {
+				t.Errorf("a share of %v has no %s", share, link)
+			}
+		}
+	}
+}
+
 func TestSizesThatAreNone(t *testing.T) {
 	t.Parallel()
 	for _, size := range []bigorg.Size{
