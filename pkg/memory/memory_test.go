@@ -27,8 +27,8 @@ func TestPool(t *testing.T) {
 	}
 	p.Put(nil)
 	p.Put(append(make([]byte, 0, 16), "a name"...))
-	if back := p.Get(16); spoils && bytes.Contains(back[:16], []byte{'a'}) || spoils && back[:16][15] == 0 {
-		t.Errorf("it came back as it was: %q", back[:16])
+	if back := p.Get(16)[:16]; spoils && !bytes.Equal(back, bytes.Repeat(back[:1], 16)) {
+		t.Errorf("it came back as it was: %q", back)
 	}
 	if got := p.Get(70); cap(got) < 70 {
 		t.Errorf("asked for 70, got %d", cap(got))

@@ -327,13 +327,18 @@ func resumed(t *testing.T, r *repository.Repository, d *repository.Draft) *repos
 	return d
 }
 
+// taken is a store with one snapshot, and what is in it.
+func taken(t *testing.T) (*mem.Store, *envelope.Keyring, []resource.Resource) {
+	t.Helper()
+	k, store, all := keyring(t, alice), mem.New(mem.Options{}), org(40)
+	take(t, repo(t, store, k, conn, small), all)
+	return store, k, all
+}
+
 // TestTruncatedReads: a read that is cut off is an error, never a shorter answer.
 func TestTruncatedReads(t *testing.T) {
 	t.Parallel()
-	k := keyring(t, alice)
-	under := mem.New(mem.Options{})
-	all := org(40)
-	take(t, repo(t, under, k, conn, small), all)
+	under, k, all := taken(t)
 	for _, bytes := range []int64{0, 1, 41, 42, 100} {
 		store := fault.New(under)
 		s := committed(t, store, k)
@@ -350,10 +355,7 @@ func TestTruncatedReads(t *testing.T) {
 // that it does not give at all.
 func TestBrokenRangeIsNoDamage(t *testing.T) {
 	t.Parallel()
-	k := keyring(t, alice)
-	under := mem.New(mem.Options{})
-	all := org(40)
-	take(t, repo(t, under, k, conn, small), all)
+	under, k, all := taken(t)
 	for _, bytes := range []int64{0, 1, 30} {
 		store := fault.New(under)
 		s := committed(t, store, k)
@@ -373,10 +375,7 @@ func TestBrokenRangeIsNoDamage(t *testing.T) {
 // what was written.
 func TestShortSegmentIsDamage(t *testing.T) {
 	t.Parallel()
-	k := keyring(t, alice)
-	under := mem.New(mem.Options{})
-	all := org(40)
-	take(t, repo(t, under, k, conn, small), all)
+	under, k, all := taken(t)
 	s := committed(t, under, k)
 	for _, bytes := range []int{0, 1, envelope.HeadSize, envelope.HeadSize + 10} {
 		short := under.Clone()

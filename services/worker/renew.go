@@ -71,13 +71,21 @@ func (s *Service) renewKeyring(ctx context.Context, u work.Unit, a job.RenewKeyr
 	if err != nil {
 		return s.notBegun(ctx, u, err)
 	}
+	overtaken, err := r.store(ctx)
+	if err != nil {
+		return work.End{}, fmt.Errorf("put the keyring into the store: %w", err)
+	}
+	if overtaken {
+		return work.Again(0, outcome("renewed meanwhile")), nil
+	}
 	n, err := r.makeEscrows(ctx)
 	if err != nil {
 		return work.End{}, fmt.Errorf("make escrows: %w", err)
 	}
-	// Last, as whoever dies before is followed by another job as long as the bucket is behind.
-	if err := r.catchUp(ctx); err != nil {
-		return work.End{}, fmt.Errorf("put the keyring into the store: %w", err)
+	// Last: who dies before is followed by another job.
+	err = r.DB.As(ctx, u.Proof, func(tx *postgres.Tx) error { return accounts.CaughtUp(ctx, tx, r.ring.Wrapped()) })
+	if err != nil {
+		return work.End{}, fmt.Errorf("note that the bucket has the keyring: %w", err)
 	}
 	if wait > 0 {
 		return work.Again(wait, outcome("lets a new data key settle")), nil
@@ -167,33 +175,26 @@ func renewed(k *envelope.Keyring, action string) string {
 	return fmt.Sprintf("data key %d seals from now on; %s of before stay to open what they sealed", k.Current(), count(int64(len(k.Versions())-1), "key"))
 }
 
-// catchUp puts the keyring into the bucket.
-func (r *renewing) catchUp(ctx context.Context) error {
+// store puts the keyring into the bucket. One that is newer there is of a job that was
+// faster, if Postgres has another one meanwhile: overtaken. Else the database is one of
+// before, and lacks what seals there.
+func (r *renewing) store(ctx context.Context) (overtaken bool, err error) {
 	if !r.asked.Behind {
-		return nil
+		return false, nil
 	}
-	err := repository.SaveKeyring(ctx, r.Store, r.ring)
-	if problem.Is(err, problem.Stale) {
-		return r.overtaken(ctx, err)
+	stale := repository.SaveKeyring(ctx, r.Store, r.ring)
+	if !problem.Is(stale, problem.Stale) {
+		return false, stale
 	}
-	if err != nil {
-		return err
-	}
-	return r.DB.As(ctx, r.unit.Proof, func(tx *postgres.Tx) error { return accounts.CaughtUp(ctx, tx, r.ring.Wrapped()) })
-}
-
-// overtaken passes over a newer keyring in the bucket that is of a job that was faster,
-// which says so itself. Else the database is one of before, and lacks what seals there.
-func (r *renewing) overtaken(ctx context.Context, stale error) error {
 	var now accounts.Renewal
-	err := r.DB.As(ctx, r.unit.Proof, func(tx *postgres.Tx) (err error) {
+	err = r.DB.As(ctx, r.unit.Proof, func(tx *postgres.Tx) (err error) {
 		now, err = accounts.RenewalOf(ctx, tx)
 		return err
 	})
 	if err != nil || !bytes.Equal(now.Wrapped, r.ring.Wrapped()) {
-		return err
+		return err == nil, err
 	}
-	return fmt.Errorf("the database is older than the bucket, whose keyring it gets by imago repo rebuild: %w", stale)
+	return false, fmt.Errorf("the database is older than the bucket, whose keyring it gets by imago repo rebuild: %w", stale)
 }
 
 // makeEscrows seals the keyring to each recipient whose escrow lacks a key, or holds one

@@ -395,6 +395,22 @@ func TestUsage(t *testing.T) {
 	}
 }
 
+// TestFolderInUse: what is made is removed at the end, so nothing else may lie there.
+func TestFolderInUse(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	kept := filepath.Join(dir, "whole")
+	if err := os.Mkdir(kept, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := run(t.Context(), []string{"repository", "--dir", dir}, io.Discard, io.Discard); err == nil || !strings.Contains(err.Error(), "not empty") {
+		t.Error(err)
+	}
+	if _, err := os.Stat(kept); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestMetrics(t *testing.T) {
 	t.Parallel()
 	said := []byte("BenchmarkSweep-2   \t 1\t58378391185 ns/op\t 0.3080 download-cpu-s\t 5 worker-first-cpu-s\t 3 worker-cpu-s\t93.17 worker-peak-MiB\n")
