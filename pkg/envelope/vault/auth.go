@@ -76,18 +76,57 @@ func word(path string) (account.Secret, error) {
 	return account.Secret(secret), nil
 }
 
+// lease is a token and its time.
+type lease struct {
+	token     account.Secret
+	ends      time.Time // zero: never
+	renew     time.Time // when to have it for longer, or another; zero: never
+	renewable bool      // else it can only be replaced
+}
+
+// soonest is how long a token is left alone at least, however short its time is.
+const soonest = 5 * time.Second
+
+func newLease(token account.Secret, now time.Time, seconds int64, renewable bool) lease {
+	l := lease{token: token, renewable: renewable}
+	if seconds > 0 {
+		l.ends = now.Add(time.Duration(seconds) * time.Second)
+		l = l.halved(now)
+	}
+	return l
+}
+
+// halved is to be renewed when half of what is left of its time is over.
+func (l lease) halved(now time.Time) lease {
+	l.renew = now.Add(max(l.ends.Sub(now)/2, soonest))
+	return l
+}
+
+func (l lease) good(now time.Time) bool {
+	return l.token != "" && (l.ends.IsZero() || now.Before(l.ends))
+}
+
+func (l lease) due(now time.Time) bool { return !l.renew.IsZero() && !now.Before(l.renew) }
+
 // session holds a token of Vault's. It is renewed at use, when half of its time is over,
 // and when that is all over we sign in anew: keyrings are opened every minute where
-// anything happens, so nothing need run in between.
+// anything happens, so nothing need run in between. A renewal that fails is tried again
+// when half of the rest is over: until the end the token is good.
 type session struct {
 	client *client
 	auth   Auth
 	now    func() time.Time
 
-	mu    sync.Mutex
-	held  account.Secret
-	renew time.Time // when to; zero: never
-	fixed bool      // it cannot be renewed, only be replaced
+	mu    sync.Mutex // nobody who has it waits for Vault
+	held  lease      // stays until there is another one
+	doing *attempt   // to get another one; nil: nobody does
+}
+
+// attempt is somebody's way to a token, which others wait for, too.
+type attempt struct {
+	done  chan struct{} // closed when the rest is set
+	token account.Secret
+	err   error
 }
 
 func newSession(c *client, a Auth, now func() time.Time) (*session, error) {
@@ -100,27 +139,83 @@ func newSession(c *client, a Auth, now func() time.Time) (*session, error) {
 // token is one that should be good.
 func (s *session) token(ctx context.Context) (account.Secret, error) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.held == "" {
-		return s.signIn(ctx)
+	held, now := s.held, s.now()
+	if held.good(now) && (s.doing != nil || !held.due(now)) {
+		s.mu.Unlock()
+		return held.token, nil
 	}
-	if s.renew.IsZero() || s.now().Before(s.renew) {
-		return s.held, nil
-	}
-	if s.fixed {
-		return s.signIn(ctx)
-	}
-	return s.renewed(ctx)
+	a := s.start(ctx, s.another)
+	s.mu.Unlock()
+	return a.wait(ctx)
 }
 
 // instead is a token in the place of one that Vault did not take.
 func (s *session) instead(ctx context.Context, bad account.Secret) (account.Secret, error) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.held != bad && s.held != "" {
-		return s.held, nil // somebody else was faster
+	if s.held.token != bad {
+		defer s.mu.Unlock()
+		return s.held.token, nil // somebody else was faster
 	}
-	return s.signIn(ctx)
+	a := s.start(ctx, s.signIn)
+	s.mu.Unlock()
+	return a.wait(ctx)
+}
+
+// start begins an attempt, unless one is under way. It does not end with the context of
+// who began it, as others wait for it; the client's own limits end it. Call it with s.mu.
+func (s *session) start(ctx context.Context, get func(context.Context) (lease, error)) *attempt {
+	if s.doing == nil {
+		a := &attempt{done: make(chan struct{})}
+		s.doing = a
+		go s.finish(a, func() (lease, error) { return get(context.WithoutCancel(ctx)) })
+	}
+	return s.doing
+}
+
+func (s *session) finish(a *attempt, get func() (lease, error)) {
+	got, err := get()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err == nil {
+		s.held = got
+	}
+	a.token, a.err = got.token, err
+	s.doing = nil
+	close(a.done)
+}
+
+func (a *attempt) wait(ctx context.Context) (account.Secret, error) {
+	select {
+	case <-a.done:
+		return a.token, a.err
+	case <-ctx.Done():
+		return "", late(ctx)
+	}
+}
+
+// another is a token to go on with: the one that is held, for longer, or another one, or,
+// where Vault gives neither now, the one that is held as long as it is good.
+func (s *session) another(ctx context.Context) (lease, error) {
+	s.mu.Lock()
+	held := s.held
+	s.mu.Unlock()
+	got, err := s.longer(ctx, held)
+	if now := s.now(); err != nil && held.good(now) {
+		return held.halved(now), nil
+	}
+	return got, err
+}
+
+// longer renews a token, or signs in where that is not possible.
+func (s *session) longer(ctx context.Context, held lease) (lease, error) {
+	if !held.renewable || !held.good(s.now()) {
+		return s.signIn(ctx)
+	}
+	got, err := s.renewed(ctx, held)
+	if errors.Is(err, envelope.ErrRefused) {
+		return s.signIn(ctx)
+	}
+	return got, err
 }
 
 // grant is what Vault says of a token: from a sign-in or a renewal, or of one that we
@@ -132,58 +227,66 @@ type grant struct {
 		Renewable bool           `json:"renewable"`
 	} `json:"auth"`
 	Data struct {
-		TTL       int64 `json:"ttl"` // seconds; 0: for ever
-		Renewable bool  `json:"renewable"`
+		TTL       *int64 `json:"ttl"` // seconds; 0: for ever
+		Renewable bool   `json:"renewable"`
 	} `json:"data"`
 }
 
-func (s *session) signIn(ctx context.Context) (account.Secret, error) {
-	s.held = ""
-	var g grant
+func (s *session) signIn(ctx context.Context) (lease, error) {
 	if s.auth.TokenFile != "" {
-		token, err := word(s.auth.TokenFile)
-		if err != nil {
-			return "", err
-		}
-		if err := s.client.do(ctx, http.MethodGet, "auth/token/lookup-self", token, nil, &g); err != nil {
-			return "", fmt.Errorf("the token in %s, of which Vault is asked how long it is good, and which has to be replaced there once it is not: %w", s.auth.TokenFile, err)
-		}
-		return s.hold(token, g.Data.TTL, g.Data.Renewable), nil
+		return s.brought(ctx)
 	}
 	path, secrets, err := s.auth.login()
 	if err != nil {
-		return "", err
+		return lease{}, err
 	}
 	body := map[string]string{}
 	for name, secret := range secrets {
 		body[name] = secret.Reveal()
 	}
+	var g grant
+	now := s.now()
 	if err := s.client.do(ctx, http.MethodPost, path, "", body, &g); err != nil {
-		return "", fmt.Errorf("sign in to Vault at %s: %w", path, err)
+		return lease{}, fmt.Errorf("sign in to Vault at %s: %w", path, err)
 	}
 	if g.Auth.Token == "" {
-		return "", fmt.Errorf("sign in to Vault at %s: it answered with no token: check the address, and proxies on the way: %w", path, envelope.ErrUnavailable)
+		return lease{}, fmt.Errorf("sign in to Vault at %s: it %w", path, errHollow)
 	}
-	return s.hold(g.Auth.Token, g.Auth.Lease, g.Auth.Renewable), nil
+	return newLease(g.Auth.Token, now, g.Auth.Lease, g.Auth.Renewable), nil
 }
 
-// renewed has the held token's time begin anew. Where Vault will not, we sign in.
-func (s *session) renewed(ctx context.Context) (account.Secret, error) {
+// errHollow: an answer without what was asked for.
+var errHollow = fmt.Errorf("answered with no token: check the address, and proxies on the way: %w", envelope.ErrUnavailable)
+
+// brought is the token in the file, of which Vault is asked how long it is good.
+func (s *session) brought(ctx context.Context) (lease, error) {
+	token, err := word(s.auth.TokenFile)
+	if err != nil {
+		return lease{}, err
+	}
 	var g grant
-	err := s.client.do(ctx, http.MethodPost, "auth/token/renew-self", s.held, struct{}{}, &g)
-	switch {
-	case errors.Is(err, envelope.ErrRefused):
-		return s.signIn(ctx)
-	case err != nil:
-		return "", fmt.Errorf("renew the token: %w", err)
+	now := s.now()
+	if err = s.client.do(ctx, http.MethodGet, "auth/token/lookup-self", token, nil, &g); err == nil && g.Data.TTL == nil {
+		err = fmt.Errorf("Vault %w", errHollow)
 	}
-	return s.hold(s.held, g.Auth.Lease, g.Auth.Renewable), nil
+	if err != nil {
+		return lease{}, fmt.Errorf("the token in %s, of which Vault is asked how long it is good, and which has to be replaced there once it is not: %w", s.auth.TokenFile, err)
+	}
+	return newLease(token, now, *g.Data.TTL, g.Data.Renewable), nil
 }
 
-func (s *session) hold(token account.Secret, seconds int64, renewable bool) account.Secret {
-	s.held, s.fixed, s.renew = token, !renewable, time.Time{}
-	if seconds > 0 {
-		s.renew = s.now().Add(time.Duration(seconds) * time.Second / 2)
+// renewed has the held token's time begin anew. It asks once: there is time to ask later.
+func (s *session) renewed(ctx context.Context, held lease) (lease, error) {
+	var g grant
+	now := s.now()
+	if err := s.client.once(ctx, http.MethodPost, "auth/token/renew-self", held.token, []byte("{}"), &g); err != nil {
+		return lease{}, fmt.Errorf("renew the token: %w", err)
 	}
-	return token
+	switch {
+	case g.Auth.Token == "":
+		return lease{}, fmt.Errorf("renew the token: Vault %w", errHollow)
+	case g.Auth.Lease <= 0: // not for ever: a token that ends goes on to end
+		return lease{}, fmt.Errorf("renew the token: its longest time is over: %w", envelope.ErrRefused)
+	}
+	return newLease(held.token, now, g.Auth.Lease, g.Auth.Renewable), nil
 }

@@ -110,7 +110,7 @@ func (c *client) do(ctx context.Context, method, path string, token account.Secr
 	for n := 1; ; n++ {
 		err := c.once(ctx, method, path, token, body, out)
 		if ctx.Err() != nil {
-			return fmt.Errorf("Vault has not answered in the time that there was: %w", ctx.Err())
+			return late(ctx)
 		}
 		if n == c.attempts || !errors.Is(err, envelope.ErrUnavailable) {
 			return err
@@ -125,6 +125,13 @@ func (c *client) do(ctx context.Context, method, path string, token account.Secr
 	}
 }
 
+// late tells of a context that ended.
+func late(ctx context.Context) error {
+	return fmt.Errorf("Vault has not answered in the time that there was: %w", ctx.Err())
+}
+
+// once makes a request. The answer is read into out; its errors are ErrUnavailable,
+// ErrRefused, or ErrNotOpened.
 func (c *client) once(ctx context.Context, method, path string, token account.Secret, body []byte, out any) (err error) {
 	req, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
 	if err != nil {

@@ -161,6 +161,79 @@ func TestTokens(t *testing.T) {
 	}
 }
 
+// TestRenewalFails: a token is good until its end, whether it can be renewed or not, and
+// not every call tries.
+func TestRenewalFails(t *testing.T) {
+	t.Parallel()
+	for _, fault := range []envelopetest.Fault{
+		envelopetest.Internal, envelopetest.Unreachable, envelopetest.Slow, envelopetest.Garbage, envelopetest.Hollow,
+	} {
+		for kind, failing := range map[vaulttest.Kind]int{vaulttest.Service: 1, vaulttest.Batch: 4} { // requests that the way to another token takes
+			if fault == envelopetest.Hollow {
+				failing = 1
+			}
+			v := vaulttest.New(t)
+			v.Give(kind)
+			ks := open(t, v, "imago", appRole(t))
+			asks := func(when string, want int) {
+				t.Helper()
+				wrap(t, ks)
+				if n := v.Calls(); n != want {
+					t.Errorf("%s, %s: %d requests %s, want %d", fault, kind, n, when, want)
+				}
+			}
+			wrap(t, ks)
+			v.Pass(vaulttest.TTL * 6 / 10)
+			v.Fail(fault, failing)
+			asks("at half time", failing+1)
+			v.Fail(envelopetest.Healthy, 0)
+			asks("right after it", 1)
+			v.Pass(vaulttest.TTL * 3 / 10)
+			v.Fail(envelopetest.Healthy, 0)
+			asks("when half of the rest is over", 2)
+			v.Pass(vaulttest.TTL / 3)
+			v.Fail(envelopetest.Healthy, 0)
+			asks("with the renewed token", 1)
+		}
+	}
+}
+
+// TestTokenEnds: when the time of a token that could not be renewed is over, the call says
+// why it has no other.
+func TestTokenEnds(t *testing.T) {
+	t.Parallel()
+	v := vaulttest.New(t)
+	v.Give(vaulttest.Batch)
+	auth := appRole(t)
+	ks := open(t, v, "imago", auth)
+	wrap(t, ks)
+	write(t, auth.SecretIDFile, "withdrawn")
+	v.Pass(vaulttest.TTL * 9 / 10)
+	wrap(t, ks)
+	v.Pass(vaulttest.TTL / 10)
+	if _, err := ks.Wrap(t.Context(), alice, []byte("secret")); !errors.Is(err, envelope.ErrRefused) || !strings.Contains(err.Error(), "make a new secret ID") {
+		t.Error(err)
+	}
+}
+
+// TestFixedTokens: a token that cannot be renewed is replaced at half of its time.
+func TestFixedTokens(t *testing.T) {
+	t.Parallel()
+	v := vaulttest.New(t)
+	v.Give(vaulttest.Batch)
+	ks := open(t, v, "imago", appRole(t))
+	for _, logins := range []int{1, 1, 2, 2, 3} {
+		wrap(t, ks)
+		if n := v.Asked("auth/approle/login"); n != logins {
+			t.Errorf("%d sign-ins, want %d", n, logins)
+		}
+		v.Pass(vaulttest.TTL / 3)
+	}
+	if n := v.Asked("auth/token/renew-self"); n != 0 {
+		t.Errorf("%d renewals", n)
+	}
+}
+
 // TestOneSignInForAll: of many calls whose token was revoked one signs in.
 func TestOneSignInForAll(t *testing.T) {
 	t.Parallel()

@@ -39,6 +39,15 @@ const (
 	Root           account.Secret = "root-token"  // for ever
 )
 
+// Kind is what tokens are like.
+type Kind string
+
+// The kinds of tokens.
+const (
+	Service Kind = "service" // renewed by their holder
+	Batch   Kind = "batch"   // never renewed
+)
+
 // Vault has the transit keys "imago" and "other", and "rsa", which has no associated data.
 type Vault struct {
 	*envelopetest.Faulty
@@ -52,17 +61,21 @@ type Vault struct {
 	oldest map[string]int      // min_decryption_version
 	asked  map[string]int      // requests by path
 	old    bool                // it knows no associated data
+	kind   Kind                // of the tokens that are issued
 	n      int
 }
 
 type token struct {
+	kind          Kind
 	expires, ends time.Time // zero: never
 }
+
+func (t *token) renewable() bool { return t.kind == Service && !t.expires.IsZero() }
 
 // New starts it, until the test ends.
 func New(t testing.TB) *Vault {
 	v := &Vault{
-		now: time.Unix(1_800_000_000, 0), tokens: map[string]*token{Root.Reveal(): {}}, asked: map[string]int{},
+		now: time.Unix(1_800_000_000, 0), tokens: map[string]*token{Root.Reveal(): {}}, asked: map[string]int{}, kind: Service,
 		keys: map[string][][]byte{"imago": {key(1)}, "other": {key(2)}, "rsa": {key(3)}}, oldest: map[string]int{},
 	}
 	v.Faulty = &envelopetest.Faulty{Handler: http.HandlerFunc(v.answer), Say: say}
@@ -127,7 +140,14 @@ func (v *Vault) Revoke() {
 	v.tokens = map[string]*token{Root.Reveal(): {}}
 }
 
-// Issue makes a token that its holder can renew.
+// Give has it issue tokens of a kind from now on; at first they are Service.
+func (v *Vault) Give(k Kind) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.kind = k
+}
+
+// Issue makes a token.
 func (v *Vault) Issue() string {
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -137,7 +157,7 @@ func (v *Vault) Issue() string {
 func (v *Vault) issue() string {
 	v.n++
 	name := fmt.Sprintf("token-%d", v.n)
-	v.tokens[name] = &token{v.now.Add(TTL), v.now.Add(MaxTTL)}
+	v.tokens[name] = &token{v.kind, v.now.Add(TTL), v.now.Add(MaxTTL)}
 	return name
 }
 
@@ -193,7 +213,7 @@ func (v *Vault) do(method, path, name string, body []byte) (any, *refusal) {
 	}
 	switch {
 	case path == "auth/token/lookup-self" && method == http.MethodGet:
-		return map[string]any{"data": map[string]any{"ttl": v.ttl(held), "renewable": !held.expires.IsZero()}}, nil
+		return map[string]any{"data": map[string]any{"ttl": v.ttl(held), "renewable": held.renewable()}}, nil
 	case path == "auth/token/renew-self" && method == http.MethodPost:
 		return v.renew(name, held)
 	case strings.HasPrefix(path, "transit/") && method == http.MethodPost:
@@ -215,22 +235,23 @@ func (v *Vault) login(body []byte, who, id, what, secret, wrong string) (any, *r
 		return nil, &refusal{http.StatusBadRequest, wrong}
 	}
 	name := v.issue()
-	return granted(name, int64(TTL/time.Second)), nil
+	return v.granted(name), nil
 }
 
 func (v *Vault) renew(name string, t *token) (any, *refusal) {
-	if t.expires.IsZero() {
+	if !t.renewable() {
 		return nil, &refusal{http.StatusBadRequest, "lease is not renewable"}
 	}
 	t.expires = v.now.Add(TTL)
 	if t.expires.After(t.ends) {
 		t.expires = t.ends
 	}
-	return granted(name, v.ttl(t)), nil
+	return v.granted(name), nil
 }
 
-func granted(name string, seconds int64) any {
-	return map[string]any{"auth": map[string]any{"client_token": name, "lease_duration": seconds, "renewable": true}}
+func (v *Vault) granted(name string) any {
+	t := v.tokens[name]
+	return map[string]any{"auth": map[string]any{"client_token": name, "lease_duration": v.ttl(t), "renewable": t.renewable()}}
 }
 
 // message is encrypt's and decrypt's.
