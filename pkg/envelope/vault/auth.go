@@ -120,6 +120,7 @@ type session struct {
 	mu    sync.Mutex // nobody who has it waits for Vault
 	held  lease      // stays until there is another one
 	doing *attempt   // to get another one; nil: nobody does
+	tired time.Time  // until when a denial is taken for the policy's
 }
 
 // attempt is somebody's way to a token, which others wait for, too.
@@ -149,12 +150,55 @@ func (s *session) token(ctx context.Context) (account.Secret, error) {
 	return a.wait(ctx)
 }
 
-// instead is a token in the place of one that Vault did not take.
-func (s *session) instead(ctx context.Context, bad account.Secret) (account.Secret, error) {
+// instead is a token in the place of one that Vault did not take. A denial need not be the
+// token's fault: where Vault does not say so, and the last sign-in for a denial is not
+// long ago, there is no other token, and the denial is the error.
+func (s *session) instead(ctx context.Context, bad account.Secret, denial error) (account.Secret, error) {
+	if s.auth.TokenFile != "" {
+		return s.replaced(ctx, bad, denial)
+	}
 	s.mu.Lock()
 	if s.held.token != bad {
 		defer s.mu.Unlock()
 		return s.held.token, nil // somebody else was faster
+	}
+	if now := s.now(); !errors.Is(denial, errInvalid) && now.Before(s.tired) {
+		s.mu.Unlock()
+		return "", denial
+	}
+	a := s.start(ctx, s.afresh)
+	s.mu.Unlock()
+	return a.wait(ctx)
+}
+
+// tiring is how long we sign in for no denial after we did, unless Vault says that it is
+// the token: each makes a token, which Vault keeps until its end.
+const tiring = 10 * time.Minute
+
+// afresh signs in because of a denial.
+func (s *session) afresh(ctx context.Context) (lease, error) {
+	got, err := s.signIn(ctx)
+	if err == nil {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		s.tired = s.now().Add(tiring)
+	}
+	return got, err
+}
+
+// replaced is the token that has come into the file in the place of a bad one.
+func (s *session) replaced(ctx context.Context, bad account.Secret, denial error) (account.Secret, error) {
+	token, err := word(s.auth.TokenFile)
+	if err != nil {
+		return "", errors.Join(denial, err)
+	}
+	if token == bad {
+		return "", fmt.Errorf("by the token in %s, which has to be replaced there where it is not valid: %w", s.auth.TokenFile, denial)
+	}
+	s.mu.Lock()
+	if s.held.token == token {
+		defer s.mu.Unlock()
+		return token, nil // somebody else was faster
 	}
 	a := s.start(ctx, s.signIn)
 	s.mu.Unlock()
@@ -258,7 +302,9 @@ func (s *session) signIn(ctx context.Context) (lease, error) {
 // errHollow: an answer without what was asked for.
 var errHollow = fmt.Errorf("answered with no token: check the address, and proxies on the way: %w", envelope.ErrUnavailable)
 
-// brought is the token in the file, of which Vault is asked how long it is good.
+// brought is the token in the file, of which Vault is asked how long it is good. A token
+// without the default policy may not ask that: it is used until it is denied, and whoever
+// put it there renews it.
 func (s *session) brought(ctx context.Context) (lease, error) {
 	token, err := word(s.auth.TokenFile)
 	if err != nil {
@@ -266,7 +312,11 @@ func (s *session) brought(ctx context.Context) (lease, error) {
 	}
 	var g grant
 	now := s.now()
-	if err = s.client.do(ctx, http.MethodGet, "auth/token/lookup-self", token, nil, &g); err == nil && g.Data.TTL == nil {
+	err = s.client.do(ctx, http.MethodGet, "auth/token/lookup-self", token, nil, &g)
+	if errors.Is(err, errDenied) && !errors.Is(err, errInvalid) {
+		return lease{token: token}, nil
+	}
+	if err == nil && g.Data.TTL == nil {
 		err = fmt.Errorf("Vault %w", errHollow)
 	}
 	if err != nil {

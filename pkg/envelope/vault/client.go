@@ -79,18 +79,18 @@ func redirect(next *http.Request, via []*http.Request) error {
 }
 
 // ask posts to a path as whom we are signed in, and reads the answer's data. A token
-// that Vault does not take is changed for a new one, once.
+// that Vault does not take is changed for another one, once.
 func (c *client) ask(ctx context.Context, path string, in, data any) error {
 	token, err := c.session.token(ctx)
 	if err != nil {
 		return err
 	}
 	answer := struct{ Data any }{data}
-	err = c.do(ctx, http.MethodPost, path, token, in, &answer)
-	if !errors.Is(err, errDenied) {
-		return err
+	denial := c.do(ctx, http.MethodPost, path, token, in, &answer)
+	if !errors.Is(denial, errDenied) {
+		return denial
 	}
-	if token, err = c.session.instead(ctx, token); err != nil {
+	if token, err = c.session.instead(ctx, token, denial); err != nil {
 		return err
 	}
 	return c.do(ctx, http.MethodPost, path, token, in, &answer)
@@ -154,7 +154,7 @@ func (c *client) once(ctx context.Context, method, path string, token account.Se
 		return fmt.Errorf("the answer of Vault was cut off: %w", envelope.ErrUnavailable)
 	}
 	if res.StatusCode != http.StatusOK {
-		return explain(res.StatusCode, answer)
+		return explain(res.StatusCode, path, answer)
 	}
 	if json.Unmarshal(answer, out) != nil {
 		return fmt.Errorf("what answers is no Vault: check the address, and proxies on the way: %w", envelope.ErrUnavailable)
@@ -170,45 +170,59 @@ func unreached(err error) string {
 	return "check the address, the network, and that Vault runs"
 }
 
-// errDenied: the token is not taken, or may not do it. Vault does not say which.
-var errDenied = fmt.Errorf("%w", envelope.ErrRefused)
+// Errors of a token. OpenBao, and Vault before its change 25953 (March 2024), do not say
+// which of the two it is.
+var (
+	// errDenied: the token is not valid, or may not do it.
+	errDenied = fmt.Errorf("%w", envelope.ErrRefused)
+	// errInvalid: the token is not valid.
+	errInvalid = fmt.Errorf("%w", errDenied)
+)
 
-// meanings are what Vault says, in parts of its sentences, and what it means for us. Its
-// own words are not repeated: they could hold what was sent.
+// meanings are what Vault says, in parts of its sentences, where that depends on the
+// path, and what it means for us; the first that fits. Its own words are not repeated: they
+// could hold what was sent. They are from Vault's sources: vault/request_handling.go,
+// sdk/helper/keysutil/policy.go, builtin/logical/transit and the auth methods'.
 var meanings = []struct {
 	status int
+	path   string // a part of it
 	said   string
 	means  string
 	kind   error
 }{
-	{307, "", "it leads to another node by an address without TLS, or from one to the next: give the nodes an api_addr that begins with https://", envelope.ErrRefused},
-	{400, "message authentication failed", "it was wrapped by another key, or for another account, or was altered", envelope.ErrNotOpened},
-	{400, "version is too new", "it was wrapped by a version that the key does not have: is it the same Vault, and not brought back from an older copy?", envelope.ErrNotOpened},
-	{400, "invalid ciphertext", "it was not wrapped by Vault, or was altered", envelope.ErrNotOpened},
-	{400, "(too old)", "it was wrapped by a version of the key that is disallowed: lower the key's min_decryption_version, and have the keyrings wrapped anew before you raise it", envelope.ErrRefused},
-	{400, "encryption key not found", "there is no such key: make it (vault write -f MOUNT/keys/KEY type=aes256-gcm96); if it was deleted, what it wrapped cannot be opened again", envelope.ErrRefused},
-	{400, "non-AEAD cipher suite", "the key's type has no associated data, which bind to the account: make one of type aes256-gcm96", envelope.ErrRefused},
-	{400, "missing 'context' for key derivation", "the key is a derived one: make one that is not (derived=false)", envelope.ErrRefused},
-	{400, "invalid role or secret ID", "Vault does not know the role ID or the secret ID: make a new secret ID", envelope.ErrRefused},
-	{400, "invalid secret id", "Vault does not know the secret ID, or it is used up or expired: make a new one", envelope.ErrRefused},
-	{400, "invalid role", "Vault does not know the role", envelope.ErrRefused},
-	{404, "no handler for route", "nothing is mounted there: check mount and namespace, and that the secrets engine is enabled (vault secrets enable transit)", envelope.ErrRefused},
-	{403, "", "the token is not valid, or its policy does not let it: it needs \"update\" on MOUNT/encrypt/KEY and MOUNT/decrypt/KEY", errDenied},
-	{412, "", "the node that answered is behind the others", envelope.ErrUnavailable},
-	{429, "", "it is asked more often than its quota allows: it goes on by itself; if it stays, raise the quota", envelope.ErrUnavailable},
-	{503, "has been locked", "its namespace is locked: unlock it (vault namespace unlock)", envelope.ErrRefused},
-	{503, "", "it is sealed, or under maintenance: unseal it (vault operator unseal)", envelope.ErrUnavailable},
+	{307, "", "", "it leads to another node by an address without TLS, or from one to the next: give the nodes an api_addr that begins with https://", envelope.ErrRefused},
+	{400, "", "message authentication failed", "it was wrapped by another key, or for another account, or was altered", envelope.ErrNotOpened},
+	{400, "", "version is too new", "it was wrapped by a version that the key does not have: is it the same Vault, and not brought back from an older copy?", envelope.ErrNotOpened},
+	{400, "", "invalid ciphertext", "it was not wrapped by Vault, or was altered", envelope.ErrNotOpened},
+	{400, "", "(too old)", "it was wrapped by a version of the key that is disallowed: lower the key's min_decryption_version, and have the keyrings wrapped anew before you raise it", envelope.ErrRefused},
+	{400, "", "encryption key not found", "there is no such key: make it (vault write -f MOUNT/keys/KEY type=aes256-gcm96); if it was deleted, what it wrapped cannot be opened again", envelope.ErrRefused},
+	{400, "", "non-AEAD cipher suite", "the key's type has no associated data, which bind to the account: make one of type aes256-gcm96", envelope.ErrRefused},
+	{400, "", "missing 'context' for key derivation", "the key is a derived one: make one that is not (derived=false)", envelope.ErrRefused},
+	{400, "", "invalid role or secret ID", "Vault does not know the role ID or the secret ID: make a new secret ID", envelope.ErrRefused},
+	{400, "", "invalid secret id", "Vault does not know the secret ID, or it is used up or expired: make a new one", envelope.ErrRefused},
+	{400, "", "invalid role", "Vault does not know the role", envelope.ErrRefused},
+	{404, "", "no handler for route", "nothing is mounted there: check mount and namespace, and that the secrets engine is enabled (vault secrets enable transit)", envelope.ErrRefused},
+	{403, "", "invalid token", "the token is not valid: it is over, was revoked, or is another Vault's", errInvalid},
+	{403, "/login", "not authorized", "the role is not for this service account, or not for its namespace: see the role's bound_service_account_names and bound_service_account_namespaces", envelope.ErrRefused},
+	{403, "/login", "", "it does not sign us in: of Kubernetes, it does not take the service account's token (its time, audience and issuer; the cluster of the auth method's configuration, and whether Vault may ask it); of an AppRole, we are locked out for some minutes after failures; of both, this address is not of the role's token_bound_cidrs", envelope.ErrRefused},
+	{403, "/encrypt/", "", "there is no such key or mount (so Vault answers whom it does not let create one: vault read MOUNT/keys/KEY), or the token's policy lacks \"update\" on MOUNT/encrypt/KEY, or the token is not valid", errDenied},
+	{403, "/decrypt/", "", "the token's policy lacks \"update\" on MOUNT/decrypt/KEY, or there is no such mount, or the token is not valid", errDenied},
+	{403, "", "", "the token is not valid, or its policy does not let it", errDenied},
+	{412, "", "", "the node that answered is behind the others", envelope.ErrUnavailable},
+	{429, "", "", "it is asked more often than its quota allows: it goes on by itself; if it stays, raise the quota", envelope.ErrUnavailable},
+	{503, "", "has been locked", "its namespace is locked: unlock it (vault namespace unlock)", envelope.ErrRefused},
+	{503, "", "", "it is sealed, or under maintenance: unseal it (vault operator unseal)", envelope.ErrUnavailable},
 }
 
 // explain says what an answer means.
-func explain(status int, answer []byte) error {
+func explain(status int, path string, answer []byte) error {
 	var said struct{ Errors []string }
 	text := ""
 	if json.Unmarshal(answer, &said) == nil {
 		text = strings.Join(said.Errors, "\n")
 	}
 	for _, m := range meanings {
-		if m.status == status && strings.Contains(text, m.said) {
+		if m.status == status && strings.Contains(path, m.path) && strings.Contains(text, m.said) {
 			return fmt.Errorf("Vault answered %d: %s: %w", status, m.means, m.kind)
 		}
 	}

@@ -234,6 +234,94 @@ func TestFixedTokens(t *testing.T) {
 	}
 }
 
+// TestDeniedByPolicy: no sign-in helps against that, so there is one for many calls; and
+// when the policy allows it again, it goes on.
+func TestDeniedByPolicy(t *testing.T) {
+	t.Parallel()
+	v := vaulttest.New(t)
+	ks := open(t, v, "imago", appRole(t))
+	denied := func(logins int) {
+		t.Helper()
+		for range 5 {
+			if _, err := ks.Wrap(t.Context(), alice, []byte("secret")); !errors.Is(err, envelope.ErrRefused) || !strings.Contains(err.Error(), "policy lacks") {
+				t.Errorf("denied: %v", err)
+			}
+		}
+		if n := v.Asked("auth/approle/login"); n != logins {
+			t.Errorf("%d sign-ins, want %d", n, logins)
+		}
+	}
+	wrapped := wrap(t, ks)
+	v.Deny("encrypt", true)
+	denied(2)
+	v.Pass(vaulttest.TTL / 4) // the role may have got other policies, which new tokens have
+	denied(3)
+	if _, err := ks.Unwrap(t.Context(), alice, wrapped); err != nil {
+		t.Errorf("what is allowed: %v", err)
+	}
+	v.Deny("encrypt", false)
+	wrap(t, ks)
+	v.Deny("decrypt", true)
+	if _, err := ks.Unwrap(t.Context(), alice, wrapped); !errors.Is(err, envelope.ErrRefused) || !strings.Contains(err.Error(), "decrypt/KEY") {
+		t.Errorf("decrypt: %v", err)
+	}
+	v.Revoke()
+	wrap(t, ks) // by a new token at once, as Vault says whose fault it is
+}
+
+// TestSilentVault: from a Vault that does not tell tokens from policies a token that is not
+// valid is replaced all the same.
+func TestSilentVault(t *testing.T) {
+	t.Parallel()
+	v := vaulttest.New(t)
+	v.Hush()
+	path := file(t, v.Issue())
+	byRole, byFile := open(t, v, "imago", appRole(t)), open(t, v, "imago", vault.Auth{TokenFile: path})
+	wrap(t, byRole)
+	wrap(t, byFile)
+	v.Revoke()
+	wrap(t, byRole)
+	for range 2 {
+		v.Fail(envelopetest.Healthy, 0)
+		if _, err := byFile.Wrap(t.Context(), alice, []byte("secret")); !errors.Is(err, envelope.ErrRefused) || !strings.Contains(err.Error(), path) {
+			t.Errorf("with a token that was revoked: %v", err)
+		}
+		if n := v.Calls(); n != 1 {
+			t.Errorf("%d requests with a token that was revoked", n)
+		}
+	}
+	write(t, path, v.Issue())
+	wrap(t, byFile)
+}
+
+// TestBareTokens: a token without the default policy can neither be looked at nor be
+// renewed, and wraps.
+func TestBareTokens(t *testing.T) {
+	t.Parallel()
+	v := vaulttest.New(t)
+	v.Give(vaulttest.Bare)
+	path := file(t, v.Issue())
+	byRole, byFile := open(t, v, "imago", appRole(t)), open(t, v, "imago", vault.Auth{TokenFile: path})
+	for _, logins := range []int{1, 2, 3} {
+		wrap(t, byRole)
+		if n := v.Asked("auth/approle/login"); n != logins {
+			t.Errorf("%d sign-ins, want %d", n, logins)
+		}
+		v.Pass(vaulttest.TTL * 3 / 5)
+	}
+	write(t, path, v.Issue())
+	wrap(t, byFile)
+	v.Pass(vaulttest.TTL)
+	write(t, path, v.Issue()) // who made the first one does so in time
+	wrap(t, byFile)
+	wrap(t, byFile)
+	write(t, path, "stolen")
+	v.Pass(vaulttest.TTL)
+	if _, err := byFile.Wrap(t.Context(), alice, []byte("secret")); !errors.Is(err, envelope.ErrRefused) || !strings.Contains(err.Error(), path) {
+		t.Errorf("with another token that is not valid: %v", err)
+	}
+}
+
 // TestOneSignInForAll: of many calls whose token was revoked one signs in.
 func TestOneSignInForAll(t *testing.T) {
 	t.Parallel()
@@ -320,12 +408,14 @@ func TestRefusals(t *testing.T) {
 		kind error
 		says string
 	}{
-		{open(t, v, "none", root(t)), envelope.ErrRefused, "there is no such key"},
+		{open(t, v, "none", appRole(t)), envelope.ErrRefused, "there is no such key"},
 		{open(t, v, "rsa", root(t)), envelope.ErrRefused, "type aes256-gcm96"},
 		{elsewhere, envelope.ErrRefused, "check mount and namespace"},
 		{open(t, v, "imago", vault.Auth{TokenFile: file(t, "stolen")}), envelope.ErrRefused, "the token is not valid"},
 		{open(t, v, "imago", vault.Auth{RoleID: vaulttest.RoleID, SecretIDFile: file(t, "guessed")}), envelope.ErrRefused, "make a new secret ID"},
 		{open(t, v, "imago", vault.Auth{KubernetesRole: "x", JWTFile: file(t, vaulttest.JWT)}), envelope.ErrRefused, "does not know the role"},
+		{open(t, v, "imago", vault.Auth{KubernetesRole: vaulttest.KubernetesRole, JWTFile: file(t, "forged")}), envelope.ErrRefused, "does not take the service account's token"},
+		{open(t, v, "imago", vault.Auth{KubernetesRole: vaulttest.KubernetesRole, JWTFile: file(t, vaulttest.OtherJWT)}), envelope.ErrRefused, "bound_service_account_names"},
 		{open(t, v, "imago", vault.Auth{TokenFile: "/nowhere"}), envelope.ErrRefused, "/nowhere"},
 		{openAt(t, v, v.URL, "", "imago", root(t)), envelope.ErrUnavailable, "name the CA's file"},
 		{openAt(t, v, "https://127.0.0.1:1", v.CA, "imago", root(t)), envelope.ErrUnavailable, "cannot be reached"},
@@ -334,7 +424,7 @@ func TestRefusals(t *testing.T) {
 		if !errors.Is(err, c.kind) || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%v; want %q", err, c.says)
 		}
-		for _, secret := range []string{"stolen", "guessed", vaulttest.JWT, vaulttest.SecretID, vaulttest.Root.Reveal()} {
+		for _, secret := range []string{"stolen", "guessed", "forged", vaulttest.JWT, vaulttest.OtherJWT, vaulttest.SecretID, vaulttest.Root.Reveal()} {
 			if strings.Contains(err.Error(), secret) {
 				t.Errorf("a secret shows: %v", err)
 			}

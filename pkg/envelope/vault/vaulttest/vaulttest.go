@@ -2,6 +2,11 @@
 // engine's encrypt and decrypt, tokens, and signing in by AppRole and Kubernetes, over
 // TLS. It is stricter than the real one: fields and paths that it does not know, base64
 // that is not quite right, and another namespace are refused.
+//
+// Its refusals are those of the real one: of the check of policies and tokens
+// (vault/request_handling.go), where a request for what does not exist needs "create" if
+// the path can tell (encrypt can, decrypt cannot), of builtin/logical/transit, and of the
+// auth methods.
 package vaulttest
 
 import (
@@ -34,9 +39,10 @@ const (
 	SecretID                      = "secret-of-imago"
 	KubernetesRole                = "imago-worker"
 	JWT                           = "a.service.account"
-	TTL                           = time.Hour     // of a token, from its last renewal
-	MaxTTL                        = 3 * time.Hour // of a token, from its beginning
-	Root           account.Secret = "root-token"  // for ever
+	OtherJWT                      = "another.service.account" // not the role's
+	TTL                           = time.Hour                 // of a token, from its last renewal
+	MaxTTL                        = 3 * time.Hour             // of a token, from its beginning
+	Root           account.Secret = "root-token"              // for ever
 )
 
 // Kind is what tokens are like.
@@ -46,6 +52,7 @@ type Kind string
 const (
 	Service Kind = "service" // renewed by their holder
 	Batch   Kind = "batch"   // never renewed
+	Bare    Kind = "bare"    // without the default policy: they may not look at or renew themselves
 )
 
 // Vault has the transit keys "imago" and "other", and "rsa", which has no associated data.
@@ -62,6 +69,8 @@ type Vault struct {
 	asked  map[string]int      // requests by path
 	old    bool                // it knows no associated data
 	kind   Kind                // of the tokens that are issued
+	denied map[string]bool     // what no policy but the root's allows: "encrypt", "decrypt"
+	terse  bool                // it does not say that a token is not valid
 	n      int
 }
 
@@ -70,15 +79,15 @@ type token struct {
 	expires, ends time.Time // zero: never
 }
 
-func (t *token) renewable() bool { return t.kind == Service && !t.expires.IsZero() }
+func (t *token) renewable() bool { return t.kind != Batch && !t.expires.IsZero() }
 
 // New starts it, until the test ends.
 func New(t testing.TB) *Vault {
 	v := &Vault{
-		now: time.Unix(1_800_000_000, 0), tokens: map[string]*token{Root.Reveal(): {}}, asked: map[string]int{}, kind: Service,
+		now: time.Unix(1_800_000_000, 0), tokens: map[string]*token{Root.Reveal(): {}}, asked: map[string]int{}, kind: Service, denied: map[string]bool{},
 		keys: map[string][][]byte{"imago": {key(1)}, "other": {key(2)}, "rsa": {key(3)}}, oldest: map[string]int{},
 	}
-	v.Faulty = &envelopetest.Faulty{Handler: http.HandlerFunc(v.answer), Say: say}
+	v.Faulty = &envelopetest.Faulty{Handler: http.HandlerFunc(v.answer), Say: v.say}
 	server := httptest.NewTLSServer(v)
 	t.Cleanup(server.Close)
 	v.URL, v.CA = server.URL, filepath.Join(t.TempDir(), "ca.pem")
@@ -147,6 +156,22 @@ func (v *Vault) Give(k Kind) {
 	v.kind = k
 }
 
+// Deny takes "encrypt" or "decrypt" out of the policy of all tokens but the root's, until
+// it is allowed again.
+func (v *Vault) Deny(what string, denied bool) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.denied[what] = denied
+}
+
+// Hush has it not say of a token that it is not valid, as OpenBao does, and Vault did until
+// March 2024: such a request is denied as one against the policy is.
+func (v *Vault) Hush() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.terse = true
+}
+
 // Issue makes a token.
 func (v *Vault) Issue() string {
 	v.mu.Lock()
@@ -203,13 +228,16 @@ func send(w http.ResponseWriter, status int, body any) {
 func (v *Vault) do(method, path, name string, body []byte) (any, *refusal) {
 	switch path {
 	case "auth/approle/login":
-		return v.login(body, "role_id", RoleID, "secret_id", SecretID, "invalid role or secret ID")
+		return v.login(body, appRole)
 	case "auth/kubernetes/login":
-		return v.login(body, "role", KubernetesRole, "jwt", JWT, `invalid role name "x"`)
+		return v.login(body, kubernetes)
 	}
 	held := v.tokens[name]
 	if held == nil || !held.expires.IsZero() && !v.now.Before(held.expires) {
-		return nil, &refusal{http.StatusForbidden, "permission denied"}
+		return nil, v.invalid()
+	}
+	if !v.allowed(name, held, path) {
+		return nil, &denied
 	}
 	switch {
 	case path == "auth/token/lookup-self" && method == http.MethodGet:
@@ -222,6 +250,35 @@ func (v *Vault) do(method, path, name string, body []byte) (any, *refusal) {
 	return nil, &refusal{http.StatusNotFound, "no handler for route " + path}
 }
 
+var denied = refusal{http.StatusForbidden, "1 error occurred:\n\t* permission denied\n\n"}
+
+func (v *Vault) invalid() *refusal {
+	if v.terse {
+		return &denied
+	}
+	return &refusal{http.StatusForbidden, "2 errors occurred:\n\t* permission denied\n\t* invalid token\n\n"}
+}
+
+// allowed asks a token's policies. All but the root's have "update" alone on encrypt and
+// decrypt. The root's allow everything: with them encrypt makes a key that there is not.
+func (v *Vault) allowed(name string, t *token, path string) bool {
+	parts := strings.Split(path, "/")
+	switch {
+	case name == Root.Reveal():
+		if key := parts[len(parts)-1]; strings.HasPrefix(path, "transit/encrypt/") && v.keys[key] == nil {
+			v.keys[key] = [][]byte{bytes.Repeat([]byte{9}, 32)}
+		}
+		return true
+	case strings.HasPrefix(path, "auth/token/"):
+		return t.kind != Bare
+	case len(parts) == 3 && parts[0] == "transit" && parts[1] == "encrypt":
+		return !v.denied["encrypt"] && v.keys[parts[2]] != nil
+	case len(parts) == 3 && parts[0] == "transit" && parts[1] == "decrypt":
+		return !v.denied["decrypt"]
+	}
+	return false
+}
+
 func (v *Vault) ttl(t *token) int64 {
 	if t.expires.IsZero() {
 		return 0
@@ -229,13 +286,34 @@ func (v *Vault) ttl(t *token) int64 {
 	return int64(t.expires.Sub(v.now) / time.Second)
 }
 
-func (v *Vault) login(body []byte, who, id, what, secret, wrong string) (any, *refusal) {
+func (v *Vault) login(body []byte, wrong func(map[string]string) *refusal) (any, *refusal) {
 	var in map[string]string
-	if json.Unmarshal(body, &in) != nil || len(in) != 2 || in[who] != id || in[what] != secret {
-		return nil, &refusal{http.StatusBadRequest, wrong}
+	if err := json.Unmarshal(body, &in); err != nil || len(in) != 2 {
+		return nil, &refusal{http.StatusBadRequest, fmt.Sprintf("not two texts: %v", err)}
 	}
-	name := v.issue()
-	return v.granted(name), nil
+	if r := wrong(in); r != nil {
+		return nil, r
+	}
+	return v.granted(v.issue()), nil
+}
+
+func appRole(in map[string]string) *refusal {
+	if in["role_id"] != RoleID || in["secret_id"] != SecretID {
+		return &refusal{http.StatusBadRequest, "invalid role or secret ID"}
+	}
+	return nil
+}
+
+func kubernetes(in map[string]string) *refusal {
+	switch {
+	case in["role"] != KubernetesRole:
+		return &refusal{http.StatusBadRequest, fmt.Sprintf("invalid role name %q", in["role"])}
+	case in["jwt"] == OtherJWT:
+		return &refusal{http.StatusForbidden, "service account name not authorized"}
+	case in["jwt"] != JWT:
+		return &refusal{http.StatusForbidden, "permission denied"}
+	}
+	return nil
 }
 
 func (v *Vault) renew(name string, t *token) (any, *refusal) {
@@ -348,16 +426,22 @@ func gcm(key []byte) cipher.AEAD {
 	return aead
 }
 
-// say answers as Vault does in its own faults.
-func say(w http.ResponseWriter, _ *http.Request, f envelopetest.Fault) bool {
+// say answers as Vault does in its own faults; those of the key concern nothing but it.
+func (v *Vault) say(w http.ResponseWriter, r *http.Request, f envelopetest.Fault) bool {
 	e, ok := map[envelopetest.Fault]refusal{
 		envelopetest.Throttled: {http.StatusTooManyRequests, `request path "transit": rate limit quota exceeded`},
-		envelopetest.Denied:    {http.StatusForbidden, "1 error occurred:\n\t* permission denied\n\n"},
+		envelopetest.Denied:    denied,
 		envelopetest.Disabled:  {http.StatusServiceUnavailable, "API access to this namespace has been locked by an administrator"},
-		envelopetest.Deleted:   {http.StatusBadRequest, "encryption key not found"},
+		envelopetest.Deleted:   denied, // on encrypt, by a policy without "create"
 		envelopetest.Internal:  {http.StatusInternalServerError, "internal error"},
 	}[f]
-	if ok {
+	ofKey := f == envelopetest.Denied || f == envelopetest.Deleted
+	switch {
+	case ok && ofKey && !strings.HasPrefix(r.URL.Path, "/v1/transit/"):
+		v.answer(w, r)
+	case f == envelopetest.Deleted && strings.HasPrefix(r.URL.Path, "/v1/transit/decrypt/"):
+		refuse(w, refusal{http.StatusBadRequest, "encryption key not found"})
+	case ok:
 		refuse(w, e)
 	}
 	return ok
