@@ -27,6 +27,7 @@ import (
 type client struct {
 	http      *http.Client
 	base      string // "https://vault.example.com:8200/v1/"
+	host      string // "vault.example.com:8200"
 	namespace string
 	attempts  int
 	backoff   time.Duration // the longest
@@ -46,11 +47,17 @@ func newClient(address string, o Options) (*client, error) {
 		return nil, err
 	}
 	c := &client{
-		http: hc, base: u.Scheme + "://" + u.Host + "/v1/", namespace: o.Namespace,
+		http: hc, base: u.Scheme + "://" + u.Host + "/v1/", host: host(u), namespace: o.Namespace,
 		attempts: cmp.Or(o.MaxAttempts, 4), backoff: cmp.Or(o.MaxBackoff, 2*time.Second),
 	}
 	c.session, err = newSession(c, o.Auth, o.Now)
 	return c, err
+}
+
+// host is an address's host and port, in the one form of several that are the same.
+func host(u *url.URL) string {
+	port := map[string]string{"https": ":443", "http": ":80"}[u.Scheme]
+	return strings.TrimSuffix(strings.ToLower(u.Host), port)
 }
 
 func transport(ca string, timeout time.Duration) (*http.Client, error) {

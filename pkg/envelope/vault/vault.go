@@ -66,9 +66,13 @@ func New(address, key string, o Options) (*KeyService, error) {
 	return &KeyService{c, mount, key}, nil
 }
 
-// Name is "vault", and where the key stands: namespace, mount and key.
+// Name is "vault", and where the key stands: the address's host, namespace, mount and key.
+// It changes with the address; what was wrapped opens all the same, since a keyring is
+// bound to the name that stands in it, and not to ours. Keyrings of before the name had a
+// host open, too.
 func (s *KeyService) Name() string {
-	return "vault " + strings.TrimLeft(strings.Trim(s.client.namespace, "/")+"/"+s.mount+"/"+s.key, "/")
+	place := strings.TrimLeft(strings.Trim(s.client.namespace, "/")+"/"+s.mount+"/"+s.key, "/")
+	return "vault " + s.client.host + "/" + place
 }
 
 // String names the key.

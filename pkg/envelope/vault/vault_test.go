@@ -432,6 +432,48 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
+func TestName(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct{ address, namespace, mount, name string }{
+		{"https://vault.example.com:8200", "", "", "vault vault.example.com:8200/transit/imago"},
+		{"https://Vault.example.com:443/", "", "kms/transit/", "vault vault.example.com/kms/transit/imago"},
+		{"https://other.example.com", "/team/", "", "vault other.example.com/team/transit/imago"},
+	} {
+		ks, err := vault.New(c.address, "imago", vault.Options{Auth: root(t), Namespace: c.namespace, Mount: c.mount})
+		if err != nil || ks.Name() != c.name {
+			t.Errorf("%s is %v: %v", c.address, ks, err)
+		}
+	}
+}
+
+// former is a key service that had another name when it wrapped.
+type former struct{ envelope.KeyService }
+
+func (former) Name() string { return "vault transit/imago" }
+
+// TestFormerName: keyrings that name the key as it was called before open, and are wrapped
+// anew under the name that it has.
+func TestFormerName(t *testing.T) {
+	t.Parallel()
+	v := vaulttest.New(t)
+	ks := open(t, v, "imago", root(t))
+	k, err := envelope.NewKeyring(t.Context(), former{ks}, alice)
+	if err != nil {
+		t.Fatal(err)
+	}
+	opened, err := envelope.OpenKeyring(t.Context(), ks, alice, k.Wrapped())
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := opened.Rewrap(t.Context(), ks)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if by := envelope.WrappingOf(again.Wrapped()).By; by != ks.Name() {
+		t.Errorf("wrapped anew by %s", by)
+	}
+}
+
 func TestOptions(t *testing.T) {
 	t.Parallel()
 	good := func() (string, string, vault.Options) {
