@@ -35,12 +35,9 @@ type client struct {
 }
 
 func newClient(address string, o Options) (*client, error) {
-	u, err := url.Parse(address)
-	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.Path != "" && u.Path != "/" {
-		return nil, problem.InField("addr", "%q is not the address of a Vault", address).WithHint("write https://vault.example.com:8200")
-	}
-	if u.Scheme == "http" && !outbound.IsLoopback(u.Hostname()) {
-		return nil, problem.InField("addr", "plain HTTP is for this machine alone").WithHint("use https")
+	u, err := parseAddress(address)
+	if err != nil {
+		return nil, err
 	}
 	hc, err := transport(o.CA, cmp.Or(o.Timeout, 5*time.Second))
 	if err != nil {
@@ -52,6 +49,27 @@ func newClient(address string, o Options) (*client, error) {
 	}
 	c.session, err = newSession(c, o.Auth, o.Now)
 	return c, err
+}
+
+// parseAddress reads https://vault.example.com:8200. Its errors (problem.Invalid, of the
+// field IMAGO_VAULT_ADDR) do not repeat the address, in which there could be a password.
+func parseAddress(address string) (*url.URL, error) {
+	const field, write = "IMAGO_VAULT_ADDR", "write https://vault.example.com:8200"
+	u, err := url.Parse(address)
+	switch {
+	case err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http":
+		return nil, problem.InField(field, "what it says is not the address of a Vault").WithHint(write)
+	case u.User != nil:
+		return nil, problem.InField(field, "it has a user or a password, which Vault does not take").
+			WithHint(write + "; we sign in by IMAGO_VAULT_TOKEN_FILE, _ROLE_ID or _KUBERNETES_ROLE")
+	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+		return nil, problem.InField(field, "nothing may follow host and port").WithHint(write)
+	case u.Path != "" && u.Path != "/":
+		return nil, problem.InField(field, "no path may follow host and port").WithHint(write + "; a namespace goes into IMAGO_VAULT_NAMESPACE")
+	case u.Scheme == "http" && !outbound.IsLoopback(u.Hostname()):
+		return nil, problem.InField(field, "plain HTTP is for this machine alone").WithHint("use https")
+	}
+	return u, nil
 }
 
 // host is an address's host and port, in the one form of several that are the same.
@@ -171,8 +189,17 @@ func (c *client) once(ctx context.Context, method, path string, token account.Se
 
 // unreached says why nobody answered, where that helps.
 func unreached(err error) string {
+	if invalid, ok := errors.AsType[x509.CertificateInvalidError](err); ok && invalid.Reason == x509.Expired {
+		return "its certificate is over, or not yet good: renew it, and check this machine's clock"
+	}
+	if _, ok := errors.AsType[x509.HostnameError](err); ok {
+		return "its certificate is for another name: give the address as the certificate has it"
+	}
+	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
+		return "its certificate is signed by nobody whom we know: name the CA's file in IMAGO_VAULT_CA_FILE"
+	}
 	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
-		return "its certificate is signed by nobody whom we know, or is for another name: name the CA's file, and the address as the certificate has it"
+		return "its certificate is not good for a server: make another one"
 	}
 	return "check the address, the network, and that Vault runs"
 }

@@ -49,6 +49,10 @@ type Options struct {
 
 var names = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9_.-]*(/[A-Za-z0-9][A-Za-z0-9_.-]*)*$`)
 
+// namespaces are parts of printable ASCII without spaces: they go into a header, and
+// into the name, which has no quotes.
+var namespaces = regexp.MustCompile(`^[!#-.0-~]+(/[!#-.0-~]+)*$`)
+
 // New makes the key service of a key of the transit engine at an address, such as
 // https://vault.example.com:8200. It does not call Vault.
 func New(address, key string, o Options) (*KeyService, error) {
@@ -58,6 +62,10 @@ func New(address, key string, o Options) (*KeyService, error) {
 	}
 	if !names.MatchString(mount) {
 		return nil, problem.InField("mount", "%q is not where an engine is mounted", o.Mount)
+	}
+	o.Namespace = strings.Trim(o.Namespace, "/")
+	if o.Namespace != "" && !namespaces.MatchString(o.Namespace) {
+		return nil, problem.InField("namespace", "%q is not the name of a namespace", o.Namespace)
 	}
 	c, err := newClient(address, o)
 	if err != nil {
@@ -71,7 +79,7 @@ func New(address, key string, o Options) (*KeyService, error) {
 // bound to the name that stands in it, and not to ours. Keyrings of before the name had a
 // host open, too.
 func (s *KeyService) Name() string {
-	place := strings.TrimLeft(strings.Trim(s.client.namespace, "/")+"/"+s.mount+"/"+s.key, "/")
+	place := strings.TrimLeft(s.client.namespace+"/"+s.mount+"/"+s.key, "/")
 	return "vault " + s.client.host + "/" + place
 }
 
@@ -113,12 +121,15 @@ func (s *KeyService) Wrap(ctx context.Context, id account.ID, plaintext []byte) 
 	return wrapped, nil
 }
 
-// parse reads the text form strictly: it has others that mean the same.
+// parse reads "vault:v<version>:<base64>" strictly: there are other forms that mean the
+// same, and of what Unwrap asks for there must be one.
 func parse(ciphertext string) ([]byte, error) {
-	number, encoded, ok := strings.Cut(strings.TrimPrefix(ciphertext, "vault:v"), ":")
+	rest, ours := strings.CutPrefix(ciphertext, "vault:v")
+	number, encoded, two := strings.Cut(rest, ":")
 	version, err := strconv.ParseUint(number, 10, 32)
 	raw, wrong := base64.StdEncoding.Strict().DecodeString(encoded)
-	if !ok || err != nil || wrong != nil || version == 0 || len(raw) == 0 {
+	if !ours || !two || err != nil || wrong != nil || version == 0 || strconv.FormatUint(version, 10) != number ||
+		len(raw) == 0 || strings.ContainsAny(encoded, "\r\n") {
 		return nil, fmt.Errorf("Vault answered with no ciphertext: check the address, and proxies on the way: %w", envelope.ErrUnavailable)
 	}
 	return append(binary.BigEndian.AppendUint32(nil, uint32(version)), raw...), nil

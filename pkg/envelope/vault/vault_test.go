@@ -1,13 +1,26 @@
 package vault_test
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/json"
+	"encoding/pem"
 	"errors"
+	"fmt"
+	"io"
+	"log"
+	"math/big"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -417,7 +430,7 @@ func TestRefusals(t *testing.T) {
 		{open(t, v, "imago", vault.Auth{KubernetesRole: vaulttest.KubernetesRole, JWTFile: file(t, "forged")}), envelope.ErrRefused, "does not take the service account's token"},
 		{open(t, v, "imago", vault.Auth{KubernetesRole: vaulttest.KubernetesRole, JWTFile: file(t, vaulttest.OtherJWT)}), envelope.ErrRefused, "bound_service_account_names"},
 		{open(t, v, "imago", vault.Auth{TokenFile: "/nowhere"}), envelope.ErrRefused, "/nowhere"},
-		{openAt(t, v, v.URL, "", "imago", root(t)), envelope.ErrUnavailable, "name the CA's file"},
+		{openAt(t, v, v.URL, "", "imago", root(t)), envelope.ErrUnavailable, "IMAGO_VAULT_CA_FILE"},
 		{openAt(t, v, "https://127.0.0.1:1", v.CA, "imago", root(t)), envelope.ErrUnavailable, "cannot be reached"},
 	} {
 		_, err := c.ks.Wrap(t.Context(), alice, []byte("secret"))
@@ -474,14 +487,97 @@ func TestFormerName(t *testing.T) {
 	}
 }
 
+// TestCertificates: each fault of a certificate is told apart.
+func TestCertificates(t *testing.T) {
+	t.Parallel()
+	v := vaulttest.New(t)
+	overURL, overCA := over(t)
+	for says, at := range map[string][2]string{
+		"signed by nobody":      {v.URL, ""},
+		"for another name":      {strings.Replace(v.URL, "127.0.0.1", "localhost", 1), v.CA},
+		"over, or not yet good": {overURL, overCA},
+	} {
+		_, err := openAt(t, v, at[0], at[1], "imago", root(t)).Wrap(t.Context(), alice, []byte("secret"))
+		if !errors.Is(err, envelope.ErrUnavailable) || !strings.Contains(err.Error(), says) {
+			t.Errorf("%v; want %q", err, says)
+		}
+	}
+}
+
+// over starts a server whose certificate is over, and gives its address and that in a file.
+func over(t *testing.T) (address, ca string) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	begin := time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC)
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotBefore: begin, NotAfter: begin.AddDate(0, 0, 1), IsCA: true, BasicConstraintsValid: true,
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewUnstartedServer(http.NotFoundHandler())
+	server.TLS = &tls.Config{Certificates: []tls.Certificate{{Certificate: [][]byte{der}, PrivateKey: key}}}
+	server.Config.ErrorLog = log.New(io.Discard, "", 0) // it tells of each handshake that the client ends
+	server.StartTLS()
+	t.Cleanup(server.Close)
+	return server.URL, file(t, string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})))
+}
+
+// TestCiphertexts: what Vault writes is taken in the one form that Unwrap can ask for.
+func TestCiphertexts(t *testing.T) {
+	t.Parallel()
+	var answer atomic.Value
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		data := map[string]any{"ttl": 0, "ciphertext": answer.Load()}
+		if err := json.NewEncoder(w).Encode(map[string]any{"data": data}); err != nil {
+			t.Error(err)
+		}
+	}))
+	t.Cleanup(server.Close)
+	ks, err := vault.New(server.URL, "imago", vault.Options{Auth: root(t), MaxAttempts: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, ciphertext := range []string{
+		"", "1:AAAA", "vault:1:AAAA", "v1:AAAA", "vault:v:AAAA", "vault:v0:AAAA", "vault:v01:AAAA", "vault:v+1:AAAA", "vault:v-1:AAAA",
+		"vault:v4294967296:AAAA", "vault:v1", "vault:v1:", "vault:v1:AAA", "vault:v1:AA==AAAA", "vault:v1:AA==\n", "vault:v1:AB==", " vault:v1:AAAA",
+	} {
+		answer.Store(ciphertext)
+		if got, err := ks.Wrap(t.Context(), alice, []byte("secret")); !errors.Is(err, envelope.ErrUnavailable) {
+			t.Errorf("%q is %x, %v", ciphertext, got, err)
+		}
+	}
+	answer.Store("vault:v258:/w==")
+	if got, err := ks.Wrap(t.Context(), alice, []byte("secret")); err != nil || string(got) != "\x00\x00\x01\x02\xff" {
+		t.Errorf("%x, %v", got, err)
+	}
+}
+
 func TestOptions(t *testing.T) {
 	t.Parallel()
 	good := func() (string, string, vault.Options) {
 		return "https://vault.example.com:8200", "imago", vault.Options{Auth: root(t)}
 	}
+	const password = "hunter2"
 	for what, alter := range map[string]func(address, key *string, o *vault.Options){
 		"no address":       func(a, _ *string, _ *vault.Options) { *a = "" },
 		"a path":           func(a, _ *string, _ *vault.Options) { *a += "/v1" },
+		"a password":       func(a, _ *string, _ *vault.Options) { *a = "https://imago:" + password + "@vault.example.com" },
+		"a broken one":     func(a, _ *string, _ *vault.Options) { *a = "https://imago:" + password + "@vault.example.com:port" },
+		"no scheme":        func(a, _ *string, _ *vault.Options) { *a = "imago:" + password + "@vault.example.com" },
+		"a query":          func(a, _ *string, _ *vault.Options) { *a += "?token=" + password },
+		"an empty query":   func(a, _ *string, _ *vault.Options) { *a += "?" },
+		"a fragment":       func(a, _ *string, _ *vault.Options) { *a += "#" + password },
+		"another scheme":   func(a, _ *string, _ *vault.Options) { *a = "ftp://vault.example.com" },
+		"two headers":      func(_, _ *string, o *vault.Options) { o.Namespace = "team\r\nX-Vault-Token: x" },
+		"a spaced name":    func(_, _ *string, o *vault.Options) { o.Namespace = "my team" },
+		"a quoted name":    func(_, _ *string, o *vault.Options) { o.Namespace = `te"am` },
+		"an empty part":    func(_, _ *string, o *vault.Options) { o.Namespace = "team//imago" },
 		"plain HTTP":       func(a, _ *string, _ *vault.Options) { *a = "http://vault.example.com:8200" },
 		"no key":           func(_, k *string, _ *vault.Options) { *k = "" },
 		"a path as key":    func(_, k *string, _ *vault.Options) { *k = "../../sys/seal" },
@@ -494,7 +590,12 @@ func TestOptions(t *testing.T) {
 	} {
 		address, key, o := good()
 		alter(&address, &key, &o)
-		if _, err := vault.New(address, key, o); !problem.Is(err, problem.Invalid) {
+		_, err := vault.New(address, key, o)
+		if !problem.Is(err, problem.Invalid) {
+			t.Errorf("%s: %v", what, err)
+			continue
+		}
+		if good, _, _ := good(); address != good && (problem.Of(err).Field != "IMAGO_VAULT_ADDR" || strings.Contains(fmt.Sprintf("%+v", err), password)) {
 			t.Errorf("%s: %v", what, err)
 		}
 	}
