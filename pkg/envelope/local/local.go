@@ -173,7 +173,8 @@ func (s *KeyService) Wrap(ctx context.Context, id account.ID, plaintext []byte) 
 	return append(out, aead.Seal(nil, nil, plaintext, associated(id))...), nil
 }
 
-// Unwrap opens what Wrap sealed for the account.
+// Unwrap opens what Wrap sealed for the account. What names a master key that the file
+// does not have is ErrNoKey, and ErrNotOpened, too: it may be altered.
 func (s *KeyService) Unwrap(ctx context.Context, id account.ID, wrapped []byte) ([]byte, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("unwrap: %w", err)
@@ -183,7 +184,7 @@ func (s *KeyService) Unwrap(ctx context.Context, id account.ID, wrapped []byte) 
 	}
 	version := binary.BigEndian.Uint32(wrapped)
 	if version == 0 || int64(version) > int64(len(s.keys)) {
-		return nil, fmt.Errorf("unwrap: master key %d is not in %s: %w", version, s.path, envelope.ErrNoKey)
+		return nil, fmt.Errorf("unwrap: master key %d is not in %s: %w: %w", version, s.path, envelope.ErrNoKey, envelope.ErrNotOpened)
 	}
 	aead, err := s.keys[version-1].aead()
 	if err != nil {
