@@ -43,6 +43,7 @@ type Faulty struct {
 	fault Fault
 	left  int // how many requests are still to fail; below zero: all
 	calls int
+	heard func()
 }
 
 // Fail has the next n requests fail; all of them, if n is below zero.
@@ -50,6 +51,13 @@ func (s *Faulty) Fail(f Fault, n int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.fault, s.left, s.calls = f, n, 0
+}
+
+// Hear has something done when a request has come, before it is answered; nil: nothing.
+func (s *Faulty) Hear(do func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.heard = do
 }
 
 // Calls is how many requests have come since the last Fail.
@@ -63,6 +71,9 @@ func (s *Faulty) next() Fault {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.calls++
+	if s.heard != nil {
+		s.heard()
+	}
 	if s.left == 0 {
 		return Healthy
 	}
@@ -115,10 +126,17 @@ func write(w io.Writer, b []byte) {
 // Remote is a key service and the stand-in that it speaks to.
 type Remote struct {
 	Service envelope.KeyService // gives up an attempt after less than a second
+	// Patient is the same that gives up no attempt within patience; nil: there is none, and
+	// whether an attempt ends with its context is not seen.
+	Patient envelope.KeyService
 	Server  *Faulty
 	Other   envelope.KeyService // the same service's, with another key
 	Never   []Fault             // those that the service never has
 }
+
+// patience is how long a call may go on whose context is over, before the test fails. One
+// that heeds its context ends at once.
+const patience = 10 * time.Second
 
 // attempts is the most that one call may make.
 const attempts = 6
@@ -204,18 +222,47 @@ func (r Remote) passes(t *testing.T, f Fault) {
 	}
 }
 
+// waitsNoLonger: a context that ends while a request is under way ends the call, with its
+// error, and no other request is made.
 func (r Remote) waitsNoLonger(t *testing.T) {
-	defer r.Server.Fail(Healthy, 0)
-	wrapped := wrap(t, r.Service, alice, secret)
-	for _, f := range []Fault{Slow, Throttled} {
-		r.Server.Fail(f, -1)
-		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
-		for _, err := range r.both(ctx, wrapped) {
-			if !errors.Is(err, context.DeadlineExceeded) {
-				t.Errorf("%s: %v", f, err)
-			}
+	for _, ks := range []envelope.KeyService{r.Service, r.Patient} {
+		if ks == nil {
+			continue
 		}
-		cancel()
+		wrapped := wrap(t, ks, alice, secret)
+		for _, f := range []Fault{Slow, Throttled} {
+			r.ends(t, f, "wrap", func(ctx context.Context) error {
+				_, err := ks.Wrap(ctx, alice, secret)
+				return err
+			})
+			r.ends(t, f, "unwrap", func(ctx context.Context) error {
+				_, err := ks.Unwrap(ctx, alice, wrapped)
+				return err
+			})
+		}
+	}
+}
+
+// ends ends the context of a call when its first request has come.
+func (r Remote) ends(t *testing.T, f Fault, what string, call func(context.Context) error) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	r.Server.Fail(f, -1)
+	defer r.Server.Fail(Healthy, 0)
+	r.Server.Hear(cancel)
+	defer r.Server.Hear(nil)
+	done := make(chan error, 1)
+	go func() { done <- call(ctx) }()
+	select {
+	case err := <-done:
+		if !errors.Is(err, context.Canceled) || errors.Is(err, envelope.ErrUnavailable) {
+			t.Errorf("%s, %s: %v", what, f, err)
+		}
+	case <-time.After(patience):
+		t.Fatalf("%s, %s: it waits for what nobody wants any more", what, f)
+	}
+	if n := r.Server.Calls(); n != 1 {
+		t.Errorf("%s, %s: %d requests", what, f, n)
 	}
 }
 

@@ -80,8 +80,14 @@ func TestKeyService(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			v := vaulttest.New(t)
+			patient, err := vault.New(v.URL, "imago", vault.Options{
+				Namespace: vaulttest.Namespace, CA: v.CA, Auth: auth, Now: v.Now, Timeout: 20 * time.Second,
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
 			envelopetest.RunRemote(t, envelopetest.Remote{
-				Service: open(t, v, "imago", auth), Other: open(t, v, "other", auth), Server: v.Faulty,
+				Service: open(t, v, "imago", auth), Patient: patient, Other: open(t, v, "other", auth), Server: v.Faulty,
 			})
 		})
 	}
