@@ -44,7 +44,7 @@ type Draft interface {
 	Flush(ctx context.Context) error
 	// State is what resumes the draft as it was at the last Flush, as JSON.
 	State() ([]byte, error)
-	// Walk yields everything of the type that was flushed.
+	// Walk yields everything of the type that was added before.
 	Walk(ctx context.Context, t resource.Type) iter.Seq2[resource.Resource, error]
 	// Commit makes the snapshot exist. Committing again what was committed already
 	// answers the manifest that exists.

@@ -292,11 +292,13 @@ func (d *draft) State() ([]byte, error) { return json.Marshal(d.Named) }
 
 func (d *draft) Walk(_ context.Context, t resource.Type) iter.Seq2[resource.Resource, error] {
 	return func(yield func(resource.Resource, error) bool) {
+		all := slices.Clone(d.open)
 		for _, name := range d.Named {
-			for _, r := range d.store.segments[name] {
-				if r.Type == t && !yield(r, nil) {
-					return
-				}
+			all = append(all, d.store.segments[name]...)
+		}
+		for _, r := range all {
+			if r.Type == t && !yield(r, nil) {
+				return
 			}
 		}
 	}

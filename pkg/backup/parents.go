@@ -26,9 +26,6 @@ func keyOf(t resource.Type, id string) resource.Key {
 // parents lists what a type is listed under, always in the same order: those whose
 // bodies, which are read back, say that it can exist there. Only IDs are kept.
 func (t *taking) parents(ctx context.Context, info resource.Info) (ids []string, err error) {
-	if err := t.draft.Flush(ctx); err != nil {
-		return nil, &saveError{err}
-	}
 	for r, err := range t.draft.Walk(ctx, info.Parent) {
 		if err != nil {
 			return nil, fmt.Errorf("read back the parents of %s: %w", info.Type, err)

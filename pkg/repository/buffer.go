@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"slices"
+	"strings"
 
 	"imago/pkg/resource"
 	"imago/pkg/snapshot"
@@ -15,9 +16,8 @@ import (
 type buffer struct {
 	blocks   [][]byte // the records' lines
 	held     int      // bytes in blocks
-	names    []byte   // of parents, and of ids with escapes
-	parents  []span   // in names
-	odd      []span   // in names: ids that stand otherwise in their lines
+	parents  []string
+	odd      []string // ids that stand otherwise in their lines
 	sums     []snapshot.Digest
 	types    []resource.Type
 	lines    []line
@@ -99,7 +99,7 @@ func (b *buffer) take(k resource.Key, start, body int) {
 	l := line{record: span{uint32(start), uint32(len(plain))}, block: uint16(at), typ: b.typ(k.Type), parent: b.parent(k.Parent)}
 	if l.id = uint32(start + len(beforeID) + len(k.ID)); string(plain[start+len(beforeID):l.id]) != k.ID {
 		l.id = isOdd | uint32(len(b.odd))
-		b.odd = append(b.odd, b.name(k.ID))
+		b.odd = append(b.odd, k.ID)
 	}
 	if body > 0 {
 		l.value = uint32(len(plain) - 2 - body)
@@ -113,7 +113,7 @@ func (b *buffer) take(k resource.Key, start, body int) {
 // id is that of a record.
 func (b *buffer) id(l line) []byte {
 	if l.id&isOdd != 0 {
-		return b.odd[l.id&^isOdd].of(b.names)
+		return []byte(b.odd[l.id&^isOdd])
 	}
 	return b.blocks[l.block][l.record.from+uint32(len(beforeID)) : l.id]
 }
@@ -128,23 +128,17 @@ func (b *buffer) typ(t resource.Type) uint16 {
 	return uint16(len(b.types) - 1)
 }
 
-func (b *buffer) name(s string) span {
-	from := len(b.names)
-	b.names = append(b.names, s...)
-	return span{uint32(from), uint32(len(b.names))}
-}
-
 // parent shares the text of a parent among its children, which come in a row.
 func (b *buffer) parent(p string) uint32 {
-	if n := len(b.lines); n > 0 && string(b.above(b.lines[n-1])) == p {
+	if n := len(b.lines); n > 0 && b.above(b.lines[n-1]) == p {
 		return b.lines[n-1].parent
 	}
-	b.parents = append(b.parents, b.name(p))
+	b.parents = append(b.parents, p)
 	return uint32(len(b.parents) - 1)
 }
 
 // above is the parent of a record.
-func (b *buffer) above(l line) []byte { return b.parents[l.parent].of(b.names) }
+func (b *buffer) above(l line) string { return b.parents[l.parent] }
 
 // compare orders lines by key.
 func (b *buffer) compare(x, y line) int {
@@ -152,7 +146,7 @@ func (b *buffer) compare(x, y line) int {
 		return cmp.Compare(b.types[x.typ], b.types[y.typ])
 	}
 	if x.parent != y.parent {
-		if c := bytes.Compare(b.above(x), b.above(y)); c != 0 {
+		if c := strings.Compare(b.above(x), b.above(y)); c != 0 {
 			return c
 		}
 	}
@@ -207,7 +201,7 @@ func (b *buffer) settle(from int) {
 
 func (b *buffer) key(i int) resource.Key {
 	l := b.lines[i]
-	return resource.Key{Type: b.types[l.typ], Parent: string(b.above(l)), ID: string(b.id(l))}
+	return resource.Key{Type: b.types[l.typ], Parent: b.above(l), ID: string(b.id(l))}
 }
 
 // text is a record's line with its line feed.
@@ -229,7 +223,7 @@ func (b *buffer) record(i int) snapshot.Record {
 func (b *buffer) search(k resource.Key) int {
 	i, _ := slices.BinarySearchFunc(b.lines, k, func(l line, k resource.Key) int {
 		return cmp.Or(cmp.Compare(b.types[l.typ], k.Type),
-			cmp.Compare(string(b.above(l)), k.Parent), cmp.Compare(string(b.id(l)), k.ID))
+			cmp.Compare(b.above(l), k.Parent), cmp.Compare(string(b.id(l)), k.ID))
 	})
 	return i
 }
@@ -243,6 +237,15 @@ func (b *buffer) typed(from int) buffer {
 	part := *b
 	part.lines = b.lines[from:to]
 	return part
+}
+
+// copyOf copies what there is of a type. The buffer is sorted.
+func (b *buffer) copyOf(t resource.Type) (out buffer) {
+	if from := b.search(resource.Key{Type: t}); from < len(b.lines) && b.types[b.lines[from].typ] == t {
+		part := b.typed(from)
+		out.copyAll(&part)
+	}
+	return out
 }
 
 // size is how many bytes the lines have.
@@ -280,6 +283,8 @@ func (b *buffer) reset() {
 			b.blocks[i] = nil // a rare record's
 		}
 	}
-	b.blocks, b.held, b.names, b.parents, b.odd = b.blocks[:0], 0, b.names[:0], b.parents[:0], b.odd[:0]
+	clear(b.parents)
+	clear(b.odd)
+	b.blocks, b.held, b.parents, b.odd = b.blocks[:0], 0, b.parents[:0], b.odd[:0]
 	b.sums, b.types, b.lines, b.sorted, b.disorder = b.sums[:0], b.types[:0], b.lines[:0], 0, false
 }

@@ -294,10 +294,6 @@ func (d *Draft) Remove(ctx context.Context, key resource.Key) error {
 func (d *Draft) Flush(ctx context.Context) error {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.flush(ctx)
-}
-
-func (d *Draft) flush(ctx context.Context) error {
 	for _, l := range d.lanes() {
 		if err := l.join(ctx); err != nil {
 			return fmt.Errorf("flush: %w", err)
@@ -336,12 +332,13 @@ func (d *Draft) Walk(ctx context.Context, t resource.Type) iter.Seq2[resource.Re
 func (d *Draft) view(ctx context.Context, t resource.Type) (*walker, func(version) bool, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if err := d.flush(ctx); err != nil {
+	if err := d.bodies.join(ctx); err != nil {
 		return nil, nil, err
 	}
+	waiting := d.bodies.delta.copyOf(t)
 	met := d.bodies.seen.clone().met
 	if d.facts.Scope == Named {
 		met = func(version) bool { return true }
 	}
-	return d.r.walk(d.bodies.stack(), ofType(t)), met, nil
+	return d.r.walk(d.bodies.stack(), ofType(t)).with(&waiting), met, nil
 }

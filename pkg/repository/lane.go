@@ -180,7 +180,11 @@ func (l *lane) write(ctx context.Context, wait bool) error {
 			return err
 		}
 	}
-	l.delta = waiting // and not in the room of what was written: it may stay empty for long
+	if wait && len(waiting.lines) == 0 {
+		l.delta.reset() // more of the kind will come
+	} else {
+		l.delta = waiting // and not in the room of what was written: it may stay empty for long
+	}
 	return nil
 }
 

@@ -384,13 +384,16 @@ func TestNewestWins(t *testing.T) {
 // keyringOf is for tests that compare digests, which are keyed.
 func keyringOf(r *repository.Repository) *envelope.Keyring { return repository.Keys(r) }
 
-// TestWalkWhileAdding: a fan-out adds while it reads.
+// TestWalkWhileAdding: a fan-out adds while it reads. What waits in memory is read there: a
+// segment of each few would be written once more by the commit.
 func TestWalkWhileAdding(t *testing.T) {
 	t.Parallel()
-	r := repo(t, mem.New(mem.Options{}), keyring(t, alice), conn, small)
+	store := mem.New(mem.Options{})
+	r := repo(t, store, keyring(t, alice), conn, repository.Options{})
 	d := begin(t, r)
 	all := org(100)
 	addAll(t, d, shuffled(all, 3))
+	before := len(keysOf(t, store))
 	var groups []string
 	for g, err := range d.Walk(t.Context(), "group") {
 		if err != nil {
@@ -401,6 +404,9 @@ func TestWalkWhileAdding(t *testing.T) {
 	}
 	if len(groups) != 10 || !slices.IsSorted(groups) {
 		t.Fatalf("groups: %v", groups)
+	}
+	if after := len(keysOf(t, store)); after != before {
+		t.Errorf("a walk and ten additions wrote %d objects", after-before)
 	}
 	commit(t, d)
 	s, err := r.Open(t.Context(), d.Prefix())

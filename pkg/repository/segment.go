@@ -82,35 +82,35 @@ type packer struct {
 
 	plain, packed []byte // of the chunk that is filled
 	chunk         snapshot.Chunk
-	typ           resource.Type // of the last record
-	parent        string
+	last          line // of the chunk
 }
 
 func (p *packer) add(b *buffer, i int) error {
-	key := b.key(i)
-	if n := len(p.plain); n >= p.most() || n >= p.most()/2 && snapshot.Cuts(key) {
+	l := b.lines[i]
+	if n := len(p.plain); n >= p.most() || n >= p.most()/2 && snapshot.Cuts(b.key(i)) {
 		if err := p.end(false); err != nil {
 			return err
 		}
 	}
-	if p.chunk.Records == 0 {
-		p.chunk.First = key
+	first := p.chunk.Records == 0
+	if first {
+		p.chunk.First = b.key(i)
 	}
-	if p.chunk.Records == 0 || p.typ != key.Type || p.parent != key.Parent {
-		p.typ, p.parent = key.Type, key.Parent
-		p.plain = snapshot.AppendPlace(p.plain, key.Type, key.Parent)
+	if first || p.last.typ != l.typ || b.above(p.last) != b.above(l) {
+		p.plain = snapshot.AppendPlace(p.plain, b.types[l.typ], b.above(l))
 	}
 	text := b.text(i)
 	p.plain = append(p.plain, text...)
+	p.last = l
 	p.chunk.Records++
 	p.s.Records++
-	switch l := b.lines[i]; {
+	switch {
 	case l.value == 0:
 		p.s.Tombstones++
 	case p.full && l.sum > 0:
 		p.chunk.Digest.Add(b.sums[l.sum-1])
 	case p.full:
-		p.chunk.Digest.Add(p.digest.Of(key, text[:len(text)-1]))
+		p.chunk.Digest.Add(p.digest.Of(b.key(i), text[:len(text)-1]))
 	}
 	return nil
 }

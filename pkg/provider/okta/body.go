@@ -17,34 +17,39 @@ const fullPage = 200
 
 var errShape = errors.New("okta: an answer of an unexpected shape")
 
-// resources reads a page's objects; size counts what was on the page. Their bodies
-// share one buffer.
-func (e *entry) resources(body []byte, envelope, parent string) (found []resource.Resource, size int, err error) {
+// resources reads a page's objects. Their bodies share one buffer.
+func (e *entry) resources(body []byte, envelope, parent string) (found []resource.Resource, err error) {
 	if envelope != "" {
 		if body, err = member(body, envelope); err != nil {
-			return nil, 0, err
+			return nil, err
 		}
 	}
-	read := func(kept []byte) error {
-		size++
+	if e.bare {
+		return e.links(body, parent)
+	}
+	var canon resource.Canonicaliser // its form is never longer than what was sent
+	_, err = canon.Elements(make([]byte, 0, len(body)), body, func(kept []byte) error {
 		r, err := e.identify(kept, parent)
 		found = append(found, r)
 		return err
-	}
-	if e.bare {
-		var all []byte
-		err = resource.Elements(body, func(element []byte) (err error) {
-			from := len(all)
-			if all, err = appendID(all, element); err != nil {
-				return err
-			}
-			return read(all[from:len(all):len(all)])
-		})
-	} else {
-		var canon resource.Canonicaliser // its form is never longer than what was sent
-		_, err = canon.Elements(make([]byte, 0, len(body)), body, read)
-	}
-	return found, size, err
+	})
+	return found, err
+}
+
+// links reads a list of whose objects nothing but the ID is kept.
+func (e *entry) links(list []byte, parent string) (found []resource.Resource, err error) {
+	var all []byte
+	err = resource.Elements(list, func(element []byte) error {
+		id, err := e.id(element)
+		if err != nil {
+			return err
+		}
+		from := len(all)
+		all = appendBare(all, id)
+		found = append(found, resource.Resource{Key: resource.Key{Type: e.Type, Parent: parent, ID: id}, Body: all[from:len(all):len(all)]})
+		return nil
+	})
+	return found, err
 }
 
 // resource reads one object.
@@ -59,14 +64,10 @@ func (e *entry) resource(body []byte, parent string) (resource.Resource, error) 
 // keep is what is kept of an object.
 func (e *entry) keep(object []byte) ([]byte, error) {
 	if e.bare {
-		return appendID(nil, object)
+		id, err := e.id(object)
+		return bare(id), err
 	}
 	return resource.Canonical(make([]byte, 0, len(object)), object)
-}
-
-func appendID(dst, object []byte) ([]byte, error) {
-	id, err := topText(object, "id")
-	return appendBare(dst, id), err
 }
 
 // bare is the body of a link of which nothing but its ID is kept.
@@ -78,20 +79,24 @@ func appendBare(dst []byte, id string) []byte {
 
 // identify makes the resource of a kept body.
 func (e *entry) identify(body []byte, parent string) (resource.Resource, error) {
-	r := resource.Resource{Key: resource.Key{Type: e.Type, Parent: parent, ID: e.fixed}, Body: body}
-	if e.fixed != "" {
-		return r, nil
+	id, err := e.id(body)
+	return resource.Resource{Key: resource.Key{Type: e.Type, Parent: parent, ID: id}, Body: body}, err
+}
+
+// id is that of an object, as a body says it.
+func (e *entry) id(body []byte) (id string, err error) {
+	switch {
+	case e.fixed != "":
+		return e.fixed, nil
+	case e.identity != "":
+		id, err = lastOf(e.identity, body)
+	default:
+		id, err = topText(body, "id")
 	}
-	var err error
-	if e.identity == "" {
-		r.ID, err = topText(body, "id")
-	} else {
-		r.ID, err = lastOf(e.identity, body)
-	}
-	if err == nil && r.ID == "" {
+	if err == nil && id == "" {
 		err = fmt.Errorf("%w: a %s without an id", errShape, e.Type)
 	}
-	return r, err
+	return id, err
 }
 
 // isOne reports whether the body says what objects of the type say. An object that

@@ -162,7 +162,6 @@ func (l *listing) cursor() string {
 // for once more: a link that a proxy lost must not look like the end.
 func (l *listing) fetch(ctx context.Context, p pass, path, parent string) (found []resource.Resource, next string, err error) {
 	for n := 0; n < 2; n++ {
-		var size int
 		calls, err := l.reader.client.read(ctx, path, func(answer reply) (err error) {
 			next = answer.next
 			if p.single {
@@ -174,12 +173,12 @@ func (l *listing) fetch(ctx context.Context, p pass, path, parent string) (found
 				next, err = bodyNext(l.reader.client.org, path, answer.body)
 			}
 			if err == nil {
-				found, size, err = l.entry.resources(answer.body, p.envelope, parent)
+				found, err = l.entry.resources(answer.body, p.envelope, parent)
 			}
 			return err
 		})
 		l.spent += calls
-		if err != nil || next != "" || p.limit == 0 || size < p.limit {
+		if err != nil || next != "" || p.limit == 0 || len(found) < p.limit {
 			return found, next, err
 		}
 	}
