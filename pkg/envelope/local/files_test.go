@@ -15,7 +15,7 @@ func TestFailedReplaceLeavesNothing(t *testing.T) {
 	if err := os.Mkdir(path, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	if err := replace(path, []byte("keys"), private); err == nil {
+	if err := replace(path, []byte("keys")); err == nil {
 		t.Error("replaced a folder")
 	}
 	if left, err := os.ReadDir(dir); err != nil || len(left) != 1 {

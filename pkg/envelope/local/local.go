@@ -81,10 +81,12 @@ func Open(path string) (*KeyService, error) {
 	}
 	var f file
 	if err := json.Unmarshal(text, &f); err != nil {
-		return nil, problem.New(problem.Invalid, "master key file %s is not JSON", path)
+		return nil, problem.New(problem.Invalid, "master key file %s is not JSON", path).
+			WithHint("bring it back from its copy")
 	}
 	if f.Format != fileFormat || len(f.Keys) == 0 {
-		return nil, problem.New(problem.Invalid, "master key file %s has format %d and %d keys", path, f.Format, len(f.Keys))
+		return nil, problem.New(problem.Invalid, "master key file %s has format %d and %d keys", path, f.Format, len(f.Keys)).
+			WithHint("format %d with at least one key is right: bring it back from its copy, or take the version of Imago that wrote it", fileFormat)
 	}
 	for i, k := range f.Keys {
 		if k.Version != uint32(i)+1 || len(k.Key) != keySize {
@@ -95,18 +97,13 @@ func Open(path string) (*KeyService, error) {
 	return &KeyService{path, f.Keys}, nil
 }
 
-// Rotate adds a master key, which wraps from now on, and writes the file anew in
-// one step. Keyrings move to it by Rewrap. A problem of kind Conflict says that the
-// file holds other keys than when it was opened: writing over it would lose them.
+// Rotate adds a master key, which wraps from now on, and writes the file anew in one
+// step; its owner and mode stay, and where the path is a link, the link does. Keyrings move
+// to the key by Rewrap. A problem of kind Conflict says that the file holds other keys than
+// when it was opened, or that another program rotates it: writing over it would lose keys.
+// One of kind Denied says that it cannot be written, or not for its owner. After either,
+// nothing has changed.
 func (s *KeyService) Rotate(now time.Time) (*KeyService, error) {
-	stands, err := Open(s.path)
-	if err != nil {
-		return nil, err
-	}
-	if !slices.EqualFunc(stands.keys, s.keys, masterKey.equal) {
-		return nil, problem.New(problem.Conflict, "master key file %s was changed since it was opened", s.path).
-			WithHint("open it again, and rotate if that is still wanted")
-	}
 	key, err := newKey(uint32(len(s.keys))+1, now)
 	if err != nil {
 		return nil, err
@@ -116,10 +113,26 @@ func (s *KeyService) Rotate(now time.Time) (*KeyService, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := replace(s.path, text, private); err != nil {
+	err = change(s.path, func(file string) error {
+		stands, err := Open(file)
+		if err != nil {
+			return err
+		}
+		if !slices.EqualFunc(stands.keys, s.keys, masterKey.equal) {
+			return otherKeys(s.path)
+		}
+		return replace(file, text)
+	})
+	if err != nil {
 		return nil, err
 	}
 	return next, nil
+}
+
+// otherKeys refuses to write over keys that somebody else adds.
+func otherKeys(path string) error {
+	return problem.New(problem.Conflict, "master key file %s was changed by another program since it was opened", path).
+		WithHint("nothing was changed here; look at the file, and rotate again if that is still wanted")
 }
 
 func (k masterKey) equal(o masterKey) bool {

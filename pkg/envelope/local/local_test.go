@@ -104,7 +104,7 @@ func TestFiles(t *testing.T) {
 		if err := os.WriteFile(bad, []byte(text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		if _, err := local.Open(bad); !problem.Is(err, problem.Invalid) {
+		if _, err := local.Open(bad); !problem.Is(err, problem.Invalid) || problem.Of(err).Hint == "" {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
@@ -212,5 +212,83 @@ func TestRotationKeepsOthers(t *testing.T) {
 	}
 	if got, err := again.Unwrap(t.Context(), id, wrapped); err != nil || string(got) != "secret" {
 		t.Errorf("%q, %v", got, err)
+	}
+}
+
+// TestRotationsAtOnce: of those that begin with the same file one adds its key, and the
+// others say that they did not.
+func TestRotationsAtOnce(t *testing.T) {
+	t.Parallel()
+	const programs = 8
+	for range 20 {
+		path := filepath.Join(t.TempDir(), "master")
+		create(t, path)
+		var all []*local.KeyService
+		for range programs {
+			ks, err := local.Open(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, ks)
+		}
+		errs := make(chan error, programs)
+		for _, ks := range all {
+			go func() {
+				_, err := ks.Rotate(now)
+				errs <- err
+			}()
+		}
+		added := 0
+		for range programs {
+			if err := <-errs; err == nil {
+				added++
+			} else if !problem.Is(err, problem.Conflict) {
+				t.Error(err)
+			}
+		}
+		if stands, err := local.Open(path); err != nil || added != 1 || stands.Version() != 2 {
+			t.Fatalf("%d added a key, and %v has %d: %v", added, stands, stands.Version(), err)
+		}
+	}
+}
+
+// TestRotationKeepsTheLink: what the link leads to is replaced, and it stays.
+func TestRotationKeepsTheLink(t *testing.T) {
+	t.Parallel()
+	dir, elsewhere := t.TempDir(), t.TempDir()
+	path, link := filepath.Join(elsewhere, "master"), filepath.Join(dir, "link")
+	create(t, path)
+	if err := os.Symlink(path, link); err != nil {
+		t.Fatal(err)
+	}
+	ks, err := local.Open(link)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ks.Rotate(now); err != nil {
+		t.Fatal(err)
+	}
+	if to, err := os.Readlink(link); err != nil || to != path {
+		t.Errorf("the link leads to %q, %v", to, err)
+	}
+	if stands, err := local.Open(path); err != nil || stands.Version() != 2 {
+		t.Errorf("%v, %v", stands, err)
+	}
+}
+
+// TestRotationKeepsTheMode: one that nobody may write is not loosened.
+func TestRotationKeepsTheMode(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "master")
+	ks := create(t, path)
+	if err := os.Chmod(path, 0o400); err != nil {
+		t.Fatal(err)
+	}
+	_, err := ks.Rotate(now)
+	if os.Geteuid() == 0 && err != nil || os.Geteuid() != 0 && !problem.Is(err, problem.Denied) {
+		t.Error(err)
+	}
+	if info, err := os.Stat(path); err != nil || info.Mode().Perm() != 0o400 {
+		t.Errorf("%v, %v", info.Mode(), err)
 	}
 }
