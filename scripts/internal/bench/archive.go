@@ -141,16 +141,22 @@ func (o ours) Get(ctx context.Context, in string, key resource.Key) (resource.Re
 func (o ours) Named(ctx context.Context, in string, like resource.Resource) (found resource.Resource, err error) {
 	info, _ := o.catalog.Info(like.Type)
 	names, err := resource.Called(like.Body, info.Names())
-	if err != nil || len(names) == 0 {
-		return found, fmt.Errorf("%s has no name: %w", like.Key, err)
+	if err != nil {
+		return found, fmt.Errorf("%s: %w", like.Key, err)
+	}
+	if len(names) == 0 {
+		return found, fmt.Errorf("%s has no name", like.Key)
 	}
 	s, err := o.r.Open(ctx, in)
 	if err != nil {
 		return found, err
 	}
 	for r, err := range s.Named(ctx, like.Type, names[0]) {
-		if err != nil || found.ID != "" {
-			return found, fmt.Errorf("%s is not the only one called so: %w", like.Key, err)
+		if err != nil {
+			return found, err
+		}
+		if found.ID != "" {
+			return found, fmt.Errorf("%s is not the only one called so", like.Key)
 		}
 		found = r
 	}

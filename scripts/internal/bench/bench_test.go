@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"imago/pkg/problem"
+	"imago/pkg/provider/okta"
 	"imago/pkg/provider/okta/bigorg"
 	"imago/pkg/resource"
 )
@@ -385,9 +386,20 @@ func TestVerdicts(t *testing.T) {
 	}
 }
 
+// TestNameless: an object without a name is said to be one, and not only that something failed.
+func TestNameless(t *testing.T) {
+	t.Parallel()
+	nobody := resource.Resource{Key: resource.Key{Type: "user", ID: "1"}, Body: []byte(`{}`)}
+	_, err := ours{catalog: okta.New(okta.Options{}).Catalog()}.Named(t.Context(), "", nobody)
+	if err == nil || !strings.HasSuffix(err.Error(), "has no name") {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestUsage(t *testing.T) {
 	t.Parallel()
-	for _, args := range [][]string{nil, {"sweep"}, {"repository", "--scale", "0"}, {"repository", "--scale", "2"}, {"repository", "more"},
+	for _, args := range [][]string{nil, {"sweep"}, {"repository", "--scale", "0"}, {"repository", "--scale", "2"}, {"repository", "--scale", "NaN"}, {"repository", "--scale", "-1"},
+		{"repository", "more"},
 		{"repository", "--repositories", "0"}, {"repository", "--speed"}} {
 		if _, err := parse(args, io.Discard); !errors.Is(err, errUsage) {
 			t.Errorf("%q: %v", args, err)

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"iter"
 	"math"
+	"slices"
 	"sort"
 
 	"imago/pkg/resource"
@@ -28,9 +29,13 @@ type Size struct {
 // Full is the org that the repository's sizes are promised for.
 var Full = Size{Users: 100_000, Groups: 2_000, Memberships: 1_000_000, Apps: 1_000, AppUsers: 500_000, Others: 100}
 
-// Scaled is the size times a share, with at least twenty groups and apps, ten of all else,
-// and no more links than half of the users have each.
+// Scaled is the size times a share above 0, with at least twenty groups and apps and ten of
+// all else; of memberships and assignments at most so many that each group and app could
+// have fewer than half of the users. What is no number is taken for 0.
 func (s Size) Scaled(share float64) Size {
+	if math.IsNaN(share) {
+		share = 0 // an int made of it is another one on each machine
+	}
 	of := func(n, least int) int { return max(least, int(math.Round(float64(n)*share))) }
 	out := Size{of(s.Users, 10), of(s.Groups, 20), of(s.Memberships, 10), of(s.Apps, 20), of(s.AppUsers, 10), of(s.Others, 10)}
 	out.Memberships = min(out.Memberships, (out.Users/2-1)*out.Groups)
@@ -81,13 +86,17 @@ type Org struct {
 	doomed  int    // the group that is gone on the day Deleted
 }
 
-// New makes an org of every type of the catalog.
+// New makes an org of every type of the catalog; an error for a size that is no org's, an
+// unknown day, and a catalog without users, groups or apps.
 func New(o Options) (*Org, error) {
 	if o.Size == (Size{}) {
 		o.Size = Full
 	}
 	if o.Day == "" {
 		o.Day = First
+	}
+	if !slices.Contains([]Day{First, Edited, Deleted, Logins}, o.Day) {
+		return nil, fmt.Errorf("big org: there is no day %q", o.Day)
 	}
 	if err := o.Size.check(); err != nil {
 		return nil, fmt.Errorf("big org: %w", err)

@@ -336,6 +336,12 @@ func TestSizesThatAreNone(t *testing.T) {
 	if _, err := bigorg.New(bigorg.Options{}); err == nil {
 		t.Error("there is an org without types")
 	}
+	if _, err := bigorg.New(bigorg.Options{Catalog: okta.New(okta.Options{}).Catalog(), Size: small, Day: "2d"}); err == nil {
+		t.Error("there is a day that nobody knows")
+	}
+	if got, want := bigorg.Full.Scaled(math.NaN()), bigorg.Full.Scaled(0); got != want {
+		t.Errorf("a share that is no number: %+v", got)
+	}
 }
 
 func BenchmarkWalk(b *testing.B) {

@@ -84,7 +84,8 @@ func (r record) append(dst []byte) []byte {
 	return append(dst, f.pieces[len(f.slots)]...)
 }
 
-// created is when the object was made; a link some time after the younger of its ends.
+// created is when the object was made; a link some time after its user, whenever the group or
+// app was.
 func (r *record) created() time.Time {
 	if r.kind.links != nil {
 		return seconds(r.person.created, r.o.draw(drawWord+r.kind.salt<<4, r.parent, r.index), uint64(firstDay.Sub(r.person.created)/time.Second))
