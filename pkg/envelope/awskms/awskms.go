@@ -12,10 +12,10 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"regexp"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/aws/arn"
 	"github.com/aws/aws-sdk-go-v2/aws/ratelimit"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
@@ -49,15 +49,21 @@ type Options struct {
 	Timeout     time.Duration // of one attempt; zero: 5 seconds
 }
 
-// New makes the key service of a key. It does not call KMS.
+// keys are ARNs as KMS shows them, with the region: all answers are compared with them. The
+// ID is a UUID, or that of a multi-Region key (KMS developer guide, "Key identifiers").
+var keys = regexp.MustCompile(`^arn:aws(?:-[a-z]+)*:kms:([a-z]+(?:-[a-z]+)+-[0-9]+):[0-9]{12}:key/(?:mrk-[0-9a-f]{32}|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$`)
+
+// New makes the key service of a key, which is named by its ARN. It does not call KMS.
+// Problems of kind Invalid name the field: key, endpoint, or none for the SDK's own
+// configuration.
 func New(ctx context.Context, key string, o Options) (*KeyService, error) {
-	name, err := arn.Parse(key)
-	if err != nil || name.Service != "kms" || name.Region == "" || len(name.Resource) <= len("key/") || name.Resource[:4] != "key/" {
+	name := keys.FindStringSubmatch(key)
+	if name == nil {
 		return nil, problem.InField("key", "%q is not the ARN of a key", key).
-			WithHint("write arn:aws:kms:REGION:ACCOUNT:key/ID; an alias can be pointed at another key, and is not taken")
+			WithHint("write arn:aws:kms:REGION:ACCOUNT:key/ID as KMS shows it, in lower case; an alias can be pointed at another key, and is not taken")
 	}
 	load := []func(*config.LoadOptions) error{
-		config.WithRegion(name.Region), config.WithRetryer(o.retryer), config.WithHTTPClient(o.transport()),
+		config.WithRegion(name[1]), config.WithRetryer(o.retryer), config.WithHTTPClient(o.transport()),
 	}
 	if o.AccessKeyID != "" {
 		load = append(load, config.WithCredentialsProvider(
@@ -66,8 +72,9 @@ func New(ctx context.Context, key string, o Options) (*KeyService, error) {
 	cfg, err := config.LoadDefaultConfig(ctx, load...)
 	if err != nil {
 		return nil, problem.New(problem.Invalid, "the configuration for AWS KMS cannot be read").
-			WithHint("check the credentials and the CA bundle").Because(err)
+			WithHint("check AWS_PROFILE and its files, AWS_CA_BUNDLE, and AWS_ROLE_ARN with AWS_WEB_IDENTITY_TOKEN_FILE").Because(err)
 	}
+	cfg.Credentials = tell(cfg.Credentials)
 	client := kms.NewFromConfig(cfg, func(c *kms.Options) {
 		c.HTTPClient = unredirected(cfg.HTTPClient, cmp.Or(o.Timeout, 5*time.Second))
 		if o.Endpoint != "" {

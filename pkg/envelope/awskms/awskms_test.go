@@ -101,11 +101,22 @@ func TestEndpoints(t *testing.T) {
 
 func TestKeysThatAreNone(t *testing.T) {
 	t.Parallel()
+	const right = "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab"
 	for _, key := range []string{
 		"", "alias/imago", "1234abcd-12ab-34cd-56ef-1234567890ab", "arn:aws:kms:eu-central-1:111122223333:alias/imago",
-		"arn:aws:kms::111122223333:key/1", "arn:aws:kms:eu-central-1:111122223333:key/", "arn:aws:s3:eu-central-1:111122223333:key/1",
+		strings.Replace(right, "eu-central-1", "", 1), strings.Replace(right, "111122223333", "", 1), strings.Replace(right, "kms", "s3", 1),
+		strings.ToUpper(right), strings.Replace(right, "key/1234abcd", "key/1234ABCD", 1), right[:len(right)-1], right + "0", " " + right, right + " ", right + "\n",
+		"arn:aws:kms:eu-central-1:111122223333:key/", "arn:aws:kms:eu-central-1:111122223333:key/mrk-1234",
 	} {
 		if _, err := awskms.New(t.Context(), key, awskms.Options{}); !problem.Is(err, problem.Invalid) {
+			t.Errorf("%q: %v", key, err)
+		}
+	}
+	for _, key := range []string{
+		right, strings.Replace(right, "arn:aws:", "arn:aws-us-gov:", 1), strings.Replace(right, "eu-central-1", "us-gov-west-1", 1),
+		"arn:aws:kms:us-east-2:111122223333:key/mrk-1234abcd12ab34cd56ef1234567890ab",
+	} {
+		if _, err := awskms.New(t.Context(), key, awskms.Options{}); err != nil {
 			t.Errorf("%q: %v", key, err)
 		}
 	}

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/smithy-go"
 	smithyhttp "github.com/aws/smithy-go/transport/http"
@@ -51,7 +53,10 @@ var meanings = map[string]meaning{
 // repeat what was sent.
 func (s *KeyService) explain(ctx context.Context, action string, err error) error {
 	if ctx.Err() != nil {
-		return fmt.Errorf("it has not answered in the time that there was: %w", ctx.Err())
+		return fmt.Errorf("it has not answered in the time that there was (if it never does, check the network, the endpoint and HTTPS_PROXY): %w", ctx.Err())
+	}
+	if lack, ok := errors.AsType[*noCredentials](err); ok {
+		return lack.explain()
 	}
 	if api, ok := errors.AsType[smithy.APIError](err); ok {
 		if m, known := meanings[api.ErrorCode()]; known {
@@ -65,18 +70,39 @@ func (s *KeyService) explain(ctx context.Context, action string, err error) erro
 	if _, sent := errors.AsType[*smithyhttp.RequestSendError](err); sent {
 		return fmt.Errorf("it cannot be reached: check the network, the endpoint and HTTPS_PROXY: %w", envelope.ErrUnavailable)
 	}
-	if answer, ok := errors.AsType[*awshttp.ResponseError](err); ok {
-		return fmt.Errorf("it answered %d%s: %w", answer.HTTPStatusCode(), request(err), kindOf(answer.HTTPStatusCode()))
+	if code, answered := answerOf(err); answered {
+		kind := envelope.ErrRefused
+		if passing(err) {
+			kind = envelope.ErrUnavailable
+		}
+		return fmt.Errorf("it answered %s%s: AWS's reference of KMS says what that is: %w", code, request(err), kind)
 	}
-	return fmt.Errorf("there are no credentials for AWS: give an access key, or a role to this machine: %w", envelope.ErrRefused)
+	return fmt.Errorf("no request to it could be made: check its endpoint, and the AWS_… variables and files of AWS's configuration: %w", envelope.ErrRefused)
 }
 
-// kindOf sorts an answer whose code we do not know.
-func kindOf(status int) error {
-	if status >= 500 || status == 429 || status == 408 {
-		return envelope.ErrUnavailable
+// passing reports whether an answer that is an error may be another one, a little later.
+func passing(err error) bool {
+	if api, ok := errors.AsType[smithy.APIError](err); ok {
+		_, throttled := retry.DefaultThrottleErrorCodes[api.ErrorCode()]
+		_, again := retry.DefaultRetryableErrorCodes[api.ErrorCode()]
+		if throttled || again || api.ErrorCode() == "IDPCommunicationError" { // STS did not reach who made a web identity
+			return true
+		}
 	}
-	return envelope.ErrRefused
+	status := statusOf(err)
+	return status >= 500 || status == http.StatusTooManyRequests || status == http.StatusRequestTimeout
+}
+
+// statusOf is the HTTP status of an answer; 0: there was none.
+func statusOf(err error) int {
+	type answer interface {
+		error
+		HTTPStatusCode() int
+	}
+	if a, ok := errors.AsType[answer](err); ok {
+		return a.HTTPStatusCode()
+	}
+	return 0
 }
 
 // request is the ID of KMS's answer, for those who ask AWS about it.
