@@ -9,9 +9,11 @@ package envelope
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"imago/pkg/account"
 )
@@ -76,7 +78,8 @@ func Check(ctx context.Context, ks KeyService) error {
 }
 
 // Moving wraps by one key service, and opens what that one or others wrapped: for as
-// long as keyrings move to it. Several are asked in turn.
+// long as keyrings move to it. Several are asked in turn, of a keyring that says who wrapped
+// it first that one: one that does not answer keeps up only what needs it.
 type Moving struct {
 	To   KeyService
 	From []KeyService
@@ -93,8 +96,13 @@ func (m Moving) Wrap(ctx context.Context, id account.ID, plaintext []byte) ([]by
 // Unwrap asks each service until one opens it. Where none does, the error tells what each
 // of them said; as long as one of them could not be asked, it is no ErrNotOpened.
 func (m Moving) Unwrap(ctx context.Context, id account.ID, wrapped []byte) ([]byte, error) {
+	return m.unwrap(ctx, m.To.Name(), id, wrapped)
+}
+
+// unwrap asks the service of a name first.
+func (m Moving) unwrap(ctx context.Context, by string, id account.ID, wrapped []byte) ([]byte, error) {
 	var unable, others error
-	for _, ks := range append([]KeyService{m.To}, m.From...) {
+	for _, ks := range m.beginning(by) {
 		plain, err := ks.Unwrap(ctx, id, wrapped)
 		if err == nil || ctx.Err() != nil {
 			return plain, err
@@ -109,4 +117,23 @@ func (m Moving) Unwrap(ctx context.Context, id account.ID, wrapped []byte) ([]by
 		return nil, fmt.Errorf("%w\n%v", unable, others) //nolint:errorlint // the others decide nothing
 	}
 	return nil, errors.Join(unable, others)
+}
+
+// beginning gives all services, those of a name before the others.
+func (m Moving) beginning(by string) []KeyService {
+	all := append([]KeyService{m.To}, m.From...)
+	slices.SortStableFunc(all, func(a, b KeyService) int {
+		return cmp.Compare(alike(b.Name(), by), alike(a.Name(), by))
+	})
+	return all
+}
+
+// alike is how much two names have in common: those of a file's master keys differ in the
+// number at their end alone, and one file has them all.
+func alike(name, by string) int {
+	n := 0
+	for n < len(name) && n < len(by) && name[n] == by[n] {
+		n++
+	}
+	return n
 }

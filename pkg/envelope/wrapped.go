@@ -73,7 +73,7 @@ func (w *wrappedKeyring) open(ctx context.Context, ks KeyService) ([]byte, error
 	if w.Format == 1 {
 		return ks.Unwrap(ctx, w.Account, w.Keys)
 	}
-	key, err := ks.Unwrap(ctx, w.Account, w.Key)
+	key, err := w.unwrap(ctx, ks)
 	if err != nil {
 		return nil, fmt.Errorf("it was wrapped by %s: %w", w.By, err)
 	}
@@ -86,6 +86,14 @@ func (w *wrappedKeyring) open(ctx context.Context, ks KeyService) ([]byte, error
 		return nil, fmt.Errorf("it was altered, or put together of two: %w", ErrNotOpened)
 	}
 	return plain, nil
+}
+
+// unwrap asks first who says to have wrapped it. Who altered that changes the order alone.
+func (w *wrappedKeyring) unwrap(ctx context.Context, ks KeyService) ([]byte, error) {
+	if m, ok := ks.(Moving); ok {
+		return m.unwrap(ctx, w.By, w.Account, w.Key)
+	}
+	return ks.Unwrap(ctx, w.Account, w.Key)
 }
 
 func (w *wrappedKeyring) associated() []byte {

@@ -12,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"imago/pkg/account"
 	"imago/pkg/envelope"
@@ -203,6 +204,43 @@ func TestMoving(t *testing.T) {
 	if _, err = envelope.OpenKeyring(t.Context(), moving, alice, keyring(t, service(t), alice).Wrapped()); !errors.Is(err, envelope.ErrNotOpened) {
 		t.Errorf("nobody opens it: %v", err)
 	}
+}
+
+// TestMovingAsksWhoWrapped: where the next service is a black hole, each keyring that it has
+// not wrapped would wait for it.
+func TestMovingAsksWhoWrapped(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "master.keys")
+	old, err := local.Create(path, time.Unix(0, 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := keyring(t, old, alice)
+	rotated, err := old.Rotate(time.Unix(0, 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	hole := &asked{KeyService: service(t)}
+	moving := envelope.Moving{To: hole, From: []envelope.KeyService{service(t), rotated}}
+	for _, k := range []*envelope.Keyring{before, keyring(t, rotated, alice)} {
+		if _, err := envelope.OpenKeyring(t.Context(), moving, alice, k.Wrapped()); err != nil || hole.n != 0 {
+			t.Errorf("wrapped by %s: %v, and the next was asked %d times", envelope.WrappingOf(k.Wrapped()).By, err, hole.n)
+		}
+	}
+	if _, err := envelope.OpenKeyring(t.Context(), moving, alice, keyring(t, hole, alice).Wrapped()); err != nil || hole.n != 1 {
+		t.Errorf("wrapped by the next: %v, and it was asked %d times", err, hole.n)
+	}
+}
+
+// asked counts how often a key service is asked to open something.
+type asked struct {
+	envelope.KeyService
+	n int
+}
+
+func (a *asked) Unwrap(ctx context.Context, id account.ID, wrapped []byte) ([]byte, error) {
+	a.n++
+	return a.KeyService.Unwrap(ctx, id, wrapped)
 }
 
 func TestCheck(t *testing.T) {
