@@ -4,10 +4,13 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
+	"path/filepath"
 	"time"
 
 	"imago/pkg/boot"
 	"imago/pkg/envelope/keyservice"
+	"imago/pkg/envelope/local"
 	"imago/pkg/notify"
 	"imago/pkg/notify/sendgrid"
 	"imago/pkg/notify/smtp"
@@ -46,10 +49,32 @@ func (c Config) Validate() error {
 	if c.Stripe.Key.Set() && c.API.PublicURL == "" {
 		wrong = append(wrong, errors.New("PUBLIC_URL: it is missing, and Stripe's pages lead back there"))
 	}
+	if err := c.checkKeys(); err != nil {
+		wrong = append(wrong, err)
+	}
 	if _, err := cluster.Find(); err != nil {
 		wrong = append(wrong, fmt.Errorf("POSTGRES_BIN: %w", err))
 	}
 	return errors.Join(wrong...)
+}
+
+// checkKeys tells what is wrong with the master keys in the data directory, if there are
+// any, and with how they go with a key service. Where there are neither, they will be made.
+func (c Config) checkKeys() (err error) {
+	if c.Data == "" {
+		if c.Data, err = DefaultData(os.Getenv); err != nil {
+			return fmt.Errorf("DATA: %w", err)
+		}
+	}
+	path := filepath.Join(c.Data, "master.keys")
+	there, err := local.Exists(path)
+	if err == nil && there {
+		_, err = local.Open(path)
+	}
+	if err != nil {
+		return fmt.Errorf("DATA: %w", err)
+	}
+	return c.Keys.Check(there || !c.Keys.Given())
 }
 
 // listener is where the installation is reached.

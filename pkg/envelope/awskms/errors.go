@@ -26,7 +26,7 @@ type meaning struct {
 // of AWS has (KMS API reference, "Common error types").
 var meanings = map[string]meaning{
 	"InvalidCiphertextException": {"it was not wrapped by %[1]s for this account, or was altered", envelope.ErrNotOpened},
-	"IncorrectKeyException":      {"it was wrapped by another key than %[1]s: give that one too, as a key service that keyrings move from", envelope.ErrNotOpened},
+	"IncorrectKeyException":      {"it was wrapped by another key than %[1]s: give that one too, as the key that keyrings move from (IMAGO_OLD_AWS_KMS_KEY)", envelope.ErrNotOpened},
 
 	"AccessDeniedException":       {"the credentials may not use %[1]s: allow %[2]s to them, in the key's policy and theirs", envelope.ErrRefused},
 	"DisabledException":           {"the key %[1]s is disabled: enable it (aws kms enable-key)", envelope.ErrRefused},
