@@ -175,7 +175,7 @@ func run[C Config](ctx context.Context, w world, name, summary string, setup Set
 	prepare := func(ctx context.Context) error { return setup(ctx, c, p) }
 	switch {
 	case what.check:
-		return p.look(ctx, w, prepare)
+		return p.look(ctx, w, thorough, prepare)
 	case what.ready:
 		return p.ask(ctx, w, c.common().Health)
 	}

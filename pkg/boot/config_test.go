@@ -207,3 +207,32 @@ func TestCheckLooksAndChangesNothing(t *testing.T) {
 		})
 	}
 }
+
+// Each step of a look has a time of its own: a neighbour that does not answer is not told of
+// the next one.
+func TestCheckWaitsForEach(t *testing.T) {
+	t.Parallel()
+	var said bytes.Buffer
+	w := world{out: &said, err: &said}
+	p := newProcess("imago-x", w, Common{})
+	var first time.Time
+	p.Check("key service", func(ctx context.Context) error {
+		first, _ = ctx.Deadline()
+		<-ctx.Done()
+		return ctx.Err()
+	})
+	p.Check("store", func(ctx context.Context) error {
+		if second, ok := ctx.Deadline(); !ok || !second.After(first) {
+			return errors.New("no time is left")
+		}
+		return nil
+	})
+	if code := p.look(t.Context(), w, time.Millisecond, func(context.Context) error { return nil }); code != exitFailed {
+		t.Errorf("exit %d", code)
+	}
+	for _, want := range []string{"imago-x: key service: context deadline exceeded", "imago-x: store: ok"} {
+		if !strings.Contains(said.String(), want) {
+			t.Errorf("not told: %s\n%s", want, &said)
+		}
+	}
+}

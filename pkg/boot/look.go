@@ -9,21 +9,28 @@ import (
 	"time"
 )
 
-// patience is how long a look may take: a container's health check waits for it.
-const patience = 10 * time.Second
+const (
+	// patience is how long a look at the running program may take: a container's health
+	// check waits for it.
+	patience = 10 * time.Second
+	// thorough is how long each step of a look at the neighbours may take: longer than the
+	// attempts of any client of ours, which know better why nobody answers.
+	thorough = 30 * time.Second
+)
 
 // look opens what the program needs and says of each whether it answers, without serving
-// anything or changing anything: for -check.
-func (p *Process) look(ctx context.Context, w world, setup func(context.Context) error) int {
+// anything or changing anything: for -check. Each step has its own time, so that a
+// neighbour that does not answer is not told of those after it.
+func (p *Process) look(ctx context.Context, w world, within time.Duration, setup func(context.Context) error) int {
 	p.looking = true
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
 	code := say(w.out, exitDone, "%s: the configuration is right\n", p.Name)
-	if err := setup(ctx); err != nil {
+	opening, cancel := context.WithTimeout(ctx, within)
+	defer cancel() // not before: what was opened is asked below
+	if err := setup(opening); err != nil {
 		code = say(w.err, exitFailed, "%s: it could not start:\n%s\n", p.Name, indent(err))
 	}
 	for _, c := range p.checks {
-		if err := c.holds(ctx); err != nil {
+		if err := c.within(ctx, within); err != nil {
 			code = say(w.err, exitFailed, "%s: %s: %s\n", p.Name, c.name, err)
 		} else {
 			code = max(code, say(w.out, exitDone, "%s: %s: ok\n", p.Name, c.name))
@@ -36,6 +43,13 @@ func (p *Process) look(ctx context.Context, w world, setup func(context.Context)
 		return say(w.err, exitFailed, "%s: %s\n", p.Name, err)
 	}
 	return code
+}
+
+// within asks whether a check holds, for no longer than that.
+func (c check) within(ctx context.Context, most time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, most)
+	defer cancel()
+	return c.holds(ctx)
 }
 
 // ask asks the program that runs beside this one whether it is ready: for -ready, by which
