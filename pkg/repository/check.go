@@ -83,7 +83,7 @@ func (r *Repository) Check(ctx context.Context, o CheckOptions) (Report, error) 
 		return Report{}, problem.InField("sample", "must be from 0 to 1, not %g", o.Sample)
 	}
 	c := &checker{r: r, o: o, sizes: map[string]int64{}, looked: map[string]snapshot.Segment{}, named: map[string]bool{}, broken: map[string]int{},
-		digest: snapshot.NewDigester(r.keys.MAC(snapshot.DigestPurpose)), proofs: map[string]*proof{}}
+		digest: r.digester(), proofs: map[string]*proof{}}
 	for _, f := range all {
 		for _, object := range f.objects {
 			c.sizes[object.Key] = object.Size

@@ -133,7 +133,7 @@ func (r *Repository) Resume(ctx context.Context, saved []byte) (*Draft, error) {
 }
 
 func (r *Repository) draft(s state, parent *Snapshot) (*Draft, error) {
-	d := &Draft{r: r, parent: parent, facts: s, digest: snapshot.NewDigester(r.keys.MAC(snapshot.DigestPurpose))}
+	d := &Draft{r: r, parent: parent, facts: s, digest: r.digester()}
 	var err error
 	if d.bodies, err = d.lane(snapshot.Bodies); err != nil {
 		return nil, err

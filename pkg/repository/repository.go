@@ -159,6 +159,11 @@ func (r *Repository) List(ctx context.Context) iter.Seq2[Entry, error] {
 	}
 }
 
+// digester makes the digests of records.
+func (r *Repository) digester() *snapshot.Digester {
+	return snapshot.NewDigester(r.keys.Blake2b(snapshot.DigestPurpose))
+}
+
 func (r *Repository) backups() string { return snapshot.BackupsPrefix(r.account, r.connection) }
 
 // split parts an object's key from its last name.

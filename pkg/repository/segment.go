@@ -53,7 +53,7 @@ func (r *Repository) seal(key string, b *buffer, s *snapshot.Segment, full bool)
 	if err != nil {
 		return nil, err
 	}
-	p := &packer{r: r, sealer: sealer, digest: snapshot.NewDigester(r.keys.MAC(snapshot.DigestPurpose)), s: s, full: full}
+	p := &packer{r: r, sealer: sealer, digest: r.digester(), s: s, full: full}
 	s.First, s.Last = b.key(0), b.key(len(b.lines)-1)
 	for i := range b.lines {
 		if err := p.add(b, i); err != nil {
