@@ -381,6 +381,46 @@ func TestNewestWins(t *testing.T) {
 	}
 }
 
+// TestDigestsHoldAnyWay: a record's digest is made once and kept beside it, whatever it goes
+// through before it lies where it stays: replaced, flushed with a few others, folded, resumed
+// by another program, written anew with its neighbours, and in a family of its own.
+func TestDigestsHoldAnyWay(t *testing.T) {
+	t.Parallel()
+	o := repository.Options{SegmentPlain: 3000, SegmentSealed: 600, Chunk: 300, Catalog: catalog}
+	r := repo(t, mem.New(mem.Options{}), keyring(t, alice), conn, o)
+	all := org(300)
+	for i := range 300 {
+		all[i].Body = fmt.Appendf(nil, `{"id":"%s","lastLogin":"2026-01-%02dT00:00:00Z","name":"u%d"}`, all[i].ID, i%28+1, i)
+	}
+	d := begin(t, r)
+	for round := range uint64(3) {
+		for i, one := range shuffled(all[:60], round) {
+			if round < 2 && i%3 > 0 {
+				one.Body = fmt.Appendf(nil, `{"id":"%s","lastLogin":"2025-01-01T00:00:00Z","name":"old"}`, one.ID)
+			}
+			addAll(t, d, []resource.Resource{one})
+			if i%(2+5*int(round)) > 0 {
+				continue
+			}
+			if err := d.Flush(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			if i%4 == 0 {
+				d = resumed(t, r, d)
+			}
+		}
+	}
+	addAll(t, d, all[60:])
+	m := commit(t, d)
+	once := take(t, repo(t, mem.New(mem.Options{}), keyringOf(r), conn, o), all)
+	if diff := cmp.Diff(once.Manifest().Types, m.Types); diff != "" {
+		t.Error(diff)
+	}
+	if report := check(t, r); len(report.Damage) != 0 || report.Rubbish == 0 {
+		t.Errorf("rewritten segments must be rubbish, and nothing damaged: %+v", report)
+	}
+}
+
 // keyringOf is for tests that compare digests, which are keyed.
 func keyringOf(r *repository.Repository) *envelope.Keyring { return repository.Keys(r) }
 
