@@ -38,6 +38,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"imago/pkg/memory"
 )
 
 // Common is what every program's configuration embeds.
@@ -109,6 +111,7 @@ type Setup[C Config] func(ctx context.Context, c C, p *Process) error
 // Main is a program, from its environment to its exit code: 0 after a signal, or if
 // -check or -ready finds nothing wrong; 1 on an error; 2 if the configuration is wrong.
 func Main[C Config](name, summary string, setup Setup[C]) {
+	memory.Thrift()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	// A second signal ends the program at once.
 	go func() { <-ctx.Done(); stop() }()

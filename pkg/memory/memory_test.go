@@ -2,10 +2,24 @@ package memory_test
 
 import (
 	"bytes"
+	"runtime/debug"
 	"testing"
 
 	"imago/pkg/memory"
 )
+
+func TestThrift(t *testing.T) {
+	before := debug.SetGCPercent(77)
+	t.Cleanup(func() { debug.SetGCPercent(before) })
+	t.Setenv("GOGC", "400")
+	if memory.Thrift(); debug.SetGCPercent(77) != 77 {
+		t.Error("what the environment says is overruled")
+	}
+	t.Setenv("GOGC", "")
+	if memory.Thrift(); debug.SetGCPercent(77) != 50 {
+		t.Error("the heap may double")
+	}
+}
 
 func TestPool(t *testing.T) {
 	t.Parallel()

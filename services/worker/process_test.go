@@ -19,6 +19,7 @@ import (
 
 	"imago/pkg/blob/mem"
 	"imago/pkg/envelope/local"
+	"imago/pkg/memory"
 	"imago/pkg/notify/smtp"
 	"imago/pkg/postgres"
 	"imago/pkg/postgres/worldtest"
@@ -47,6 +48,7 @@ func inAnotherProcess(as, config string) int {
 }
 
 func asWorker(ctx context.Context, config string) error {
+	memory.Thrift()
 	var c workerProcess
 	if err := json.Unmarshal([]byte(config), &c); err != nil {
 		return err

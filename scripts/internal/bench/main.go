@@ -20,6 +20,7 @@ import (
 	"path/filepath"
 	"syscall"
 
+	"imago/pkg/memory"
 	"imago/pkg/provider/okta/bigorg"
 )
 
@@ -30,6 +31,7 @@ const (
 )
 
 func main() {
+	memory.Thrift() // as the programs do whose work it measures
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)

@@ -60,7 +60,7 @@ func asked(m measure) float64  { return m.Requests }
 func lists(m measure) float64  { return m.Lists }
 func reads(m measure) float64  { return m.Reads }
 func read(m measure) float64   { return m.Read }
-func memory(m measure) float64 { return m.Peak }
+func peaked(m measure) float64 { return m.Peak }
 
 // rows are the sizes that are promised, and some to understand them by.
 func (r result) rows() []row {
@@ -94,7 +94,7 @@ func (r result) rows() []row {
 		row{"first snapshot", inCPU, ours("first", spent), "restic", theirs("first", spent), 0},
 		row{"first snapshot", inCPU, ours("first", spent), "reading and zstd alone", ours("floor", spent), 0},
 		row{"first snapshot", inBytes, ours("first", added), "reading and zstd alone", ours("floor", added), 0},
-		row{"first snapshot", inMiB, ours("first", memory), "restic", theirs("first", memory), 0},
+		row{"first snapshot", inMiB, ours("first", peaked), "restic", theirs("first", peaked), 0},
 		row{"day 2a", inCPU, ours("2a", spent), "restic", theirs("2a", spent), 0},
 	)
 }

@@ -14,10 +14,12 @@ import (
 
 	"golang.org/x/term"
 
+	"imago/pkg/memory"
 	"imago/services/cli"
 )
 
 func main() {
+	memory.Thrift()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	code := cli.Run(ctx, world(), os.Args[1:])
 	stop()
