@@ -54,6 +54,8 @@ func (r *Repository) seal(key string, b *buffer, s *snapshot.Segment, full bool)
 		return nil, err
 	}
 	p := &packer{r: r, sealer: sealer, digest: r.digester(), s: s, full: full}
+	p.plain = r.rooms.Get(min(b.held, p.most()) + p.most()/8)
+	defer func() { r.rooms.Put(p.plain) }()
 	s.First, s.Last = b.key(0), b.key(len(b.lines)-1)
 	for i := range b.lines {
 		if err := p.add(b, i); err != nil {

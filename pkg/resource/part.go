@@ -14,6 +14,7 @@ func Part(body []byte, names []string) (stays, moving []byte, err error) {
 	if len(names) == 0 || len(body) == 0 || body[0] != '{' {
 		return body, nil, nil
 	}
+	stays = make([]byte, 0, len(body))
 	err = Members(body, func(key, value []byte) error {
 		to := &stays
 		if slices.Contains(names, string(key)) {
@@ -38,7 +39,7 @@ func appendMember(dst, key, value []byte) []byte {
 }
 
 func closed(object []byte) []byte {
-	if object == nil {
+	if len(object) == 0 {
 		return []byte("{}")
 	}
 	return append(object, '}')

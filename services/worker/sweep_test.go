@@ -46,7 +46,7 @@ const mostMemory = 256
 // with the same content. It reports CPU seconds (user and system), their ratios, and the
 // worker's peak memory, which must stay below mostMemory.
 //
-//	go test ./services/worker -run '^$' -bench Sweep -benchtime 3x
+//	go test ./services/worker -run '^$' -bench Sweep -benchtime 5x
 func BenchmarkSweep(b *testing.B) {
 	var firsts, workers, floors, downloads, ratios, peaks []float64
 	var peers [2][]float64 // restic's first backups, and its later ones

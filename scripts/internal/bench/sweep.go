@@ -13,7 +13,7 @@ import (
 // takes its numbers into the steps: the worker's, and those of who would do without it.
 func (r *result) sweep(ctx context.Context, log io.Writer) error {
 	fmt.Fprintln(log, "bench: sweep by the worker (scripts/bench sweep)")
-	cmd := exec.CommandContext(ctx, "go", "test", "-buildvcs=false", "-run", "^$", "-timeout", "20m", "-bench", "^BenchmarkSweep$", "-benchtime", "3x", "imago/services/worker")
+	cmd := exec.CommandContext(ctx, "go", "test", "-buildvcs=false", "-run", "^$", "-timeout", "20m", "-bench", "^BenchmarkSweep$", "-benchtime", "5x", "imago/services/worker")
 	said, err := cmd.CombinedOutput()
 	if err != nil {
 		return fmt.Errorf("sweep: %w\n%s", err, said)
