@@ -8,13 +8,13 @@ import (
 	"sync"
 )
 
-// Thrift has a program collect its garbage when the heap has grown by half of what lives
-// (percent), not by all of it: buffers are most of what lives while a snapshot is taken,
+// Thrift has a program collect its garbage when the heap has grown by three quarters of
+// what lives, not by all of it: buffers are most of what lives while a snapshot is taken,
 // and the peak is what is grown to. GOGC, if it is set, overrules it (package runtime).
 func Thrift() {
-	const half = 50
+	const percent = 75
 	if os.Getenv("GOGC") == "" {
-		debug.SetGCPercent(half)
+		debug.SetGCPercent(percent)
 	}
 }
 

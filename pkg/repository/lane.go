@@ -180,8 +180,8 @@ func (l *lane) write(ctx context.Context, wait bool) error {
 			return err
 		}
 	}
-	if wait && len(waiting.lines) == 0 {
-		l.delta.reset() // more of the kind will come
+	if wait && l.d.parent == nil && len(waiting.lines) == 0 {
+		l.delta.reset() // all of the org comes: it is full again soon
 	} else {
 		l.delta = waiting // and not in the room of what was written: it may stay empty for long
 	}

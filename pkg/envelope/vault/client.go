@@ -225,7 +225,7 @@ var meanings = []struct {
 	kind   error
 }{
 	{307, "", "", "it leads to another node by an address without TLS, or from one to the next: give the nodes an api_addr that begins with https://", envelope.ErrRefused},
-	{400, "", "message authentication failed", "it was wrapped by another key, or for another account, or was altered", envelope.ErrNotOpened},
+	{400, "", "message authentication failed", "it was wrapped by another key (give that too, as the one that keyrings move from: IMAGO_OLD_VAULT_…), or for another account, or was altered", envelope.ErrNotOpened},
 	{400, "", "version is too new", "it was wrapped by a version that the key does not have: is it the same Vault, and not brought back from an older copy?", envelope.ErrNotOpened},
 	{400, "", "invalid ciphertext", "it was not wrapped by Vault, or was altered", envelope.ErrNotOpened},
 	{400, "", "(too old)", "it was wrapped by a version of the key that is disallowed: lower the key's min_decryption_version, and have the keyrings wrapped anew before you raise it", envelope.ErrRefused},
