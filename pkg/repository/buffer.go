@@ -239,8 +239,9 @@ func (b *buffer) typed(from int) buffer {
 	return part
 }
 
-// copyOf copies what there is of a type. The buffer is sorted.
+// copyOf copies what there is of a type.
 func (b *buffer) copyOf(t resource.Type) (out buffer) {
+	b.sort()
 	if from := b.search(resource.Key{Type: t}); from < len(b.lines) && b.types[b.lines[from].typ] == t {
 		part := b.typed(from)
 		out.copyAll(&part)

@@ -235,7 +235,6 @@ func (l *lane) aim(s snapshot.Segment) {
 
 // walk goes through the state as it is now.
 func (l *lane) walk(in reach) *walker {
-	l.delta.sort()
 	return l.d.r.walk(l.stack(), in).with(&l.delta)
 }
 
@@ -352,7 +351,6 @@ func groups(segments []snapshot.Segment, small func(snapshot.Segment) bool) (out
 // rewrite writes what counts of these segments, and of what is in memory, as new ones of
 // the lane's own. The old ones are not the lane's any more.
 func (l *lane) rewrite(ctx context.Context, old []snapshot.Segment) error {
-	l.delta.sort()
 	w := l.d.r.walk(old, reach{}).with(&l.delta)
 	w.brief = true
 	defer w.close()

@@ -445,8 +445,16 @@ func TestWalkWhileAdding(t *testing.T) {
 	if len(groups) != 10 || !slices.IsSorted(groups) {
 		t.Fatalf("groups: %v", groups)
 	}
+	late := []resource.Resource{res("app", "", "0oa1", `{}`), res("group", "", "00g0", `{}`)}
+	for _, r := range late { // each before all that waits already
+		addAll(t, d, []resource.Resource{r})
+		found, err := collect(d.Walk(t.Context(), r.Type))
+		if err != nil || len(found) == 0 || found[0].Key != r.Key || r.Type == "group" && len(found) != 11 {
+			t.Errorf("%s: %d, %v", r.Type, len(found), err)
+		}
+	}
 	if after := len(keysOf(t, store)); after != before {
-		t.Errorf("a walk and ten additions wrote %d objects", after-before)
+		t.Errorf("walks and additions wrote %d objects", after-before)
 	}
 	commit(t, d)
 	s, err := r.Open(t.Context(), d.Prefix())

@@ -67,9 +67,10 @@ func (r *Repository) walk(segments []snapshot.Segment, in reach) *walker {
 	return w
 }
 
-// with has records in memory walked through as well, as the newest. They are sorted, and
-// what is added meanwhile is not looked at.
+// with has records in memory walked through as well, as the newest. What is added meanwhile
+// is not looked at.
 func (w *walker) with(b *buffer) *walker {
+	b.sort()
 	c := &cursor{memory: b, layer: newest, line: b.search(w.in.from) - 1, end: len(b.lines)}
 	if c.remember(w.in) {
 		w.open = append(w.open, c) // the first one: a heap
