@@ -227,10 +227,15 @@ func (l *lane) last(ctx context.Context) error {
 }
 
 // aim says how much makes the next segment, by how well this one compressed. At least an
-// eighth of the most: a badly compressed one must not make crumbs of those that follow.
+// eighth of the most: a badly compressed one must not make crumbs of those that follow. What
+// a layer holds is half as much: it lies in memory beside the layers that it is compared with.
 func (l *lane) aim(s snapshot.Segment) {
 	o := l.d.r.o
-	l.target = max(o.SegmentPlain/8, min(o.SegmentPlain, int(float64(s.Plain)/float64(s.Bytes)*float64(o.SegmentSealed))))
+	most := o.SegmentPlain
+	if l.d.parent != nil {
+		most /= 2
+	}
+	l.target = max(o.SegmentPlain/8, min(most, int(float64(s.Plain)/float64(s.Bytes)*float64(o.SegmentSealed))))
 }
 
 // walk goes through the state as it is now.
