@@ -162,6 +162,7 @@ func (a *apart) restic(b *testing.B, taken snapshots.Snapshot) (cpu []float64) {
 	run := func(args ...string) float64 {
 		restic := exec.Command("restic", append([]string{"--quiet", "--repo", filepath.Join(dir, "repository"),
 			"--password-file", filepath.Join(dir, "password"), "--cache-dir", filepath.Join(dir, "cache")}, args...)...)
+		restic.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "RESTIC_") })
 		if said, err := restic.CombinedOutput(); err != nil {
 			b.Fatalf("restic %s: %v\n%s", args[0], err, said)
 		}

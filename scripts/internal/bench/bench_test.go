@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -383,6 +384,18 @@ func TestVerdicts(t *testing.T) {
 		if got := tt.row.verdict(); got != tt.want {
 			t.Errorf("%+v is %q, want %q", tt.row, got, tt.want)
 		}
+	}
+}
+
+// TestMedians: of each number the median by itself, whatever order the runs came in.
+func TestMedians(t *testing.T) {
+	t.Parallel()
+	three := []measure{{CPU: 3, Peak: 10, Bytes: 5}, {CPU: 1, Peak: 30, Bytes: 5}, {CPU: 2, Peak: 20, Bytes: 7}}
+	if got, want := medianOf(three), (measure{CPU: 2, Peak: 20, Bytes: 5}); !reflect.DeepEqual(got, want) {
+		t.Errorf("of three: %+v, want %+v", got, want)
+	}
+	if got, want := medianOf(three[:2]), (measure{CPU: 2, Peak: 20, Bytes: 5}); !reflect.DeepEqual(got, want) {
+		t.Errorf("of two: %+v, want %+v", got, want)
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 
 	"imago/pkg/provider/okta/bigorg"
@@ -104,6 +105,7 @@ func (r restic) run(ctx context.Context, args ...string) (m measure, err error) 
 		"--password-file", filepath.Join(r.dir, "password"), "--cache-dir", r.cache()}, args...)...)
 	var said bytes.Buffer
 	cmd.Stderr = &said
+	cmd.Env = slices.DeleteFunc(os.Environ(), func(v string) bool { return strings.HasPrefix(v, "RESTIC_") })
 	if err := cmd.Run(); err != nil {
 		return m, fmt.Errorf("restic %s: %w: %s", args[0], err, said.Bytes())
 	}
@@ -118,7 +120,7 @@ func (r restic) run(ctx context.Context, args ...string) (m measure, err error) 
 	}, err
 }
 
-// medianOf takes the median of each number by itself.
+// medianOf takes the median of each number by itself; of an even count what lies midway.
 func medianOf(of []measure) measure {
 	middle := func(number func(measure) float64) float64 {
 		var all []float64
@@ -126,7 +128,7 @@ func medianOf(of []measure) measure {
 			all = append(all, number(m))
 		}
 		slices.Sort(all)
-		return all[len(all)/2]
+		return (all[(len(all)-1)/2] + all[len(all)/2]) / 2
 	}
 	return measure{
 		CPU:   middle(func(m measure) float64 { return m.CPU }),
