@@ -242,9 +242,8 @@ func (b *buffer) typed(from int) buffer {
 // copyOf copies what there is of a type.
 func (b *buffer) copyOf(t resource.Type) (out buffer) {
 	b.sort()
-	if from := b.search(resource.Key{Type: t}); from < len(b.lines) && b.types[b.lines[from].typ] == t {
-		part := b.typed(from)
-		out.copyAll(&part)
+	for i := b.search(resource.Key{Type: t}); i < len(b.lines) && b.types[b.lines[i].typ] == t; i++ {
+		out.copy(b.record(i))
 	}
 	return out
 }

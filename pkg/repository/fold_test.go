@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"imago/pkg/blob/count"
 	"imago/pkg/blob/fault"
@@ -196,5 +198,38 @@ func TestNamesAreFoldedInPart(t *testing.T) {
 	}
 	if report := check(t, r); len(report.Damage) > 0 {
 		t.Errorf("%+v", report.Damage)
+	}
+}
+
+// TestIncrementsAreWrittenOnce: segments that are as large as an incremental's become are no
+// crumbs, also where a second type waits beside the one that fills them: its commit writes
+// what waited, and a few neighbours of that, and not all of it again.
+func TestIncrementsAreWrittenOnce(t *testing.T) {
+	t.Parallel()
+	store := mem.New(mem.Options{})
+	r := repo(t, store, keyring(t, alice), conn, repository.Options{SegmentPlain: 64_000, SegmentSealed: 1 << 20, Chunk: 4_000})
+	parent := take(t, r, org(10))
+	d, err := r.Begin("next", started.Add(time.Hour), parent)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, u := range org(4000)[:4000] {
+		addAll(t, d, []resource.Resource{u})
+		if i%10 == 0 {
+			addAll(t, d, []resource.Resource{res("app", "", fmt.Sprintf("0oa%06d", i), fmt.Sprintf(`{"label":"App %d"}`, i))})
+		}
+	}
+	segments := func() (n int) {
+		for _, key := range keysOf(t, store) {
+			if strings.HasPrefix(key, d.Prefix()+"/seg-") {
+				n++
+			}
+		}
+		return n
+	}
+	before := segments()
+	m := commit(t, d)
+	if again := segments() - before; before < 8 || again > before/4 {
+		t.Errorf("%d segments while it was added, %d with the commit, %d in the manifest", before, again, len(m.Segments))
 	}
 }

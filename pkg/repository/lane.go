@@ -80,7 +80,6 @@ func (l *lane) join(ctx context.Context) error {
 
 // joinType takes in records of one type: what lies between those of two types is not read.
 func (l *lane) joinType(ctx context.Context, part *buffer) error {
-	l.delta.sort()
 	before, end := l.before(part)
 	defer end()
 	for i := range part.lines {
@@ -180,10 +179,11 @@ func (l *lane) write(ctx context.Context, wait bool) error {
 			return err
 		}
 	}
-	if wait && l.d.parent == nil && len(waiting.lines) == 0 {
-		l.delta.reset() // all of the org comes: it is full again soon
+	if wait && l.d.parent == nil { // all of the org comes: the room is full again soon
+		l.delta.reset()
+		l.delta.copyAll(&waiting)
 	} else {
-		l.delta = waiting // and not in the room of what was written: it may stay empty for long
+		l.delta = waiting // not in the room of what was written: it may stay empty for long
 	}
 	return nil
 }
@@ -227,15 +227,19 @@ func (l *lane) last(ctx context.Context) error {
 }
 
 // aim says how much makes the next segment, by how well this one compressed. At least an
-// eighth of the most: a badly compressed one must not make crumbs of those that follow. What
-// a layer holds is half as much: it lies in memory beside the layers that it is compared with.
+// eighth of the most: a badly compressed one must not make crumbs of those that follow.
 func (l *lane) aim(s snapshot.Segment) {
 	o := l.d.r.o
-	most := o.SegmentPlain
+	l.target = max(o.SegmentPlain/8, min(l.most(), int(float64(s.Plain)/float64(s.Bytes)*float64(o.SegmentSealed))))
+}
+
+// most is how many bytes of plain a segment has at most: of a layer half as many, as it
+// lies in memory beside the layers that it is compared with.
+func (l *lane) most() int {
 	if l.d.parent != nil {
-		most /= 2
+		return l.d.r.o.SegmentPlain / 2
 	}
-	l.target = max(o.SegmentPlain/8, min(most, int(float64(s.Plain)/float64(s.Bytes)*float64(o.SegmentSealed))))
+	return l.d.r.o.SegmentPlain
 }
 
 // walk goes through the state as it is now.
@@ -329,8 +333,7 @@ func youngest(group []snapshot.Segment) (out []snapshot.Segment) {
 }
 
 func (l *lane) small(s snapshot.Segment) bool {
-	o := l.d.r.o
-	return int(s.Bytes) < o.SegmentSealed/2 && int(s.Plain) < o.SegmentPlain/2
+	return int(s.Bytes) < l.d.r.o.SegmentSealed/2 && int(s.Plain) < l.most()/2
 }
 
 // groups parts segments into those that are written anew as one: which overlap, and small

@@ -35,7 +35,7 @@ var ErrDamaged = errors.New("damaged")
 
 // Options of New; zero values are right for production.
 type Options struct {
-	SegmentPlain  int // most bytes of records in a segment, but for a single larger record; zero: 6 MiB
+	SegmentPlain  int // most bytes of records in a segment, but for a single larger record, half of it in an incremental; zero: 6 MiB
 	SegmentSealed int // bytes of a sealed segment to aim at; zero: 1 MiB
 	Chunk         int // most bytes of records compressed and sealed together; zero: 1 MiB
 	Inline        int // bytes of segments, as JSON, that a manifest has besides its list; zero: 32 KiB
