@@ -32,6 +32,9 @@ type CheckOptions struct {
 	Seed     uint64
 	Again    map[string]bool // objects that are read, whichever are drawn
 	Prefixes []string        // only these snapshots; nil: all
+	// Known are snapshots that somebody knows from elsewhere to be there. None of them may be
+	// forgotten until the store is listed.
+	Known []Known
 }
 
 // reads reports whether a segment is read.
@@ -49,16 +52,21 @@ func (o CheckOptions) draws(what, key string, share float64) bool {
 	return float64(binary.BigEndian.Uint32(sum[:])) < share*(1<<32)
 }
 
+func (o CheckOptions) looksAt(prefix string) bool {
+	return o.Prefixes == nil || slices.Contains(o.Prefixes, prefix)
+}
+
 // Report is what Check found. A report without damage is good.
 type Report struct {
-	Snapshots, Segments, Objects int64 // that were looked at; objects as the manifests count them
+	Snapshots, Segments, Objects int64 // that were looked at, or for; objects as the manifests count them
 	Bytes                        int64 // sealed
 	Read                         int64 // segments whose data was read
 	Proved                       int64 // of these, whose digests were computed anew
 	Rubbish                      int64 // objects that no manifest names: no damage, Sweep removes them
-	// Unchained counts snapshots that name a previous one which is not the one before
-	// them: that was forgotten, or somebody removed it or put another in its place.
-	Unchained int64
+	// Unchained are the prefixes of snapshots that name a previous one which is not the one
+	// before them: that was forgotten, or somebody removed it or put another in its place.
+	// Which of these, only who knows from elsewhere can tell.
+	Unchained []string
 	Damage    []Damage
 }
 
@@ -83,22 +91,25 @@ func (r *Repository) Check(ctx context.Context, o CheckOptions) (Report, error) 
 		return Report{}, problem.InField("sample", "must be from 0 to 1, not %g", o.Sample)
 	}
 	c := &checker{r: r, o: o, sizes: map[string]int64{}, looked: map[string]snapshot.Segment{}, named: map[string]bool{}, broken: map[string]int{},
-		digest: r.digester(), proofs: map[string]*proof{}}
+		digest: r.digester(), proofs: map[string]*proof{}, known: digestsOf(o.Known), before: []string{}}
 	for _, f := range all {
 		for _, object := range f.objects {
 			c.sizes[object.Key] = object.Size
 		}
-		if _, ok := f.object(snapshot.ManifestName); ok {
+		if f.taken() {
 			c.newest = f.prefix
 		}
 	}
 	for _, prefix := range o.Prefixes {
-		if !slices.ContainsFunc(all, func(f folder) bool { return f.prefix == prefix }) {
+		if _, known := c.known[prefix]; !known && !slices.ContainsFunc(all, func(f folder) bool { return f.prefix == prefix }) {
 			return Report{}, problem.New(problem.NotFound, "there is no snapshot at %s", prefix)
 		}
 	}
+	if err := c.missing(ctx); err != nil {
+		return c.report, fmt.Errorf("check: %w", err)
+	}
 	for _, f := range all {
-		if o.Prefixes != nil && !slices.Contains(o.Prefixes, f.prefix) {
+		if !o.looksAt(f.prefix) {
 			continue
 		}
 		if err := c.folder(ctx, f); err != nil {
@@ -123,14 +134,49 @@ type checker struct {
 	looked map[string]snapshot.Segment // by object, as the first manifest tells of it
 	broken map[string]int              // objects, by their place in the report's damage
 	named  map[string]bool
-	blind  bool // a manifest does not open: what it names is not known
+	blind  bool     // a manifest is missing, or does not open: what it names is not known
+	lost   []string // prefixes of snapshots that are missing
 	digest *snapshot.Digester
 	paths  snapshot.NamePaths               // of the snapshot that is looked at
 	proofs map[string]*proof                // of segments that were read
-	before []string                         // digests that the manifest before has, and had
+	before []string                         // digests that the manifest before has, and had; nil: it does not open
+	known  map[string]string                // digests that manifests are known to have, by prefix
 	newest string                           // prefix
 	last   *Snapshot                        // whose state is known
 	state  map[resource.Type]*snapshot.Held // that state
+}
+
+// missing finds the snapshots that are known and not listed. Each that is was there when
+// they were listed, and is looked at like any other.
+func (c *checker) missing(ctx context.Context) error {
+	for _, k := range c.o.Known {
+		key := k.Prefix + "/" + snapshot.ManifestName
+		if _, listed := c.sizes[key]; listed || !c.o.looksAt(k.Prefix) {
+			continue
+		}
+		if err := c.r.place(k.Prefix); err != nil {
+			return err
+		}
+		gone, err := c.forgotten(ctx, k.Prefix)
+		if err != nil {
+			return err
+		}
+		c.lose(k.Prefix, key, gone)
+	}
+	return nil
+}
+
+// lose puts a snapshot that is missing into the report.
+func (c *checker) lose(prefix, key string, gone bool) {
+	c.report.Snapshots++
+	c.lost, c.blind = append(c.lost, prefix), true
+	what, hint := "the store does not list it, though it is there", "see why the store does not list it: what is not listed is in no copy, either"
+	if gone {
+		what = "it is not there, though its snapshot was taken and nobody let it go"
+		hint = "bring it back from the bucket's versions or from a copy, and see in the bucket's log who removed it; until then what it stood on is not cleared away"
+	}
+	c.damage(prefix, key, "%s", what)
+	c.report.Damage[c.broken[key]].Hint = hint
 }
 
 func (c *checker) rubbish() {
@@ -150,9 +196,12 @@ func (c *checker) damage(s, object, format string, args ...any) {
 }
 
 // spare takes back the damage of snapshots that were forgotten meanwhile: what they stood
-// on may be gone, too.
+// on may be gone, too. Those that were missing at first were not.
 func (c *checker) spare(ctx context.Context) (err error) {
 	gone := map[string]bool{}
+	for _, s := range c.lost {
+		gone[s] = false
+	}
 	for _, d := range c.report.Damage {
 		for _, s := range d.Snapshots {
 			if _, known := gone[s]; known {
@@ -217,11 +266,11 @@ func (c *checker) note(s, object string, err error) error {
 }
 
 func (c *checker) folder(ctx context.Context, f folder) error {
-	if _, ok := f.object(snapshot.ManifestName); !ok {
+	if !f.taken() {
 		return nil
 	}
 	c.report.Snapshots++
-	s, err := c.r.Open(ctx, f.prefix)
+	s, err := c.r.openAmong(ctx, f.prefix, c.known)
 	if problem.Is(err, problem.NotFound) { // it was forgotten since it was listed
 		c.report.Snapshots--
 		return nil
@@ -256,10 +305,11 @@ func (c *checker) folder(ctx context.Context, f folder) error {
 	return nil
 }
 
-// chain compares the previous snapshot that a manifest names with the one before it.
+// chain compares the previous snapshot that a manifest names with the one before it, if
+// that opens.
 func (c *checker) chain(s *Snapshot) {
-	if p := s.manifest.Previous; p != "" && !slices.Contains(c.before, p) {
-		c.report.Unchained++
+	if p := s.manifest.Previous; p != "" && c.before != nil && !slices.Contains(c.before, p) {
+		c.report.Unchained = append(c.report.Unchained, s.Prefix())
 	}
 	c.before = append(slices.Clone(s.manifest.Was), s.Digest())
 }

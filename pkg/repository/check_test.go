@@ -149,18 +149,22 @@ func TestCheckTellsOfTheChain(t *testing.T) {
 	t.Parallel()
 	k, store := keyring(t, alice), mem.New(mem.Options{})
 	all := chain(t, repo(t, store, k, conn, small), 3)
-	for i, want := range []int64{1, 1, 1, 0} {
+	for i, want := range [][]string{all[1:2], all[2:3], all[3:4], nil} {
 		without := store.Clone()
 		r := repo(t, without, k, conn, small)
 		if err := r.Forget(t.Context(), all[i]); err != nil {
 			t.Fatal(err)
 		}
-		if report := check(t, r); report.Unchained != want || len(report.Damage) != 0 {
-			t.Errorf("without %s: %d unchained, %+v", all[i], report.Unchained, report.Damage)
+		if report := check(t, r); !slices.Equal(report.Unchained, want) || len(report.Damage) != 0 {
+			t.Errorf("without %s: %v unchained, want %v, %+v", all[i], report.Unchained, want, report.Damage)
 		}
 	}
-	if report := check(t, repo(t, store, k, conn, small)); report.Unchained != 0 {
-		t.Errorf("the whole chain: %d unchained", report.Unchained)
+	if report := check(t, repo(t, store, k, conn, small)); len(report.Unchained) != 0 {
+		t.Errorf("the whole chain: %v unchained", report.Unchained)
+	}
+	store.Edit(all[1]+"/"+snapshot.ManifestName, func(b []byte) []byte { b[len(b)-1] ^= 1; return b })
+	if report := check(t, repo(t, store, k, conn, small)); len(report.Unchained) != 0 || len(report.Damage) != 1 {
+		t.Errorf("after one that does not open: %v unchained, %+v", report.Unchained, report.Damage)
 	}
 }
 

@@ -110,7 +110,7 @@ func (a *ages) holds() {
 			a.compares(from, to, differences(bodies(a.states[n]), bodies(a.states[m])))
 		}
 	}
-	if report := check(a.t, a.r); len(report.Damage) != 0 || report.Unchained != 0 || report.Snapshots != int64(len(a.taken)) {
+	if report := check(a.t, a.r); len(report.Damage) != 0 || len(report.Unchained) != 0 || report.Snapshots != int64(len(a.taken)) {
 		a.t.Fatalf("%+v", report)
 	}
 }

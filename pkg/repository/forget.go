@@ -73,6 +73,10 @@ type SweepOptions struct {
 	// Keep are prefixes of drafts that are still being written. What they stand on MUST
 	// NOT be forgotten meanwhile.
 	Keep []string
+	// Known are snapshots that somebody knows from elsewhere to be there. None of them may be
+	// forgotten until the store is listed. While one is missing, or another than was written,
+	// nothing is removed: what it stands on would be lost for good.
+	Known []Known
 	// Dry finds rubbish and removes nothing.
 	Dry bool
 }
@@ -82,9 +86,11 @@ type Swept struct {
 	Objects, Bytes int64
 	// Locked counts what the store keeps for now: a later sweep takes it.
 	Locked int64
-	// Unread are snapshots whose manifests cannot be read: what they stand on is not
-	// known, so nothing was removed.
+	// Unread are snapshots whose manifests cannot be read, or are not those that were
+	// written: what they stand on is not known, so nothing was removed.
 	Unread []string
+	// Missing are known snapshots that the store does not list: so nothing was removed.
+	Missing []string
 }
 
 // Sweep removes rubbish: what no snapshot's manifest names, of drafts that died and of
@@ -95,7 +101,10 @@ func (r *Repository) Sweep(ctx context.Context, o SweepOptions) (Swept, error) {
 	if err != nil {
 		return Swept{}, fmt.Errorf("sweep: %w", err)
 	}
-	named, unread, err := r.named(ctx, all)
+	if missing := missing(all, o.Known); len(missing) > 0 {
+		return Swept{Missing: missing}, nil
+	}
+	named, unread, err := r.named(ctx, all, o.Known)
 	if err != nil || len(unread) > 0 {
 		return Swept{Unread: unread}, err
 	}
@@ -122,14 +131,29 @@ func (s *Swept) add(objects []blob.Object) {
 	}
 }
 
-// named are the keys of all objects that a snapshot stands on.
-func (r *Repository) named(ctx context.Context, all []folder) (named map[string]bool, unread []string, err error) {
-	named = map[string]bool{}
+// missing are the prefixes of known snapshots that are not among those listed.
+func missing(all []folder, known []Known) (out []string) {
+	listed := map[string]bool{}
 	for _, f := range all {
-		if _, ok := f.object(snapshot.ManifestName); !ok {
+		listed[f.prefix] = f.taken()
+	}
+	for _, k := range known {
+		if !listed[k.Prefix] {
+			out = append(out, k.Prefix)
+		}
+	}
+	return out
+}
+
+// named are the keys of all objects that a snapshot stands on.
+func (r *Repository) named(ctx context.Context, all []folder, known []Known) (named map[string]bool, unread []string, err error) {
+	named = map[string]bool{}
+	digests := digestsOf(known)
+	for _, f := range all {
+		if !f.taken() {
 			continue
 		}
-		s, err := r.Open(ctx, f.prefix)
+		s, err := r.openAmong(ctx, f.prefix, digests)
 		if isUnreadable(err) {
 			unread = append(unread, f.prefix)
 			continue
@@ -237,6 +261,12 @@ func (f folder) object(name string) (blob.Object, bool) {
 	return f.objects[i], true
 }
 
+// taken reports whether there is a snapshot.
+func (f folder) taken() bool {
+	_, ok := f.object(snapshot.ManifestName)
+	return ok
+}
+
 // unnamed are the objects of a folder that no snapshot stands on.
 func (f folder) unnamed(named map[string]bool) []blob.Object {
 	return slices.DeleteFunc(slices.Clone(f.objects), func(o blob.Object) bool { return named[o.Key] })
@@ -248,7 +278,7 @@ func (f folder) unnamed(named map[string]bool) []blob.Object {
 func (r *Repository) rubbish(ctx context.Context, all []folder, named map[string]bool, o SweepOptions) (out []blob.Object, err error) {
 	drafts, known := map[string]bool{}, map[string]bool{}
 	for _, f := range all {
-		_, taken := f.object(snapshot.ManifestName)
+		taken := f.taken()
 		known[f.prefix] = taken
 		switch {
 		case slices.Contains(o.Keep, f.prefix):
@@ -263,7 +293,7 @@ func (r *Repository) rubbish(ctx context.Context, all []folder, named map[string
 	}
 	again, err := r.all(ctx)
 	for _, f := range again {
-		_, taken := f.object(snapshot.ManifestName)
+		taken := f.taken()
 		if taken && !known[f.prefix] {
 			return nil, nil
 		}

@@ -32,7 +32,7 @@ func (r *Repository) Stats(ctx context.Context) (Stats, error) {
 	m := &measure{named: map[string]bool{}}
 	m.Keys = map[uint32]int64{}
 	for _, f := range all {
-		if _, ok := f.object(snapshot.ManifestName); !ok {
+		if !f.taken() {
 			continue
 		}
 		s, err := r.Open(ctx, f.prefix)

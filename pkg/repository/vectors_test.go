@@ -92,7 +92,7 @@ func runVectors(t *testing.T, file string) {
 		}
 		s.finds(t, r)
 	}
-	if report := check(t, r); report.Snapshots != int64(len(v.Snapshots)) || report.Unchained != 0 || len(report.Damage) != 0 {
+	if report := check(t, r); report.Snapshots != int64(len(v.Snapshots)) || len(report.Unchained) != 0 || len(report.Damage) != 0 {
 		t.Errorf("%+v", report)
 	}
 	for name, bad := range v.Invalid {

@@ -137,7 +137,7 @@ func (p *program) checkAll(ctx context.Context, a *archive.Archive, all []archiv
 func (p *program) showReport(ctx context.Context, a *archive.Archive, r archive.Repository, report repository.Report, l looking) error {
 	line := checkedLine{
 		"check", string(r.Account), string(r.Connection), l.String(), report.Snapshots, report.Objects, report.Segments, report.Read, report.Proved, report.Bytes,
-		report.Rubbish, report.Unchained, "", "", len(report.Damage),
+		report.Rubbish, int64(len(report.Unchained)), "", "", len(report.Damage),
 	}
 	newest, err := r.Find(ctx, "latest")
 	switch {

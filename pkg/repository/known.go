@@ -1,0 +1,36 @@
+package repository
+
+import (
+	"context"
+	"errors"
+
+	"imago/pkg/snapshot"
+)
+
+// Known is a snapshot as somebody knows it who does not learn of it from the store.
+type Known struct {
+	Prefix string
+	Digest string // of its manifest, or of one that this is in the place of since it was sealed anew
+}
+
+// digestsOf are the digests of manifests by their snapshots' prefixes.
+func digestsOf(known []Known) map[string]string {
+	out := map[string]string{}
+	for _, k := range known {
+		out[k.Prefix] = k.Digest
+	}
+	return out
+}
+
+// openAmong opens a snapshot: one that is known, as what it is known to be.
+func (r *Repository) openAmong(ctx context.Context, prefix string, known map[string]string) (*Snapshot, error) {
+	digest, ok := known[prefix]
+	if !ok {
+		return r.Open(ctx, prefix)
+	}
+	s, err := r.OpenAs(ctx, prefix, digest)
+	if err == nil && !s.Is(digest) {
+		err = damaged(prefix+"/"+snapshot.ManifestName, errors.New("it is not the manifest that was written"))
+	}
+	return s, err
+}
