@@ -67,7 +67,10 @@ type Report struct {
 	// before them: that was forgotten, or somebody removed it or put another in its place.
 	// Which of these, only who knows from elsewhere can tell.
 	Unchained []string
-	Damage    []Damage
+	// Missing are the prefixes of known snapshots that the store does not list; each is
+	// damage, too.
+	Missing []string
+	Damage  []Damage
 }
 
 // Damage is one object that is not as it should be.
@@ -134,8 +137,7 @@ type checker struct {
 	looked map[string]snapshot.Segment // by object, as the first manifest tells of it
 	broken map[string]int              // objects, by their place in the report's damage
 	named  map[string]bool
-	blind  bool     // a manifest is missing, or does not open: what it names is not known
-	lost   []string // prefixes of snapshots that are missing
+	blind  bool // a manifest is missing, or does not open: what it names is not known
 	digest *snapshot.Digester
 	paths  snapshot.NamePaths               // of the snapshot that is looked at
 	proofs map[string]*proof                // of segments that were read
@@ -169,7 +171,7 @@ func (c *checker) missing(ctx context.Context) error {
 // lose puts a snapshot that is missing into the report.
 func (c *checker) lose(prefix, key string, gone bool) {
 	c.report.Snapshots++
-	c.lost, c.blind = append(c.lost, prefix), true
+	c.report.Missing, c.blind = append(c.report.Missing, prefix), true
 	what, hint := "the store does not list it, though it is there", "see why the store does not list it: what is not listed is in no copy, either"
 	if gone {
 		what = "it is not there, though its snapshot was taken and nobody let it go"
@@ -199,7 +201,7 @@ func (c *checker) damage(s, object, format string, args ...any) {
 // on may be gone, too. Those that were missing at first were not.
 func (c *checker) spare(ctx context.Context) (err error) {
 	gone := map[string]bool{}
-	for _, s := range c.lost {
+	for _, s := range c.report.Missing {
 		gone[s] = false
 	}
 	for _, d := range c.report.Damage {

@@ -104,6 +104,9 @@ func TestKnownSnapshots(t *testing.T) {
 				t.Errorf("%s: the way out is %q", c.name, d.Hint)
 			}
 		}
+		if gone := len(report.Missing) > 0; gone != (c.want != nil && c.what != other) || gone && !slices.Equal(report.Missing, c.want) {
+			t.Errorf("%s: missing %v", c.name, report.Missing)
+		}
 		if !slices.Equal(found, c.want) || report.Snapshots != int64(len(all)) {
 			t.Errorf("%s: %d snapshots, damage of %v, want of %v", c.name, report.Snapshots, found, c.want)
 		}

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"path"
 	"slices"
+	"strings"
 	"time"
 
 	"imago/pkg/account"
@@ -24,8 +25,8 @@ import (
 // weeklySample is the part of a repository's data that is read once a week.
 const weeklySample = 0.05
 
-// checkRepository sees that every object is there that a snapshot stands on, and once a
-// week reads a part of them. What it found stands in the connection's check; the activity log
+// checkRepository sees that every snapshot is there, and every object that one stands on, and
+// once a week reads a part of them. What it found stands in the connection's check; the activity log
 // hears of damage, and of each weekly look, and people of new damage.
 func (s *Service) checkRepository(ctx context.Context, u work.Unit, a job.CheckRepository) (work.End, error) {
 	id, connection := account.ID(a.AccountID), account.ConnectionID(a.ConnectionID)
@@ -43,6 +44,9 @@ func (s *Service) checkRepository(ctx context.Context, u work.Unit, a job.CheckR
 	}
 	o := howClosely(connection, s.Now())
 	o.Again = was
+	if o.Known, err = s.live(ctx, u, connection); err != nil {
+		return work.End{}, err
+	}
 	report, err := repo.Check(ctx, o)
 	if stopped(ctx) {
 		return work.Again(0, outcome("stopped")), nil
@@ -175,7 +179,25 @@ func checkEvent(report repository.Report, o repository.CheckOptions) (work.Event
 	looked := fmt.Sprintf("%s on %s, the data of %d read", count(report.Snapshots, "snapshot"), count(report.Segments, "segment"), report.Read)
 	if n := len(report.Damage); n > 0 {
 		return work.Event{Action: "find_damage", TargetType: "connection",
-			Detail: fmt.Sprintf("%s damaged or missing: %s; imago repo check tells which, and whom it concerns", count(int64(n), "object"), looked)}, true
+			Detail: fmt.Sprintf("%s damaged or missing: %s%s; the org's page tells which, and whom it concerns", count(int64(n), "object"), looked, lacks(report.Missing))}, true
 	}
 	return work.Event{Action: "check_repository", TargetType: "connection", Detail: "no damage: " + looked}, o.Sample > 0
 }
+
+// lacks names snapshots that are not in the store, though nobody let them go; none: "".
+func lacks(prefixes []string) string {
+	var names []string
+	for _, p := range prefixes[:min(len(prefixes), mostNamed)] {
+		names = append(names, path.Base(p))
+	}
+	if more := len(prefixes) - len(names); more > 0 {
+		names = append(names, fmt.Sprintf("%d more", more))
+	}
+	if len(names) == 0 {
+		return ""
+	}
+	return "; not there, though nobody let go of: " + strings.Join(names, ", ")
+}
+
+// mostNamed bounds how many snapshots a sentence names.
+const mostNamed = 3

@@ -133,19 +133,20 @@ func Taken(ctx context.Context, tx *postgres.Tx, id account.ConnectionID, most i
 		where connection_id = as_uuid($1) and state in ('complete', 'partial') and trigger <> 'change' order by id desc limit $2`, id, most)
 }
 
-// Moment is what tells of a snapshot that was taken where it lies, and of when it is.
+// Moment is what tells of a snapshot that was taken where it lies, which it is, and of when.
 type Moment struct {
-	ID           string
-	AccountID    account.ID
-	ConnectionID account.ConnectionID
-	StartedAt    time.Time
-	EndedAt      time.Time
+	ID             string
+	AccountID      account.ID
+	ConnectionID   account.ConnectionID
+	StartedAt      time.Time
+	EndedAt        time.Time
+	ManifestDigest string
 }
 
 // Moments lists the snapshots of a connection that were taken, points too, in the order of
 // their layers, newest first: those that had begun by a moment; the zero time: all.
 func Moments(ctx context.Context, tx *postgres.Tx, id account.ConnectionID, by time.Time) ([]Moment, error) {
-	return rows.All[Moment](ctx, tx, `select id, account_id, connection_id, started_at, ended_at from snapshots
+	return rows.All[Moment](ctx, tx, `select id, account_id, connection_id, started_at, ended_at, manifest_digest from snapshots
 		where connection_id = as_uuid($1) and state in ('complete', 'partial') and started_at is not null and ended_at is not null
 			and ($2 or started_at <= $3)
 		order by started_at desc, id desc`, id, by.IsZero(), by)
