@@ -16,21 +16,21 @@ import (
 
 // checkedLine is the outcome for one connection, for programs.
 type checkedLine struct {
-	Type       string `json:"type"` // "check"
-	Account    string `json:"account"`
-	Connection string `json:"connection"`
-	Data       string `json:"data"` // "all", "none", or the part that was read: "5%"
-	Snapshots  int64  `json:"snapshots"`
-	Objects    int64  `json:"objects"` // as the manifests count them
-	Segments   int64  `json:"segments"`
-	Read       int64  `json:"segments_read"`
-	Proved     int64  `json:"segments_proved"` // whose digests were computed anew
-	Bytes      int64  `json:"bytes"`
-	Unnamed    int64  `json:"unnamed_objects"`
-	Unchained  int64  `json:"unchained"`
-	Newest     string `json:"newest,omitempty"`        // folder
-	Digest     string `json:"newest_digest,omitempty"` // of its manifest
-	Damaged    int    `json:"damaged"`
+	Type       string   `json:"type"` // "check"
+	Account    string   `json:"account"`
+	Connection string   `json:"connection"`
+	Data       string   `json:"data"` // "all", "none", or the part that was read: "5%"
+	Snapshots  int64    `json:"snapshots"`
+	Objects    int64    `json:"objects"` // as the manifests count them
+	Segments   int64    `json:"segments"`
+	Read       int64    `json:"segments_read"`
+	Proved     int64    `json:"segments_proved"` // whose digests were computed anew
+	Bytes      int64    `json:"bytes"`
+	Unnamed    int64    `json:"unnamed_objects"`
+	Unchained  []string `json:"unchained"`               // folders of those of which the snapshot before is not there
+	Newest     string   `json:"newest,omitempty"`        // folder
+	Digest     string   `json:"newest_digest,omitempty"` // of its manifest
+	Damaged    int      `json:"damaged"`
 }
 
 // damageLine is one damaged object, for programs.
@@ -88,7 +88,9 @@ func (p *program) openVerifyCommand(o *opening) *cobra.Command {
 		Long: "verify opens every snapshot, reads every object that one stands on, and compares their\n" +
 			"records with what the manifests tell. Of each damaged object it says which snapshots\n" +
 			"stand on it; the exit code is then 3.\n\n" +
-			"A lone copy cannot tell that the newest snapshots are missing, or that all of it was\n" +
+			"Each manifest names the one before it. Where that is not there, it was forgotten, or\n" +
+			"somebody removed it: verify names the snapshot after it, which is no damage. A lone copy\n" +
+			"cannot tell these apart, nor that the newest snapshots are missing, or that all of it was\n" +
 			"put back to an older state: verify names the newest snapshot and the digest of its\n" +
 			"manifest, to compare with the account's activity log.\n\n" + placeHelp,
 		Example: example(
@@ -137,7 +139,7 @@ func (p *program) checkAll(ctx context.Context, a *archive.Archive, all []archiv
 func (p *program) showReport(ctx context.Context, a *archive.Archive, r archive.Repository, report repository.Report, l looking) error {
 	line := checkedLine{
 		"check", string(r.Account), string(r.Connection), l.String(), report.Snapshots, report.Objects, report.Segments, report.Read, report.Proved, report.Bytes,
-		report.Rubbish, int64(len(report.Unchained)), "", "", len(report.Damage),
+		report.Rubbish, foldersOf(report.Unchained), "", "", len(report.Damage),
 	}
 	newest, err := r.Find(ctx, "latest")
 	switch {
@@ -160,13 +162,18 @@ func (p *program) showReport(ctx context.Context, a *archive.Archive, r archive.
 
 // damageOf says what damage means, and what to do.
 func damageOf(a *archive.Archive, r archive.Repository, d repository.Damage) damageLine {
-	out := damageLine{"damage", string(r.Account), string(r.Connection), d.Object, d.What, nil, "bring it back from the bucket's versions or from a copy"}
+	out := damageLine{"damage", string(r.Account), string(r.Connection), d.Object, d.What, foldersOf(d.Snapshots), "bring it back from the bucket's versions or from a copy"}
 	if a.Copied() {
 		out.Hint = "copy it again from the bucket"
 	}
 	out.Hint = cmp.Or(d.Hint, out.Hint)
-	for _, s := range d.Snapshots {
-		out.Snapshots = append(out.Snapshots, folderOf(s))
+	return out
+}
+
+func foldersOf(prefixes []string) []string {
+	out := make([]string, len(prefixes))
+	for i, p := range prefixes {
+		out[i] = folderOf(p)
 	}
 	return out
 }
@@ -204,8 +211,9 @@ func (p *program) showChecked(l checkedLine) {
 	if l.Unnamed > 0 {
 		p.print("  %s to no snapshot: left by what stopped midway, writing or copying.\n", plural(l.Unnamed, "object belongs", "objects belong"))
 	}
-	if l.Unchained > 0 {
-		p.print("  %s not after the one that it names: that was forgotten, or removed.\n", plural(l.Unchained, "snapshot comes", "snapshots come"))
+	if n := int64(len(l.Unchained)); n > 0 {
+		p.print("  %s not after the one that it names: %s.\n", plural(n, "snapshot comes", "snapshots come"), few(l.Unchained))
+		p.print("  That was forgotten, or somebody removed it: the account's activity log has those that were taken.\n")
 	}
 	if l.Newest != "" {
 		p.print("  Newest is %s, its manifest's SHA-256 %s.\n", l.Newest, l.Digest)
