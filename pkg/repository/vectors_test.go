@@ -98,6 +98,27 @@ func runVectors(t *testing.T, file string) {
 	for name, bad := range v.Invalid {
 		v.refuses(t, name, bad)
 	}
+	v.chains(t)
+}
+
+// chains fails unless each snapshot that is removed is missed by the one after it, but for
+// the newest.
+func (v vectors) chains(t *testing.T) {
+	t.Helper()
+	var all []string
+	for _, s := range v.Snapshots {
+		all = append(all, s.Prefix)
+	}
+	slices.Sort(all)
+	for i := range all {
+		r, err := v.open(t, map[string][]byte{all[i] + "/" + snapshot.ManifestName: nil})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if report := check(t, r); !slices.Equal(report.Unchained, all[i+1:min(i+2, len(all))]) {
+			t.Errorf("without %s: %v unchained", all[i], report.Unchained)
+		}
+	}
 }
 
 func readVectors(t testing.TB, file string) (v vectors) {
@@ -236,14 +257,16 @@ func writeVectors(t *testing.T, file string) {
 	if err := repository.SaveKeyring(t.Context(), store, k); err != nil {
 		t.Fatal(err)
 	}
-	r := repo(t, store, k, conn, repository.Options{SegmentPlain: 400, SegmentSealed: 300, Chunk: 100, Catalog: vectorsCatalog})
+	o := repository.Options{SegmentPlain: 400, SegmentSealed: 300, Chunk: 100, Catalog: vectorsCatalog}
 	v := vectors{Account: alice, Connection: conn, Objects: map[string][]byte{}}
 	var last *repository.Snapshot
 	for _, take := range []func(*testing.T, *repository.Repository, *repository.Snapshot) string{fullVector, pointVector, sweptVector} {
+		r := repo(t, store, k, conn, o)
 		if last, err = r.Open(t.Context(), take(t, r, last)); err != nil {
 			t.Fatal(err)
 		}
 		v.Snapshots = append(v.Snapshots, vectorOf(t, r, last))
+		o.SegmentPlain = 800 // of a layer: segments of several chunks
 	}
 	v.Objects = objectsOf(t, store)
 	v.Invalid = invalid(last, v.Objects)
@@ -389,7 +412,7 @@ func pointVector(t *testing.T, r *repository.Repository, parent *repository.Snap
 		}
 	}
 	f := facts()
-	f.Types = nil
+	f.Types, f.Previous = nil, parent.Digest()
 	if _, err := d.Commit(t.Context(), f); err != nil {
 		t.Fatal(err)
 	}
@@ -408,6 +431,7 @@ func sweptVector(t *testing.T, r *repository.Repository, parent *repository.Snap
 		}
 	}
 	f := facts()
+	f.Previous = parent.Digest()
 	f.Types = []snapshot.TypeStatus{
 		{Type: "group"}, {Type: "user"}, {Type: "zone"}, {Type: "rule"},
 		{Type: "odd", Gaps: []snapshot.Gap{{Type: "odd", Reason: snapshot.Forbidden, Detail: "d"}}},
