@@ -63,9 +63,8 @@ type Report struct {
 	Read                         int64 // segments whose data was read
 	Proved                       int64 // of these, whose digests were computed anew
 	Rubbish                      int64 // objects that no manifest names: no damage, Sweep removes them
-	// Unchained are the prefixes of snapshots that name a previous one which is not the one
-	// before them: that was forgotten, or somebody removed it or put another in its place.
-	// Which of these, only who knows from elsewhere can tell.
+	// Unchained are the prefixes of snapshots with which the Chain breaks. Whether the one
+	// before was forgotten or removed, only who knows from elsewhere can tell.
 	Unchained []string
 	// Missing are the prefixes of known snapshots that the store does not list; each is
 	// damage, too.
@@ -94,7 +93,7 @@ func (r *Repository) Check(ctx context.Context, o CheckOptions) (Report, error) 
 		return Report{}, problem.InField("sample", "must be from 0 to 1, not %g", o.Sample)
 	}
 	c := &checker{r: r, o: o, sizes: map[string]int64{}, looked: map[string]snapshot.Segment{}, named: map[string]bool{}, broken: map[string]int{},
-		digest: r.digester(), proofs: map[string]*proof{}, known: digestsOf(o.Known), before: []string{}}
+		digest: r.digester(), proofs: map[string]*proof{}, known: digestsOf(o.Known)}
 	for _, f := range all {
 		for _, object := range f.objects {
 			c.sizes[object.Key] = object.Size
@@ -139,9 +138,9 @@ type checker struct {
 	named  map[string]bool
 	blind  bool // a manifest is missing, or does not open: what it names is not known
 	digest *snapshot.Digester
-	paths  snapshot.NamePaths               // of the snapshot that is looked at
-	proofs map[string]*proof                // of segments that were read
-	before []string                         // digests that the manifest before has, and had; nil: it does not open
+	paths  snapshot.NamePaths // of the snapshot that is looked at
+	proofs map[string]*proof  // of segments that were read
+	chain  Chain
 	known  map[string]string                // digests that manifests are known to have, by prefix
 	newest string                           // prefix
 	last   *Snapshot                        // whose state is known
@@ -278,15 +277,16 @@ func (c *checker) folder(ctx context.Context, f folder) error {
 		return nil
 	}
 	if err != nil {
-		c.blind, c.before = true, nil
+		c.blind = true
+		c.chain.Pass()
 		return c.note(f.prefix, f.prefix+"/"+snapshot.ManifestName, err)
 	}
 	for _, key := range s.keys() {
 		c.named[key] = true
 	}
 	c.report.Objects += s.manifest.Objects()
-	if c.o.Prefixes == nil {
-		c.chain(s)
+	if c.o.Prefixes == nil && c.chain.Breaks(s) {
+		c.report.Unchained = append(c.report.Unchained, f.prefix)
 	}
 	if err := c.checksums(ctx, s); err != nil {
 		return err
@@ -305,15 +305,6 @@ func (c *checker) folder(ctx context.Context, f folder) error {
 		return c.states(ctx, s)
 	}
 	return nil
-}
-
-// chain compares the previous snapshot that a manifest names with the one before it, if
-// that opens.
-func (c *checker) chain(s *Snapshot) {
-	if p := s.manifest.Previous; p != "" && c.before != nil && !slices.Contains(c.before, p) {
-		c.report.Unchained = append(c.report.Unchained, s.Prefix())
-	}
-	c.before = append(slices.Clone(s.manifest.Was), s.Digest())
 }
 
 // checksums compares the object that stands in clear with the manifest.

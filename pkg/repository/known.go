@@ -3,6 +3,7 @@ package repository
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"imago/pkg/snapshot"
 )
@@ -34,3 +35,21 @@ func (r *Repository) openAmong(ctx context.Context, prefix string, known map[str
 	}
 	return s, err
 }
+
+// Chain follows which snapshot each one names as the one before it, oldest first.
+type Chain struct {
+	before []string // digests that the manifest before has, and had
+	passed bool     // that one is not known
+}
+
+// Breaks reports whether a snapshot names a previous one which is not the one that came
+// before it here: that was forgotten, or somebody removed it or put another in its place.
+func (c *Chain) Breaks(s *Snapshot) bool {
+	p := s.manifest.Previous
+	breaks := p != "" && !c.passed && !slices.Contains(c.before, p)
+	c.before, c.passed = append(slices.Clone(s.manifest.Was), s.Digest()), false
+	return breaks
+}
+
+// Pass goes past a snapshot that is there and is not opened.
+func (c *Chain) Pass() { c.passed = true }

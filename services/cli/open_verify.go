@@ -211,14 +211,19 @@ func (p *program) showChecked(l checkedLine) {
 	if l.Unnamed > 0 {
 		p.print("  %s to no snapshot: left by what stopped midway, writing or copying.\n", plural(l.Unnamed, "object belongs", "objects belong"))
 	}
-	if n := int64(len(l.Unchained)); n > 0 {
-		p.print("  %s not after the one that it names: %s.\n", plural(n, "snapshot comes", "snapshots come"), few(l.Unchained))
+	if len(l.Unchained) > 0 {
+		p.print("  %s\n", notAfter(l.Unchained))
 		p.print("  That was forgotten, or somebody removed it: the account's activity log has those that were taken.\n")
 	}
 	if l.Newest != "" {
 		p.print("  Newest is %s, its manifest's SHA-256 %s.\n", l.Newest, l.Digest)
 		p.print("  A lone copy cannot tell whether newer ones are missing: the account's activity log can.\n")
 	}
+}
+
+// notAfter names snapshots of which the one before is not there.
+func notAfter(folders []string) string {
+	return fmt.Sprintf("%s not after the one that it names: %s.", plural(int64(len(folders)), "snapshot comes", "snapshots come"), few(folders))
 }
 
 func plural(n int64, one, many string) string {

@@ -26,18 +26,19 @@ type rebuilding struct {
 
 // rebuiltLine is what was done about an account or, if it names one, a connection.
 type rebuiltLine struct {
-	Type       string `json:"type"` // "account", "connection"
-	Account    string `json:"account"`
-	Connection string `json:"connection,omitempty"`
-	Org        string `json:"org,omitempty"`
-	Made       bool   `json:"made"` // else it was there, or was passed over
-	Keyring    bool   `json:"keyring,omitempty"`
-	Owner      string `json:"owner,omitempty"`
-	Owners     int64  `json:"owners,omitempty"`
-	Snapshots  int64  `json:"snapshots_made"`
-	There      int64  `json:"snapshots_there"`
-	Passed     int    `json:"passed_over"`
-	DryRun     bool   `json:"dry_run"`
+	Type       string   `json:"type"` // "account", "connection"
+	Account    string   `json:"account"`
+	Connection string   `json:"connection,omitempty"`
+	Org        string   `json:"org,omitempty"`
+	Made       bool     `json:"made"` // else it was there, or was passed over
+	Keyring    bool     `json:"keyring,omitempty"`
+	Owner      string   `json:"owner,omitempty"`
+	Owners     int64    `json:"owners,omitempty"`
+	Snapshots  int64    `json:"snapshots_made"`
+	There      int64    `json:"snapshots_there"`
+	Passed     int      `json:"passed_over"`
+	Unchained  []string `json:"unchained,omitempty"` // folders of those of which the snapshot before is not there
+	DryRun     bool     `json:"dry_run"`
 }
 
 // passedLine is an object that was passed over.
@@ -60,6 +61,7 @@ type unknownLine struct {
 func unknown() []string {
 	return []string{
 		"people but the owner that you name, their roles, passkeys and sessions, and how accounts sign in",
+		"which snapshots there were besides: where one names another before it that is not there, that was forgotten, or somebody removed it",
 		"names: an account and a connection are called as their org",
 		"credentials: each connection needs new keys, imago connect NAME --new-key",
 		"schedules, retention, pins, and why a snapshot was taken: nothing expires for 30 days",
@@ -185,7 +187,7 @@ func (p *program) showRebuilt(d rebuild.Done, r rebuilding) (failed bool) {
 	}
 	line := rebuiltLine{
 		"account", string(d.Account), string(d.Connection), d.Org, d.Made.Account, d.Made.Keyring, "", d.Owners,
-		d.Made.Snapshots, d.There, len(d.Passed), r.dry,
+		d.Made.Snapshots, d.There, len(d.Passed), d.Unchained, r.dry,
 	}
 	if d.Made.Owner {
 		line.Owner = r.owner
@@ -258,6 +260,9 @@ func (p *program) rebuiltConnection(l rebuiltLine) string {
 		count(l.Snapshots, "snapshot"), map[bool]string{true: "would be put back", false: "put back"}[l.DryRun], number(l.There))
 	if l.Passed > 0 {
 		text += ", " + p.paint(red, number(int64(l.Passed))+" passed over")
+	}
+	if len(l.Unchained) > 0 {
+		text += "\n    " + notAfter(l.Unchained)
 	}
 	return text
 }

@@ -8,6 +8,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"path"
 	"strings"
 	"time"
 
@@ -51,6 +52,9 @@ type Done struct {
 	There      int64          // snapshots that were
 	Owners     int64          // of the account, afterwards
 	Passed     []Passed
+	// Unchained are the folders of snapshots that were opened and name another before them
+	// which the bucket does not have: it was forgotten, or somebody removed it.
+	Unchained []string
 }
 
 // Passed is an object that was passed over.
@@ -92,6 +96,7 @@ type found struct {
 	archive.Repository
 	entries []repository.Entry
 	newest  *repository.Snapshot // that opens; nil: none does
+	chain   repository.Chain
 	done    Done
 }
 
@@ -248,6 +253,7 @@ func (r *rebuilding) connection(ctx context.Context, f *found) error {
 	for _, e := range f.entries {
 		if have[e.Prefix[strings.LastIndexByte(e.Prefix, '/')+1:]] {
 			f.done.There++
+			f.chain.Pass()
 			continue
 		}
 		if err := f.add(ctx, e, &b); err != nil {
@@ -271,7 +277,11 @@ func (f *found) add(ctx context.Context, e repository.Entry, b *catalogue.Batch)
 			return fmt.Errorf("open snapshot: %w", err)
 		}
 		f.done.Passed = append(f.done.Passed, p)
+		f.chain.Pass()
 		return nil
+	}
+	if f.chain.Breaks(s) {
+		f.done.Unchained = append(f.done.Unchained, path.Base(e.Prefix))
 	}
 	b.Snapshots = append(b.Snapshots, catalogue.Snapshot{Manifest: s.Manifest(), Digest: s.Digest()})
 	return nil

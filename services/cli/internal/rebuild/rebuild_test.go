@@ -87,6 +87,9 @@ func (b *bucket) take(t *testing.T, c account.ConnectionID, named bool, gaps ...
 	must(t, err)
 	must(t, d.Add(t.Context(), resource.Resource{Key: resource.Key{Type: "user", ID: "00u1"}, Body: fmt.Appendf(nil, `{"id":"00u1","n":%d}`, len(b.taken))}))
 	facts := snapshot.Manifest{Provider: "okta", Org: "https://" + string(c)[24:] + ".okta.test", OrgID: "00o1", Engine: "oie", Ended: at.Add(time.Second)}
+	if last := b.newest[c]; last != nil {
+		facts.Previous = last.Digest()
+	}
 	if !named {
 		facts.Types = []snapshot.TypeStatus{{Type: "user", Calls: 3, Gaps: gaps}}
 	}
@@ -329,6 +332,29 @@ func TestKilledAtEachStep(t *testing.T) {
 	}
 	if steps < 7 {
 		t.Errorf("killed at %d steps only", steps)
+	}
+}
+
+// TestWhatIsNotThereIsTold: a snapshot that was removed is missed by the one after it; one
+// that does not open is not missed.
+func TestWhatIsNotThereIsTold(t *testing.T) {
+	t.Parallel()
+	b, first, _ := furnish(t)
+	folder := func(i int) string { return snapshot.Folder(noon.Add(time.Duration(i)*time.Minute), b.taken[i]) }
+	manifest := func(i int) string { return snapshot.BackupsPrefix(b.account, first) + "/" + folder(i) + "/manifest" }
+	into := newShelves()
+	must(t, b.store.Delete(t.Context(), manifest(1)))
+	b.store.Edit(manifest(2), func(b []byte) []byte { b[len(b)-1] ^= 1; return b })
+	for _, c := range []struct {
+		name string
+		want []string
+	}{{"the one after does not open", nil}, {"it does", []string{folder(2)}}} {
+		done, err := run(t, b, into, rebuild.Options{})
+		must(t, err)
+		if diff := cmp.Diff(c.want, done[1].Unchained); diff != "" {
+			t.Errorf("%s: %s", c.name, diff)
+		}
+		b.store.Edit(manifest(2), func(b []byte) []byte { b[len(b)-1] ^= 1; return b })
 	}
 }
 
