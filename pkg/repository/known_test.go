@@ -107,6 +107,9 @@ func TestKnownSnapshots(t *testing.T) {
 		if gone := len(report.Missing) > 0; gone != (c.want != nil && c.what != other) || gone && !slices.Equal(report.Missing, c.want) {
 			t.Errorf("%s: missing %v", c.name, report.Missing)
 		}
+		if c.want != nil && report.Rubbish != 0 {
+			t.Errorf("%s: %d objects are said to be rubbish", c.name, report.Rubbish)
+		}
 		if !slices.Equal(found, c.want) || report.Snapshots != int64(len(all)) {
 			t.Errorf("%s: %d snapshots, damage of %v, want of %v", c.name, report.Snapshots, found, c.want)
 		}
