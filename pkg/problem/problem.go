@@ -23,6 +23,7 @@ const (
 	Unavailable Kind = "unavailable" // try again: a neighbour does not answer
 	Stale       Kind = "stale"       // look again: the state has moved since it was read
 	StepUp      Kind = "step_up"     // prove again who you are, then ask once more
+	Damaged     Kind = "damaged"     // bring back what is stored, or do without: no request is wrong, and none helps
 )
 
 // Problem is an error for a person: what is wrong, with which field, and the way out.

@@ -210,8 +210,10 @@ func (s *Service) note(ctx context.Context, e billing.Event) error {
 // refuse answers a request that is no RPC, and keeps the cause for the log.
 func refuse(w http.ResponseWriter, q *request, status int, err error) {
 	p := problem.Of(err)
-	if p == nil {
+	if p == nil || p.Kind == problem.Damaged {
 		q.err = err
+	}
+	if p == nil {
 		p = problem.New(problem.Unavailable, "something went wrong on our side (request %s)", q.id)
 	}
 	q.cause = p.Err

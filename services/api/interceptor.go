@@ -67,7 +67,7 @@ func (s *Service) word(ctx context.Context, err error) error {
 		err = ended // whatever failed, failed because of it
 	}
 	switch p := problem.Of(err); {
-	case wire.Internal(err):
+	case wire.Internal(err), p != nil && p.Kind == problem.Damaged:
 		q.err = err
 	case p != nil && (p.Kind == problem.Unavailable || p.Kind == problem.Denied):
 		q.cause = p.Err

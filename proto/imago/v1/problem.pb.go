@@ -26,7 +26,7 @@ const (
 // application/problem+json (RFC 9457).
 type Problem struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// One of: invalid, not_found, conflict, denied, over_limit, unavailable, stale, step_up.
+	// One of: invalid, not_found, conflict, denied, over_limit, unavailable, stale, step_up, damaged.
 	Kind string `protobuf:"bytes,1,opt,name=kind,proto3" json:"kind,omitempty"`
 	// The request's field that is wrong, in the request's own spelling.
 	Field string `protobuf:"bytes,2,opt,name=field,proto3" json:"field,omitempty"`

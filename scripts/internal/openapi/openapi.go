@@ -36,7 +36,7 @@ properties:
   title: {type: string}
   status: {type: integer}
   detail: {type: string, description: What is wrong.}
-  kind: {type: string, enum: [invalid, not_found, conflict, denied, over_limit, unavailable, stale]}
+  kind: {type: string, enum: [invalid, not_found, conflict, denied, over_limit, unavailable, stale, step_up, damaged]}
   field: {type: string, description: The request's field that is wrong.}
   hint: {type: string, description: What to do about it.}
   request_id: {type: string, description: By which the operator finds the request in the log.}

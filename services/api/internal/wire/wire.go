@@ -56,6 +56,7 @@ var kinds = map[problem.Kind]struct {
 	problem.Unavailable: {connect.CodeUnavailable, http.StatusServiceUnavailable, "Unavailable"},
 	problem.Stale:       {connect.CodeFailedPrecondition, http.StatusPreconditionFailed, "Out of date"},
 	problem.StepUp:      {connect.CodePermissionDenied, http.StatusForbidden, "Prove who you are"},
+	problem.Damaged:     {connect.CodeDataLoss, http.StatusInternalServerError, "Damaged"},
 }
 
 // Error turns any error into the one that goes out. One that carries no problem is

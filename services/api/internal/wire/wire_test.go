@@ -94,6 +94,8 @@ func TestEveryKindByRESTAndConnect(t *testing.T) {
 		{full(problem.OverLimit), 429, "over_limit", connect.CodeResourceExhausted, "Over the limit"},
 		{full(problem.Unavailable), 503, "unavailable", connect.CodeUnavailable, "Unavailable"},
 		{full(problem.Stale), 412, "stale", connect.CodeFailedPrecondition, "Out of date"},
+		{full(problem.StepUp), 403, "step_up", connect.CodePermissionDenied, "Prove who you are"},
+		{full(problem.Damaged), 500, "damaged", connect.CodeDataLoss, "Damaged"},
 		{&Precondition{problem.New(problem.Conflict, "what is wrong").WithHint("the way out")}, 409, "conflict", connect.CodeFailedPrecondition, "Conflict"},
 		{NoSession(), 401, "denied", connect.CodeUnauthenticated, "Unauthorized"},
 	} {

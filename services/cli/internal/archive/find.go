@@ -3,6 +3,7 @@ package archive
 import (
 	"context"
 	"path"
+	"slices"
 	"strings"
 	"time"
 
@@ -58,7 +59,8 @@ func (r Repository) at(ctx context.Context, all []repository.Entry, at time.Time
 // Unreadable reports whether an error is about the object that was opened, which others
 // can be read beside; any other is the store's.
 func Unreadable(err error) bool {
-	return problem.Is(err, problem.Invalid) || problem.Is(err, problem.Denied) || problem.Is(err, problem.NotFound)
+	p := problem.Of(err)
+	return p != nil && slices.Contains([]problem.Kind{problem.Damaged, problem.Invalid, problem.Denied, problem.NotFound}, p.Kind)
 }
 
 // matching are the snapshots whose folders begin so, or that have the whole ID: a folder

@@ -184,7 +184,7 @@ func (f *found) open(ctx context.Context, e repository.Entry) (*repository.Snaps
 	}
 	m := s.Manifest()
 	if _, err := uuid.Parse(m.ID); err != nil || !strings.HasSuffix(e.Prefix, "/"+snapshot.Folder(m.Started, m.ID)) {
-		return nil, problem.New(problem.Invalid, "%s/%s tells of another snapshot: %q, begun at %s", e.Prefix, snapshot.ManifestName, m.ID, m.Started.UTC())
+		return nil, problem.New(problem.Damaged, "%s/%s tells of another snapshot: %q, begun at %s", e.Prefix, snapshot.ManifestName, m.ID, m.Started.UTC())
 	}
 	return s, nil
 }

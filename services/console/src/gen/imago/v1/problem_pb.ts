@@ -21,7 +21,7 @@ export const file_imago_v1_problem: GenFile = /*@__PURE__*/
  */
 export type Problem = Message<"imago.v1.Problem"> & {
   /**
-   * One of: invalid, not_found, conflict, denied, over_limit, unavailable, stale, step_up.
+   * One of: invalid, not_found, conflict, denied, over_limit, unavailable, stale, step_up, damaged.
    *
    * @generated from field: string kind = 1;
    */
