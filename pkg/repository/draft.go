@@ -50,6 +50,7 @@ type state struct {
 	Started time.Time                        `json:"started"`
 	Scope   Scope                            `json:"scope"`
 	Parent  string                           `json:"parent,omitempty"` // its folder
+	Over    string                           `json:"over,omitempty"`   // digest of its manifest
 	Next    int                              `json:"next"`             // number of the next segment
 	Own     []snapshot.Segment               `json:"own,omitempty"`
 	Merged  []string                         `json:"merged,omitempty"` // of the parent's segments
@@ -91,7 +92,7 @@ func (r *Repository) begin(id string, started time.Time, scope Scope, parent *Sn
 	}
 	s.Names = r.naming(parent)
 	if parent != nil {
-		s.Parent = parent.folder
+		s.Parent, s.Over = parent.folder, parent.Digest()
 		for _, t := range parent.manifest.Types {
 			held := t.Held
 			held.Add(t.Hidden)
@@ -125,7 +126,7 @@ func (r *Repository) Resume(ctx context.Context, saved []byte) (*Draft, error) {
 	if s.Parent != "" {
 		var err error
 		r.o.Cache.drop(r.backups() + "/" + s.Parent + "/" + snapshot.ManifestName) // it may have been sealed anew
-		if parent, err = r.Open(ctx, r.backups()+"/"+s.Parent); err != nil {
+		if parent, err = r.OpenKnown(ctx, r.backups()+"/"+s.Parent, s.Over); err != nil {
 			return nil, fmt.Errorf("resume a snapshot: %w", err)
 		}
 	}

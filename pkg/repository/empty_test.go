@@ -221,7 +221,7 @@ func (a *ages) told(k resource.Key) {
 	}
 	slices.Reverse(prefixes)
 	slices.Reverse(want)
-	for v, err := range a.r.History(a.t.Context(), k, prefixes) {
+	for v, err := range a.r.History(a.t.Context(), k, prefixes, a.r.Open) {
 		if err != nil {
 			a.t.Fatal(err)
 		}

@@ -22,21 +22,25 @@ type Version struct {
 
 // History yields the versions of a resource, newest first; at the end, if the oldest snapshot
 // that knows has it already, that one, without a Since. prefixes name snapshots of the
-// connection, newest first, as they were taken one after another: any may be left out.
+// connection, newest first, as they were taken one after another: any may be left out. open
+// opens one of them: Open, or OpenKnown for who knows more of them.
 //
 // A snapshot with a gap there tells nothing, and is passed over.
 //
 // What a snapshot stands on tells when a record was written last, or merged with others: from
 // then on each snapshot has it so. Of a thousand that did not change it two or three manifests
 // are read, and each segment once.
-func (r *Repository) History(ctx context.Context, key resource.Key, prefixes []string) iter.Seq2[Version, error] {
+func (r *Repository) History(ctx context.Context, key resource.Key, prefixes []string, open Opener) iter.Seq2[Version, error] {
 	return func(yield func(Version, error) bool) {
-		h := &history{r: r, key: key, prefixes: prefixes, yield: yield, records: map[string]*snapshot.Record{}}
+		h := &history{r: r, key: key, prefixes: prefixes, open: open, yield: yield, records: map[string]*snapshot.Record{}}
 		if err := h.run(ctx); err != nil && !errors.Is(err, errEnough) {
 			yield(Version{}, err)
 		}
 	}
 }
+
+// Opener opens the snapshot at a prefix.
+type Opener func(ctx context.Context, prefix string) (*Snapshot, error)
 
 // errEnough ends a history whose reader has seen enough.
 var errEnough = errors.New("the reader stopped")
@@ -45,6 +49,7 @@ type history struct {
 	r        *Repository
 	key      resource.Key
 	prefixes []string
+	open     Opener
 	yield    func(Version, error) bool
 
 	records map[string]*snapshot.Record // what segments hold of the key, by their names; nil: nothing
@@ -140,7 +145,7 @@ func (h *history) tell(v Version) error {
 
 // sight looks at a snapshot's manifest.
 func (h *history) sight(ctx context.Context, i int) (*sight, error) {
-	open, err := h.r.Open(ctx, h.prefixes[i])
+	open, err := h.open(ctx, h.prefixes[i])
 	if err != nil {
 		return nil, err
 	}

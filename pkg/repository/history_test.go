@@ -61,7 +61,8 @@ func TestHistoryAsksFew(t *testing.T) {
 	slices.Reverse(prefixes)
 	clear(store.times)
 	var got []string
-	for v, err := range repo(t, store, k, conn, repository.Options{Cache: repository.NewCache(16 << 20)}).History(t.Context(), key, prefixes) {
+	r = repo(t, store, k, conn, repository.Options{Cache: repository.NewCache(16 << 20)})
+	for v, err := range r.History(t.Context(), key, prefixes, r.Open) {
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -2,10 +2,7 @@ package repository
 
 import (
 	"context"
-	"errors"
 	"slices"
-
-	"imago/pkg/snapshot"
 )
 
 // Known is a snapshot as somebody knows it who does not learn of it from the store.
@@ -29,11 +26,7 @@ func (r *Repository) openAmong(ctx context.Context, prefix string, known map[str
 	if !ok {
 		return r.Open(ctx, prefix)
 	}
-	s, err := r.OpenAs(ctx, prefix, digest)
-	if err == nil && !s.Is(digest) {
-		err = damaged(prefix+"/"+snapshot.ManifestName, errors.New("it is not the manifest that was written"))
-	}
-	return s, err
+	return r.OpenKnown(ctx, prefix, digest)
 }
 
 // Chain follows which snapshot each one names as the one before it, oldest first.

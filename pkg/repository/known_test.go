@@ -70,7 +70,7 @@ func TestKnownSnapshots(t *testing.T) {
 		return bytes.Replace(text, []byte(`"software":"`), []byte(`"software":"forged `), 1)
 	})
 	unlisted := hiding{store, older}
-	const missing, other = "it is not there, though", "it is not the manifest that was written"
+	const missing, other = "it is not there, though", "another snapshot lies in the place of the one that was taken"
 	for _, c := range []struct {
 		name  string
 		store blob.Store

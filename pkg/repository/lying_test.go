@@ -86,7 +86,7 @@ func readsAll(ctx context.Context, l *life, _ *repository.Repository, store blob
 func (l *life) each(ctx context.Context, r *repository.Repository, do func(*repository.Snapshot) (string, error)) (said string, err error) {
 	for i := 0; i < len(l.rows); i += (len(l.rows) - 1) / 2 {
 		row := l.rows[i]
-		s, err := r.OpenAs(ctx, row.prefix, row.digest)
+		s, err := r.OpenKnown(ctx, row.prefix, row.digest)
 		if err != nil {
 			return "", err
 		}
@@ -170,7 +170,7 @@ func tellsHistory(ctx context.Context, l *life, r *repository.Repository, _ blob
 	for _, row := range slices.Backward(l.rows) {
 		prefixes = append(prefixes, row.prefix)
 	}
-	for v, err := range r.History(ctx, resource.Key{Type: "user", ID: "00u000004"}, prefixes) {
+	for v, err := range r.History(ctx, resource.Key{Type: "user", ID: "00u000004"}, prefixes, r.Open) {
 		if err != nil {
 			return "", err
 		}

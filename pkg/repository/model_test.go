@@ -453,7 +453,7 @@ func (m *model) history() {
 	}
 	slices.Reverse(prefixes)
 	slices.Reverse(want)
-	for v, err := range r.History(m.t.Context(), k, prefixes) {
+	for v, err := range r.History(m.t.Context(), k, prefixes, r.Open) {
 		if err != nil {
 			m.t.Fatal(err)
 		}

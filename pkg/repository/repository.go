@@ -194,6 +194,9 @@ func (r *Repository) put(ctx context.Context, key string, data []byte) error {
 	return errors.Join(err, e)
 }
 
+// errReplaced tells of a manifest that opens and is not the one that is known elsewhere.
+var errReplaced = errors.New("another snapshot lies in the place of the one that was taken")
+
 // damaged is a problem that names the object. One that was sealed under a key which
 // the keyring lacks may be whole: it says so, and does not wrap ErrDamaged. One in another
 // format may be whole, too, but is of as little use to this program.
@@ -205,8 +208,10 @@ func damaged(key string, err error) error {
 			WithHint("open it with the account's newest keyring, or an escrow made since its keys rotated").Because(&unusable{err, key})
 	case errors.Is(err, snapshot.ErrFormat):
 		what, hint = "%s: %v", "open it with the version of Imago that wrote it, or with a newer one"
+	case errors.Is(err, errReplaced):
+		hint = "see who may write to the bucket, and bring the object back from the bucket's own versions"
 	}
-	return problem.New(problem.Invalid, what, key, err).WithHint("%s", hint).Because(errors.Join(ErrDamaged, &unusable{err, key}))
+	return problem.New(problem.Damaged, what, key, err).WithHint("%s", hint).Because(errors.Join(ErrDamaged, &unusable{err, key}))
 }
 
 // unusable is an error about one object.

@@ -48,12 +48,9 @@ type Resealed struct {
 // the manifest for now.
 func (x *Resealing) Snapshot(ctx context.Context, prefix, told string) (Resealed, error) {
 	x.r.o.Cache.drop(prefix + "/" + snapshot.ManifestName) // another program may have been here
-	s, err := x.r.Open(ctx, prefix)
+	s, err := x.r.OpenKnown(ctx, prefix, told)
 	if err != nil {
 		return Resealed{}, err
-	}
-	if !s.Is(told) {
-		return Resealed{}, damaged(prefix+"/"+snapshot.ManifestName, errors.New("it is not the manifest that was written"))
 	}
 	x.learn(s)
 	old := x.old(s)
@@ -101,25 +98,6 @@ func (x *Resealing) Keys() map[uint32]int64 {
 		out[version]++
 	}
 	return out
-}
-
-// Is reports whether a digest is that of the manifest, or was, before it was sealed anew:
-// that the manifest says itself, and is believed under the current data key alone.
-func (s *Snapshot) Is(digest string) bool {
-	if digest == s.Digest() {
-		return true
-	}
-	return s.version == s.r.keys.Current() && slices.Contains(s.manifest.Was, digest)
-}
-
-// OpenAs opens a snapshot whose manifest has a digest: not one that is kept from before it
-// was sealed anew. Whether it is the right one, Is tells.
-func (r *Repository) OpenAs(ctx context.Context, prefix, digest string) (*Snapshot, error) {
-	if s, err := r.Open(ctx, prefix); err == nil && s.Is(digest) {
-		return s, nil
-	}
-	r.o.Cache.drop(prefix + "/" + snapshot.ManifestName)
-	return r.Open(ctx, prefix)
 }
 
 // before reports whether checksums are those of the snapshot before it was sealed anew.

@@ -447,7 +447,7 @@ func TestResealedByAnother(t *testing.T) {
 			}
 		}
 		newest := l.rows[len(l.rows)-1]
-		s, err := repo(t, store, l.ring, conn, cached).OpenAs(t.Context(), newest.prefix, newest.digest)
+		s, err := repo(t, store, l.ring, conn, cached).OpenKnown(t.Context(), newest.prefix, newest.digest)
 		if err != nil || s.Digest() != newest.digest {
 			t.Fatalf("retired %t: %v", retires, err)
 		}

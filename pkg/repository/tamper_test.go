@@ -44,7 +44,7 @@ func (v vault) detects(t *testing.T, what, object string, change func(*mem.Store
 	change(store)
 	r := repo(t, store, v.keys, conn, small)
 	err := v.read(t, r, object)
-	if !problem.Is(err, problem.Invalid) && !problem.Is(err, problem.Denied) || !strings.Contains(err.Error(), v.prefix+"/"+object) {
+	if !problem.Is(err, problem.Damaged) && !problem.Is(err, problem.Denied) || !strings.Contains(err.Error(), v.prefix+"/"+object) {
 		t.Errorf("%s: read with %v, which does not name %s", what, err, object)
 	}
 	report := check(t, r)

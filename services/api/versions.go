@@ -142,7 +142,10 @@ func (h *history) versions(ctx context.Context) (out []*imagov1.Version, err err
 		of[m.Place()] = m
 		prefixes = append(prefixes, m.Place())
 	}
-	for v, err := range repo.History(ctx, h.key, prefixes) {
+	open := func(ctx context.Context, prefix string) (*repository.Snapshot, error) {
+		return repo.OpenKnown(ctx, prefix, of[prefix].ManifestDigest)
+	}
+	for v, err := range repo.History(ctx, h.key, prefixes, open) {
 		if err != nil {
 			return nil, err
 		}

@@ -69,7 +69,7 @@ func (p *program) openHistory(ctx context.Context, r archive.Repository, name st
 		prefixes = append(prefixes, e.Prefix)
 	}
 	var versions []repository.Version
-	for v, err := range r.History(ctx, key, prefixes) {
+	for v, err := range r.History(ctx, key, prefixes, r.Open) {
 		if err != nil {
 			return err
 		}

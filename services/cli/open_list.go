@@ -112,7 +112,7 @@ func (p *program) archived(ctx context.Context, r archive.Repository, e reposito
 		Folder: folderOf(e.Prefix), Started: e.Started, Gaps: []snapshot.Gap{},
 	}
 	s, err := r.Open(ctx, e.Prefix)
-	if problem.Is(err, problem.Invalid) || problem.Is(err, problem.Denied) {
+	if problem.Is(err, problem.Damaged) || problem.Is(err, problem.Denied) {
 		line.Problem = problem.Of(err).Error()
 		return line, nil
 	}

@@ -63,13 +63,9 @@ func (r *restoring) open(ctx context.Context) (*repository.Snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
-	snap, err := repo.Open(ctx, r.snapshot.Place())
+	snap, err := repo.OpenKnown(ctx, r.snapshot.Place(), r.snapshot.ManifestDigest)
 	if err != nil {
 		return nil, fmt.Errorf("open snapshot %s: %w", r.row.SnapshotID, err)
-	}
-	if !snap.Is(r.snapshot.ManifestDigest) {
-		return nil, problem.New(problem.Conflict, "the snapshot in the store is not the one that was taken").
-			WithHint("see who may write to the bucket")
 	}
 	return snap, nil
 }

@@ -198,14 +198,9 @@ func (t *taking) parent(ctx context.Context, repo *repository.Repository) (*repo
 	if t.last.ID == "" {
 		return nil, nil
 	}
-	parent, err := repo.OpenAs(ctx, t.last.Place(), t.last.ManifestDigest)
-	switch {
-	case err == nil && parent.Is(t.last.ManifestDigest):
-		return parent, nil
-	case err == nil:
-		err = errors.New("its manifest is not the one that was written")
-	case !problem.Is(err, problem.NotFound) && !errors.Is(err, repository.ErrDamaged):
-		return nil, err
+	parent, err := repo.OpenKnown(ctx, t.last.Place(), t.last.ManifestDigest)
+	if err == nil || !problem.Is(err, problem.NotFound) && !errors.Is(err, repository.ErrDamaged) {
+		return parent, err
 	}
 	t.Log.ErrorContext(ctx, "the snapshot before cannot be built on: a full one is taken", "job", t.unit.Job,
 		"connection", t.row.ConnectionID, "snapshot", t.last.ID, "error", err)
@@ -340,9 +335,10 @@ func (t *taking) hold(ctx context.Context, cause error) work.End {
 }
 
 // hopeless reports whether a person has to do something before it can work: the org
-// refuses the credential, or what it is asked for makes no sense to it.
+// refuses the credential, what it is asked for makes no sense to it, or what is stored is
+// damaged.
 func hopeless(err error) bool {
-	for _, k := range []problem.Kind{problem.Denied, problem.Invalid, problem.NotFound, problem.Conflict} {
+	for _, k := range []problem.Kind{problem.Denied, problem.Invalid, problem.NotFound, problem.Conflict, problem.Damaged} {
 		if problem.Is(err, k) {
 			return true
 		}

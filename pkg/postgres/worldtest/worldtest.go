@@ -36,6 +36,7 @@ import (
 	"imago/pkg/provider/okta"
 	"imago/pkg/provider/okta/oktasimtest"
 	"imago/pkg/repository"
+	"imago/pkg/repository/repositorytest"
 	"imago/pkg/resource"
 	"imago/pkg/restore"
 )
@@ -232,6 +233,16 @@ func (w *World) Open(t testing.TB, s snapshots.Snapshot) *repository.Snapshot {
 	snap, err := repo.Open(t.Context(), s.Place())
 	must(t, err)
 	return snap
+}
+
+// Rotate gives the account another data key, and the keyring of before. Programs that run
+// hear of it within a minute.
+func (w *World) Rotate(t testing.TB) (old *envelope.Keyring) {
+	t.Helper()
+	old = w.Ring
+	w.Ring = repositorytest.Rotate(t, w.Keys, old)
+	w.Exec(t, `update account_keys set wrapped = $2 where account_id = $1`, w.Account.ID, w.Ring.Wrapped())
+	return old
 }
 
 // Name names objects as the drift monitor does; a worker reads them again at once.
