@@ -153,6 +153,8 @@ func statusOfDownload(err error) int {
 		return http.StatusNotFound
 	case problem.Is(err, problem.Stale):
 		return http.StatusGone
+	case problem.Is(err, problem.Damaged):
+		return http.StatusInternalServerError
 	}
 	return http.StatusServiceUnavailable
 }
@@ -164,6 +166,7 @@ type giving struct {
 	repo    *repository.Repository
 	d       snapshots.Download
 	moments []snapshots.Moment // of the snapshots, oldest first
+	first   *repository.Snapshot
 }
 
 // redeem takes the download that an address names. A refusal is written down.
@@ -196,9 +199,26 @@ func (s *Service) redeem(ctx context.Context, id, key string) (*giving, error) {
 		err = refused
 	}
 	if err == nil {
-		g.repo, err = s.repository(ring, g.d.ConnectionID)
+		err = g.begin(ctx)
 	}
 	return g, err
+}
+
+// begin opens the first snapshot: what is wrong with it can still be answered.
+func (g *giving) begin(ctx context.Context) (err error) {
+	if g.repo, err = g.s.repository(g.ring, g.d.ConnectionID); err == nil && len(g.moments) > 0 {
+		g.first, err = g.open(ctx, 0)
+	}
+	return err
+}
+
+// open opens the ith snapshot, unless begin did.
+func (g *giving) open(ctx context.Context, i int) (*repository.Snapshot, error) {
+	if i == 0 && g.first != nil {
+		return g.first, nil
+	}
+	m := g.moments[i]
+	return g.repo.OpenKnown(ctx, m.Place(), m.ManifestDigest)
 }
 
 // refuseDownload says why an address is good for nothing, and writes it down.
@@ -276,8 +296,8 @@ func (g *giving) archive(ctx context.Context, w http.ResponseWriter) error {
 		return err
 	}
 	written := map[string]bool{}
-	for _, m := range g.moments {
-		s, err := g.repo.Open(ctx, m.Place())
+	for i, m := range g.moments {
+		s, err := g.open(ctx, i)
 		if err != nil {
 			return err
 		}
@@ -303,10 +323,6 @@ func entryOf(name string, size int64, at time.Time) *tar.Header {
 
 // lines writes one snapshot as JSON Lines, without what nobody may see.
 func (g *giving) lines(ctx context.Context, w http.ResponseWriter) error {
-	s, err := g.repo.Open(ctx, g.moments[0].Place())
-	if err != nil {
-		return err
-	}
-	_, err = export.Export{Snapshot: s, Catalog: g.s.Provider.Catalog(), Discreet: true}.JSONLines(ctx, w)
+	_, err := export.Export{Snapshot: g.first, Catalog: g.s.Provider.Catalog(), Discreet: true}.JSONLines(ctx, w)
 	return err
 }
