@@ -3,6 +3,8 @@ package drift_test
 import (
 	"context"
 	"net/http"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -11,6 +13,8 @@ import (
 
 	"imago/pkg/account"
 	"imago/pkg/backup"
+	"imago/pkg/blob"
+	"imago/pkg/blob/mem"
 	judge "imago/pkg/drift"
 	"imago/pkg/job"
 	"imago/pkg/postgres"
@@ -21,9 +25,11 @@ import (
 	"imago/pkg/postgres/sealed"
 	"imago/pkg/postgres/snapshots"
 	"imago/pkg/postgres/worldtest"
+	"imago/pkg/problem"
 	"imago/pkg/provider"
 	"imago/pkg/provider/okta/oktasimtest"
 	"imago/pkg/repository"
+	"imago/pkg/repository/repositorytest"
 	"imago/pkg/snapshot"
 	"imago/services/drift"
 )
@@ -372,5 +378,57 @@ func TestClocksApartHideNothing(t *testing.T) {
 		if f.Rule != "app_deactivated" || f.Change.Key.ID != apps[0].ID || f.Snapshot != first.ID {
 			t.Errorf("found %s", worldtest.JSON(t, f))
 		}
+	}
+}
+
+// TestForgedSnapshotsHideNothing: what is not as it was taken is not compared with. The
+// snapshot before is, and where there is none the log is held up, and nothing is lost.
+func TestForgedSnapshotsHideNothing(t *testing.T) {
+	t.Parallel()
+	store := mem.New(mem.Options{})
+	w := worldtest.New(t, worldtest.Options{Store: store})
+	taken := []snapshots.Snapshot{take(t, w), take(t, w)}
+	thief := w.Rotate(t)
+	forge := make([]func(), len(taken))
+	mend := make([]func(), len(taken))
+	for i, row := range taken {
+		s := w.Open(t, row)
+		repositorytest.Reseal(t, store, w.Ring, s) // the row has the digest of before
+		key := s.Prefix() + "/" + snapshot.ManifestName
+		genuine, err := blob.ReadAll(t.Context(), store, key, 1<<20)
+		must(t, err)
+		forge[i] = func() { repositorytest.Forge(t, store, thief, s) }
+		mend[i] = func() { store.Edit(key, func([]byte) []byte { return genuine }) }
+	}
+	watch(t, w)
+	polled(t, w) // events of before the second
+	tells := func(group string, against snapshots.Snapshot) {
+		t.Helper()
+		before := len(deletions(found(t, w)))
+		remove(t, w, group)
+		worldtest.Until(t, group+" is told of", func() bool { return len(deletions(found(t, w))) > before })
+		told := func(f judge.Finding) bool { return f.Label == group && f.Snapshot == against.ID }
+		if all := found(t, w); !slices.ContainsFunc(all, told) {
+			t.Errorf("%s is not told against snapshot %s: %s", group, against.ID, worldtest.JSON(t, all))
+		}
+	}
+	tells("Marketing", taken[1])
+	forge[0]()
+	tells("Finance", taken[1])
+	mend[0]()
+	forge[1]()
+	tells("Support", taken[0])
+	polled(t, w)
+
+	forge[0]()
+	remove(t, w, "Managers")
+	c := cursor(t, w, "the log is held up", func(c cursors.Cursor) bool { return c.Problem != nil })
+	if c.Problem.Kind != problem.Damaged || !strings.Contains(c.Problem.What, taken[0].Place()+"/manifest is damaged: another snapshot") {
+		t.Errorf("held up by %v", c.Problem)
+	}
+	mend[0]()
+	worldtest.Until(t, "what happened meanwhile is told", func() bool { return len(deletions(found(t, w))) == 4 })
+	if diff := cmp.Diff([]string{"Marketing", "Finance", "Support", "Managers"}, deletions(found(t, w))); diff != "" {
+		t.Errorf("findings (-want +got):\n%s", diff)
 	}
 }

@@ -178,11 +178,34 @@ func (f *following) open(ctx context.Context, s snapshots.Snapshot) (*repository
 	if err != nil {
 		return nil, err
 	}
-	snap, err := repo.Open(ctx, s.Place())
+	snap, err := repo.OpenKnown(ctx, s.Place(), s.ManifestDigest)
 	if err != nil {
 		return nil, fmt.Errorf("open snapshot %s: %w", s.ID, err)
 	}
 	return snap, nil
+}
+
+// usable opens the ith snapshot. Where that is damaged or gone it is the one before, and so
+// on: what differs from an older one is told all the same, if with more besides. A newer one
+// may hold already what happened, and hide it. With none left the log is held up, which the
+// connection and the activity log say, and nothing is lost once one is brought back.
+func (f *following) usable(ctx context.Context, i int) (*repository.Snapshot, int, error) {
+	for {
+		snap, err := f.open(ctx, f.snapshots[i])
+		if lost(err) {
+			f.Log.ErrorContext(ctx, "snapshot cannot be compared with", "job", f.unit.Job, "account", f.connection.AccountID,
+				"connection", f.id, "snapshot", f.snapshots[i].ID, "error", err)
+		}
+		if !lost(err) || i+1 == len(f.snapshots) {
+			return snap, i, err
+		}
+		i++
+	}
+}
+
+// lost reports whether a snapshot that was taken is not there any more, or not as it was.
+func lost(err error) bool {
+	return errors.Is(err, repository.ErrDamaged) || problem.Is(err, problem.NotFound)
 }
 
 // concerns reports whether any event touched something that a rule is about, so that
@@ -213,11 +236,11 @@ func (f *following) observe(ctx context.Context, org orgs.Org, events []provider
 	if i < 0 {
 		return errors.New("there is no snapshot to compare with")
 	}
-	into.base, into.since = f.snapshots[i], f.snapshots[min(i+1, len(f.snapshots)-1)].StartedAt
-	snap, err := f.open(ctx, into.base)
+	snap, i, err := f.usable(ctx, i)
 	if err != nil {
 		return err
 	}
+	into.base, into.since = f.snapshots[i], f.snapshots[min(i+1, len(f.snapshots)-1)].StartedAt
 	earlier, err := f.earlier(ctx, i, events)
 	if err != nil {
 		return err
@@ -232,13 +255,18 @@ func (f *following) observe(ctx context.Context, org orgs.Org, events []provider
 }
 
 // earlier opens the snapshot before the ith, if an event came so soon after that one that
-// clocks which differ leave it in doubt which was first; nil: it is in no doubt.
+// clocks which differ leave it in doubt which was first; nil: it is in no doubt, or there is
+// none before that could be opened. The doubt is no reason to tell nothing.
 func (f *following) earlier(ctx context.Context, i int, events []provider.Event) (drift.Snapshot, error) {
 	soon := func(e provider.Event) bool { return e.Time.Before(f.snapshots[i].EndedAt.Add(around)) }
 	if i+1 == len(f.snapshots) || !slices.ContainsFunc(events, soon) {
 		return nil, nil
 	}
-	return f.open(ctx, f.snapshots[i+1])
+	snap, _, err := f.usable(ctx, i+1)
+	if lost(err) {
+		return nil, nil
+	}
+	return snap, err
 }
 
 // failed keeps the cursor where it is, says why on the connection, and comes back. The
