@@ -135,7 +135,7 @@ func (s *Service) verdicts(ctx context.Context, tx *postgres.Tx, rows []snapshot
 	if err != nil {
 		return nil, err
 	}
-	standing, err := s.standing(ctx, tx)
+	p, err := s.policy(ctx, tx, c)
 	if err != nil {
 		return nil, err
 	}
@@ -143,12 +143,17 @@ func (s *Service) verdicts(ctx context.Context, tx *postgres.Tx, rows []snapshot
 	if err != nil {
 		return nil, err
 	}
-	p := retention.Policy{Keep: billing.Entitlements(standing.Subscription, s.now()).Retention, Thin: c.Thin, Lock: s.Store.Capabilities().LockFor}
 	out := map[string]retention.Verdict{}
 	for i, v := range retention.Judge(kept, p, s.now()) {
 		out[kept[i].ID] = v
 	}
 	return out, nil
+}
+
+// policy is what is kept of a connection, by its account's plan and what it is set to.
+func (s *Service) policy(ctx context.Context, tx *postgres.Tx, c connections.Connection) (retention.Policy, error) {
+	standing, err := s.standing(ctx, tx)
+	return c.Retention(billing.Entitlements(standing.Subscription, s.now()), s.Store.Capabilities()), err
 }
 
 // began is when a snapshot was begun.

@@ -38,11 +38,11 @@ func rules(s *imagov1.Snapshot) string {
 	return strings.Join(out, " ")
 }
 
-// snapped puts three snapshots of some days ago into the database, and gives their IDs,
+// snapped puts four snapshots of some days ago into the database, and gives their IDs,
 // newest first.
 func (w *world) snapped(p *person, c account.ConnectionID) (ids []string) {
 	w.t.Helper()
-	for _, days := range []int{100, 2, 1} {
+	for _, days := range []int{100, 3, 2, 1} {
 		w.snap(p, c, "complete", 24*days, `[]`)
 	}
 	res, err := p.snapshots.ListSnapshots(w.t.Context(), req(&imagov1.ListSnapshotsRequest{ConnectionId: string(c)}))
@@ -62,7 +62,7 @@ func TestSnapshotsSayWhyTheyAreKept(t *testing.T) {
 	c := w.db.Connection(t, p.account)
 	ids := w.snapped(p, c)
 	w.snap(p, c, "running", 0, `[]`)
-	if diff := cmp.Diff([]string{"", "newest last_complete plan", "plan", "plan"}, w.reasons(p, c)); diff != "" {
+	if diff := cmp.Diff([]string{"", "newest last_complete plan", "least plan", "least plan", "plan"}, w.reasons(p, c)); diff != "" {
 		t.Errorf("where nothing is sold: %s", diff)
 	}
 	res, err := p.connections.SetRetention(t.Context(), req(&imagov1.SetRetentionRequest{ConnectionId: string(c), Thin: true}))
@@ -70,18 +70,18 @@ func TestSnapshotsSayWhyTheyAreKept(t *testing.T) {
 		t.Fatalf("thin: %v, %v", res, err)
 	}
 	got := w.reasons(p, c)
-	if !strings.HasPrefix(got[1], "newest last_complete") || !strings.HasPrefix(got[2], "daily") || got[3] != "monthly" && got[3] != "weekly monthly" {
+	if !strings.HasPrefix(got[1], "newest last_complete") || !strings.HasPrefix(got[2], "least daily") || got[4] != "monthly" && got[4] != "weekly monthly" {
 		t.Errorf("thinned: %q", got)
 	}
 	if n := w.count(`select count(*) from connections where id = $1 and forget_at > now() + interval '23 hours'`, c); n != 1 {
 		t.Error("there is no time to take it back")
 	}
-	pinned, err := p.snapshots.PinSnapshot(t.Context(), req(&imagov1.PinSnapshotRequest{SnapshotId: ids[2]}))
+	pinned, err := p.snapshots.PinSnapshot(t.Context(), req(&imagov1.PinSnapshotRequest{SnapshotId: ids[3]}))
 	if err != nil || !strings.HasPrefix(rules(pinned.Msg.GetSnapshot()), "pinned ") || pinned.Msg.GetSnapshot().GetPinnedAt() == nil || pinned.Msg.GetSnapshot().GetKeptUntil() != nil {
 		t.Errorf("pinned: %v, %v", pinned, err)
 	}
-	unpinned, err := p.snapshots.UnpinSnapshot(t.Context(), req(&imagov1.UnpinSnapshotRequest{SnapshotId: ids[2]}))
-	if err != nil || rules(unpinned.Msg.GetSnapshot()) != got[3] || unpinned.Msg.GetSnapshot().GetKeptUntil() == nil {
+	unpinned, err := p.snapshots.UnpinSnapshot(t.Context(), req(&imagov1.UnpinSnapshotRequest{SnapshotId: ids[3]}))
+	if err != nil || rules(unpinned.Msg.GetSnapshot()) != got[4] || unpinned.Msg.GetSnapshot().GetKeptUntil() == nil {
 		t.Errorf("unpinned: %v, %v", unpinned, err)
 	}
 	for _, action := range []string{"set_retention", "pin_snapshot", "unpin_snapshot"} {
@@ -101,8 +101,8 @@ func TestRetentionGoesByThePlan(t *testing.T) {
 		sub  billing.Subscription
 		want []string
 	}{
-		"business": {billing.Subscription{Plan: billing.Business, State: billing.Active}, []string{"newest last_complete plan", "plan", "plan"}},
-		"standard": {billing.Subscription{Plan: billing.Standard, State: billing.Active}, []string{"newest last_complete plan", "plan", ""}},
+		"business": {billing.Subscription{Plan: billing.Business, State: billing.Active}, []string{"newest last_complete plan", "least plan", "least plan", "plan"}},
+		"standard": {billing.Subscription{Plan: billing.Standard, State: billing.Active}, []string{"newest last_complete plan", "least plan", "least plan", ""}},
 	} {
 		s.exec(`delete from subscriptions where account_id = $1`, p.account)
 		s.exec(`insert into subscriptions (account_id, customer_id, plan, state) values ($1, $2, $3, $4)`, p.account, string(p.account), test.sub.Plan, test.sub.State)

@@ -107,6 +107,8 @@ func reason(r *imagov1.KeptBecause) string {
 	switch {
 	case r.GetRule() == "change_hourly":
 		word = "the first point of " + r.GetOf()
+	case r.GetRule() == "least":
+		word = "one of the newest " + r.GetOf()
 	case !ok:
 		word = r.GetRule() + " of " + r.GetOf()
 	}
@@ -123,8 +125,8 @@ func (p *program) retentionCommand() *cobra.Command {
 		Short: "Show or set which snapshots are kept, of those that the plan keeps",
 		Long: "retention says whether a connection's snapshots are thinned as they grow old: then the\n" +
 			"first of each hour is kept for a day, of each day for a week, of each week for a month\n" +
-			"and of each month for a year. The newest, pinned ones, and what a restore or a finding\n" +
-			"needs stay either way. imago snapshots tells why each is kept.",
+			"and of each month for a year. The newest three, the newest without a gap, pinned ones,\n" +
+			"and what a restore or a finding needs stay either way. imago snapshots tells why each is kept.",
 		Example: example(
 			"imago retention", "show it",
 			"imago retention acme --thin", "keep fewer of the older ones, from tomorrow on",

@@ -85,7 +85,6 @@ func (s *Service) forgetSnapshots(ctx context.Context, u work.Unit, a job.Forget
 // of it, waits until it is decided.
 func (f *forgetting) expire(ctx context.Context) (n int, err error) {
 	err = f.DB.As(ctx, f.unit.Proof, func(tx *postgres.Tx) error {
-		n = 0
 		points := 0
 		if err := snapshots.Lock(ctx, tx, f.id); err != nil {
 			return err
@@ -94,19 +93,16 @@ func (f *forgetting) expire(ctx context.Context) (n int, err error) {
 		if err != nil {
 			return err
 		}
-		kept, err := snapshots.Kept(ctx, tx, f.id, time.Time{})
+		gone, err := snapshots.LetGo(ctx, tx, f.id, p, f.Now())
 		if err != nil {
 			return err
 		}
-		for i, v := range retention.Judge(kept, p, f.Now()) {
-			if v.Keep() {
-				continue
-			}
-			n++
-			if kept[i].Point {
+		n = len(gone)
+		for _, s := range gone {
+			if s.Point {
 				points++
 			}
-			if err := f.letGo(ctx, tx, kept[i], f.rule(kept[i], p, plan)); err != nil {
+			if err := f.letGo(ctx, tx, s, f.rule(s, p, plan)); err != nil {
 				return err
 			}
 		}
@@ -137,7 +133,7 @@ func (f *forgetting) policy(ctx context.Context, tx *postgres.Tx) (retention.Pol
 		}
 	}
 	e := billing.Entitlements(pays.Subscription, f.Now())
-	return retention.Policy{Keep: e.Retention, Thin: c.Thin, Lock: f.Store.Capabilities().LockFor}, e.Plan, nil
+	return c.Retention(e, f.Store.Capabilities()), e.Plan, nil
 }
 
 // rule is what let a snapshot go, for a sentence.

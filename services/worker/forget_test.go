@@ -16,6 +16,7 @@ import (
 	"imago/pkg/postgres/snapshots"
 	"imago/pkg/postgres/worldtest"
 	"imago/pkg/snapshot"
+	"imago/pkg/snapshot/retention"
 	"imago/services/worker"
 )
 
@@ -44,6 +45,15 @@ func looked(t *testing.T, w *worldtest.World, times int) {
 	})
 }
 
+// newestThree takes as many as retention never lets go, and gives the last.
+func newestThree(t *testing.T, w *worldtest.World) (last snapshots.Snapshot) {
+	t.Helper()
+	for range retention.AtLeast {
+		last = w.Taken(t, w.Queue(t))
+	}
+	return last
+}
+
 // TestWhatThePlanDoesNotKeepGoes: an account whose trial is over for longer than what it
 // kept. First a snapshot is not there for anybody, a day later not in the store either,
 // though the store fails half way.
@@ -55,7 +65,8 @@ func TestWhatThePlanDoesNotKeepGoes(t *testing.T) {
 	d := deps(t, s.World)
 	d.Billing = s.processor
 	stop := work(t, s.World, worker.Config{}, d)
-	old, pinned, newest := s.Taken(t, s.Queue(t)), s.Taken(t, s.Queue(t)), s.Taken(t, s.Queue(t))
+	old, pinned := s.Taken(t, s.Queue(t)), s.Taken(t, s.Queue(t))
+	newest := newestThree(t, s.World)
 	stop()
 	s.Ask(t, func(ctx context.Context, tx *postgres.Tx) error {
 		_, err := snapshots.Pin(ctx, tx, pinned.ID)
@@ -70,12 +81,12 @@ func TestWhatThePlanDoesNotKeepGoes(t *testing.T) {
 	work(t, s.World, worker.Config{}, d)
 
 	looked(t, s.World, 1)
-	if n := len(list(t, s.World)); n != 3 {
-		t.Fatalf("%d snapshots while the trial goes on, want 3", n)
+	if n := len(list(t, s.World)); n != 5 {
+		t.Fatalf("%d snapshots while the trial goes on, want 5", n)
 	}
 	c.advance(45 * 24 * time.Hour) // the trial of two weeks, and the month for which its snapshots are kept
 	looked(t, s.World, 2)
-	if all := list(t, s.World); len(all) != 2 || all[0].ID != newest.ID || all[1].ID != pinned.ID {
+	if all := list(t, s.World); len(all) != 4 || all[0].ID != newest.ID || all[3].ID != pinned.ID {
 		t.Fatalf("left: %s", worldtest.JSON(t, all))
 	}
 	if len(keysBelow(t, store, old.Place())) == 0 {
@@ -110,7 +121,7 @@ func TestADowngradeKeepsDataForAMonth(t *testing.T) {
 	d := deps(t, s.World)
 	stop := work(t, s.World, worker.Config{}, d)
 	s.Taken(t, s.Queue(t))
-	s.Taken(t, s.Queue(t))
+	newestThree(t, s.World)
 	stop()
 	var c clock
 	s.Exec(t, `delete from river.river_job where kind = 'forget_snapshots'`)
@@ -129,7 +140,7 @@ func TestADowngradeKeepsDataForAMonth(t *testing.T) {
 		}
 		return state == string(billing.Cancelled)
 	})
-	for n, want := range []int{2, 2, 1} {
+	for n, want := range []int{4, 4, 3} {
 		looked(t, s.World, n+1)
 		if got := len(list(t, s.World)); got != want {
 			t.Fatalf("look %d: %d snapshots, want %d", n, got, want)
@@ -144,7 +155,9 @@ func TestThinning(t *testing.T) {
 	w := worldtest.New(t, worldtest.Options{})
 	d := deps(t, w)
 	stop := work(t, w, worker.Config{}, d)
-	first, _, newest := w.Taken(t, w.Queue(t)), w.Taken(t, w.Queue(t)), w.Taken(t, w.Queue(t))
+	first := w.Taken(t, w.Queue(t))
+	w.Taken(t, w.Queue(t))
+	newest := newestThree(t, w)
 	stop()
 	w.Exec(t, `delete from river.river_job where kind = 'forget_snapshots'`)
 	w.Exec(t, `update connections set forget_at = null`)
@@ -153,8 +166,8 @@ func TestThinning(t *testing.T) {
 	d.Now = c.now
 	work(t, w, worker.Config{}, d)
 	looked(t, w, 1)
-	if n := len(list(t, w)); n != 3 {
-		t.Fatalf("%d snapshots, want 3: nobody asked for less", n)
+	if n := len(list(t, w)); n != 5 {
+		t.Fatalf("%d snapshots, want 5: nobody asked for less", n)
 	}
 	w.Ask(t, func(ctx context.Context, tx *postgres.Tx) error {
 		_, err := connections.Thin(ctx, tx, w.Connection, true, c.now())
@@ -162,12 +175,12 @@ func TestThinning(t *testing.T) {
 	})
 	c.advance(23 * time.Hour)
 	ticks(t, w, 2)
-	if n := len(list(t, w)); n != 3 {
-		t.Fatalf("%d snapshots within a day, want 3: there is time to take it back", n)
+	if n := len(list(t, w)); n != 5 {
+		t.Fatalf("%d snapshots within a day, want 5: there is time to take it back", n)
 	}
 	c.advance(2 * time.Hour)
 	looked(t, w, 2)
-	if all := list(t, w); len(all) != 2 || all[0].ID != newest.ID || all[1].ID != first.ID {
+	if all := list(t, w); len(all) != 4 || all[0].ID != newest.ID || all[3].ID != first.ID {
 		t.Errorf("left: %s", worldtest.JSON(t, all))
 	}
 }
@@ -182,7 +195,7 @@ func TestWhatTheBucketLocksIsKept(t *testing.T) {
 	d.Billing, d.Now = s.processor, c.now
 	stop := work(t, s.World, worker.Config{}, d)
 	old := s.Taken(t, s.Queue(t))
-	s.Taken(t, s.Queue(t))
+	newestThree(t, s.World)
 	stop()
 	s.Exec(t, `delete from river.river_job where kind = 'forget_snapshots'`) // one that came while a snapshot was taken
 	s.Exec(t, `update connections set forget_at = null`)
@@ -192,12 +205,12 @@ func TestWhatTheBucketLocksIsKept(t *testing.T) {
 	looked(t, s.World, 1)
 	c.advance(45 * 24 * time.Hour) // nothing but the lock keeps it
 	looked(t, s.World, 2)
-	if n := len(list(t, s.World)); n != 2 {
+	if n := len(list(t, s.World)); n != 4 {
 		t.Fatalf("%d snapshots while the bucket locks them", n)
 	}
 	c.advance(16 * 24 * time.Hour)
 	looked(t, s.World, 3)
-	if n := len(list(t, s.World)); n != 1 {
+	if n := len(list(t, s.World)); n != 3 {
 		t.Fatalf("%d snapshots when it no longer does", n)
 	}
 	c.advance(25 * time.Hour)

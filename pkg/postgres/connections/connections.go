@@ -7,11 +7,14 @@ import (
 	"time"
 
 	"imago/pkg/account"
+	"imago/pkg/billing"
+	"imago/pkg/blob"
 	"imago/pkg/postgres"
 	"imago/pkg/postgres/internal/rows"
 	"imago/pkg/problem"
 	"imago/pkg/resource"
 	"imago/pkg/snapshot"
+	"imago/pkg/snapshot/retention"
 )
 
 // State is how far a connection is.
@@ -63,6 +66,12 @@ func (c Connection) Connection() account.Connection {
 		Org:    account.Org{URL: c.OrgURL, Share: c.Share, Demo: c.Demo != ""},
 		Follow: time.Duration(c.FollowSeconds) * time.Second,
 	}
+}
+
+// Retention is which of the connection's snapshots are kept, by what the account may have
+// and what the store does.
+func (c Connection) Retention(e billing.Entitled, store blob.Capabilities) retention.Policy {
+	return retention.Policy{Keep: e.Retention, Thin: c.Thin, Lock: store.LockFor, Least: retention.AtLeast}
 }
 
 const columns = `id, account_id, provider, name, org_url, state, problem, share, follow_seconds, org_id, engine,

@@ -27,6 +27,22 @@ func Kept(ctx context.Context, tx *postgres.Tx, id account.ConnectionID, since t
 		order by s.started_at, s.id`, id, since)
 }
 
+// LetGo lists those that Kept does and a policy keeps no longer, oldest first: they would be
+// let go, or are about to be.
+func LetGo(ctx context.Context, tx *postgres.Tx, id account.ConnectionID, p retention.Policy, now time.Time) ([]retention.Snapshot, error) {
+	kept, err := Kept(ctx, tx, id, time.Time{})
+	if err != nil {
+		return nil, err
+	}
+	var out []retention.Snapshot
+	for i, v := range retention.Judge(kept, p, now) {
+		if !v.Keep() {
+			out = append(out, kept[i])
+		}
+	}
+	return out, nil
+}
+
 // Lock keeps a connection's snapshots as they are until the transaction ends: who pins
 // one, or plans a restore of it, waits. Read what decides after it.
 func Lock(ctx context.Context, tx *postgres.Tx, id account.ConnectionID) error {

@@ -3,12 +3,17 @@
 package retention
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 )
 
 const day = 24 * time.Hour
+
+// AtLeast is the Least of every policy.
+const AtLeast = 3
 
 // Policy is what is kept besides what always is.
 type Policy struct {
@@ -19,6 +24,10 @@ type Policy struct {
 	// Lock is for how long the store locks what is put there; zero: it does not. What is
 	// locked cannot be removed, and is shown for as long as it is there.
 	Lock time.Duration
+	// Least is how many of the newest sweeps stay whatever their age, with gaps or without:
+	// so that an org that could not be reached for longer than Keep, or that is let down to a
+	// plan of few days, still has some. LastComplete sees to one without a gap.
+	Least int
 }
 
 // Snapshot is what is known of one that was taken.
@@ -29,8 +38,8 @@ type Snapshot struct {
 	Complete bool      // without a gap
 	Point    bool      // of what changed alone, between sweeps
 	Pinned   bool
-	Restore  bool // a restore that has not ended is about it
-	Finding  bool // a finding that is not settled points to it
+	Restore  bool  // a restore that has not ended is about it
+	Finding  bool  // a finding that is not settled points to it
 }
 
 // Rule is why a snapshot is kept.
@@ -40,6 +49,7 @@ type Rule string
 const (
 	Newest       Rule = "newest"
 	LastComplete Rule = "last_complete" // the newest without a gap
+	Least        Rule = "least"         // it is one of the newest sweeps, and not the newest
 	Pinned       Rule = "pinned"
 	Restore      Rule = "restore"
 	Finding      Rule = "finding"
@@ -56,7 +66,7 @@ const (
 // Reason is one of the rules that keep a snapshot.
 type Reason struct {
 	Rule  Rule
-	Of    string    // the hour, day, week or month that it is the first of, such as 2026-11-03; UTC
+	Of    string    // the hour, day, week or month that it is the first of, such as 2026-11-03; UTC. Of Least: how many
 	Until time.Time // when it ends; zero: no end is known
 }
 
@@ -112,7 +122,7 @@ func week(t time.Time) string {
 // is the first of its time stays that whatever comes after it, unless it has gaps and the
 // other has none: so what is let go today is not missed tomorrow.
 func Judge(all []Snapshot, p Policy, now time.Time) []Verdict {
-	j := judge{policy: p, now: now, first: firsts(all)}
+	j := judge{policy: p, now: now, first: firsts(all), least: newest(all, p.Least)}
 	for _, s := range all {
 		j.last = later(j.last, s, true)
 		j.newest = later(j.newest, s, !s.Point)
@@ -144,19 +154,21 @@ type judge struct {
 	newest, complete Snapshot            // sweeps
 	last             Snapshot            // the newest, or a point after it, which the next one stands on
 	first            map[string]Snapshot // by rule and time
+	least            map[string]bool     // the IDs of the newest sweeps
 }
 
 // always is what keeps a snapshot whatever its age.
 func (j judge) always(s Snapshot) (v Verdict) {
 	for _, r := range []struct {
-		rule  Rule
+		Reason
 		holds bool
 	}{
-		{Newest, s.ID == j.newest.ID || s.ID == j.last.ID}, {LastComplete, s.ID == j.complete.ID}, {Pinned, s.Pinned},
-		{Restore, s.Restore}, {Finding, s.Finding},
+		{Reason{Rule: Newest}, s.ID == j.newest.ID || s.ID == j.last.ID}, {Reason{Rule: LastComplete}, s.ID == j.complete.ID},
+		{Reason{Rule: Least, Of: strconv.Itoa(j.policy.Least)}, j.least[s.ID] && s.ID != j.newest.ID},
+		{Reason{Rule: Pinned}, s.Pinned}, {Reason{Rule: Restore}, s.Restore}, {Reason{Rule: Finding}, s.Finding},
 	} {
 		if r.holds {
-			v = append(v, Reason{Rule: r.rule})
+			v = append(v, r.Reason)
 		}
 	}
 	return v
@@ -221,6 +233,17 @@ func firsts(all []Snapshot) map[string]Snapshot {
 	return out
 }
 
+// newest finds the newest n sweeps.
+func newest(all []Snapshot, n int) map[string]bool {
+	sweeps := slices.DeleteFunc(slices.Clone(all), func(s Snapshot) bool { return s.Point })
+	slices.SortFunc(sweeps, func(a, b Snapshot) int { return compare(b, a) })
+	out := map[string]bool{}
+	for _, s := range sweeps[:min(n, len(sweeps))] {
+		out[s.ID] = true
+	}
+	return out
+}
+
 // better reports whether a stands for their time rather than b.
 func better(a, b Snapshot) bool {
 	if a.Complete != b.Complete {
@@ -237,9 +260,6 @@ func later(was, s Snapshot, counts bool) Snapshot {
 	return was
 }
 
-func before(a, b Snapshot) bool {
-	if !a.Began.Equal(b.Began) {
-		return a.Began.Before(b.Began)
-	}
-	return a.ID < b.ID
-}
+func before(a, b Snapshot) bool { return compare(a, b) < 0 }
+
+func compare(a, b Snapshot) int { return cmp.Or(a.Began.Compare(b.Began), cmp.Compare(a.ID, b.ID)) }

@@ -68,6 +68,7 @@ func shown(s retention.Snapshot, v retention.Verdict) string {
 func TestJudge(t *testing.T) {
 	t.Parallel()
 	free, thin := retention.Policy{Keep: 7 * day}, retention.Policy{Thin: true}
+	three, thinThree := retention.Policy{Keep: 7 * day, Least: 3}, retention.Policy{Thin: true, Least: 3}
 	for name, c := range map[string]struct {
 		policy retention.Policy
 		all    []retention.Snapshot
@@ -93,6 +94,13 @@ func TestJudge(t *testing.T) {
 		"sweeps and points of ten days":                   {thin, tenDays()},
 		"points of ten days under a plan of two":          {retention.Policy{Keep: 2 * day}, tenDays()},
 		"locked":                                          {retention.Policy{Keep: 7 * day, Lock: 30 * day}, []retention.Snapshot{ago(30 * day), ago(29 * day), ago(30*day, pinned), ago(2*day, point), ago(0)}},
+		"fewer than the least":                            {three, []retention.Snapshot{ago(90 * day), ago(80 * day)}},
+		"points are none of the least":                    {three, []retention.Snapshot{ago(90 * day), ago(80 * day), ago(75*day, point), ago(70 * day), ago(65*day, point), ago(60 * day), ago(55*day, point)}},
+		"the least after a downgrade":                     {three, []retention.Snapshot{ago(60 * day), ago(30 * day), ago(29 * day), ago(day)}},
+		"the least within the plan":                       {three, []retention.Snapshot{ago(4 * day), ago(3 * day), ago(2 * day), ago(day)}},
+		"the least are not thinned":                       {thinThree, []retention.Snapshot{ago(50 * time.Minute), ago(40 * time.Minute), ago(30 * time.Minute), ago(20 * time.Minute), ago(10 * time.Minute)}},
+		"the least may have gaps":                         {three, []retention.Snapshot{ago(100 * day), ago(90 * day), ago(80*day, gaps), ago(70*day, gaps), ago(60*day, gaps)}},
+		"what else is kept is one of the least":           {three, []retention.Snapshot{ago(90 * day), ago(80 * day), ago(70*day, pinned), ago(60*day, gaps)}},
 		"locked for less than it is kept":                 {retention.Policy{Keep: 7 * day, Lock: day}, []retention.Snapshot{ago(2 * day), ago(time.Hour), ago(0)}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -237,14 +237,15 @@ func (x *Snapshot) GetKeptUntil() *timestamppb.Timestamp {
 // KeptBecause is one reason to keep a snapshot.
 type KeptBecause struct {
 	state protoimpl.MessageState `protogen:"open.v1"`
-	// One of: newest, last_complete, pinned, restore (one that has not ended is about it),
+	// One of: newest, last_complete, least (it is one of the newest of the whole org, of which so
+	// many stay whatever their age), pinned, restore (one that has not ended is about it),
 	// finding (one that is not settled points to it), plan (it is younger than what the plan
 	// keeps) or, where snapshots are thinned, hourly, daily, weekly, monthly; of a point, change
 	// (it is of the last day) and change_hourly (it is the first one of an hour of the last week);
 	// and locked (the bucket locks it).
 	Rule string `protobuf:"bytes,1,opt,name=rule,proto3" json:"rule,omitempty"`
 	// The hour, day, week or month that it is the first snapshot of, in UTC: 2026-11-03T14,
-	// 2026-11-03, 2026-W45, 2026-11.
+	// 2026-11-03, 2026-W45, 2026-11. Of least, how many stay: 3.
 	Of string `protobuf:"bytes,2,opt,name=of,proto3" json:"of,omitempty"`
 	// When it ends; absent: no end is known.
 	Until         *timestamppb.Timestamp `protobuf:"bytes,3,opt,name=until,proto3" json:"until,omitempty"`

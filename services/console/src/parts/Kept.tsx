@@ -21,6 +21,7 @@ const rules: Record<string, string> = {
 // reason spells one reason to keep a snapshot.
 function reason(k: KeptBecause): string {
   if (k.rule === "change_hourly") return `the first point of ${k.of}`;
+  if (k.rule === "least") return `one of the newest ${k.of}`;
   return rules[k.rule] ?? `${k.rule} of ${k.of}`;
 }
 

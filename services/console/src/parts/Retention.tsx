@@ -39,7 +39,8 @@ export function Retention({ of: c }: { of: Connection }) {
             </Stack>
           </Radio.Group>
           <Text size="sm" c="dimmed">
-            The newest, pinned ones, and what a restore or an open finding needs stay either way.
+            The newest three, the newest without a gap, pinned ones, and what a restore or an open finding
+            needs stay either way.
           </Text>
           {set.error && <Wrong error={set.error} />}
           {may && (

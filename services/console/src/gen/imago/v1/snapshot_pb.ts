@@ -160,7 +160,8 @@ export const SnapshotSchema: GenMessage<Snapshot> = /*@__PURE__*/
  */
 export type KeptBecause = Message<"imago.v1.KeptBecause"> & {
   /**
-   * One of: newest, last_complete, pinned, restore (one that has not ended is about it),
+   * One of: newest, last_complete, least (it is one of the newest of the whole org, of which so
+   * many stay whatever their age), pinned, restore (one that has not ended is about it),
    * finding (one that is not settled points to it), plan (it is younger than what the plan
    * keeps) or, where snapshots are thinned, hourly, daily, weekly, monthly; of a point, change
    * (it is of the last day) and change_hourly (it is the first one of an hour of the last week);
@@ -172,7 +173,7 @@ export type KeptBecause = Message<"imago.v1.KeptBecause"> & {
 
   /**
    * The hour, day, week or month that it is the first snapshot of, in UTC: 2026-11-03T14,
-   * 2026-11-03, 2026-W45, 2026-11.
+   * 2026-11-03, 2026-W45, 2026-11. Of least, how many stay: 3.
    *
    * @generated from field: string of = 2;
    */
