@@ -114,6 +114,7 @@ var permissions = map[string]permission{
 	rpc.ConnectionServiceSwitchDemoAppProcedure:      may(account.ApproveRestore),
 	rpc.ConnectionServiceSetScheduleProcedure:        may(account.EditConnection),
 	rpc.ConnectionServiceSetRetentionProcedure:       may(account.EditConnection).proven(),
+	rpc.ConnectionServicePreviewRetentionProcedure:   may(account.ViewAccount),
 	rpc.ConnectionServiceGetConnectionProcedure:      may(account.ViewAccount),
 	rpc.ConnectionServiceGetRepositoryCheckProcedure: may(account.ViewAccount),
 	rpc.ConnectionServiceListConnectionsProcedure:    may(account.ViewAccount),

@@ -3,6 +3,7 @@ package api
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"connectrpc.com/connect"
@@ -45,6 +46,79 @@ func (s connectionService) SetRetention(ctx context.Context, r *connect.Request[
 		}
 		return &imagov1.SetRetentionResponse{Connection: out}, w.record(ctx, "set_retention", "connection", id, detail)
 	})
+}
+
+// PreviewRetention judges as the worker does once a day, and lets nothing go.
+func (s connectionService) PreviewRetention(ctx context.Context, r *connect.Request[imagov1.PreviewRetentionRequest]) (*connect.Response[imagov1.PreviewRetentionResponse], error) {
+	id, err := valid.ID("connection_id", r.Msg.GetConnectionId())
+	if err != nil {
+		return nil, err
+	}
+	var out *imagov1.PreviewRetentionResponse
+	next, err := list(ctx, s.Service, r.Msg, func(tx *postgres.Tx, p postgres.Page) (ids []string, err error) {
+		out, ids, err = s.preview(ctx, tx, account.ConnectionID(id), r.Msg, p)
+		return ids, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	out.NextPageToken = next
+	return connect.NewResponse(out), nil
+}
+
+// preview sums up what would be let go, and shows a page of it.
+func (s *Service) preview(ctx context.Context, tx *postgres.Tx, id account.ConnectionID, m *imagov1.PreviewRetentionRequest, p postgres.Page) (*imagov1.PreviewRetentionResponse, []string, error) {
+	c, err := connections.Get(ctx, tx, id)
+	if err != nil {
+		return nil, nil, in("connection_id", connectionsHint, err)
+	}
+	if m.Thin != nil {
+		c.Thin = m.GetThin()
+	}
+	policy, err := s.policy(ctx, tx, c)
+	if err != nil {
+		return nil, nil, err
+	}
+	gone, err := snapshots.LetGo(ctx, tx, id, policy, s.now())
+	if err != nil {
+		return nil, nil, err
+	}
+	out, ids := tally(gone), listed(gone, m.GetPoints(), p)
+	out.NextLookAt = stampAt(c.ForgetAt)
+	rows, err := snapshots.Some(ctx, tx, cut(ids, p))
+	if err != nil {
+		return nil, nil, err
+	}
+	out.Snapshots, err = s.judged(ctx, tx, rows...)
+	for _, o := range out.GetSnapshots() {
+		o.Types = nil
+	}
+	return out, ids, err
+}
+
+func tally(all []retention.Snapshot) *imagov1.PreviewRetentionResponse {
+	out := &imagov1.PreviewRetentionResponse{}
+	for _, snap := range all {
+		out.StoredBytes += snap.Bytes
+		if snap.Point {
+			out.PointCount++
+		} else {
+			out.SweepCount++
+		}
+	}
+	return out
+}
+
+// listed are the IDs of a page, and one more: newest first.
+func listed(all []retention.Snapshot, points bool, p postgres.Page) (ids []string) {
+	for _, snap := range all {
+		if (points || !snap.Point) && (p.Before == "" || snap.ID < p.Before) {
+			ids = append(ids, snap.ID)
+		}
+	}
+	slices.Sort(ids)
+	slices.Reverse(ids)
+	return ids[:min(len(ids), p.Limit)]
 }
 
 func (s snapshotService) PinSnapshot(ctx context.Context, r *connect.Request[imagov1.PinSnapshotRequest]) (*connect.Response[imagov1.PinSnapshotResponse], error) {

@@ -2,8 +2,10 @@ package api
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"connectrpc.com/connect"
 	"github.com/google/go-cmp/cmp"
@@ -109,6 +111,86 @@ func TestRetentionGoesByThePlan(t *testing.T) {
 		if diff := cmp.Diff(test.want, s.reasons(p, c)); diff != "" {
 			t.Errorf("%s: %s", name, diff)
 		}
+	}
+}
+
+// aged puts a snapshot that began hours ago and added some bytes into the database, and gives
+// its ID.
+func (w *world) aged(p *person, c account.ConnectionID, trigger string, hours int) (id string) {
+	w.t.Helper()
+	w.row([]any{&id}, `insert into snapshots (account_id, connection_id, trigger, state, created_at, started_at, ended_at, manifest_digest, bytes)
+		select $1, $2, $3, 'complete', at, at, at, 'sha256:x', 1000 from (select now() - make_interval(hours => $4) as at) as began
+		returning id`, p.account, c, trigger, hours)
+	return id
+}
+
+// preview asks for all pages of what would be let go, and gives the last, the IDs of all and
+// by which rules each is kept so far.
+func (w *world) preview(p *person, m *imagov1.PreviewRetentionRequest) (last *imagov1.PreviewRetentionResponse, ids, kept []string) {
+	w.t.Helper()
+	for m.PageSize = 2; last.GetNextPageToken() != "" || last == nil; m.PageToken = last.GetNextPageToken() {
+		res, err := p.connections.PreviewRetention(w.t.Context(), req(m))
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		last = res.Msg
+		for _, s := range last.GetSnapshots() {
+			ids, kept = append(ids, s.GetId()), append(kept, rules(s))
+		}
+	}
+	return last, ids, slices.Compact(kept)
+}
+
+// TestPreviewOfRetention tells page by page what would be let go, as it is set or as it might
+// be, and changes nothing.
+func TestPreviewOfRetention(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Config{})
+	p := w.owner()
+	c := w.db.Connection(t, p.account)
+	var sweeps, points []string
+	for n := range 5 {
+		sweeps = append(sweeps, w.aged(p, c, "schedule", 400*24-n))
+	}
+	for n := range 3 {
+		w.aged(p, c, "schedule", 3-n)
+		points = append(points, w.aged(p, c, "change", 8*24-n))
+	}
+	const changed = `select (select count(*) from snapshots where connection_id = $1 and expired_at is not null)
+		+ (select count(*) from activity_logs where account_id = $2)
+		+ (select count(*) from connections where id = $1 and (thin or forget_at is not null))`
+	before, thin := w.count(changed, c, p.account), true
+	for name, test := range map[string]struct {
+		thin                  *bool
+		points                bool
+		sweeps, count, stored int64
+		ids, kept             []string
+	}{
+		"as it is set":        {nil, false, 0, 3, 3000, nil, nil},
+		"as it is set, all":   {nil, true, 0, 3, 3000, points, []string{""}},
+		"if it were thinned":  {&thin, false, 5, 3, 8000, sweeps, []string{"plan"}},
+		"if it were, and all": {&thin, true, 5, 3, 8000, slices.Concat(sweeps, points), []string{"", "plan"}},
+	} {
+		sum, ids, kept := w.preview(p, &imagov1.PreviewRetentionRequest{ConnectionId: string(c), Thin: test.thin, Points: test.points})
+		want := slices.Clone(test.ids)
+		slices.Sort(want)
+		slices.Reverse(want)
+		slices.Sort(kept)
+		if diff := cmp.Diff(want, ids) + cmp.Diff(test.kept, slices.Compact(kept)); diff != "" {
+			t.Errorf("%s: %s", name, diff)
+		}
+		if sum.GetSweepCount() != test.sweeps || sum.GetPointCount() != test.count || sum.GetStoredBytes() != test.stored || sum.GetNextLookAt() != nil {
+			t.Errorf("%s: %v", name, sum)
+		}
+	}
+	if n := w.count(changed, c, p.account) - before; n != 0 {
+		t.Errorf("%d rows were changed, or written", n)
+	}
+	if _, err := p.connections.SetRetention(t.Context(), req(&imagov1.SetRetentionRequest{ConnectionId: string(c), Thin: true})); err != nil {
+		t.Fatal(err)
+	}
+	if sum, _, _ := w.preview(p, &imagov1.PreviewRetentionRequest{ConnectionId: string(c)}); sum.GetSweepCount() != 5 || !sum.GetNextLookAt().AsTime().After(w.clock.now().Add(23*time.Hour)) {
+		t.Errorf("once it is set: %v", sum)
 	}
 }
 

@@ -155,7 +155,7 @@ func (c *caller) sign(h http.Header) {
 func changes(procedure string) bool {
 	verb := procedure[strings.LastIndex(procedure, "/")+1:]
 	for _, other := range []string{
-		"Get", "List", "Watch", "Compare", "WhoAmI", "RequestCode", "ExchangeCode", "SignOut", "LeaveAccount", "SwitchAccount",
+		"Get", "List", "Watch", "Compare", "Preview", "WhoAmI", "RequestCode", "ExchangeCode", "SignOut", "LeaveAccount", "SwitchAccount",
 		"AcceptInvitation", "RequestStepUp", "StepUp", "BeginDevice", "ExchangeDevice", "CreateToken", "CreateDownload",
 		"EnrollTotp", "ConfirmTotp", "VerifyTotp",
 	} {

@@ -140,7 +140,7 @@ func (f *fake) check(next connect.UnaryFunc) connect.UnaryFunc {
 		verb := req.Spec().Procedure[strings.LastIndex(req.Spec().Procedure, "/")+1:]
 		key := req.Header().Get("Idempotency-Key")
 		open := slices.Contains([]string{"RequestCode", "ExchangeCode", "BeginDevice", "ExchangeDevice"}, verb)
-		reads := strings.HasPrefix(verb, "Get") || strings.HasPrefix(verb, "List") || slices.Contains(keyless, verb)
+		reads := strings.HasPrefix(verb, "Get") || strings.HasPrefix(verb, "List") || strings.HasPrefix(verb, "Preview") || slices.Contains(keyless, verb)
 		if (reads || open) != (key == "") || key != "" && f.changes[key] {
 			return nil, fmt.Errorf("%s has the idempotency key %q", verb, key)
 		}
@@ -594,6 +594,40 @@ func (f *fake) SetRetention(_ context.Context, r *connect.Request[imagov1.SetRet
 	}
 	c.Thin = r.Msg.GetThin()
 	return connect.NewResponse(&imagov1.SetRetentionResponse{Connection: c}), nil
+}
+
+// PreviewRetention lets go of all but the newest snapshot if they are thinned, and of points.
+func (f *fake) PreviewRetention(_ context.Context, r *connect.Request[imagov1.PreviewRetentionRequest]) (*connect.Response[imagov1.PreviewRetentionResponse], error) {
+	c, err := f.connection(r.Msg.GetConnectionId())
+	if err != nil {
+		return nil, err
+	}
+	thin := c.GetThin()
+	if r.Msg.Thin != nil {
+		thin = r.Msg.GetThin()
+	}
+	res := &imagov1.PreviewRetentionResponse{}
+	if c.GetThin() {
+		res.NextLookAt = at(20 * time.Hour)
+	}
+	var all []*imagov1.Snapshot
+	for i, s := range f.snapshots {
+		point := s.GetTrigger() == "change"
+		if i == 0 || s.GetEndedAt() == nil || s.GetPinnedAt() != nil || !point && !thin {
+			continue
+		}
+		res.StoredBytes += s.GetStoredBytes()
+		if point {
+			res.PointCount++
+		} else {
+			res.SweepCount++
+		}
+		if !point || r.Msg.GetPoints() {
+			all = append(all, s)
+		}
+	}
+	res.Snapshots, res.NextPageToken = onePage(all, r.Msg.GetPageToken())
+	return connect.NewResponse(res), nil
 }
 
 // signedIn checks the token of a stream, which no unary interceptor sees.

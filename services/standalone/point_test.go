@@ -25,9 +25,10 @@ import (
 
 // installation is worker, drift monitor and api over one world, and the account's owner.
 type installation struct {
-	url       string
-	token     string // of the owner's session
-	snapshots rpc.SnapshotServiceClient
+	url         string
+	token       string // of the owner's session
+	snapshots   rpc.SnapshotServiceClient
+	connections rpc.ConnectionServiceClient
 }
 
 // serve runs an installation until the test ends.
@@ -53,7 +54,10 @@ func serve(t *testing.T, w *worldtest.World) installation {
 	server := httptest.NewServer(answers)
 	t.Cleanup(server.Close)
 	token := signedIn(t, w)
-	return installation{server.URL, token, rpc.NewSnapshotServiceClient(http.DefaultClient, server.URL, connect.WithInterceptors(bearer(token)))}
+	as := connect.WithInterceptors(bearer(token))
+	return installation{
+		server.URL, token, rpc.NewSnapshotServiceClient(http.DefaultClient, server.URL, as), rpc.NewConnectionServiceClient(http.DefaultClient, server.URL, as),
+	}
 }
 
 // signedIn gives the token of a session of the account's owner.

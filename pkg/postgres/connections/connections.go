@@ -53,6 +53,8 @@ type Connection struct {
 	Access        []Access
 	CreatedAt     time.Time
 	Thin          bool // snapshots are thinned as they grow old
+	// ForgetAt is when it is looked again which snapshots are let go; nil: at once.
+	ForgetAt *time.Time
 	// Demo is the next step of a demo org's story, DemoReady when it is told; "": no demo.
 	Demo string
 	// DemoApp: somebody asked for the demo's write app to be active.
@@ -75,7 +77,7 @@ func (c Connection) Retention(e billing.Entitled, store blob.Capabilities) reten
 }
 
 const columns = `id, account_id, provider, name, org_url, state, problem, share, follow_seconds, org_id, engine,
-	checked_at, access, created_at, thin, demo, demo_app`
+	checked_at, access, created_at, thin, forget_at, demo, demo_app`
 
 // Create adds a connection: Provider, Name, OrgURL, Share, FollowSeconds, OrgID and
 // Engine are taken from c. A name or an org that the account has already is a Conflict

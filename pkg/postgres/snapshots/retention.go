@@ -17,7 +17,7 @@ import (
 // began at a moment or later, oldest first; zero: of all.
 func Kept(ctx context.Context, tx *postgres.Tx, id account.ConnectionID, since time.Time) ([]retention.Snapshot, error) {
 	return rows.All[retention.Snapshot](ctx, tx, `
-		select s.id, s.started_at as began, s.ended_at as ended, s.state = 'complete' as complete, s.trigger = 'change' as point, s.pinned_at is not null as pinned,
+		select s.id, s.started_at as began, s.ended_at as ended, s.bytes, s.state = 'complete' as complete, s.trigger = 'change' as point, s.pinned_at is not null as pinned,
 			exists (select from restores r where r.account_id = s.account_id and r.snapshot_id = s.id
 				and r.state not in ('closed', 'failed', 'cancelled', 'stopped')) as restore,
 			exists (select from findings f where f.account_id = s.account_id and f.snapshot_id = s.id
@@ -25,6 +25,11 @@ func Kept(ctx context.Context, tx *postgres.Tx, id account.ConnectionID, since t
 		from snapshots s
 		where s.connection_id = as_uuid($1) and s.state in ('complete', 'partial') and s.expired_at is null and s.started_at >= $2
 		order by s.started_at, s.id`, id, since)
+}
+
+// Some reads snapshots by their IDs, newest first; those that are gone are missing.
+func Some(ctx context.Context, tx *postgres.Tx, ids []string) ([]Snapshot, error) {
+	return rows.All[Snapshot](ctx, tx, `select `+columns+` from snapshots where id = any($1::uuid[]) order by id desc`, ids)
 }
 
 // LetGo lists those that Kept does and a policy keeps no longer, oldest first: they would be

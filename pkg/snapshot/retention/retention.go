@@ -40,6 +40,7 @@ type Snapshot struct {
 	Pinned   bool
 	Restore  bool  // a restore that has not ended is about it
 	Finding  bool  // a finding that is not settled points to it
+	Bytes    int64 // what it added to the store: no verdict depends on it
 }
 
 // Rule is why a snapshot is kept.

@@ -1742,8 +1742,9 @@ type SetRetentionRequest struct {
 	ConnectionId string                 `protobuf:"bytes,1,opt,name=connection_id,json=connectionId,proto3" json:"connection_id,omitempty"`
 	// Keep the first snapshot of each hour for a day, of each day for a week, of each week
 	// for a month, of each month for a year, and no others; without it, all that the plan
-	// keeps. Of one time, a snapshot without a gap goes before those with gaps. The newest,
-	// pinned ones, and what a restore or a finding needs stay either way.
+	// keeps. Of one time, a snapshot without a gap goes before those with gaps. The newest
+	// three, the newest without a gap, pinned ones, and what a restore or a finding needs stay
+	// either way.
 	Thin          bool `protobuf:"varint,2,opt,name=thin,proto3" json:"thin,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
@@ -1837,6 +1838,175 @@ func (x *SetRetentionResponse) GetConnection() *Connection {
 	return nil
 }
 
+type PreviewRetentionRequest struct {
+	state        protoimpl.MessageState `protogen:"open.v1"`
+	ConnectionId string                 `protobuf:"bytes,1,opt,name=connection_id,json=connectionId,proto3" json:"connection_id,omitempty"`
+	PageSize     int32                  `protobuf:"varint,2,opt,name=page_size,json=pageSize,proto3" json:"page_size,omitempty"`
+	PageToken    string                 `protobuf:"bytes,3,opt,name=page_token,json=pageToken,proto3" json:"page_token,omitempty"`
+	// What SetRetention would be asked for; absent: as it is set.
+	Thin *bool `protobuf:"varint,4,opt,name=thin,proto3,oneof" json:"thin,omitempty"`
+	// List points as well, of which there may be one a minute. They are counted either way.
+	Points        bool `protobuf:"varint,5,opt,name=points,proto3" json:"points,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PreviewRetentionRequest) Reset() {
+	*x = PreviewRetentionRequest{}
+	mi := &file_imago_v1_connection_proto_msgTypes[30]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PreviewRetentionRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PreviewRetentionRequest) ProtoMessage() {}
+
+func (x *PreviewRetentionRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_imago_v1_connection_proto_msgTypes[30]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PreviewRetentionRequest.ProtoReflect.Descriptor instead.
+func (*PreviewRetentionRequest) Descriptor() ([]byte, []int) {
+	return file_imago_v1_connection_proto_rawDescGZIP(), []int{30}
+}
+
+func (x *PreviewRetentionRequest) GetConnectionId() string {
+	if x != nil {
+		return x.ConnectionId
+	}
+	return ""
+}
+
+func (x *PreviewRetentionRequest) GetPageSize() int32 {
+	if x != nil {
+		return x.PageSize
+	}
+	return 0
+}
+
+func (x *PreviewRetentionRequest) GetPageToken() string {
+	if x != nil {
+		return x.PageToken
+	}
+	return ""
+}
+
+func (x *PreviewRetentionRequest) GetThin() bool {
+	if x != nil && x.Thin != nil {
+		return *x.Thin
+	}
+	return false
+}
+
+func (x *PreviewRetentionRequest) GetPoints() bool {
+	if x != nil {
+		return x.Points
+	}
+	return false
+}
+
+type PreviewRetentionResponse struct {
+	state protoimpl.MessageState `protogen:"open.v1"`
+	// What would be let go, newest first; without types. kept_because says what keeps it as
+	// things are set.
+	Snapshots     []*Snapshot `protobuf:"bytes,1,rep,name=snapshots,proto3" json:"snapshots,omitempty"`
+	NextPageToken string      `protobuf:"bytes,2,opt,name=next_page_token,json=nextPageToken,proto3" json:"next_page_token,omitempty"`
+	// How many in all, of the whole org and points.
+	SweepCount int64 `protobuf:"varint,3,opt,name=sweep_count,json=sweepCount,proto3" json:"sweep_count,omitempty"`
+	PointCount int64 `protobuf:"varint,4,opt,name=point_count,json=pointCount,proto3" json:"point_count,omitempty"`
+	// What all of them added to the store. At most this is freed: other snapshots may stand
+	// on some of it.
+	StoredBytes int64 `protobuf:"varint,5,opt,name=stored_bytes,json=storedBytes,proto3" json:"stored_bytes,omitempty"`
+	// When it is looked next what to let go, as things are set; absent: within a minute.
+	// SetRetention puts it off by a day.
+	NextLookAt    *timestamppb.Timestamp `protobuf:"bytes,6,opt,name=next_look_at,json=nextLookAt,proto3" json:"next_look_at,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *PreviewRetentionResponse) Reset() {
+	*x = PreviewRetentionResponse{}
+	mi := &file_imago_v1_connection_proto_msgTypes[31]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *PreviewRetentionResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*PreviewRetentionResponse) ProtoMessage() {}
+
+func (x *PreviewRetentionResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_imago_v1_connection_proto_msgTypes[31]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use PreviewRetentionResponse.ProtoReflect.Descriptor instead.
+func (*PreviewRetentionResponse) Descriptor() ([]byte, []int) {
+	return file_imago_v1_connection_proto_rawDescGZIP(), []int{31}
+}
+
+func (x *PreviewRetentionResponse) GetSnapshots() []*Snapshot {
+	if x != nil {
+		return x.Snapshots
+	}
+	return nil
+}
+
+func (x *PreviewRetentionResponse) GetNextPageToken() string {
+	if x != nil {
+		return x.NextPageToken
+	}
+	return ""
+}
+
+func (x *PreviewRetentionResponse) GetSweepCount() int64 {
+	if x != nil {
+		return x.SweepCount
+	}
+	return 0
+}
+
+func (x *PreviewRetentionResponse) GetPointCount() int64 {
+	if x != nil {
+		return x.PointCount
+	}
+	return 0
+}
+
+func (x *PreviewRetentionResponse) GetStoredBytes() int64 {
+	if x != nil {
+		return x.StoredBytes
+	}
+	return 0
+}
+
+func (x *PreviewRetentionResponse) GetNextLookAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.NextLookAt
+	}
+	return nil
+}
+
 type SetScheduleRequest struct {
 	state         protoimpl.MessageState `protogen:"open.v1"`
 	ConnectionId  string                 `protobuf:"bytes,1,opt,name=connection_id,json=connectionId,proto3" json:"connection_id,omitempty"`
@@ -1849,7 +2019,7 @@ type SetScheduleRequest struct {
 
 func (x *SetScheduleRequest) Reset() {
 	*x = SetScheduleRequest{}
-	mi := &file_imago_v1_connection_proto_msgTypes[30]
+	mi := &file_imago_v1_connection_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1861,7 +2031,7 @@ func (x *SetScheduleRequest) String() string {
 func (*SetScheduleRequest) ProtoMessage() {}
 
 func (x *SetScheduleRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_connection_proto_msgTypes[30]
+	mi := &file_imago_v1_connection_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1874,7 +2044,7 @@ func (x *SetScheduleRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetScheduleRequest.ProtoReflect.Descriptor instead.
 func (*SetScheduleRequest) Descriptor() ([]byte, []int) {
-	return file_imago_v1_connection_proto_rawDescGZIP(), []int{30}
+	return file_imago_v1_connection_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *SetScheduleRequest) GetConnectionId() string {
@@ -1914,7 +2084,7 @@ type SetScheduleResponse struct {
 
 func (x *SetScheduleResponse) Reset() {
 	*x = SetScheduleResponse{}
-	mi := &file_imago_v1_connection_proto_msgTypes[31]
+	mi := &file_imago_v1_connection_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1926,7 +2096,7 @@ func (x *SetScheduleResponse) String() string {
 func (*SetScheduleResponse) ProtoMessage() {}
 
 func (x *SetScheduleResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_connection_proto_msgTypes[31]
+	mi := &file_imago_v1_connection_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1939,7 +2109,7 @@ func (x *SetScheduleResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SetScheduleResponse.ProtoReflect.Descriptor instead.
 func (*SetScheduleResponse) Descriptor() ([]byte, []int) {
-	return file_imago_v1_connection_proto_rawDescGZIP(), []int{31}
+	return file_imago_v1_connection_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *SetScheduleResponse) GetSchedule() *Schedule {
@@ -1953,7 +2123,7 @@ var File_imago_v1_connection_proto protoreflect.FileDescriptor
 
 const file_imago_v1_connection_proto_rawDesc = "" +
 	"\n" +
-	"\x19imago/v1/connection.proto\x12\bimago.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16imago/v1/problem.proto\"\xdb\x06\n" +
+	"\x19imago/v1/connection.proto\x12\bimago.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16imago/v1/problem.proto\x1a\x17imago/v1/snapshot.proto\"\xdb\x06\n" +
 	"\n" +
 	"Connection\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12\x12\n" +
@@ -2099,14 +2269,32 @@ const file_imago_v1_connection_proto_rawDesc = "" +
 	"\x14SetRetentionResponse\x124\n" +
 	"\n" +
 	"connection\x18\x01 \x01(\v2\x14.imago.v1.ConnectionR\n" +
-	"connection\"\x84\x01\n" +
+	"connection\"\xb4\x01\n" +
+	"\x17PreviewRetentionRequest\x12#\n" +
+	"\rconnection_id\x18\x01 \x01(\tR\fconnectionId\x12\x1b\n" +
+	"\tpage_size\x18\x02 \x01(\x05R\bpageSize\x12\x1d\n" +
+	"\n" +
+	"page_token\x18\x03 \x01(\tR\tpageToken\x12\x17\n" +
+	"\x04thin\x18\x04 \x01(\bH\x00R\x04thin\x88\x01\x01\x12\x16\n" +
+	"\x06points\x18\x05 \x01(\bR\x06pointsB\a\n" +
+	"\x05_thin\"\x97\x02\n" +
+	"\x18PreviewRetentionResponse\x120\n" +
+	"\tsnapshots\x18\x01 \x03(\v2\x12.imago.v1.SnapshotR\tsnapshots\x12&\n" +
+	"\x0fnext_page_token\x18\x02 \x01(\tR\rnextPageToken\x12\x1f\n" +
+	"\vsweep_count\x18\x03 \x01(\x03R\n" +
+	"sweepCount\x12\x1f\n" +
+	"\vpoint_count\x18\x04 \x01(\x03R\n" +
+	"pointCount\x12!\n" +
+	"\fstored_bytes\x18\x05 \x01(\x03R\vstoredBytes\x12<\n" +
+	"\fnext_look_at\x18\x06 \x01(\v2\x1a.google.protobuf.TimestampR\n" +
+	"nextLookAt\"\x84\x01\n" +
 	"\x12SetScheduleRequest\x12#\n" +
 	"\rconnection_id\x18\x01 \x01(\tR\fconnectionId\x12\x12\n" +
 	"\x04cron\x18\x02 \x01(\tR\x04cron\x12\x1b\n" +
 	"\ttime_zone\x18\x03 \x01(\tR\btimeZone\x12\x18\n" +
 	"\aenabled\x18\x04 \x01(\bR\aenabled\"E\n" +
 	"\x13SetScheduleResponse\x12.\n" +
-	"\bschedule\x18\x01 \x01(\v2\x12.imago.v1.ScheduleR\bschedule2\xc8\r\n" +
+	"\bschedule\x18\x01 \x01(\v2\x12.imago.v1.ScheduleR\bschedule2\xdf\x0e\n" +
 	"\x11ConnectionService\x12u\n" +
 	"\x10CreateConnection\x12!.imago.v1.CreateConnectionRequest\x1a\".imago.v1.CreateConnectionResponse\"\x1a\x82\xd3\xe4\x93\x02\x14:\x01*\"\x0f/v1/connections\x12\x92\x01\n" +
 	"\rSetCredential\x12\x1e.imago.v1.SetCredentialRequest\x1a\x1f.imago.v1.SetCredentialResponse\"@\x82\xd3\xe4\x93\x02::\x01*\x1a5/v1/connections/{connection_id}/credentials/{purpose}\x12\x94\x01\n" +
@@ -2122,7 +2310,8 @@ const file_imago_v1_connection_proto_rawDesc = "" +
 	"CreateDemo\x12\x1b.imago.v1.CreateDemoRequest\x1a\x1c.imago.v1.CreateDemoResponse\"\x13\x82\xd3\xe4\x93\x02\r:\x01*\"\b/v1/demo\x12\x8a\x01\n" +
 	"\rSwitchDemoApp\x12\x1e.imago.v1.SwitchDemoAppRequest\x1a\x1f.imago.v1.SwitchDemoAppResponse\"8\x82\xd3\xe4\x93\x022:\x01*\"-/v1/connections/{connection_id}:switchDemoApp\x12\x7f\n" +
 	"\vSetSchedule\x12\x1c.imago.v1.SetScheduleRequest\x1a\x1d.imago.v1.SetScheduleResponse\"3\x82\xd3\xe4\x93\x02-:\x01*\x1a(/v1/connections/{connection_id}/schedule\x12\x83\x01\n" +
-	"\fSetRetention\x12\x1d.imago.v1.SetRetentionRequest\x1a\x1e.imago.v1.SetRetentionResponse\"4\x82\xd3\xe4\x93\x02.:\x01*\x1a)/v1/connections/{connection_id}/retentionB\x1eZ\x1cimago/proto/imago/v1;imagov1b\x06proto3"
+	"\fSetRetention\x12\x1d.imago.v1.SetRetentionRequest\x1a\x1e.imago.v1.SetRetentionResponse\"4\x82\xd3\xe4\x93\x02.:\x01*\x1a)/v1/connections/{connection_id}/retention\x12\x94\x01\n" +
+	"\x10PreviewRetention\x12!.imago.v1.PreviewRetentionRequest\x1a\".imago.v1.PreviewRetentionResponse\"9\x82\xd3\xe4\x93\x023\x121/v1/connections/{connection_id}/retention:previewB\x1eZ\x1cimago/proto/imago/v1;imagov1b\x06proto3"
 
 var (
 	file_imago_v1_connection_proto_rawDescOnce sync.Once
@@ -2136,7 +2325,7 @@ func file_imago_v1_connection_proto_rawDescGZIP() []byte {
 	return file_imago_v1_connection_proto_rawDescData
 }
 
-var file_imago_v1_connection_proto_msgTypes = make([]protoimpl.MessageInfo, 32)
+var file_imago_v1_connection_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
 var file_imago_v1_connection_proto_goTypes = []any{
 	(*Connection)(nil),                 // 0: imago.v1.Connection
 	(*RepositoryCheck)(nil),            // 1: imago.v1.RepositoryCheck
@@ -2168,27 +2357,30 @@ var file_imago_v1_connection_proto_goTypes = []any{
 	(*DeleteConnectionResponse)(nil),   // 27: imago.v1.DeleteConnectionResponse
 	(*SetRetentionRequest)(nil),        // 28: imago.v1.SetRetentionRequest
 	(*SetRetentionResponse)(nil),       // 29: imago.v1.SetRetentionResponse
-	(*SetScheduleRequest)(nil),         // 30: imago.v1.SetScheduleRequest
-	(*SetScheduleResponse)(nil),        // 31: imago.v1.SetScheduleResponse
-	(*Problem)(nil),                    // 32: imago.v1.Problem
-	(*timestamppb.Timestamp)(nil),      // 33: google.protobuf.Timestamp
+	(*PreviewRetentionRequest)(nil),    // 30: imago.v1.PreviewRetentionRequest
+	(*PreviewRetentionResponse)(nil),   // 31: imago.v1.PreviewRetentionResponse
+	(*SetScheduleRequest)(nil),         // 32: imago.v1.SetScheduleRequest
+	(*SetScheduleResponse)(nil),        // 33: imago.v1.SetScheduleResponse
+	(*Problem)(nil),                    // 34: imago.v1.Problem
+	(*timestamppb.Timestamp)(nil),      // 35: google.protobuf.Timestamp
+	(*Snapshot)(nil),                   // 36: imago.v1.Snapshot
 }
 var file_imago_v1_connection_proto_depIdxs = []int32{
-	32, // 0: imago.v1.Connection.problem:type_name -> imago.v1.Problem
-	33, // 1: imago.v1.Connection.checked_at:type_name -> google.protobuf.Timestamp
+	34, // 0: imago.v1.Connection.problem:type_name -> imago.v1.Problem
+	35, // 1: imago.v1.Connection.checked_at:type_name -> google.protobuf.Timestamp
 	5,  // 2: imago.v1.Connection.access:type_name -> imago.v1.TypeAccess
 	7,  // 3: imago.v1.Connection.schedule:type_name -> imago.v1.Schedule
 	6,  // 4: imago.v1.Connection.credentials:type_name -> imago.v1.Credential
-	33, // 5: imago.v1.Connection.followed_at:type_name -> google.protobuf.Timestamp
-	32, // 6: imago.v1.Connection.follow_problem:type_name -> imago.v1.Problem
-	33, // 7: imago.v1.Connection.created_at:type_name -> google.protobuf.Timestamp
+	35, // 5: imago.v1.Connection.followed_at:type_name -> google.protobuf.Timestamp
+	34, // 6: imago.v1.Connection.follow_problem:type_name -> imago.v1.Problem
+	35, // 7: imago.v1.Connection.created_at:type_name -> google.protobuf.Timestamp
 	1,  // 8: imago.v1.Connection.repository_check:type_name -> imago.v1.RepositoryCheck
-	33, // 9: imago.v1.RepositoryCheck.checked_at:type_name -> google.protobuf.Timestamp
+	35, // 9: imago.v1.RepositoryCheck.checked_at:type_name -> google.protobuf.Timestamp
 	2,  // 10: imago.v1.RepositoryCheck.objects:type_name -> imago.v1.DamagedObject
-	33, // 11: imago.v1.DamagedObject.first_snapshot_at:type_name -> google.protobuf.Timestamp
-	33, // 12: imago.v1.DamagedObject.last_snapshot_at:type_name -> google.protobuf.Timestamp
+	35, // 11: imago.v1.DamagedObject.first_snapshot_at:type_name -> google.protobuf.Timestamp
+	35, // 12: imago.v1.DamagedObject.last_snapshot_at:type_name -> google.protobuf.Timestamp
 	1,  // 13: imago.v1.GetRepositoryCheckResponse.check:type_name -> imago.v1.RepositoryCheck
-	33, // 14: imago.v1.Schedule.next_run_at:type_name -> google.protobuf.Timestamp
+	35, // 14: imago.v1.Schedule.next_run_at:type_name -> google.protobuf.Timestamp
 	0,  // 15: imago.v1.CreateConnectionResponse.connection:type_name -> imago.v1.Connection
 	0,  // 16: imago.v1.CreateDemoResponse.connection:type_name -> imago.v1.Connection
 	0,  // 17: imago.v1.SetCredentialResponse.connection:type_name -> imago.v1.Connection
@@ -2198,38 +2390,42 @@ var file_imago_v1_connection_proto_depIdxs = []int32{
 	0,  // 21: imago.v1.GetConnectionResponse.connection:type_name -> imago.v1.Connection
 	0,  // 22: imago.v1.ListConnectionsResponse.connections:type_name -> imago.v1.Connection
 	0,  // 23: imago.v1.SetRetentionResponse.connection:type_name -> imago.v1.Connection
-	7,  // 24: imago.v1.SetScheduleResponse.schedule:type_name -> imago.v1.Schedule
-	8,  // 25: imago.v1.ConnectionService.CreateConnection:input_type -> imago.v1.CreateConnectionRequest
-	14, // 26: imago.v1.ConnectionService.SetCredential:input_type -> imago.v1.SetCredentialRequest
-	16, // 27: imago.v1.ConnectionService.ReplaceKey:input_type -> imago.v1.ReplaceKeyRequest
-	18, // 28: imago.v1.ConnectionService.UpdateConnection:input_type -> imago.v1.UpdateConnectionRequest
-	20, // 29: imago.v1.ConnectionService.CheckConnection:input_type -> imago.v1.CheckConnectionRequest
-	22, // 30: imago.v1.ConnectionService.GetConnection:input_type -> imago.v1.GetConnectionRequest
-	3,  // 31: imago.v1.ConnectionService.GetRepositoryCheck:input_type -> imago.v1.GetRepositoryCheckRequest
-	24, // 32: imago.v1.ConnectionService.ListConnections:input_type -> imago.v1.ListConnectionsRequest
-	26, // 33: imago.v1.ConnectionService.DeleteConnection:input_type -> imago.v1.DeleteConnectionRequest
-	10, // 34: imago.v1.ConnectionService.CreateDemo:input_type -> imago.v1.CreateDemoRequest
-	12, // 35: imago.v1.ConnectionService.SwitchDemoApp:input_type -> imago.v1.SwitchDemoAppRequest
-	30, // 36: imago.v1.ConnectionService.SetSchedule:input_type -> imago.v1.SetScheduleRequest
-	28, // 37: imago.v1.ConnectionService.SetRetention:input_type -> imago.v1.SetRetentionRequest
-	9,  // 38: imago.v1.ConnectionService.CreateConnection:output_type -> imago.v1.CreateConnectionResponse
-	15, // 39: imago.v1.ConnectionService.SetCredential:output_type -> imago.v1.SetCredentialResponse
-	17, // 40: imago.v1.ConnectionService.ReplaceKey:output_type -> imago.v1.ReplaceKeyResponse
-	19, // 41: imago.v1.ConnectionService.UpdateConnection:output_type -> imago.v1.UpdateConnectionResponse
-	21, // 42: imago.v1.ConnectionService.CheckConnection:output_type -> imago.v1.CheckConnectionResponse
-	23, // 43: imago.v1.ConnectionService.GetConnection:output_type -> imago.v1.GetConnectionResponse
-	4,  // 44: imago.v1.ConnectionService.GetRepositoryCheck:output_type -> imago.v1.GetRepositoryCheckResponse
-	25, // 45: imago.v1.ConnectionService.ListConnections:output_type -> imago.v1.ListConnectionsResponse
-	27, // 46: imago.v1.ConnectionService.DeleteConnection:output_type -> imago.v1.DeleteConnectionResponse
-	11, // 47: imago.v1.ConnectionService.CreateDemo:output_type -> imago.v1.CreateDemoResponse
-	13, // 48: imago.v1.ConnectionService.SwitchDemoApp:output_type -> imago.v1.SwitchDemoAppResponse
-	31, // 49: imago.v1.ConnectionService.SetSchedule:output_type -> imago.v1.SetScheduleResponse
-	29, // 50: imago.v1.ConnectionService.SetRetention:output_type -> imago.v1.SetRetentionResponse
-	38, // [38:51] is the sub-list for method output_type
-	25, // [25:38] is the sub-list for method input_type
-	25, // [25:25] is the sub-list for extension type_name
-	25, // [25:25] is the sub-list for extension extendee
-	0,  // [0:25] is the sub-list for field type_name
+	36, // 24: imago.v1.PreviewRetentionResponse.snapshots:type_name -> imago.v1.Snapshot
+	35, // 25: imago.v1.PreviewRetentionResponse.next_look_at:type_name -> google.protobuf.Timestamp
+	7,  // 26: imago.v1.SetScheduleResponse.schedule:type_name -> imago.v1.Schedule
+	8,  // 27: imago.v1.ConnectionService.CreateConnection:input_type -> imago.v1.CreateConnectionRequest
+	14, // 28: imago.v1.ConnectionService.SetCredential:input_type -> imago.v1.SetCredentialRequest
+	16, // 29: imago.v1.ConnectionService.ReplaceKey:input_type -> imago.v1.ReplaceKeyRequest
+	18, // 30: imago.v1.ConnectionService.UpdateConnection:input_type -> imago.v1.UpdateConnectionRequest
+	20, // 31: imago.v1.ConnectionService.CheckConnection:input_type -> imago.v1.CheckConnectionRequest
+	22, // 32: imago.v1.ConnectionService.GetConnection:input_type -> imago.v1.GetConnectionRequest
+	3,  // 33: imago.v1.ConnectionService.GetRepositoryCheck:input_type -> imago.v1.GetRepositoryCheckRequest
+	24, // 34: imago.v1.ConnectionService.ListConnections:input_type -> imago.v1.ListConnectionsRequest
+	26, // 35: imago.v1.ConnectionService.DeleteConnection:input_type -> imago.v1.DeleteConnectionRequest
+	10, // 36: imago.v1.ConnectionService.CreateDemo:input_type -> imago.v1.CreateDemoRequest
+	12, // 37: imago.v1.ConnectionService.SwitchDemoApp:input_type -> imago.v1.SwitchDemoAppRequest
+	32, // 38: imago.v1.ConnectionService.SetSchedule:input_type -> imago.v1.SetScheduleRequest
+	28, // 39: imago.v1.ConnectionService.SetRetention:input_type -> imago.v1.SetRetentionRequest
+	30, // 40: imago.v1.ConnectionService.PreviewRetention:input_type -> imago.v1.PreviewRetentionRequest
+	9,  // 41: imago.v1.ConnectionService.CreateConnection:output_type -> imago.v1.CreateConnectionResponse
+	15, // 42: imago.v1.ConnectionService.SetCredential:output_type -> imago.v1.SetCredentialResponse
+	17, // 43: imago.v1.ConnectionService.ReplaceKey:output_type -> imago.v1.ReplaceKeyResponse
+	19, // 44: imago.v1.ConnectionService.UpdateConnection:output_type -> imago.v1.UpdateConnectionResponse
+	21, // 45: imago.v1.ConnectionService.CheckConnection:output_type -> imago.v1.CheckConnectionResponse
+	23, // 46: imago.v1.ConnectionService.GetConnection:output_type -> imago.v1.GetConnectionResponse
+	4,  // 47: imago.v1.ConnectionService.GetRepositoryCheck:output_type -> imago.v1.GetRepositoryCheckResponse
+	25, // 48: imago.v1.ConnectionService.ListConnections:output_type -> imago.v1.ListConnectionsResponse
+	27, // 49: imago.v1.ConnectionService.DeleteConnection:output_type -> imago.v1.DeleteConnectionResponse
+	11, // 50: imago.v1.ConnectionService.CreateDemo:output_type -> imago.v1.CreateDemoResponse
+	13, // 51: imago.v1.ConnectionService.SwitchDemoApp:output_type -> imago.v1.SwitchDemoAppResponse
+	33, // 52: imago.v1.ConnectionService.SetSchedule:output_type -> imago.v1.SetScheduleResponse
+	29, // 53: imago.v1.ConnectionService.SetRetention:output_type -> imago.v1.SetRetentionResponse
+	31, // 54: imago.v1.ConnectionService.PreviewRetention:output_type -> imago.v1.PreviewRetentionResponse
+	41, // [41:55] is the sub-list for method output_type
+	27, // [27:41] is the sub-list for method input_type
+	27, // [27:27] is the sub-list for extension type_name
+	27, // [27:27] is the sub-list for extension extendee
+	0,  // [0:27] is the sub-list for field type_name
 }
 
 func init() { file_imago_v1_connection_proto_init() }
@@ -2238,13 +2434,15 @@ func file_imago_v1_connection_proto_init() {
 		return
 	}
 	file_imago_v1_problem_proto_init()
+	file_imago_v1_snapshot_proto_init()
+	file_imago_v1_connection_proto_msgTypes[30].OneofWrappers = []any{}
 	type x struct{}
 	out := protoimpl.TypeBuilder{
 		File: protoimpl.DescBuilder{
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_imago_v1_connection_proto_rawDesc), len(file_imago_v1_connection_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   32,
+			NumMessages:   34,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

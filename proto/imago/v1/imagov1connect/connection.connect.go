@@ -72,6 +72,9 @@ const (
 	// ConnectionServiceSetRetentionProcedure is the fully-qualified name of the ConnectionService's
 	// SetRetention RPC.
 	ConnectionServiceSetRetentionProcedure = "/imago.v1.ConnectionService/SetRetention"
+	// ConnectionServicePreviewRetentionProcedure is the fully-qualified name of the ConnectionService's
+	// PreviewRetention RPC.
+	ConnectionServicePreviewRetentionProcedure = "/imago.v1.ConnectionService/PreviewRetention"
 )
 
 // ConnectionServiceClient is a client for the imago.v1.ConnectionService service.
@@ -114,6 +117,9 @@ type ConnectionServiceClient interface {
 	// SetRetention says which of a connection's snapshots are kept, of those that the plan
 	// keeps. What it lets go is let go a day later, so that there is time to take it back.
 	SetRetention(context.Context, *connect.Request[v1.SetRetentionRequest]) (*connect.Response[v1.SetRetentionResponse], error)
+	// PreviewRetention tells which snapshots would be let go now, as things are set or if they
+	// were set so. It judges as the daily look does, and changes nothing.
+	PreviewRetention(context.Context, *connect.Request[v1.PreviewRetentionRequest]) (*connect.Response[v1.PreviewRetentionResponse], error)
 }
 
 // NewConnectionServiceClient constructs a client for the imago.v1.ConnectionService service. By
@@ -205,6 +211,12 @@ func NewConnectionServiceClient(httpClient connect.HTTPClient, baseURL string, o
 			connect.WithSchema(connectionServiceMethods.ByName("SetRetention")),
 			connect.WithClientOptions(opts...),
 		),
+		previewRetention: connect.NewClient[v1.PreviewRetentionRequest, v1.PreviewRetentionResponse](
+			httpClient,
+			baseURL+ConnectionServicePreviewRetentionProcedure,
+			connect.WithSchema(connectionServiceMethods.ByName("PreviewRetention")),
+			connect.WithClientOptions(opts...),
+		),
 	}
 }
 
@@ -223,6 +235,7 @@ type connectionServiceClient struct {
 	switchDemoApp      *connect.Client[v1.SwitchDemoAppRequest, v1.SwitchDemoAppResponse]
 	setSchedule        *connect.Client[v1.SetScheduleRequest, v1.SetScheduleResponse]
 	setRetention       *connect.Client[v1.SetRetentionRequest, v1.SetRetentionResponse]
+	previewRetention   *connect.Client[v1.PreviewRetentionRequest, v1.PreviewRetentionResponse]
 }
 
 // CreateConnection calls imago.v1.ConnectionService.CreateConnection.
@@ -290,6 +303,11 @@ func (c *connectionServiceClient) SetRetention(ctx context.Context, req *connect
 	return c.setRetention.CallUnary(ctx, req)
 }
 
+// PreviewRetention calls imago.v1.ConnectionService.PreviewRetention.
+func (c *connectionServiceClient) PreviewRetention(ctx context.Context, req *connect.Request[v1.PreviewRetentionRequest]) (*connect.Response[v1.PreviewRetentionResponse], error) {
+	return c.previewRetention.CallUnary(ctx, req)
+}
+
 // ConnectionServiceHandler is an implementation of the imago.v1.ConnectionService service.
 type ConnectionServiceHandler interface {
 	// CreateConnection begins: it asks the address whether an org answers there, makes
@@ -330,6 +348,9 @@ type ConnectionServiceHandler interface {
 	// SetRetention says which of a connection's snapshots are kept, of those that the plan
 	// keeps. What it lets go is let go a day later, so that there is time to take it back.
 	SetRetention(context.Context, *connect.Request[v1.SetRetentionRequest]) (*connect.Response[v1.SetRetentionResponse], error)
+	// PreviewRetention tells which snapshots would be let go now, as things are set or if they
+	// were set so. It judges as the daily look does, and changes nothing.
+	PreviewRetention(context.Context, *connect.Request[v1.PreviewRetentionRequest]) (*connect.Response[v1.PreviewRetentionResponse], error)
 }
 
 // NewConnectionServiceHandler builds an HTTP handler from the service implementation. It returns
@@ -417,6 +438,12 @@ func NewConnectionServiceHandler(svc ConnectionServiceHandler, opts ...connect.H
 		connect.WithSchema(connectionServiceMethods.ByName("SetRetention")),
 		connect.WithHandlerOptions(opts...),
 	)
+	connectionServicePreviewRetentionHandler := connect.NewUnaryHandler(
+		ConnectionServicePreviewRetentionProcedure,
+		svc.PreviewRetention,
+		connect.WithSchema(connectionServiceMethods.ByName("PreviewRetention")),
+		connect.WithHandlerOptions(opts...),
+	)
 	return "/imago.v1.ConnectionService/", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case ConnectionServiceCreateConnectionProcedure:
@@ -445,6 +472,8 @@ func NewConnectionServiceHandler(svc ConnectionServiceHandler, opts ...connect.H
 			connectionServiceSetScheduleHandler.ServeHTTP(w, r)
 		case ConnectionServiceSetRetentionProcedure:
 			connectionServiceSetRetentionHandler.ServeHTTP(w, r)
+		case ConnectionServicePreviewRetentionProcedure:
+			connectionServicePreviewRetentionHandler.ServeHTTP(w, r)
 		default:
 			http.NotFound(w, r)
 		}
@@ -504,4 +533,8 @@ func (UnimplementedConnectionServiceHandler) SetSchedule(context.Context, *conne
 
 func (UnimplementedConnectionServiceHandler) SetRetention(context.Context, *connect.Request[v1.SetRetentionRequest]) (*connect.Response[v1.SetRetentionResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("imago.v1.ConnectionService.SetRetention is not implemented"))
+}
+
+func (UnimplementedConnectionServiceHandler) PreviewRetention(context.Context, *connect.Request[v1.PreviewRetentionRequest]) (*connect.Response[v1.PreviewRetentionResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("imago.v1.ConnectionService.PreviewRetention is not implemented"))
 }

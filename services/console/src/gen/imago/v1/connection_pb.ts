@@ -8,13 +8,15 @@ import type { Timestamp } from "@bufbuild/protobuf/wkt";
 import { file_google_protobuf_timestamp } from "@bufbuild/protobuf/wkt";
 import type { Problem } from "./problem_pb";
 import { file_imago_v1_problem } from "./problem_pb";
+import type { Snapshot } from "./snapshot_pb";
+import { file_imago_v1_snapshot } from "./snapshot_pb";
 import type { Message } from "@bufbuild/protobuf";
 
 /**
  * Describes the file imago/v1/connection.proto.
  */
 export const file_imago_v1_connection: GenFile = /*@__PURE__*/
-  fileDesc("ChlpbWFnby92MS9jb25uZWN0aW9uLnByb3RvEghpbWFnby52MSL8BAoKQ29ubmVjdGlvbhIKCgJpZBgBIAEoCRIMCgRuYW1lGAIgASgJEhAKCHByb3ZpZGVyGAMgASgJEg8KB29yZ191cmwYBCABKAkSDQoFc3RhdGUYBSABKAkSIgoHcHJvYmxlbRgGIAEoCzIRLmltYWdvLnYxLlByb2JsZW0SDgoGb3JnX2lkGAcgASgJEg4KBmVuZ2luZRgIIAEoCRISCgpyYXRlX3NoYXJlGAkgASgBEhYKDmZvbGxvd19zZWNvbmRzGAogASgFEi4KCmNoZWNrZWRfYXQYCyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiQKBmFjY2VzcxgMIAMoCzIULmltYWdvLnYxLlR5cGVBY2Nlc3MSJAoIc2NoZWR1bGUYDSABKAsyEi5pbWFnby52MS5TY2hlZHVsZRIpCgtjcmVkZW50aWFscxgOIAMoCzIULmltYWdvLnYxLkNyZWRlbnRpYWwSLwoLZm9sbG93ZWRfYXQYDyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEikKDmZvbGxvd19wcm9ibGVtGBAgASgLMhEuaW1hZ28udjEuUHJvYmxlbRIuCgpjcmVhdGVkX2F0GBEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIVCg1vcGVuX2ZpbmRpbmdzGBIgASgDEgwKBHRoaW4YEyABKAgSDAoEZGVtbxgUIAEoCRIXCg9kZW1vX2FwcF9hY3RpdmUYFSABKAgSMwoQcmVwb3NpdG9yeV9jaGVjaxgWIAEoCzIZLmltYWdvLnYxLlJlcG9zaXRvcnlDaGVjayLrAQoPUmVwb3NpdG9yeUNoZWNrEi4KCmNoZWNrZWRfYXQYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhEKCXNuYXBzaG90cxgCIAEoAxIQCghzZWdtZW50cxgDIAEoAxIVCg1zZWdtZW50c19yZWFkGAQgASgDEhQKDHN0b3JlZF9ieXRlcxgFIAEoAxIPCgdkYW1hZ2VkGAYgASgFEhsKE3NuYXBzaG90c19jb25jZXJuZWQYByABKAUSKAoHb2JqZWN0cxgIIAMoCzIXLmltYWdvLnYxLkRhbWFnZWRPYmplY3QirQEKDURhbWFnZWRPYmplY3QSDgoGb2JqZWN0GAEgASgJEgwKBHdoYXQYAiABKAkSEQoJc25hcHNob3RzGAMgASgFEjUKEWZpcnN0X3NuYXBzaG90X2F0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI0ChBsYXN0X3NuYXBzaG90X2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCIyChlHZXRSZXBvc2l0b3J5Q2hlY2tSZXF1ZXN0EhUKDWNvbm5lY3Rpb25faWQYASABKAkiRgoaR2V0UmVwb3NpdG9yeUNoZWNrUmVzcG9uc2USKAoFY2hlY2sYASABKAsyGS5pbWFnby52MS5SZXBvc2l0b3J5Q2hlY2siawoKVHlwZUFjY2VzcxIMCgR0eXBlGAEgASgJEg0KBXRpdGxlGAIgASgJEhAKCHJlYWRhYmxlGAMgASgIEg4KBnJlYXNvbhgEIAEoCRIOCgZkZXRhaWwYBSABKAkSDgoGc2NvcGVzGAYgAygJIngKCkNyZWRlbnRpYWwSDwoHcHVycG9zZRgBIAEoCRIRCgljbGllbnRfaWQYAiABKAkSDgoGa2V5X2lkGAMgASgJEhIKCnB1YmxpY19qd2sYBCABKAkSDgoGc2NvcGVzGAUgAygJEhIKCmFkbWluX3JvbGUYBiABKAkibQoIU2NoZWR1bGUSDAoEY3JvbhgBIAEoCRIRCgl0aW1lX3pvbmUYAiABKAkSDwoHZW5hYmxlZBgDIAEoCBIvCgtuZXh0X3J1bl9hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiZAoXQ3JlYXRlQ29ubmVjdGlvblJlcXVlc3QSDwoHb3JnX3VybBgBIAEoCRIMCgRuYW1lGAIgASgJEhIKCnJhdGVfc2hhcmUYAyABKAESFgoOZm9sbG93X3NlY29uZHMYBCABKAUiRAoYQ3JlYXRlQ29ubmVjdGlvblJlc3BvbnNlEigKCmNvbm5lY3Rpb24YASABKAsyFC5pbWFnby52MS5Db25uZWN0aW9uIhMKEUNyZWF0ZURlbW9SZXF1ZXN0Ij4KEkNyZWF0ZURlbW9SZXNwb25zZRIoCgpjb25uZWN0aW9uGAEgASgLMhQuaW1hZ28udjEuQ29ubmVjdGlvbiI9ChRTd2l0Y2hEZW1vQXBwUmVxdWVzdBIVCg1jb25uZWN0aW9uX2lkGAEgASgJEg4KBmFjdGl2ZRgCIAEoCCIXChVTd2l0Y2hEZW1vQXBwUmVzcG9uc2UiUQoUU2V0Q3JlZGVudGlhbFJlcXVlc3QSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRIPCgdwdXJwb3NlGAIgASgJEhEKCWNsaWVudF9pZBgDIAEoCSJBChVTZXRDcmVkZW50aWFsUmVzcG9uc2USKAoKY29ubmVjdGlvbhgBIAEoCzIULmltYWdvLnYxLkNvbm5lY3Rpb24iOwoRUmVwbGFjZUtleVJlcXVlc3QSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRIPCgdwdXJwb3NlGAIgASgJIj4KElJlcGxhY2VLZXlSZXNwb25zZRIoCgpjb25uZWN0aW9uGAEgASgLMhQuaW1hZ28udjEuQ29ubmVjdGlvbiJqChdVcGRhdGVDb25uZWN0aW9uUmVxdWVzdBIVCg1jb25uZWN0aW9uX2lkGAEgASgJEgwKBG5hbWUYAiABKAkSEgoKcmF0ZV9zaGFyZRgDIAEoARIWCg5mb2xsb3dfc2Vjb25kcxgEIAEoBSJEChhVcGRhdGVDb25uZWN0aW9uUmVzcG9uc2USKAoKY29ubmVjdGlvbhgBIAEoCzIULmltYWdvLnYxLkNvbm5lY3Rpb24iLwoWQ2hlY2tDb25uZWN0aW9uUmVxdWVzdBIVCg1jb25uZWN0aW9uX2lkGAEgASgJIkMKF0NoZWNrQ29ubmVjdGlvblJlc3BvbnNlEigKCmNvbm5lY3Rpb24YASABKAsyFC5pbWFnby52MS5Db25uZWN0aW9uIi0KFEdldENvbm5lY3Rpb25SZXF1ZXN0EhUKDWNvbm5lY3Rpb25faWQYASABKAkiQQoVR2V0Q29ubmVjdGlvblJlc3BvbnNlEigKCmNvbm5lY3Rpb24YASABKAsyFC5pbWFnby52MS5Db25uZWN0aW9uIj8KFkxpc3RDb25uZWN0aW9uc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkicwoXTGlzdENvbm5lY3Rpb25zUmVzcG9uc2USKQoLY29ubmVjdGlvbnMYASADKAsyFC5pbWFnby52MS5Db25uZWN0aW9uEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCRIUCgxkZW1vX29mZmVyZWQYAyABKAgiMAoXRGVsZXRlQ29ubmVjdGlvblJlcXVlc3QSFQoNY29ubmVjdGlvbl9pZBgBIAEoCSIaChhEZWxldGVDb25uZWN0aW9uUmVzcG9uc2UiOgoTU2V0UmV0ZW50aW9uUmVxdWVzdBIVCg1jb25uZWN0aW9uX2lkGAEgASgJEgwKBHRoaW4YAiABKAgiQAoUU2V0UmV0ZW50aW9uUmVzcG9uc2USKAoKY29ubmVjdGlvbhgBIAEoCzIULmltYWdvLnYxLkNvbm5lY3Rpb24iXQoSU2V0U2NoZWR1bGVSZXF1ZXN0EhUKDWNvbm5lY3Rpb25faWQYASABKAkSDAoEY3JvbhgCIAEoCRIRCgl0aW1lX3pvbmUYAyABKAkSDwoHZW5hYmxlZBgEIAEoCCI7ChNTZXRTY2hlZHVsZVJlc3BvbnNlEiQKCHNjaGVkdWxlGAEgASgLMhIuaW1hZ28udjEuU2NoZWR1bGUy2AgKEUNvbm5lY3Rpb25TZXJ2aWNlElkKEENyZWF0ZUNvbm5lY3Rpb24SIS5pbWFnby52MS5DcmVhdGVDb25uZWN0aW9uUmVxdWVzdBoiLmltYWdvLnYxLkNyZWF0ZUNvbm5lY3Rpb25SZXNwb25zZRJQCg1TZXRDcmVkZW50aWFsEh4uaW1hZ28udjEuU2V0Q3JlZGVudGlhbFJlcXVlc3QaHy5pbWFnby52MS5TZXRDcmVkZW50aWFsUmVzcG9uc2USRwoKUmVwbGFjZUtleRIbLmltYWdvLnYxLlJlcGxhY2VLZXlSZXF1ZXN0GhwuaW1hZ28udjEuUmVwbGFjZUtleVJlc3BvbnNlElkKEFVwZGF0ZUNvbm5lY3Rpb24SIS5pbWFnby52MS5VcGRhdGVDb25uZWN0aW9uUmVxdWVzdBoiLmltYWdvLnYxLlVwZGF0ZUNvbm5lY3Rpb25SZXNwb25zZRJWCg9DaGVja0Nvbm5lY3Rpb24SIC5pbWFnby52MS5DaGVja0Nvbm5lY3Rpb25SZXF1ZXN0GiEuaW1hZ28udjEuQ2hlY2tDb25uZWN0aW9uUmVzcG9uc2USUAoNR2V0Q29ubmVjdGlvbhIeLmltYWdvLnYxLkdldENvbm5lY3Rpb25SZXF1ZXN0Gh8uaW1hZ28udjEuR2V0Q29ubmVjdGlvblJlc3BvbnNlEl8KEkdldFJlcG9zaXRvcnlDaGVjaxIjLmltYWdvLnYxLkdldFJlcG9zaXRvcnlDaGVja1JlcXVlc3QaJC5pbWFnby52MS5HZXRSZXBvc2l0b3J5Q2hlY2tSZXNwb25zZRJWCg9MaXN0Q29ubmVjdGlvbnMSIC5pbWFnby52MS5MaXN0Q29ubmVjdGlvbnNSZXF1ZXN0GiEuaW1hZ28udjEuTGlzdENvbm5lY3Rpb25zUmVzcG9uc2USWQoQRGVsZXRlQ29ubmVjdGlvbhIhLmltYWdvLnYxLkRlbGV0ZUNvbm5lY3Rpb25SZXF1ZXN0GiIuaW1hZ28udjEuRGVsZXRlQ29ubmVjdGlvblJlc3BvbnNlEkcKCkNyZWF0ZURlbW8SGy5pbWFnby52MS5DcmVhdGVEZW1vUmVxdWVzdBocLmltYWdvLnYxLkNyZWF0ZURlbW9SZXNwb25zZRJQCg1Td2l0Y2hEZW1vQXBwEh4uaW1hZ28udjEuU3dpdGNoRGVtb0FwcFJlcXVlc3QaHy5pbWFnby52MS5Td2l0Y2hEZW1vQXBwUmVzcG9uc2USSgoLU2V0U2NoZWR1bGUSHC5pbWFnby52MS5TZXRTY2hlZHVsZVJlcXVlc3QaHS5pbWFnby52MS5TZXRTY2hlZHVsZVJlc3BvbnNlEk0KDFNldFJldGVudGlvbhIdLmltYWdvLnYxLlNldFJldGVudGlvblJlcXVlc3QaHi5pbWFnby52MS5TZXRSZXRlbnRpb25SZXNwb25zZUIeWhxpbWFnby9wcm90by9pbWFnby92MTtpbWFnb3YxYgZwcm90bzM", [file_google_protobuf_timestamp, file_imago_v1_problem]);
+  fileDesc("ChlpbWFnby92MS9jb25uZWN0aW9uLnByb3RvEghpbWFnby52MSL8BAoKQ29ubmVjdGlvbhIKCgJpZBgBIAEoCRIMCgRuYW1lGAIgASgJEhAKCHByb3ZpZGVyGAMgASgJEg8KB29yZ191cmwYBCABKAkSDQoFc3RhdGUYBSABKAkSIgoHcHJvYmxlbRgGIAEoCzIRLmltYWdvLnYxLlByb2JsZW0SDgoGb3JnX2lkGAcgASgJEg4KBmVuZ2luZRgIIAEoCRISCgpyYXRlX3NoYXJlGAkgASgBEhYKDmZvbGxvd19zZWNvbmRzGAogASgFEi4KCmNoZWNrZWRfYXQYCyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEiQKBmFjY2VzcxgMIAMoCzIULmltYWdvLnYxLlR5cGVBY2Nlc3MSJAoIc2NoZWR1bGUYDSABKAsyEi5pbWFnby52MS5TY2hlZHVsZRIpCgtjcmVkZW50aWFscxgOIAMoCzIULmltYWdvLnYxLkNyZWRlbnRpYWwSLwoLZm9sbG93ZWRfYXQYDyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEikKDmZvbGxvd19wcm9ibGVtGBAgASgLMhEuaW1hZ28udjEuUHJvYmxlbRIuCgpjcmVhdGVkX2F0GBEgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIVCg1vcGVuX2ZpbmRpbmdzGBIgASgDEgwKBHRoaW4YEyABKAgSDAoEZGVtbxgUIAEoCRIXCg9kZW1vX2FwcF9hY3RpdmUYFSABKAgSMwoQcmVwb3NpdG9yeV9jaGVjaxgWIAEoCzIZLmltYWdvLnYxLlJlcG9zaXRvcnlDaGVjayLrAQoPUmVwb3NpdG9yeUNoZWNrEi4KCmNoZWNrZWRfYXQYASABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wEhEKCXNuYXBzaG90cxgCIAEoAxIQCghzZWdtZW50cxgDIAEoAxIVCg1zZWdtZW50c19yZWFkGAQgASgDEhQKDHN0b3JlZF9ieXRlcxgFIAEoAxIPCgdkYW1hZ2VkGAYgASgFEhsKE3NuYXBzaG90c19jb25jZXJuZWQYByABKAUSKAoHb2JqZWN0cxgIIAMoCzIXLmltYWdvLnYxLkRhbWFnZWRPYmplY3QirQEKDURhbWFnZWRPYmplY3QSDgoGb2JqZWN0GAEgASgJEgwKBHdoYXQYAiABKAkSEQoJc25hcHNob3RzGAMgASgFEjUKEWZpcnN0X3NuYXBzaG90X2F0GAQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBI0ChBsYXN0X3NuYXBzaG90X2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCIyChlHZXRSZXBvc2l0b3J5Q2hlY2tSZXF1ZXN0EhUKDWNvbm5lY3Rpb25faWQYASABKAkiRgoaR2V0UmVwb3NpdG9yeUNoZWNrUmVzcG9uc2USKAoFY2hlY2sYASABKAsyGS5pbWFnby52MS5SZXBvc2l0b3J5Q2hlY2siawoKVHlwZUFjY2VzcxIMCgR0eXBlGAEgASgJEg0KBXRpdGxlGAIgASgJEhAKCHJlYWRhYmxlGAMgASgIEg4KBnJlYXNvbhgEIAEoCRIOCgZkZXRhaWwYBSABKAkSDgoGc2NvcGVzGAYgAygJIngKCkNyZWRlbnRpYWwSDwoHcHVycG9zZRgBIAEoCRIRCgljbGllbnRfaWQYAiABKAkSDgoGa2V5X2lkGAMgASgJEhIKCnB1YmxpY19qd2sYBCABKAkSDgoGc2NvcGVzGAUgAygJEhIKCmFkbWluX3JvbGUYBiABKAkibQoIU2NoZWR1bGUSDAoEY3JvbhgBIAEoCRIRCgl0aW1lX3pvbmUYAiABKAkSDwoHZW5hYmxlZBgDIAEoCBIvCgtuZXh0X3J1bl9hdBgEIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiZAoXQ3JlYXRlQ29ubmVjdGlvblJlcXVlc3QSDwoHb3JnX3VybBgBIAEoCRIMCgRuYW1lGAIgASgJEhIKCnJhdGVfc2hhcmUYAyABKAESFgoOZm9sbG93X3NlY29uZHMYBCABKAUiRAoYQ3JlYXRlQ29ubmVjdGlvblJlc3BvbnNlEigKCmNvbm5lY3Rpb24YASABKAsyFC5pbWFnby52MS5Db25uZWN0aW9uIhMKEUNyZWF0ZURlbW9SZXF1ZXN0Ij4KEkNyZWF0ZURlbW9SZXNwb25zZRIoCgpjb25uZWN0aW9uGAEgASgLMhQuaW1hZ28udjEuQ29ubmVjdGlvbiI9ChRTd2l0Y2hEZW1vQXBwUmVxdWVzdBIVCg1jb25uZWN0aW9uX2lkGAEgASgJEg4KBmFjdGl2ZRgCIAEoCCIXChVTd2l0Y2hEZW1vQXBwUmVzcG9uc2UiUQoUU2V0Q3JlZGVudGlhbFJlcXVlc3QSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRIPCgdwdXJwb3NlGAIgASgJEhEKCWNsaWVudF9pZBgDIAEoCSJBChVTZXRDcmVkZW50aWFsUmVzcG9uc2USKAoKY29ubmVjdGlvbhgBIAEoCzIULmltYWdvLnYxLkNvbm5lY3Rpb24iOwoRUmVwbGFjZUtleVJlcXVlc3QSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRIPCgdwdXJwb3NlGAIgASgJIj4KElJlcGxhY2VLZXlSZXNwb25zZRIoCgpjb25uZWN0aW9uGAEgASgLMhQuaW1hZ28udjEuQ29ubmVjdGlvbiJqChdVcGRhdGVDb25uZWN0aW9uUmVxdWVzdBIVCg1jb25uZWN0aW9uX2lkGAEgASgJEgwKBG5hbWUYAiABKAkSEgoKcmF0ZV9zaGFyZRgDIAEoARIWCg5mb2xsb3dfc2Vjb25kcxgEIAEoBSJEChhVcGRhdGVDb25uZWN0aW9uUmVzcG9uc2USKAoKY29ubmVjdGlvbhgBIAEoCzIULmltYWdvLnYxLkNvbm5lY3Rpb24iLwoWQ2hlY2tDb25uZWN0aW9uUmVxdWVzdBIVCg1jb25uZWN0aW9uX2lkGAEgASgJIkMKF0NoZWNrQ29ubmVjdGlvblJlc3BvbnNlEigKCmNvbm5lY3Rpb24YASABKAsyFC5pbWFnby52MS5Db25uZWN0aW9uIi0KFEdldENvbm5lY3Rpb25SZXF1ZXN0EhUKDWNvbm5lY3Rpb25faWQYASABKAkiQQoVR2V0Q29ubmVjdGlvblJlc3BvbnNlEigKCmNvbm5lY3Rpb24YASABKAsyFC5pbWFnby52MS5Db25uZWN0aW9uIj8KFkxpc3RDb25uZWN0aW9uc1JlcXVlc3QSEQoJcGFnZV9zaXplGAEgASgFEhIKCnBhZ2VfdG9rZW4YAiABKAkicwoXTGlzdENvbm5lY3Rpb25zUmVzcG9uc2USKQoLY29ubmVjdGlvbnMYASADKAsyFC5pbWFnby52MS5Db25uZWN0aW9uEhcKD25leHRfcGFnZV90b2tlbhgCIAEoCRIUCgxkZW1vX29mZmVyZWQYAyABKAgiMAoXRGVsZXRlQ29ubmVjdGlvblJlcXVlc3QSFQoNY29ubmVjdGlvbl9pZBgBIAEoCSIaChhEZWxldGVDb25uZWN0aW9uUmVzcG9uc2UiOgoTU2V0UmV0ZW50aW9uUmVxdWVzdBIVCg1jb25uZWN0aW9uX2lkGAEgASgJEgwKBHRoaW4YAiABKAgiQAoUU2V0UmV0ZW50aW9uUmVzcG9uc2USKAoKY29ubmVjdGlvbhgBIAEoCzIULmltYWdvLnYxLkNvbm5lY3Rpb24igwEKF1ByZXZpZXdSZXRlbnRpb25SZXF1ZXN0EhUKDWNvbm5lY3Rpb25faWQYASABKAkSEQoJcGFnZV9zaXplGAIgASgFEhIKCnBhZ2VfdG9rZW4YAyABKAkSEQoEdGhpbhgEIAEoCEgAiAEBEg4KBnBvaW50cxgFIAEoCEIHCgVfdGhpbiLMAQoYUHJldmlld1JldGVudGlvblJlc3BvbnNlEiUKCXNuYXBzaG90cxgBIAMoCzISLmltYWdvLnYxLlNuYXBzaG90EhcKD25leHRfcGFnZV90b2tlbhgCIAEoCRITCgtzd2VlcF9jb3VudBgDIAEoAxITCgtwb2ludF9jb3VudBgEIAEoAxIUCgxzdG9yZWRfYnl0ZXMYBSABKAMSMAoMbmV4dF9sb29rX2F0GAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJdChJTZXRTY2hlZHVsZVJlcXVlc3QSFQoNY29ubmVjdGlvbl9pZBgBIAEoCRIMCgRjcm9uGAIgASgJEhEKCXRpbWVfem9uZRgDIAEoCRIPCgdlbmFibGVkGAQgASgIIjsKE1NldFNjaGVkdWxlUmVzcG9uc2USJAoIc2NoZWR1bGUYASABKAsyEi5pbWFnby52MS5TY2hlZHVsZTKzCQoRQ29ubmVjdGlvblNlcnZpY2USWQoQQ3JlYXRlQ29ubmVjdGlvbhIhLmltYWdvLnYxLkNyZWF0ZUNvbm5lY3Rpb25SZXF1ZXN0GiIuaW1hZ28udjEuQ3JlYXRlQ29ubmVjdGlvblJlc3BvbnNlElAKDVNldENyZWRlbnRpYWwSHi5pbWFnby52MS5TZXRDcmVkZW50aWFsUmVxdWVzdBofLmltYWdvLnYxLlNldENyZWRlbnRpYWxSZXNwb25zZRJHCgpSZXBsYWNlS2V5EhsuaW1hZ28udjEuUmVwbGFjZUtleVJlcXVlc3QaHC5pbWFnby52MS5SZXBsYWNlS2V5UmVzcG9uc2USWQoQVXBkYXRlQ29ubmVjdGlvbhIhLmltYWdvLnYxLlVwZGF0ZUNvbm5lY3Rpb25SZXF1ZXN0GiIuaW1hZ28udjEuVXBkYXRlQ29ubmVjdGlvblJlc3BvbnNlElYKD0NoZWNrQ29ubmVjdGlvbhIgLmltYWdvLnYxLkNoZWNrQ29ubmVjdGlvblJlcXVlc3QaIS5pbWFnby52MS5DaGVja0Nvbm5lY3Rpb25SZXNwb25zZRJQCg1HZXRDb25uZWN0aW9uEh4uaW1hZ28udjEuR2V0Q29ubmVjdGlvblJlcXVlc3QaHy5pbWFnby52MS5HZXRDb25uZWN0aW9uUmVzcG9uc2USXwoSR2V0UmVwb3NpdG9yeUNoZWNrEiMuaW1hZ28udjEuR2V0UmVwb3NpdG9yeUNoZWNrUmVxdWVzdBokLmltYWdvLnYxLkdldFJlcG9zaXRvcnlDaGVja1Jlc3BvbnNlElYKD0xpc3RDb25uZWN0aW9ucxIgLmltYWdvLnYxLkxpc3RDb25uZWN0aW9uc1JlcXVlc3QaIS5pbWFnby52MS5MaXN0Q29ubmVjdGlvbnNSZXNwb25zZRJZChBEZWxldGVDb25uZWN0aW9uEiEuaW1hZ28udjEuRGVsZXRlQ29ubmVjdGlvblJlcXVlc3QaIi5pbWFnby52MS5EZWxldGVDb25uZWN0aW9uUmVzcG9uc2USRwoKQ3JlYXRlRGVtbxIbLmltYWdvLnYxLkNyZWF0ZURlbW9SZXF1ZXN0GhwuaW1hZ28udjEuQ3JlYXRlRGVtb1Jlc3BvbnNlElAKDVN3aXRjaERlbW9BcHASHi5pbWFnby52MS5Td2l0Y2hEZW1vQXBwUmVxdWVzdBofLmltYWdvLnYxLlN3aXRjaERlbW9BcHBSZXNwb25zZRJKCgtTZXRTY2hlZHVsZRIcLmltYWdvLnYxLlNldFNjaGVkdWxlUmVxdWVzdBodLmltYWdvLnYxLlNldFNjaGVkdWxlUmVzcG9uc2USTQoMU2V0UmV0ZW50aW9uEh0uaW1hZ28udjEuU2V0UmV0ZW50aW9uUmVxdWVzdBoeLmltYWdvLnYxLlNldFJldGVudGlvblJlc3BvbnNlElkKEFByZXZpZXdSZXRlbnRpb24SIS5pbWFnby52MS5QcmV2aWV3UmV0ZW50aW9uUmVxdWVzdBoiLmltYWdvLnYxLlByZXZpZXdSZXRlbnRpb25SZXNwb25zZUIeWhxpbWFnby9wcm90by9pbWFnby92MTtpbWFnb3YxYgZwcm90bzM", [file_google_protobuf_timestamp, file_imago_v1_problem, file_imago_v1_snapshot]);
 
 /**
  * @generated from message imago.v1.Connection
@@ -866,8 +868,9 @@ export type SetRetentionRequest = Message<"imago.v1.SetRetentionRequest"> & {
   /**
    * Keep the first snapshot of each hour for a day, of each day for a week, of each week
    * for a month, of each month for a year, and no others; without it, all that the plan
-   * keeps. Of one time, a snapshot without a gap goes before those with gaps. The newest,
-   * pinned ones, and what a restore or a finding needs stay either way.
+   * keeps. Of one time, a snapshot without a gap goes before those with gaps. The newest
+   * three, the newest without a gap, pinned ones, and what a restore or a finding needs stay
+   * either way.
    *
    * @generated from field: bool thin = 2;
    */
@@ -899,6 +902,100 @@ export const SetRetentionResponseSchema: GenMessage<SetRetentionResponse> = /*@_
   messageDesc(file_imago_v1_connection, 29);
 
 /**
+ * @generated from message imago.v1.PreviewRetentionRequest
+ */
+export type PreviewRetentionRequest = Message<"imago.v1.PreviewRetentionRequest"> & {
+  /**
+   * @generated from field: string connection_id = 1;
+   */
+  connectionId: string;
+
+  /**
+   * @generated from field: int32 page_size = 2;
+   */
+  pageSize: number;
+
+  /**
+   * @generated from field: string page_token = 3;
+   */
+  pageToken: string;
+
+  /**
+   * What SetRetention would be asked for; absent: as it is set.
+   *
+   * @generated from field: optional bool thin = 4;
+   */
+  thin?: boolean | undefined;
+
+  /**
+   * List points as well, of which there may be one a minute. They are counted either way.
+   *
+   * @generated from field: bool points = 5;
+   */
+  points: boolean;
+};
+
+/**
+ * Describes the message imago.v1.PreviewRetentionRequest.
+ * Use `create(PreviewRetentionRequestSchema)` to create a new message.
+ */
+export const PreviewRetentionRequestSchema: GenMessage<PreviewRetentionRequest> = /*@__PURE__*/
+  messageDesc(file_imago_v1_connection, 30);
+
+/**
+ * @generated from message imago.v1.PreviewRetentionResponse
+ */
+export type PreviewRetentionResponse = Message<"imago.v1.PreviewRetentionResponse"> & {
+  /**
+   * What would be let go, newest first; without types. kept_because says what keeps it as
+   * things are set.
+   *
+   * @generated from field: repeated imago.v1.Snapshot snapshots = 1;
+   */
+  snapshots: Snapshot[];
+
+  /**
+   * @generated from field: string next_page_token = 2;
+   */
+  nextPageToken: string;
+
+  /**
+   * How many in all, of the whole org and points.
+   *
+   * @generated from field: int64 sweep_count = 3;
+   */
+  sweepCount: bigint;
+
+  /**
+   * @generated from field: int64 point_count = 4;
+   */
+  pointCount: bigint;
+
+  /**
+   * What all of them added to the store. At most this is freed: other snapshots may stand
+   * on some of it.
+   *
+   * @generated from field: int64 stored_bytes = 5;
+   */
+  storedBytes: bigint;
+
+  /**
+   * When it is looked next what to let go, as things are set; absent: within a minute.
+   * SetRetention puts it off by a day.
+   *
+   * @generated from field: google.protobuf.Timestamp next_look_at = 6;
+   */
+  nextLookAt?: Timestamp | undefined;
+};
+
+/**
+ * Describes the message imago.v1.PreviewRetentionResponse.
+ * Use `create(PreviewRetentionResponseSchema)` to create a new message.
+ */
+export const PreviewRetentionResponseSchema: GenMessage<PreviewRetentionResponse> = /*@__PURE__*/
+  messageDesc(file_imago_v1_connection, 31);
+
+/**
  * @generated from message imago.v1.SetScheduleRequest
  */
 export type SetScheduleRequest = Message<"imago.v1.SetScheduleRequest"> & {
@@ -928,7 +1025,7 @@ export type SetScheduleRequest = Message<"imago.v1.SetScheduleRequest"> & {
  * Use `create(SetScheduleRequestSchema)` to create a new message.
  */
 export const SetScheduleRequestSchema: GenMessage<SetScheduleRequest> = /*@__PURE__*/
-  messageDesc(file_imago_v1_connection, 30);
+  messageDesc(file_imago_v1_connection, 32);
 
 /**
  * @generated from message imago.v1.SetScheduleResponse
@@ -945,7 +1042,7 @@ export type SetScheduleResponse = Message<"imago.v1.SetScheduleResponse"> & {
  * Use `create(SetScheduleResponseSchema)` to create a new message.
  */
 export const SetScheduleResponseSchema: GenMessage<SetScheduleResponse> = /*@__PURE__*/
-  messageDesc(file_imago_v1_connection, 31);
+  messageDesc(file_imago_v1_connection, 33);
 
 /**
  * ConnectionService binds orgs to the account.
@@ -1092,6 +1189,17 @@ export const ConnectionService: GenService<{
     methodKind: "unary";
     input: typeof SetRetentionRequestSchema;
     output: typeof SetRetentionResponseSchema;
+  },
+  /**
+   * PreviewRetention tells which snapshots would be let go now, as things are set or if they
+   * were set so. It judges as the daily look does, and changes nothing.
+   *
+   * @generated from rpc imago.v1.ConnectionService.PreviewRetention
+   */
+  previewRetention: {
+    methodKind: "unary";
+    input: typeof PreviewRetentionRequestSchema;
+    output: typeof PreviewRetentionResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_imago_v1_connection, 0);
