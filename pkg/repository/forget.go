@@ -65,6 +65,10 @@ func (r *Repository) Clear(ctx context.Context) error {
 	return nil
 }
 
+// RubbishAfter is how long what no snapshot names is left alone: far longer than a slow ghost
+// may go on writing.
+const RubbishAfter = 24 * time.Hour
+
 // SweepOptions of Sweep.
 type SweepOptions struct {
 	// Before: only what was written before it is rubbish. Leave drafts the time

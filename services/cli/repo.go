@@ -108,13 +108,18 @@ type statsLine struct {
 	Other       int64     `json:"other_bytes"`
 	Unnamed     int64     `json:"unnamed_objects"`
 	UnnamedSize int64     `json:"unnamed_bytes"`
+	Due         int64     `json:"next_sweep_objects"` // of these: the others are not old enough yet
+	DueSize     int64     `json:"next_sweep_bytes"`
 }
 
 func (p *program) repoStatsCommand(o *opening) *cobra.Command {
 	return &cobra.Command{
-		Use:     "stats PLACE",
-		Short:   "Measure repositories: snapshots, objects, bytes",
-		Long:    "stats lists repositories and reads their manifests.\n\n" + repoHelp + "\n\n" + placeHelp,
+		Use:   "stats PLACE",
+		Short: "Measure repositories: snapshots, objects, bytes",
+		Long: "stats lists repositories and reads their manifests. What no snapshot names is left by\n" +
+			"snapshots that were forgotten, or never taken. NEXT SWEEP is what of it the worker would\n" +
+			"remove now: at most so much, since it leaves what is still being written, and what the\n" +
+			"store locks. While a manifest cannot be read nothing is removed, and both are 0.\n\n" + repoHelp + "\n\n" + placeHelp,
 		Example: example("imago repo stats s3://acme-backups", "what each connection takes"),
 		Args:    needArgs(1, "PLACE"),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -126,40 +131,47 @@ func (p *program) repoStatsCommand(o *opening) *cobra.Command {
 }
 
 func (p *program) stats(ctx context.Context, all []archive.Repository) error {
-	rows := [][]string{{"CONNECTION", "SNAPSHOTS", "LAST", "OBJECTS", "SEGMENTS", "SEALED", "RATIO", "OTHER", "UNNAMED"}}
+	rows := [][]string{{"CONNECTION", "SNAPSHOTS", "LAST", "OBJECTS", "SEGMENTS", "SEALED", "RATIO", "OTHER", "UNNAMED", "NEXT SWEEP"}}
 	for _, r := range all {
 		s, err := r.Stats(ctx)
 		if err != nil {
 			return err
 		}
+		due, err := r.Sweep(ctx, repository.SweepOptions{Before: p.Now().Add(-repository.RubbishAfter), Dry: true})
+		if err != nil {
+			return err
+		}
 		if p.json {
-			if err := p.emitValue(statsOf(r, s)); err != nil {
+			if err := p.emitValue(statsOf(r, s, due)); err != nil {
 				return err
 			}
 			continue
 		}
-		rows = append(rows, statsRow(r, s))
+		rows = append(rows, statsRow(r, s, due))
 	}
 	if !p.json {
-		p.table(rows, 1, 3, 4, 5, 6, 7, 8)
+		p.table(rows, 1, 3, 4, 5, 6, 7, 8, 9)
 	}
 	return nil
 }
 
-func statsOf(r archive.Repository, s repository.Stats) statsLine {
+func statsOf(r archive.Repository, s repository.Stats, due repository.Swept) statsLine {
 	return statsLine{
 		"stats", string(r.Account), string(r.Connection), s.Snapshots(), s.Full, s.Incremental, s.Unreadable, s.First.UTC(), s.Last.UTC(),
-		s.Resources, s.Segments, s.Plain, s.Sealed, s.Other, s.Rubbish, s.RubbishBytes,
+		s.Resources, s.Segments, s.Plain, s.Sealed, s.Other, s.Rubbish, s.RubbishBytes, due.Objects, due.Bytes,
 	}
 }
 
-func statsRow(r archive.Repository, s repository.Stats) []string {
+func statsRow(r archive.Repository, s repository.Stats, due repository.Swept) []string {
 	ratio := "-"
 	if s.Sealed > 0 {
 		ratio = fmt.Sprintf("%.1f×", float64(s.Plain)/float64(s.Sealed))
 	}
 	return []string{
 		string(r.Connection), number(s.Snapshots()), s.Last.UTC().Format("2006-01-02 15:04:05 UTC"), number(s.Resources),
-		number(s.Segments), size(s.Sealed), ratio, size(s.Other), size(s.RubbishBytes),
+		number(s.Segments), size(s.Sealed), ratio, size(s.Other),
+		pile(s.Rubbish, s.RubbishBytes), pile(due.Objects, due.Bytes),
 	}
 }
+
+func pile(objects, bytes int64) string { return size(bytes) + " in " + number(objects) }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"time"
 
 	"imago/pkg/account"
 	"imago/pkg/envelope"
@@ -16,9 +15,8 @@ import (
 	"imago/pkg/repository"
 )
 
-// rubbishAfter is how long what no snapshot names is left alone: far longer than a slow
-// ghost may go on writing.
-const rubbishAfter = 24 * time.Hour
+// rubbishAfter is also what a sweep is once in.
+const rubbishAfter = repository.RubbishAfter
 
 // triesOfSweep is how often a store that does not do what it should is tried.
 const triesOfSweep = 9
