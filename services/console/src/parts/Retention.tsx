@@ -1,10 +1,11 @@
-import { useMutation } from "@connectrpc/connect-query";
+import { useMutation, useQuery } from "@connectrpc/connect-query";
 import { Button, Card, Group, Radio, Stack, Text, Title } from "@mantine/core";
 import { useQueryClient } from "@tanstack/react-query";
 import { type FormEvent, useState } from "react";
 import { useMay } from "../api/session";
 import { type Connection, ConnectionService } from "../gen/imago/v1/connection_pb";
 import { Wrong } from "./CodeForm";
+import { letGo } from "./letgo";
 
 // Retention says which of an org's snapshots are kept, of those that the plan keeps.
 export function Retention({ of: c }: { of: Connection }) {
@@ -42,6 +43,7 @@ export function Retention({ of: c }: { of: Connection }) {
             The newest three, the newest without a gap, pinned ones, and what a restore or an open finding
             needs stay either way.
           </Text>
+          {thin !== c.thin && <LetGo of={c} thin={thin} />}
           {set.error && <Wrong error={set.error} />}
           {may && (
             <Group>
@@ -58,5 +60,20 @@ export function Retention({ of: c }: { of: Connection }) {
         </Stack>
       </form>
     </Card>
+  );
+}
+
+// LetGo says what would be let go, if it were saved so.
+function LetGo({ of: c, thin }: { of: Connection; thin: boolean }) {
+  const found = useQuery(ConnectionService.method.previewRetention, {
+    connectionId: c.id,
+    thin,
+    pageSize: 1,
+  });
+  if (found.error) return <Wrong error={found.error} />;
+  return (
+    <Text size="sm" role="status">
+      {found.data && letGo(found.data)}
+    </Text>
   );
 }
