@@ -127,6 +127,27 @@ func TestGaps(t *testing.T) {
 	}
 }
 
+// TestLinksWithoutAnID: a link is its ID and nothing else, so that one without it is refused
+// with its page: asked again, and then an error that says so.
+func TestLinksWithoutAnID(t *testing.T) {
+	t.Parallel()
+	for _, link := range []string{`{"id":""}`, `{"id":7}`, `{"id":null}`, `{"id":["00u2"]}`, `{}`} {
+		t.Run(link, func(t *testing.T) {
+			t.Parallel()
+			org := newFakeOrg(t, answer(200, `[{"id":"00u1"},`+link+`]`))
+			r := testReader(t, org.URL, org.clock.options())
+			for page, err := range r.List(t.Context(), "group_membership", resource.Key{Type: "group", ID: "00g1"}, "") {
+				if !problem.Is(err, problem.Unavailable) || !strings.Contains(err.Error(), "cannot be read") {
+					t.Errorf("%d links, %v; want that they cannot be read", len(page.Resources), err)
+				}
+			}
+			if org.count() != 5 {
+				t.Errorf("%d calls, want 5", org.count())
+			}
+		})
+	}
+}
+
 // A parent that went meanwhile is no gap of its children: it is not found.
 func TestParentGone(t *testing.T) {
 	t.Parallel()
