@@ -2,7 +2,6 @@ package repository_test
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -164,17 +163,16 @@ func (m *model) sweep() {
 	types, gaps := m.types()
 	read := content{}
 	partly := m.rng.IntN(2) == 0
-	for k, body := range m.org {
+	for _, k := range sorted(m.org) { // so that a seed does the same each time
 		if !covered(gaps, k) || partly && m.rng.IntN(2) == 0 {
-			read[k] = body
+			read[k] = m.org[k]
 		}
 	}
 	d, err := r.Begin(fmt.Sprint("s", len(m.taken), m.now.UnixNano()), m.now, m.parent(r))
 	if err != nil {
 		m.t.Fatal(err)
 	}
-	keys := slices.Collect(maps.Keys(read))
-	slices.SortFunc(keys, resource.Key.Compare)
+	keys := sorted(read)
 	if m.rng.IntN(2) == 0 {
 		m.rng.Shuffle(len(keys), func(i, j int) { keys[i], keys[j] = keys[j], keys[i] })
 	}
@@ -191,10 +189,15 @@ func (m *model) sweep() {
 	f.Types = types
 	m.committed(r, d, f, read, gaps)
 	m.steps["sweep"]++
-	if d.Parent() != "" {
+	switch {
+	case d.Parent() != "":
 		m.steps["sweep over a parent"]++
+	case len(m.taken) > 1:
+		m.steps["full sweep after others"]++
 	}
 }
+
+func sorted(of content) []resource.Key { return slices.SortedFunc(maps.Keys(of), resource.Key.Compare) }
 
 func covered(gaps []snapshot.Gap, k resource.Key) bool {
 	return slices.ContainsFunc(gaps, func(g snapshot.Gap) bool { return g.Covers(k.Type, k.Parent) })
@@ -263,11 +266,23 @@ func (m *model) committed(r *repository.Repository, d *repository.Draft, f snaps
 	if err != nil {
 		m.t.Fatal(err)
 	}
+	if last := len(m.taken) - 1; d.Parent() != "" && merged(m.open(r, m.taken[last]), s) {
+		m.steps["merge"]++
+	}
 	m.taken = append(m.taken, entry{d.Prefix(), state, gaps, d.Digest()})
 	m.tells(s, state)
 	if m.rng.IntN(4) == 0 {
 		m.is(s, state)
 	}
+}
+
+// merged reports whether a snapshot wrote a layer of its parent again, with its own.
+func merged(parent, s *repository.Snapshot) bool {
+	stands := map[string]bool{}
+	for _, g := range s.Manifest().Segments {
+		stands[g.Name] = true
+	}
+	return slices.ContainsFunc(parent.Manifest().Segments, func(g snapshot.Segment) bool { return g.Layer > 0 && !stands[g.Name] })
 }
 
 // tells fails unless a manifest tells of a state: equal states have equal digests, whatever
@@ -467,8 +482,8 @@ func (m *model) history() {
 		m.t.Fatalf("history of %s: %s", k, cmp.Diff(want, got))
 	}
 	m.steps["history"]++
-	if len(want) > 3 {
-		m.steps["long history"]++
+	if len(want) > 1 {
+		m.steps["history of a change"]++
 	}
 }
 
@@ -492,6 +507,7 @@ func (m *model) forget() {
 		if err := r.Forget(m.t.Context(), e.prefix); err != nil {
 			m.t.Fatal(err)
 		}
+		m.steps["forgotten"]++
 	}
 	m.taken = kept
 	m.now = m.now.Add(time.Second)
@@ -528,6 +544,9 @@ func (m *model) reseal() {
 			if last || m.rng.IntN(10) > 0 { // who dies before the digest is written down comes again
 				e.digest = done.Digest
 			}
+			if done.Objects > 0 {
+				m.steps["sealed anew"]++
+			}
 		}
 		for version, n := range x.Keys() {
 			if version != m.keys.Current() {
@@ -550,42 +569,66 @@ func (m *model) reseal() {
 	m.steps["reseal"]++
 }
 
-// TestModel does at random what can be done to a repository.
+// kinds are the steps that must happen somewhere: what a model never does it proves nothing of.
+var kinds = []string{
+	"sweep", "sweep over a parent", "full sweep after others", "restart", "name", "merge", "compare", "history", "history of a change",
+	"forget", "forgotten", "rotate", "reseal", "sealed anew", "found by name",
+}
+
+// random does so many steps at random.
+func (m *model) random(steps int) {
+	for range steps {
+		m.live()
+		switch n := m.rng.IntN(100); {
+		case n < 20:
+			m.sweep()
+		case n < 73:
+			m.name()
+		case n < 84:
+			m.compare()
+		case n < 90:
+			m.history()
+		case n < 96:
+			m.forget()
+		case n < 98:
+			m.rotate()
+		default:
+			m.reseal()
+		}
+	}
+	m.forget()
+	for _, e := range m.taken {
+		m.is(m.open(m.repo(), e), e.state)
+	}
+}
+
+// TestModel does at random what can be done to a repository: all of it, over its seeds.
 func TestModel(t *testing.T) {
 	t.Parallel()
 	seeds, steps := modelRuns()
+	done := make(chan map[string]int, seeds)
 	for seed := range seeds {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			t.Parallel()
 			m := newModel(t, uint64(seed))
-			for range steps {
-				m.live()
-				switch n := m.rng.IntN(100); {
-				case n < 20:
-					m.sweep()
-				case n < 75:
-					m.name()
-				case n < 86:
-					m.compare()
-				case n < 92:
-					m.history()
-				case n < 98:
-					m.forget()
-				case n == 98:
-					m.rotate()
-				default:
-					m.reseal()
-				}
-			}
-			m.forget()
-			for _, e := range m.taken {
-				m.is(m.open(m.repo(), e), e.state)
-			}
-			for _, step := range []string{"sweep", "sweep over a parent", "restart", "name", "compare", "history", "forget", "found by name"} {
-				if m.steps[step] == 0 {
-					t.Error(errors.New("never happened: " + step))
-				}
-			}
+			m.random(steps)
+			done <- m.steps
 		})
 	}
+	t.Cleanup(func() { // when they have ended
+		if len(done) < seeds {
+			return // one has failed, or was asked for alone
+		}
+		sum := map[string]int{}
+		for range seeds {
+			for step, n := range <-done {
+				sum[step] += n
+			}
+		}
+		for _, kind := range kinds {
+			if sum[kind] == 0 {
+				t.Errorf("of %d repositories none met a %s: %v", seeds, kind, sum)
+			}
+		}
+	})
 }
