@@ -163,7 +163,7 @@ func newDifference(r *Repository, from, to []snapshot.Segment, o CompareOptions)
 	var apart []snapshot.Segment
 	for _, s := range from {
 		if d.to[s.Name] {
-			d.common.add(r, s)
+			d.common.add(r, s, nil)
 		} else {
 			apart = append(apart, s)
 		}
@@ -208,23 +208,22 @@ func (d *difference) cancel(r *Repository, from, to []snapshot.Segment, o Compar
 			}
 		}
 	}
-	skipped := func(s *snapshot.Segment, chunk int) bool {
-		e := extents(*s)
-		return len(e) > 0 && alike[e[chunk]] == 3
-	}
-	d.changed.skip = func(s *snapshot.Segment, chunk int) bool {
-		return !o.touches(s.Reach(chunk)) || skipped(s, chunk)
-	}
+	skipped := map[string][]bool{} // by segment and chunk
 	for _, s := range slices.Concat(from, to) {
 		if d.from[s.Name] && d.to[s.Name] {
 			continue
 		}
-		for i := range extents(s) {
-			if skipped(&s, i) {
-				d.common.add(r, s)
-				break
-			}
+		var both []bool
+		for _, e := range extents(s) {
+			both = append(both, alike[e] == 3)
 		}
+		if slices.Contains(both, true) {
+			skipped[s.Name] = both
+			d.common.add(r, s, both)
+		}
+	}
+	d.changed.skip = func(s *snapshot.Segment, chunk int) bool {
+		return !o.touches(s.Reach(chunk)) || skipped[s.Name] != nil && skipped[s.Name][chunk]
 	}
 }
 
@@ -302,8 +301,9 @@ type seekers struct {
 	open   []*seeker
 }
 
-func (s *seekers) add(r *Repository, g snapshot.Segment) {
-	s.ahead = append(s.ahead, &seeker{r: r, segment: g})
+// add adds a segment; only says which of its chunks are looked into, nil: all of them.
+func (s *seekers) add(r *Repository, g snapshot.Segment, only []bool) {
+	s.ahead = append(s.ahead, &seeker{r: r, segment: g, only: only})
 }
 
 // around gives those whose segments reach over the key. Keys that are asked for MUST rise.
@@ -336,6 +336,7 @@ func (s *seeker) close() {
 type seeker struct {
 	r       *Repository
 	segment snapshot.Segment
+	only    []bool // chunks that it looks into: the walk goes through the others; nil: all
 	source  *source
 	chunk   int // that is scanned; the next one's number when scan is nil
 	scan    *snapshot.Scanner
@@ -344,10 +345,11 @@ type seeker struct {
 
 // seek gives the key's record. Keys that are asked for MUST rise.
 func (s *seeker) seek(ctx context.Context, k resource.Key) (version, bool, error) {
-	if !s.segment.Covers(k) {
+	chunk := s.segment.Holding(k)
+	if !s.segment.Covers(k) || s.only != nil && !s.only[chunk] {
 		return version{}, false, nil
 	}
-	if err := s.into(ctx, k); err != nil {
+	if err := s.into(ctx, chunk); err != nil {
 		return version{}, false, err
 	}
 	if s.now.ID == "" || s.now.Key.Compare(k) < 0 {
@@ -363,9 +365,8 @@ func (s *seeker) seek(ctx context.Context, k resource.Key) (version, bool, error
 	return version{Record: s.now, segment: &s.segment}, s.now.Key == k, nil
 }
 
-// into opens the chunk that may hold the key.
-func (s *seeker) into(ctx context.Context, k resource.Key) (err error) {
-	chunk := s.segment.Holding(k)
+// into opens a chunk.
+func (s *seeker) into(ctx context.Context, chunk int) (err error) {
 	if s.scan != nil && chunk == s.chunk {
 		return nil
 	}

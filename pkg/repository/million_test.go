@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"imago/pkg/blob/count"
 	"imago/pkg/blob/mem"
 	"imago/pkg/problem"
 	"imago/pkg/repository"
@@ -19,6 +20,7 @@ import (
 type million struct {
 	r     *repository.Repository
 	store *weighed
+	asked *count.Store   // over the store
 	watch func(*million) // is called now and then; nil: nobody watches
 	from  *repository.Snapshot
 	to    *repository.Snapshot
@@ -45,7 +47,8 @@ const (
 func newMillion(t testing.TB, step int, watch func(*million)) *million {
 	t.Helper()
 	m := &million{store: &weighed{Store: mem.New(mem.Options{})}, watch: watch}
-	m.r = repo(t, m.store, keyring(t, alice), conn, repository.Options{})
+	m.asked = count.New(m.store)
+	m.r = repo(t, m.asked, keyring(t, alice), conn, repository.Options{})
 	d := begin(t, m.r)
 	for i := range crowds * crowd {
 		if err := d.Add(t.Context(), member(i*step%(crowds*crowd))); err != nil {
@@ -129,7 +132,8 @@ func (m *million) walked(t testing.TB, s *repository.Snapshot) (n int) {
 }
 
 // TestAMillionRecords of one type are saved, walked, found one by one, and compared with as
-// many but one, of which nothing else is read.
+// many but one, of which nothing else is read than the layer that says so, and the chunk in
+// which it stood.
 func TestAMillionRecords(t *testing.T) {
 	t.Parallel()
 	m := newMillion(t, grouped, nil)
@@ -148,9 +152,14 @@ func TestAMillionRecords(t *testing.T) {
 			}
 		}
 	}
+	m.asked.Reset()
 	if got := m.compared(t); len(got) != 1 || got[0] != member(777_777).Key {
 		t.Errorf("%d differ: %v", len(got), got)
 	}
+	a := newAllowance()
+	a.apart(m.from, m.to)
+	a.looks(m.from, m.to, []resource.Key{member(777_777).Key})
+	a.covers(t, m.asked.Reset(), "a million, and as many but one", m.from, m.to)
 	if report := check(t, m.r); len(report.Damage) != 0 || report.Objects != 2*crowds*crowd-1 {
 		t.Errorf("%+v", report)
 	}

@@ -9,6 +9,9 @@ var thorough = flag.Bool("thorough", false, "do tens of thousands of the model's
 
 const deathEvery = 1
 
+// minutesOfDay are as many as there may be.
+const minutesOfDay = 1440
+
 // orders is in how many orders programs are let go on that work at once.
 func orders() int {
 	if *thorough {

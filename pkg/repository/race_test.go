@@ -6,6 +6,8 @@ package repository_test
 // operations to die at only some. scripts/test does all of them without it.
 const deathEvery = 5
 
+const minutesOfDay = 240
+
 func orders() int { return 3 }
 
 func lifeEvery() (deaths, mishaps int) { return 31, 61 }
