@@ -233,7 +233,7 @@ func (r *Repository) folders(ctx context.Context, below string) iter.Seq2[folder
 		var f folder
 		for o, err := range r.store.List(ctx, below+"/") {
 			if err != nil {
-				yield(folder{}, err)
+				yield(folder{}, fmt.Errorf("list %s/: %w", below, err))
 				return
 			}
 			prefix, _ := split(o.Key)

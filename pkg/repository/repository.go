@@ -147,7 +147,7 @@ func (r *Repository) List(ctx context.Context) iter.Seq2[Entry, error] {
 	return func(yield func(Entry, error) bool) {
 		for o, err := range r.store.List(ctx, r.backups()+"/") {
 			if err != nil {
-				yield(Entry{}, fmt.Errorf("list snapshots: %w", err))
+				yield(Entry{}, fmt.Errorf("list %s/: %w", r.backups(), err))
 				return
 			}
 			prefix, name := split(o.Key)

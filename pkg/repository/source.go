@@ -147,7 +147,7 @@ func (s *source) sealed(ctx context.Context, i int) ([]byte, error) {
 		return nil, damaged(s.key, fmt.Errorf("it ends before its chunk %d does", i))
 	}
 	if err != nil {
-		return nil, fmt.Errorf("read segment: %w", err)
+		return nil, fmt.Errorf("read %s: %w", s.key, err)
 	}
 	return sealed, nil
 }
