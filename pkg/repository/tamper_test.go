@@ -17,21 +17,55 @@ import (
 	"imago/pkg/snapshot"
 )
 
-// vault is a store with one snapshot, and how to read it.
+// vault is a store with one snapshot, or one over another, and how to read it.
 type vault struct {
 	store  *mem.Store
 	keys   *envelope.Keyring
+	o      repository.Options
 	prefix string
-	names  []string // of the segments
+	list   string                      // its name
+	names  []string                    // of the segments that it wrote
+	holds  map[resource.Key][]byte     // its bodies
+	of     map[string]snapshot.Segment // by name
 }
 
 func newVault(t *testing.T) vault {
 	t.Helper()
-	v := vault{store: mem.New(mem.Options{}), keys: keyring(t, alice)}
-	s := take(t, repo(t, v.store, v.keys, conn, small), org(30))
-	v.prefix = s.Prefix()
+	v := vault{store: mem.New(mem.Options{}), keys: keyring(t, alice), o: small}
+	r := repo(t, v.store, v.keys, conn, v.o)
+	return v.with(t, take(t, r, org(30)), org(30))
+}
+
+// newLayer is that of a sweep over another, in which somebody was renamed, and everybody
+// signed in: it has segments of each family, and a list of its own.
+func newLayer(t *testing.T) vault {
+	t.Helper()
+	v := vault{store: mem.New(mem.Options{}), keys: keyring(t, alice), o: small}
+	v.o.Catalog, v.o.Inline = catalog, 1
+	r := repo(t, v.store, v.keys, conn, v.o)
+	all := append(called(40, "bob")[5:12], called(30, "ada")[12:]...)
+	return v.with(t, over(t, r, take(t, r, called(30, "ada")), started.Add(time.Hour), all), all)
+}
+
+func (v vault) with(t *testing.T, s *repository.Snapshot, all []resource.Resource) vault {
+	t.Helper()
+	v.prefix, v.holds, v.of = s.Prefix(), map[resource.Key][]byte{}, map[string]snapshot.Segment{}
+	for _, r := range all {
+		v.holds[r.Key] = r.Body
+	}
+	for _, o := range s.Objects() {
+		if strings.HasPrefix(o.Key, v.prefix+"/list-") {
+			v.list = strings.TrimPrefix(o.Key, v.prefix+"/")
+		}
+	}
 	for _, g := range s.Manifest().Segments {
-		v.names = append(v.names, g.Name)
+		if strings.HasSuffix(v.prefix, "/"+g.Folder) {
+			v.names = append(v.names, g.Name)
+			v.of[g.Name] = g
+		}
+	}
+	if v.list == "" || len(v.names) < 3 {
+		t.Fatalf("%s has list %q and segments %v: too few to prove anything", v.prefix, v.list, v.names)
 	}
 	return v
 }
@@ -42,9 +76,10 @@ func (v vault) detects(t *testing.T, what, object string, change func(*mem.Store
 	t.Helper()
 	store := v.store.Clone()
 	change(store)
-	r := repo(t, store, v.keys, conn, small)
+	r := repo(t, store, v.keys, conn, v.o)
 	err := v.read(t, r, object)
-	if !problem.Is(err, problem.Damaged) && !problem.Is(err, problem.Denied) || !strings.Contains(err.Error(), v.prefix+"/"+object) {
+	passed := err == nil && v.of[object].Family == snapshot.Names // of which nobody but a check reads all
+	if !passed && !problem.Is(err, problem.Damaged) && !problem.Is(err, problem.Denied) || !passed && !strings.Contains(err.Error(), v.prefix+"/"+object) {
 		t.Errorf("%s: read with %v, which does not name %s", what, err, object)
 	}
 	report := check(t, r)
@@ -63,25 +98,47 @@ func (v vault) read(t *testing.T, r *repository.Repository, broken string) error
 	if err != nil {
 		return err
 	}
-	m := s.Manifest()
-	i := slices.IndexFunc(m.Segments, func(g snapshot.Segment) bool { return g.Name == broken })
-	for _, typ := range m.Types {
+	g, segment := v.of[broken]
+	for _, typ := range s.Manifest().Types {
 		for res, e := range s.Walk(t.Context(), typ.Type) {
 			if e != nil && (err == nil || strings.Contains(e.Error(), broken)) {
 				err = e
 			} else if e != nil {
 				continue
-			} else if i >= 0 && holdsKey(m.Segments[i], res.Key) {
+			} else if segment && holdsKey(g, res.Key) {
 				t.Errorf("%s came out of broken segment %s", res.Key, broken)
 			}
 		}
 	}
-	if i >= 0 { // each chunk is sealed by itself: what comes out of one is right
-		first := m.Segments[i].First
-		want := slices.IndexFunc(org(30), func(r resource.Resource) bool { return r.Key == first })
-		if res, e := s.Get(t.Context(), first); e == nil && !bytes.Equal(res.Body, org(30)[want].Body) {
-			t.Errorf("%s came out of broken segment %s", res.Body, broken)
+	if !segment {
+		return err
+	}
+	// Each chunk is sealed by itself: what comes out of one is right.
+	if res, e := s.Get(t.Context(), g.First); e == nil && !bytes.Equal(res.Body, v.holds[g.First]) {
+		t.Errorf("%s came out of broken segment %s", res.Body, broken)
+	}
+	if g.Family == snapshot.Names {
+		err = errors.Join(err, v.calls(t, s))
+	}
+	return err
+}
+
+// calls asks for every user by name: whoever has it comes out, and nobody else.
+func (v vault) calls(t *testing.T, s *repository.Snapshot) (err error) {
+	t.Helper()
+	for k, body := range v.holds {
+		if k.Type != "user" {
+			continue
 		}
+		names, e := resource.Called(body, catalog[0].Names())
+		if e != nil || len(names) != 1 {
+			t.Fatal(names, e)
+		}
+		got, e := collect(s.Named(t.Context(), "user", names[0]))
+		if e == nil && (len(got) != 1 || got[0].Key != k || !bytes.Equal(got[0].Body, body)) {
+			t.Errorf("%s finds %v, not %s", names[0], got, k)
+		}
+		err = errors.Join(err, e)
 	}
 	return err
 }
@@ -91,17 +148,32 @@ func holdsKey(g snapshot.Segment, k resource.Key) bool {
 	return g.First.Compare(k) <= 0 && k.Compare(g.Last) <= 0
 }
 
+// TestEveryByteCounts: of what a full snapshot is made of, and of what a layer is.
 func TestEveryByteCounts(t *testing.T) {
 	t.Parallel()
-	v := newVault(t)
-	objects := append([]string{snapshot.ManifestName}, v.names...)
+	full, layer := newVault(t), newLayer(t)
+	full.everyByte(t, slices.Concat([]string{snapshot.ManifestName, full.list}, full.names))
+	families := map[snapshot.Family]string{}
+	for _, name := range layer.names {
+		families[layer.of[name].Family] = name
+	}
+	if len(families) != 3 {
+		t.Fatalf("the layer has segments of %v", families)
+	}
+	layer.everyByte(t, []string{families[snapshot.Bodies], families[snapshot.Moving], families[snapshot.Names], snapshot.ManifestName, layer.list})
+}
+
+// everyByte flips every byte of the first three objects, and an eleventh of the others', and
+// cuts each.
+func (v vault) everyByte(t *testing.T, objects []string) {
+	t.Helper()
 	for n, name := range objects {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			var size int
 			v.store.Clone().Edit(v.prefix+"/"+name, func(b []byte) []byte { size = len(b); return b })
 			for i := range size {
-				if n > 1 && i%11 != n%11 { // every byte of the manifest and of a segment, an eleventh of the others
+				if n > 2 && i%11 != n%11 || i%deathEvery != n%deathEvery {
 					continue
 				}
 				v.detects(t, fmt.Sprintf("byte %d of %s flipped", i, name), name, func(s *mem.Store) {
