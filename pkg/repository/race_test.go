@@ -3,7 +3,8 @@
 package repository_test
 
 // The race detector makes each step ten times as dear: there are fewer with it, and of the
-// operations to die at, and of the bytes to flip, only some. scripts/test does all without it.
+// operations to die at, the bytes to flip and the values to reword only some. scripts/test does
+// all without it.
 const deathEvery = 5
 
 const minutesOfDay = 240
