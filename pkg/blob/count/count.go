@@ -60,13 +60,12 @@ type Store struct {
 func New(under blob.Store) *Store { return &Store{under: under, tallies: Tallies{}} }
 
 var (
-	_ blob.Store     = (*Store)(nil)
-	_ blob.Replacer  = (*Store)(nil)
-	_ blob.Resumer   = (*Store)(nil)
-	_ blob.Locker    = (*Store)(nil)
-	_ blob.Presigner = (*Store)(nil)
-	_ blob.Deleter   = (*Store)(nil)
-	_ blob.Tagger    = (*body)(nil)
+	_ blob.Store    = (*Store)(nil)
+	_ blob.Replacer = (*Store)(nil)
+	_ blob.Resumer  = (*Store)(nil)
+	_ blob.Locker   = (*Store)(nil)
+	_ blob.Deleter  = (*Store)(nil)
+	_ blob.Tagger   = (*body)(nil)
 )
 
 // Unwrap gives the store below.
@@ -191,13 +190,4 @@ func (s *Store) DeleteAll(ctx context.Context, keys []string) map[string]error {
 	}
 	s.add(Delete, int64(requests), 0)
 	return blob.DeleteAll(ctx, s.under, keys)
-}
-
-// Presign makes a URL by the store below, which asks nobody.
-func (s *Store) Presign(ctx context.Context, key string, o blob.PresignOptions) (string, error) {
-	under, ok := blob.As[blob.Presigner](s.under)
-	if !ok {
-		return "", fmt.Errorf("presign %s: %w", key, errors.ErrUnsupported)
-	}
-	return under.Presign(ctx, key, o)
 }

@@ -109,12 +109,11 @@ type Call struct {
 func New(under blob.Store) *Store { return &Store{under: under} }
 
 var (
-	_ blob.Store     = (*Store)(nil)
-	_ blob.Replacer  = (*Store)(nil)
-	_ blob.Resumer   = (*Store)(nil)
-	_ blob.Locker    = (*Store)(nil)
-	_ blob.Presigner = (*Store)(nil)
-	_ blob.Tagger    = (*body)(nil)
+	_ blob.Store    = (*Store)(nil)
+	_ blob.Replacer = (*Store)(nil)
+	_ blob.Resumer  = (*Store)(nil)
+	_ blob.Locker   = (*Store)(nil)
+	_ blob.Tagger   = (*body)(nil)
 )
 
 // AddFault plans a fault of an operation; the oldest that applies fires.
@@ -258,15 +257,6 @@ func (s *Store) Resume(ctx context.Context, key string, rng blob.Range, tag stri
 		return nil, fmt.Errorf("resume %s: %w", key, errors.ErrUnsupported)
 	}
 	return s.read(ctx, key, func() (io.ReadCloser, error) { return under.Resume(ctx, key, rng, tag) })
-}
-
-// Presign makes a URL by the store below: nothing is asked of the store itself.
-func (s *Store) Presign(ctx context.Context, key string, o blob.PresignOptions) (string, error) {
-	under, ok := blob.As[blob.Presigner](s.under)
-	if !ok {
-		return "", fmt.Errorf("presign %s: %w", key, errors.ErrUnsupported)
-	}
-	return under.Presign(ctx, key, o)
 }
 
 // Capabilities are those of the store below.

@@ -80,12 +80,11 @@ func New(under blob.Store, o Options) (*Store, error) {
 }
 
 var (
-	_ blob.Store     = (*Store)(nil)
-	_ blob.Replacer  = (*Store)(nil)
-	_ blob.Resumer   = (*Store)(nil)
-	_ blob.Locker    = (*Store)(nil)
-	_ blob.Presigner = (*Store)(nil)
-	_ blob.Deleter   = (*Store)(nil)
+	_ blob.Store    = (*Store)(nil)
+	_ blob.Replacer = (*Store)(nil)
+	_ blob.Resumer  = (*Store)(nil)
+	_ blob.Locker   = (*Store)(nil)
+	_ blob.Deleter  = (*Store)(nil)
 )
 
 // Unwrap gives the store below.
@@ -285,13 +284,4 @@ func cut(err error) error {
 		return fmt.Errorf("%w: %w", blob.ErrUnavailable, err)
 	}
 	return err
-}
-
-// Presign makes a URL by the store below, which asks nobody.
-func (s *Store) Presign(ctx context.Context, key string, o blob.PresignOptions) (string, error) {
-	under, ok := blob.As[blob.Presigner](s.under)
-	if !ok {
-		return "", fmt.Errorf("presign %s: %w", key, errors.ErrUnsupported)
-	}
-	return under.Presign(ctx, key, o)
 }

@@ -46,7 +46,6 @@ var (
 	_ blob.Replacer  = (*Store)(nil)
 	_ blob.Resumer   = (*Store)(nil)
 	_ blob.Locker    = (*Store)(nil)
-	_ blob.Presigner = (*Store)(nil)
 	_ blob.Explainer = (*Store)(nil)
 	_ blob.Tagger    = (*body)(nil)
 )
