@@ -11,8 +11,8 @@ type Capabilities struct {
 	ConditionalPut       bool          // refuses to overwrite by itself, races included
 	ServerSideEncryption bool          // echoed by the store, not only asked for
 	Versioning           bool          // keeps what is deleted or replaced as an old version, until that is deleted
-	ObjectLock           bool          // locks an object at its Put until a time of ours: the store is a Locker
-	LockFor              time.Duration // for how long the bucket itself locks every new object; zero: it does not
+	ObjectLock           bool          // locks an object until a time of ours
+	LockFor              time.Duration // for how long every object is locked that is Put, by the bucket itself or as we ask; zero: none is
 	Region               string        // where the objects are, in the store's words; "": not told
 }
 

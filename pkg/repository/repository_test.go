@@ -593,7 +593,7 @@ func sweeps(t *testing.T, r *repository.Repository, store blob.Store, dead strin
 func TestWhatIsLockedGoesLater(t *testing.T) {
 	t.Parallel()
 	now := started
-	store := mem.New(mem.Options{ObjectLock: true, LockFor: 24 * time.Hour, Now: func() time.Time { return now }})
+	store := mem.New(mem.Options{LockFor: 24 * time.Hour, Now: func() time.Time { return now }})
 	r := repo(t, store, keyring(t, alice), conn, small)
 	d := begin(t, r)
 	addAll(t, d, org(20))

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"imago/pkg/blob"
@@ -18,9 +19,19 @@ import (
 )
 
 // Run tests a store. Each test works below a prefix of its own, so the store
-// need not be empty; objects that are locked remain in it, for two minutes. A store with
-// planned faults, or one around it, fails when one of them did not fire.
+// need not be empty. One that locks what is put keeps it all. A store with planned
+// faults, or one around it, fails when one of them did not fire.
 func Run(t *testing.T, store blob.Store) {
+	run(t, store, func(t *testing.T, test func(*testing.T)) { t.Helper(); test(t) })
+}
+
+// RunByFakeClock is Run where time passes when all that is left to do is to wait for it: each
+// test is in a bubble of testing/synctest. The store is to be in memory.
+func RunByFakeClock(t *testing.T, store blob.Store) {
+	run(t, store, synctest.Test)
+}
+
+func run(t *testing.T, store blob.Store, in func(*testing.T, func(*testing.T))) {
 	if faulty, ok := blob.As[interface{ VerifyAllFired(fault.T) }](store); ok {
 		defer faulty.VerifyAllFired(t)
 	}
@@ -42,7 +53,7 @@ func Run(t *testing.T, store blob.Store) {
 		"Locks":              locks,
 	} {
 		t.Run(name, func(t *testing.T) {
-			test(t, harness{store, "blobtest/" + strings.ToLower(name)})
+			in(t, func(t *testing.T) { test(t, harness{store, "blobtest/" + strings.ToLower(name)}) })
 		})
 	}
 }
@@ -244,6 +255,7 @@ func listsMany(t *testing.T, h harness) {
 
 // deletesMany: what is named goes, whatever of it is there, and nothing else.
 func deletesMany(t *testing.T, h harness) {
+	h.deletes(t)
 	var gone []string
 	for i := range 1003 { // one request takes a thousand
 		name := fmt.Sprintf("%d/%d/%d", i/300, i/30, i)
@@ -273,6 +285,7 @@ func deletesMany(t *testing.T, h harness) {
 }
 
 func deletesTwice(t *testing.T, h harness) {
+	h.deletes(t)
 	h.put(t, "a", []byte("x"))
 	h.put(t, "ab", []byte("y"))
 	for range 2 {
@@ -338,6 +351,7 @@ func heedsTheContext(t *testing.T, h harness) {
 }
 
 func replaces(t *testing.T, h harness) {
+	h.deletes(t)
 	r, ok := h.Store.(blob.Replacer)
 	if !ok {
 		t.Skip("the store cannot replace")
@@ -362,6 +376,7 @@ func replaces(t *testing.T, h harness) {
 
 // resumes goes on in the middle of an object, and not of another one.
 func resumes(t *testing.T, h harness) {
+	h.deletes(t)
 	resumer, ok := h.Store.(blob.Resumer)
 	if !ok {
 		t.Skip("the store cannot go on in the middle of a read")
@@ -398,45 +413,55 @@ func resumes(t *testing.T, h harness) {
 	}
 }
 
-// locks writes what cannot be deleted for a while, and leaves it.
+// locks writes what cannot be deleted for as long as the store says, and leaves it.
 func locks(t *testing.T, h harness) {
-	locker, ok := blob.As[blob.Locker](h.Store)
-	if !h.Capabilities().ObjectLock || !ok {
-		t.Skip("the store locks nothing that we ask it to")
+	lock := h.Capabilities().LockFor
+	if lock == 0 {
+		t.Skip("the store locks nothing")
 	}
-	until := time.Now().Add(2 * time.Minute).Truncate(time.Second)
-	name := fmt.Sprint("locked-", until.UnixNano())
-	put := func() error {
-		return locker.PutLocked(t.Context(), h.key(name), strings.NewReader("kept"), 4, blob.Retention{Until: until})
-	}
-	if err := put(); err != nil {
-		t.Fatal(err)
-	}
-	if err := put(); !errors.Is(err, blob.ErrExists) {
+	before := time.Now()
+	name := fmt.Sprint("locked-", before.UnixNano())
+	h.put(t, name, []byte("kept"))
+	if err := h.Put(t.Context(), h.key(name), strings.NewReader("other"), 5); !errors.Is(err, blob.ErrExists) {
 		t.Errorf("a second put: %v, want ErrExists", err)
 	}
-	for range 2 {
-		err := h.Delete(t.Context(), h.key(name))
-		locked, ok := errors.AsType[*blob.LockedError](err)
-		if !errors.Is(err, blob.ErrLocked) || !ok || !locked.Until.Equal(until) {
-			t.Errorf("delete of a locked object: %v, want ErrLocked until %v", err, until)
+	tries := map[string]func() error{
+		"delete":      func() error { return h.Delete(t.Context(), h.key(name)) },
+		"delete many": func() error { return h.deleteAll(t, name, "never-there") },
+	}
+	for what, try := range tries {
+		locked, ok := errors.AsType[*blob.LockedError](try())
+		if !ok || locked.Until.Before(before.Add(lock-clocks)) || locked.Until.After(time.Now().Add(lock+clocks)) {
+			t.Errorf("%s: %v, want ErrLocked for %v", what, locked, lock)
 		}
 		h.wants(t, name, []byte("kept"))
 		if got := h.list(t, h.key(name)); len(got) != 1 {
-			t.Errorf("listed %v", got)
+			t.Errorf("after %s listed %v", what, got)
 		}
 	}
-	h.put(t, "free", []byte("x"))
-	h.put(t, "free-too", []byte("x"))
-	if err := h.Delete(t.Context(), h.key("free")); err != nil {
-		t.Errorf("delete beside a locked object: %v", err)
+}
+
+// clocks is by how much a store's may differ from ours, and the second that locks go by.
+const clocks = time.Minute
+
+// deleteAll deletes many, of which the first alone fails, and gives its error.
+func (h harness) deleteAll(t *testing.T, names ...string) error {
+	t.Helper()
+	var keys []string
+	for _, name := range names {
+		keys = append(keys, h.key(name))
 	}
-	failed := blob.DeleteAll(t.Context(), h.Store, []string{h.key("free-too"), h.key(name)})
-	if len(failed) != 1 || !errors.Is(failed[h.key(name)], blob.ErrLocked) || len(h.list(t, h.key("free-too"))) > 0 {
-		t.Errorf("deleted with a locked object: %v", failed)
+	failed := blob.DeleteAll(t.Context(), h.Store, keys)
+	if len(failed) != 1 {
+		t.Errorf("deleted %v: %v", names, failed)
 	}
-	past := blob.Retention{Until: time.Now().Add(-time.Hour)}
-	if err := locker.PutLocked(t.Context(), h.key("past"), strings.NewReader("x"), 1, past); err == nil {
-		t.Error("a lock that has ended was taken")
+	return failed[keys[0]]
+}
+
+// deletes skips a test of a store that keeps what is put: what it is to delete, it cannot.
+func (h harness) deletes(t *testing.T) {
+	t.Helper()
+	if lock := h.Capabilities().LockFor; lock > 0 {
+		t.Skipf("the store locks what is put for %v", lock)
 	}
 }

@@ -18,7 +18,7 @@ type Op string
 
 // The operations.
 const (
-	Put     Op = "put" // with a lock, too
+	Put     Op = "put"
 	Replace Op = "replace"
 	Get     Op = "get" // a resumed one, too
 	List    Op = "list"
@@ -63,7 +63,6 @@ var (
 	_ blob.Store    = (*Store)(nil)
 	_ blob.Replacer = (*Store)(nil)
 	_ blob.Resumer  = (*Store)(nil)
-	_ blob.Locker   = (*Store)(nil)
 	_ blob.Deleter  = (*Store)(nil)
 	_ blob.Tagger   = (*body)(nil)
 )
@@ -95,16 +94,6 @@ func (s *Store) add(op Op, requests, bytes int64) {
 func (s *Store) Put(ctx context.Context, key string, r io.Reader, size int64) error {
 	s.add(Put, 1, max(size, 0))
 	return s.under.Put(ctx, key, r, size)
-}
-
-// PutLocked writes a locked object.
-func (s *Store) PutLocked(ctx context.Context, key string, r io.Reader, size int64, lock blob.Retention) error {
-	under, ok := blob.As[blob.Locker](s.under)
-	if !ok {
-		return fmt.Errorf("put %s locked: %w", key, errors.ErrUnsupported)
-	}
-	s.add(Put, 1, max(size, 0))
-	return under.PutLocked(ctx, key, r, size, lock)
 }
 
 // Replace writes an object in the place of another.

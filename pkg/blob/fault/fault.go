@@ -112,7 +112,6 @@ var (
 	_ blob.Store    = (*Store)(nil)
 	_ blob.Replacer = (*Store)(nil)
 	_ blob.Resumer  = (*Store)(nil)
-	_ blob.Locker   = (*Store)(nil)
 	_ blob.Tagger   = (*body)(nil)
 )
 
@@ -219,15 +218,6 @@ func (f *Fault) hold(ctx context.Context) error {
 // Put writes an object, or meets a fault.
 func (s *Store) Put(ctx context.Context, key string, r io.Reader, size int64) error {
 	return s.change(ctx, Put, key, func() error { return s.under.Put(ctx, key, r, size) })
-}
-
-// PutLocked writes a locked object, or meets a fault of Put.
-func (s *Store) PutLocked(ctx context.Context, key string, r io.Reader, size int64, lock blob.Retention) error {
-	under, ok := blob.As[blob.Locker](s.under)
-	if !ok {
-		return fmt.Errorf("put %s locked: %w", key, errors.ErrUnsupported)
-	}
-	return s.change(ctx, Put, key, func() error { return under.PutLocked(ctx, key, r, size, lock) })
 }
 
 // Replace replaces an object, or meets a fault.

@@ -22,7 +22,7 @@ var errDown = errors.New("down")
 
 func TestNoFaultsIsTheStore(t *testing.T) {
 	t.Parallel()
-	blobtest.Run(t, fault.New(mem.New(mem.Options{ObjectLock: true})))
+	blobtest.Run(t, fault.New(mem.New(mem.Options{})))
 }
 
 // unfired asks a process of this test to run the suite with a fault that never fires.

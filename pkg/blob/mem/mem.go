@@ -36,9 +36,8 @@ type object struct {
 
 // Options of New.
 type Options struct {
-	Now        func() time.Time // stamps objects; nil: time.Now
-	ObjectLock bool             // takes locks with puts
-	LockFor    time.Duration    // locks every object of itself; zero: none
+	Now     func() time.Time // stamps objects; nil: time.Now
+	LockFor time.Duration    // locks every object of itself; zero: none
 }
 
 // New makes an empty store.
@@ -53,32 +52,20 @@ var (
 	_ blob.Store    = (*Store)(nil)
 	_ blob.Replacer = (*Store)(nil)
 	_ blob.Resumer  = (*Store)(nil)
-	_ blob.Locker   = (*Store)(nil)
 	_ blob.Tagger   = (*reader)(nil)
 )
 
 // Put keeps an object; blob.ErrExists when there is one.
 func (s *Store) Put(ctx context.Context, key string, r io.Reader, size int64) error {
-	return s.put(ctx, key, r, size, time.Time{}, false)
-}
-
-// PutLocked keeps an object that is not deleted before the time, by the store's clock.
-func (s *Store) PutLocked(ctx context.Context, key string, r io.Reader, size int64, lock blob.Retention) error {
-	if !s.o.ObjectLock {
-		return fmt.Errorf("put %s locked: %w", key, errors.ErrUnsupported)
-	}
-	if !lock.Until.After(s.o.Now()) {
-		return fmt.Errorf("put %s locked until %v, which is past", key, lock.Until)
-	}
-	return s.put(ctx, key, r, size, lock.Until, false)
+	return s.put(ctx, key, r, size, false)
 }
 
 // Replace keeps an object in the place of another, or as a new one.
 func (s *Store) Replace(ctx context.Context, key string, r io.Reader, size int64) error {
-	return s.put(ctx, key, r, size, time.Time{}, true)
+	return s.put(ctx, key, r, size, true)
 }
 
-func (s *Store) put(ctx context.Context, key string, r io.Reader, size int64, until time.Time, over bool) error {
+func (s *Store) put(ctx context.Context, key string, r io.Reader, size int64, over bool) error {
 	if err := blob.CheckKey(key); err != nil {
 		return fmt.Errorf("put: %w", err)
 	}
@@ -94,15 +81,15 @@ func (s *Store) put(ctx context.Context, key string, r io.Reader, size int64, un
 	if err := s.free(key, over); err != nil {
 		return fmt.Errorf("put %s: %w", key, err)
 	}
-	now := s.o.Now()
-	if own := now.Add(s.o.LockFor); s.o.LockFor > 0 && own.After(until) {
-		until = own
-	}
 	if _, ok := s.objects[key]; !ok {
 		s.count(key, 1)
 	}
 	s.puts++
-	s.objects[key] = object{data, now, fmt.Sprint(s.puts), until}
+	o := object{data: data, modified: s.o.Now(), tag: fmt.Sprint(s.puts)}
+	if s.o.LockFor > 0 {
+		o.locked = o.modified.Add(s.o.LockFor)
+	}
+	s.objects[key] = o
 	return nil
 }
 
@@ -252,7 +239,7 @@ func (s *Store) Delete(ctx context.Context, key string) error {
 
 // Capabilities says that it refuses to overwrite, and encrypts nothing.
 func (s *Store) Capabilities() blob.Capabilities {
-	return blob.Capabilities{ConditionalPut: true, ObjectLock: s.o.ObjectLock, LockFor: s.o.LockFor}
+	return blob.Capabilities{ConditionalPut: true, LockFor: s.o.LockFor}
 }
 
 // Edit does what somebody with write access to a bucket can: it changes an

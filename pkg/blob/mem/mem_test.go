@@ -19,7 +19,7 @@ func TestStore(t *testing.T) {
 
 func TestStoreThatLocks(t *testing.T) {
 	t.Parallel()
-	blobtest.Run(t, mem.New(mem.Options{ObjectLock: true}))
+	blobtest.Run(t, mem.New(mem.Options{LockFor: time.Hour}))
 }
 
 func TestLocksEnd(t *testing.T) {

@@ -21,17 +21,6 @@ func (s *Store) Put(ctx context.Context, key string, r io.Reader, size int64) er
 	})
 }
 
-// PutLocked writes a locked object.
-func (s *Store) PutLocked(ctx context.Context, key string, r io.Reader, size int64, lock blob.Retention) error {
-	under, ok := blob.As[blob.Locker](s.under)
-	if !ok {
-		return fmt.Errorf("put %s locked: %w", key, errors.ErrUnsupported)
-	}
-	return s.create(ctx, key, r, size, func(ctx context.Context, r io.Reader) error {
-		return under.PutLocked(ctx, key, r, size, lock)
-	})
-}
-
 // Replace writes an object in the place of another. Attempts repeat it: who replaces an
 // object at the same time as another does not know whose is the last.
 func (s *Store) Replace(ctx context.Context, key string, r io.Reader, size int64) error {

@@ -83,7 +83,6 @@ var (
 	_ blob.Store    = (*Store)(nil)
 	_ blob.Replacer = (*Store)(nil)
 	_ blob.Resumer  = (*Store)(nil)
-	_ blob.Locker   = (*Store)(nil)
 	_ blob.Deleter  = (*Store)(nil)
 )
 

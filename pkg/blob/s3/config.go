@@ -10,13 +10,15 @@ import (
 
 // Config is where a program finds the bucket, as it reads it from its environment.
 type Config struct {
-	Bucket    string `env:"BUCKET,required" help:"bucket that holds the snapshots"`
-	Endpoint  string `env:"ENDPOINT" help:"URL of another store than Amazon S3"`
-	Region    string `env:"REGION" help:"the bucket's region"`
-	LockDays  int    `env:"LOCK_DAYS" help:"days for which a rule of the bucket locks every object, such as R2's bucket locks, which the store does not tell"`
-	PathStyle bool   `env:"PATH_STYLE" help:"true for stores that want the bucket in the path"`
-	KeyID     string `env:"ACCESS_KEY_ID_FILE" help:"file with the ID of the access key; absent: the SDK's chain"`
-	Key       string `env:"SECRET_ACCESS_KEY_FILE" help:"file with the access key"`
+	Bucket    string        `env:"BUCKET,required" help:"bucket that holds the snapshots"`
+	Endpoint  string        `env:"ENDPOINT" help:"URL of another store than Amazon S3"`
+	Region    string        `env:"REGION" help:"the bucket's region"`
+	LockDays  int           `env:"LOCK_DAYS" help:"days for which a rule of the bucket locks every object, such as R2's bucket locks, which the store does not tell"`
+	Lock      time.Duration `env:"LOCK" help:"for how long every object is locked that is put, by Object Lock, such as 336h; absent: for as long as the bucket locks by itself"`
+	LockMode  string        `env:"LOCK_MODE" help:"governance, which whoever has BypassGovernanceRetention lifts, or compliance, which nobody does; absent: governance"`
+	PathStyle bool          `env:"PATH_STYLE" help:"true for stores that want the bucket in the path"`
+	KeyID     string        `env:"ACCESS_KEY_ID_FILE" help:"file with the ID of the access key; absent: the SDK's chain"`
+	Key       string        `env:"SECRET_ACCESS_KEY_FILE" help:"file with the access key"`
 }
 
 // Open opens the bucket to write to, and probes it. What is worth another attempt is
@@ -29,7 +31,8 @@ func (c Config) Open(ctx context.Context) (blob.Store, error) {
 // more than read is enough.
 func (c Config) OpenToRead(ctx context.Context) (blob.Store, error) {
 	o := c.options()
-	o.Capabilities = &blob.Capabilities{}
+	// What is told of locks is believed, as here nothing shows it.
+	o.Capabilities = &blob.Capabilities{LockFor: max(o.LockFor, o.Lock)}
 	s, err := New(ctx, c.Bucket, o)
 	if err != nil {
 		return nil, err
@@ -64,6 +67,6 @@ func again(s *Store, err error) (blob.Store, error) {
 func (c Config) options() Options {
 	return Options{
 		Endpoint: c.Endpoint, Region: c.Region, PathStyle: c.PathStyle, AccessKeyIDFile: c.KeyID, SecretAccessKeyFile: c.Key,
-		LockFor: time.Duration(c.LockDays) * 24 * time.Hour,
+		LockFor: time.Duration(c.LockDays) * 24 * time.Hour, Lock: c.Lock, LockMode: c.LockMode,
 	}
 }

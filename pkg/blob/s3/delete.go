@@ -187,7 +187,7 @@ func (s *Store) locked(ctx context.Context, v version, denied error) error {
 		return denied // which is what there is to tell
 	}
 	until := s.retention(ctx, v, head)
-	if rule := aws.ToTime(head.LastModified).Add(s.capabilities.LockFor); s.capabilities.LockFor > 0 && rule.After(until) {
+	if rule := aws.ToTime(head.LastModified).Add(s.rule.length); s.rule.length > 0 && rule.After(until) {
 		until = rule
 	}
 	held := head.ObjectLockLegalHoldStatus == types.ObjectLockLegalHoldStatusOn // until somebody lifts it

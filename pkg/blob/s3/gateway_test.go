@@ -35,6 +35,7 @@ import (
 	"imago/pkg/blob/blobtest"
 	"imago/pkg/blob/retry"
 	"imago/pkg/blob/s3"
+	"imago/pkg/problem"
 )
 
 // gateway is Versity's gateway with versions and locks, one for the process. It takes the
@@ -154,7 +155,20 @@ func (g gateway) options() s3.Options {
 
 func openGateway(t *testing.T, bucket string) *s3.Store {
 	t.Helper()
-	s, err := s3.New(t.Context(), bucket, server.options())
+	return openWith(t, bucket, server.options())
+}
+
+// openLocking opens a bucket so that what is put there is locked.
+func openLocking(t *testing.T, bucket string, lock time.Duration, mode string) *s3.Store {
+	t.Helper()
+	o := server.options()
+	o.Lock, o.LockMode = lock, mode
+	return openWith(t, bucket, o)
+}
+
+func openWith(t *testing.T, bucket string, o s3.Options) *s3.Store {
+	t.Helper()
+	s, err := s3.New(t.Context(), bucket, o)
 	if err != nil {
 		t.Fatal(err, errors.Unwrap(err))
 	}
@@ -162,21 +176,28 @@ func openGateway(t *testing.T, bucket string) *s3.Store {
 	return s
 }
 
-// TestGateway runs the suite against a real server, by itself and under the wrapper.
+// TestGateway runs the suite against a real server, under the wrapper.
 func TestGateway(t *testing.T) {
 	t.Parallel()
-	for bucket, want := range map[string]blob.Capabilities{
-		plain:    {ConditionalPut: true, Region: inRegion},
-		versions: {ConditionalPut: true, Versioning: true, Region: inRegion},
-		locks:    {ConditionalPut: true, Versioning: true, ObjectLock: true, Region: inRegion},
+	const day = 24 * time.Hour
+	for name, c := range map[string]struct {
+		bucket string
+		lock   time.Duration
+		want   blob.Capabilities
+	}{
+		"plain":    {plain, 0, blob.Capabilities{ConditionalPut: true, Region: inRegion}},
+		"versions": {versions, 0, blob.Capabilities{ConditionalPut: true, Versioning: true, Region: inRegion}},
+		"lockable": {locks, 0, blob.Capabilities{ConditionalPut: true, Versioning: true, ObjectLock: true, Region: inRegion}},
+		"asked":    {locks, 2 * day, blob.Capabilities{ConditionalPut: true, Versioning: true, ObjectLock: true, LockFor: 2 * day, Region: inRegion}},
+		"standing": {standing, 0, blob.Capabilities{ConditionalPut: true, Versioning: true, ObjectLock: true, LockFor: day, Region: inRegion}},
 	} {
-		t.Run(bucket, func(t *testing.T) {
+		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			s := openGateway(t, bucket)
-			if got := s.Capabilities(); got != want {
-				t.Fatalf("found %+v, want %+v: %v", got, want, s.Abilities())
+			s := openLocking(t, c.bucket, c.lock, "")
+			if got := s.Capabilities(); got != c.want {
+				t.Fatalf("found %+v, want %+v: %v", got, c.want, s.Abilities())
 			}
-			if bucket == versions { // the one with locks keeps versions, too
+			if name == "lockable" { // that is as the one with versions
 				return
 			}
 			again, err := retry.New(s, retry.Options{})
@@ -188,18 +209,106 @@ func TestGateway(t *testing.T) {
 	}
 }
 
-func TestStandingLock(t *testing.T) {
-	t.Parallel()
-	s := openGateway(t, standing)
-	if got := s.Capabilities(); got.LockFor != 24*time.Hour || !got.ObjectLock {
-		t.Errorf("found %+v: %v", got, s.Abilities())
+// newLocking makes a bucket with Object Lock, and a default retention unless days is 0.
+func newLocking(t *testing.T, name string, mode types.ObjectLockRetentionMode, days int32) {
+	t.Helper()
+	_, err := server.client().CreateBucket(t.Context(), &sdk.CreateBucketInput{Bucket: &name, ObjectLockEnabledForBucket: aws.Bool(true)})
+	if err == nil && days > 0 {
+		_, err = server.client().PutObjectLockConfiguration(t.Context(), &sdk.PutObjectLockConfigurationInput{
+			Bucket: &name, ObjectLockConfiguration: &types.ObjectLockConfiguration{
+				ObjectLockEnabled: types.ObjectLockEnabledEnabled,
+				Rule:              &types.ObjectLockRule{DefaultRetention: &types.DefaultRetention{Mode: mode, Days: &days}},
+			},
+		})
 	}
-	if err := put(t, s, "a", "x"); err != nil {
+	if err != nil {
 		t.Fatal(err)
 	}
-	err := s.Delete(t.Context(), "a")
-	if locked, ok := errors.AsType[*blob.LockedError](err); !ok || time.Until(locked.Until) < 23*time.Hour {
-		t.Errorf("deleted: %v", err)
+}
+
+// TestLocksWhatIsPut as it is told to, and never less than the bucket does.
+func TestLocksWhatIsPut(t *testing.T) {
+	t.Parallel()
+	const (
+		day        = 24 * time.Hour
+		governance = types.ObjectLockModeGovernance
+		compliance = types.ObjectLockModeCompliance
+	)
+	for name, c := range map[string]struct {
+		lock     time.Duration
+		mode     string
+		byItself types.ObjectLockRetentionMode // the bucket, for days
+		days     int32
+		wantMode types.ObjectLockMode
+		want     time.Duration
+	}{
+		"governance":      {lock: 2 * day, wantMode: governance, want: 2 * day},
+		"compliance":      {lock: 2 * day, mode: "compliance", wantMode: compliance, want: 2 * day},
+		"longer-by-rule":  {2 * day, "", types.ObjectLockRetentionModeGovernance, 5, governance, 5 * day},
+		"shorter-by-rule": {7 * day, "compliance", types.ObjectLockRetentionModeGovernance, 5, compliance, 7 * day},
+		"harder-by-rule":  {7 * day, "governance", types.ObjectLockRetentionModeCompliance, 5, compliance, 7 * day},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			newLocking(t, name, c.byItself, c.days)
+			s := openLocking(t, name, c.lock, c.mode)
+			if got := s.Capabilities().LockFor; got != c.want {
+				t.Errorf("locks for %v, want %v", got, c.want)
+			}
+			if got := fmt.Sprint(s.Abilities()); !strings.Contains(got, fmt.Sprintf("lock of every object: %v (configured: every put asks for it, in mode %s)", c.want, c.wantMode)) {
+				t.Errorf("said %s", got)
+			}
+			before := time.Now()
+			if err := put(t, s, "a", "x"); err != nil {
+				t.Fatal(err)
+			}
+			head, err := server.client().HeadObject(t.Context(), &sdk.HeadObjectInput{Bucket: &name, Key: new("a")})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if until := aws.ToTime(head.ObjectLockRetainUntilDate); head.ObjectLockMode != c.wantMode || until.Before(before.Add(c.want)) {
+				t.Errorf("put at %v, and locked in mode %s until %v", before, head.ObjectLockMode, until)
+			}
+			if err := s.Delete(t.Context(), "a"); !errors.Is(err, blob.ErrLocked) {
+				t.Errorf("deleted: %v", err)
+			}
+		})
+	}
+}
+
+// TestReplacesUnlocked: the keyring is replaced, and destroyed, where all that is put is locked.
+func TestReplacesUnlocked(t *testing.T) {
+	t.Parallel()
+	const name = "replaced"
+	newLocking(t, name, "", 0)
+	s := openLocking(t, name, 48*time.Hour, "")
+	for i := range 3 {
+		if err := s.Replace(t.Context(), "keyring", strings.NewReader(fmt.Sprint(i)), 1); err != nil {
+			t.Fatal(err)
+		}
+		if n := kept(t, name, "keyring"); n != 1 {
+			t.Errorf("after replacement %d: %d versions", i, n)
+		}
+	}
+	if err := s.Delete(t.Context(), "keyring"); err != nil {
+		t.Fatal(err)
+	}
+	if n := kept(t, name, ""); n != 0 {
+		t.Errorf("%d left, probes included", n)
+	}
+}
+
+// TestCannotLock: what locks nothing is not opened to lock.
+func TestCannotLock(t *testing.T) {
+	t.Parallel()
+	o := server.options()
+	o.Lock = 48 * time.Hour
+	_, err := s3.New(t.Context(), plain, o)
+	if p := problem.Of(err); p == nil || p.Field != "IMAGO_STORE_LOCK" || !strings.Contains(p.Hint, "unset IMAGO_STORE_LOCK") {
+		t.Errorf("%v", err)
+	}
+	if n := kept(t, plain, "imago-probe/"); n != 0 {
+		t.Errorf("%d probes left", n)
 	}
 }
 
@@ -279,9 +388,8 @@ func TestProbeLeavesNothing(t *testing.T) {
 
 func TestHold(t *testing.T) {
 	t.Parallel()
-	s := openGateway(t, locks)
-	lock := blob.Retention{Until: time.Now().Add(time.Minute)}
-	if err := s.PutLocked(t.Context(), "held", strings.NewReader("x"), 1, lock); err != nil {
+	s := openLocking(t, locks, 24*time.Hour, "")
+	if err := put(t, s, "held", "x"); err != nil {
 		t.Fatal(err)
 	}
 	hold := func(status types.ObjectLockLegalHoldStatus) {
@@ -309,9 +417,8 @@ func TestHold(t *testing.T) {
 // is to be deleted.
 func TestLockedVersion(t *testing.T) {
 	t.Parallel()
-	s := openGateway(t, locks)
-	lock := blob.Retention{Until: time.Now().Add(time.Minute), Mode: blob.Compliance}
-	if err := s.PutLocked(t.Context(), "twice", strings.NewReader("old"), 3, lock); err != nil {
+	s := openLocking(t, locks, 24*time.Hour, "compliance")
+	if err := put(t, s, "twice", "old"); err != nil {
 		t.Fatal(err)
 	}
 	_, err := server.client().PutObject(t.Context(), &sdk.PutObjectInput{Bucket: new(locks), Key: new("twice"), Body: strings.NewReader("new")})

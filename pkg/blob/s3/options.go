@@ -45,6 +45,12 @@ type Options struct {
 	// object: the store does not tell. Zero: no rule, or one that it does tell.
 	LockFor time.Duration
 
+	// Lock has every Put lock what it writes for so long, by Object Lock. New fails where
+	// the probe does not see a lock hold. A bucket's own default retention is not made
+	// shorter or weaker. Zero: it is left to the bucket. Replace locks nothing itself.
+	Lock     time.Duration
+	LockMode string // "governance", which is also "", or "compliance"
+
 	// Capabilities, when set, are taken as given and nothing is probed.
 	Capabilities *blob.Capabilities
 
@@ -89,7 +95,7 @@ func New(ctx context.Context, bucket string, o Options) (*Store, error) {
 
 // configured takes the operator's word.
 func (s *Store) configured(c blob.Capabilities) *Store {
-	s.capabilities = c
+	s.capabilities, s.rule = c, lock{length: c.LockFor}
 	for _, a := range []blob.Ability{
 		{Name: conditional, Value: yesNo(c.ConditionalPut)}, {Name: encryption, Value: yesNo(c.ServerSideEncryption)},
 		{Name: versioning, Value: yesNo(c.Versioning)}, {Name: objectLock, Value: yesNo(c.ObjectLock)},
@@ -129,6 +135,9 @@ func (o Options) check(bucket string) error {
 	}
 	if o.LockFor < 0 {
 		return problem.InField("lock days", "must not be negative")
+	}
+	if err := o.checkLock(); err != nil {
+		return err
 	}
 	if o.KMSKey != "" && o.Encryption != "aws:kms" {
 		return problem.InField("kms key", "needs the encryption aws:kms")

@@ -26,7 +26,10 @@ const (
 // that are locked are left to a later probe.
 func (s *Store) probe(ctx context.Context, o Options) error {
 	must := o.Encryption != ""
-	lockable := s.askLock(ctx, o)
+	lockable, err := s.askLock(ctx, o)
+	if err != nil {
+		return err
+	}
 	key := probes + rand.Text()
 	out, err := s.probeWrite(ctx, key, must)
 	if err != nil {
@@ -40,9 +43,12 @@ func (s *Store) probe(ctx context.Context, o Options) error {
 		return err
 	}
 	if lockable {
-		if err := s.probeLock(ctx); err != nil {
+		if err := s.probeLock(ctx, o); err != nil {
 			return err
 		}
+	}
+	if err := s.lockPuts(o); err != nil {
+		return err
 	}
 	s.askRegion(ctx, o)
 	return s.tidy(ctx)
@@ -147,9 +153,8 @@ func (s *Store) probeDelete(ctx context.Context, key string, o Options) error {
 	if !ok {
 		return err
 	}
-	if s.capabilities.LockFor == 0 {
-		s.capabilities.LockFor = locked.Until.Sub(s.now()).Truncate(time.Second)
-		s.know(lockFor, s.capabilities.LockFor.String(), blob.Proved, "the probe cannot be deleted before")
+	if s.rule.length == 0 {
+		s.ruled(lock{length: locked.Until.Sub(s.now()).Truncate(time.Second)}, blob.Proved, "the probe cannot be deleted before")
 	}
 	return nil
 }
@@ -159,15 +164,15 @@ func (s *Store) probeDelete(ctx context.Context, key string, o Options) error {
 func (s *Store) lockedByRule(o Options, err error) error {
 	if o.LockFor == 0 {
 		return problem.InField("lock days", "the bucket has a rule that locks every object, and the store does not say for how long").
-			WithHint("give the rule's days, or take the rule away").Because(err)
+			WithHint("give the rule's days as IMAGO_STORE_LOCK_DAYS, or take the rule away").Because(err)
 	}
 	return nil
 }
 
 // probeLock locks an object of its own and tries to delete it.
-func (s *Store) probeLock(ctx context.Context) error {
+func (s *Store) probeLock(ctx context.Context, o Options) error {
 	key := probes + rand.Text()
-	out, err := s.write(ctx, key, []byte("probe"), how{lock: &blob.Retention{Until: s.now().Add(lockTime)}})
+	out, err := s.write(ctx, key, []byte("probe"), how{lock: lock{modes[o.LockMode], lockTime}})
 	switch {
 	case err != nil && (refused(err) || code(err) == "AccessDenied"):
 		s.know(objectLock, no, blob.Proved, "a put with a lock is refused: "+code(err))
@@ -175,7 +180,6 @@ func (s *Store) probeLock(ctx context.Context) error {
 	case err != nil:
 		return err
 	}
-	s.capabilities.ObjectLock = true
 	err = s.remove(ctx, version{key: key, id: aws.ToString(out.VersionId)})
 	s.capabilities.ObjectLock = errors.Is(err, blob.ErrLocked)
 	if err != nil && !s.capabilities.ObjectLock {

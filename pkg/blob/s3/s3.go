@@ -10,7 +10,6 @@ package s3
 
 import (
 	"bytes"
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
@@ -39,13 +38,15 @@ type Store struct {
 	kmsKey       string
 	capabilities blob.Capabilities
 	abilities    []blob.Ability // the same, with how they became known
+	rule         lock           // of the bucket, on every object that asks for none
+	asks         lock           // that every put asks for
 }
 
 var (
 	_ blob.Store     = (*Store)(nil)
 	_ blob.Replacer  = (*Store)(nil)
 	_ blob.Resumer   = (*Store)(nil)
-	_ blob.Locker    = (*Store)(nil)
+	_ blob.Deleter   = (*Store)(nil)
 	_ blob.Explainer = (*Store)(nil)
 	_ blob.Tagger    = (*body)(nil)
 )
@@ -53,21 +54,6 @@ var (
 // Put writes an object by one request that the store refuses when the key is
 // taken. An error does not say that nothing was written: an answer can get lost.
 func (s *Store) Put(ctx context.Context, key string, r io.Reader, size int64) error {
-	return s.put(ctx, key, r, size, nil)
-}
-
-// PutLocked writes an object with a lock of its own.
-func (s *Store) PutLocked(ctx context.Context, key string, r io.Reader, size int64, lock blob.Retention) error {
-	if !s.capabilities.ObjectLock {
-		return fmt.Errorf("s3 put %s locked: %w", key, errors.ErrUnsupported)
-	}
-	if !lock.Until.After(s.now()) {
-		return fmt.Errorf("s3 put %s locked until %v, which is past", key, lock.Until)
-	}
-	return s.put(ctx, key, r, size, &lock)
-}
-
-func (s *Store) put(ctx context.Context, key string, r io.Reader, size int64, lock *blob.Retention) error {
 	data, err := content(key, r, size)
 	if err != nil {
 		return err
@@ -77,7 +63,7 @@ func (s *Store) put(ctx context.Context, key string, r io.Reader, size int64, lo
 			return fmt.Errorf("s3 put %s: %w", key, err)
 		}
 	}
-	_, err = s.write(ctx, key, data, how{conditional: s.capabilities.ConditionalPut, lock: lock})
+	_, err = s.write(ctx, key, data, how{conditional: s.capabilities.ConditionalPut, lock: s.asks})
 	if errors.Is(err, blob.ErrLocked) {
 		// R2's bucket locks refuse to overwrite before any condition is looked at.
 		err = fmt.Errorf("%w: %w", blob.ErrExists, err)
@@ -89,7 +75,8 @@ func (s *Store) put(ctx context.Context, key string, r io.Reader, size int64, lo
 }
 
 // Replace writes an object whether or not the key is taken. The versions that the store
-// keeps of the old one go afterwards; after an error they may be there still.
+// keeps of the old one go afterwards; after an error they may be there still. It asks for no
+// lock: what is replaced once is to be replaced again, or destroyed.
 func (s *Store) Replace(ctx context.Context, key string, r io.Reader, size int64) error {
 	data, err := content(key, r, size)
 	if err != nil {
@@ -120,7 +107,7 @@ func content(key string, r io.Reader, size int64) ([]byte, error) {
 // how an object is written.
 type how struct {
 	conditional bool // only where there is none
-	lock        *blob.Retention
+	lock        lock
 }
 
 func (s *Store) write(ctx context.Context, key string, data []byte, h how) (*s3.PutObjectOutput, error) {
@@ -138,9 +125,8 @@ func (s *Store) write(ctx context.Context, key string, data []byte, h how) (*s3.
 	if h.conditional {
 		in.IfNoneMatch = aws.String("*")
 	}
-	if h.lock != nil {
-		in.ObjectLockMode = types.ObjectLockMode(cmp.Or(h.lock.Mode, blob.Governance))
-		in.ObjectLockRetainUntilDate = aws.Time(h.lock.Until.UTC())
+	if h.lock.length > 0 {
+		in.ObjectLockMode, in.ObjectLockRetainUntilDate = h.lock.mode, aws.Time(h.lock.until(s.now()))
 	}
 	out, err := s.client.PutObject(ctx, in)
 	return out, known(err)

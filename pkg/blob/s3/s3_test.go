@@ -36,6 +36,7 @@ type bucket struct {
 	echoes            string
 	refusesSSE        bool
 	hidesLock         bool  // does not tell whether objects can be locked
+	boastsLock        bool  // tells that they can
 	rule              bool  // a bucket lock as R2 has it: what is there is neither deleted nor overwritten
 	fail              []int // statuses to answer first, one a request
 	losesAnswers      int   // puts that are made and answered with 503
@@ -59,6 +60,8 @@ func (b *bucket) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		b.put(w, r, key)
 	case r.URL.Query().Has("object-lock") && b.hidesLock:
 		answer(w, http.StatusForbidden, "AccessDenied")
+	case r.URL.Query().Has("object-lock") && b.boastsLock:
+		fmt.Fprint(w, `<ObjectLockConfiguration><ObjectLockEnabled>Enabled</ObjectLockEnabled></ObjectLockConfiguration>`)
 	case r.URL.Query().Has("object-lock"):
 		answer(w, http.StatusNotImplemented, "NotImplemented")
 	case r.Method == http.MethodDelete && b.rule:
@@ -283,6 +286,18 @@ func TestIgnoredLock(t *testing.T) {
 	if !slices.ContainsFunc(b.headers, func(h http.Header) bool { return h.Get("x-amz-object-lock-retain-until-date") != "" }) {
 		t.Error("nothing was tried")
 	}
+	// A lock of ours takes the place of the bucket's, which must be known to be no more.
+	o := b.serve(t)
+	o.Lock = 48 * time.Hour
+	_, err := s3.New(t.Context(), "b", o)
+	if p := problem.Of(err); p == nil || p.Kind != problem.Denied || !strings.Contains(p.Hint, "GetBucketObjectLockConfiguration") {
+		t.Errorf("a lock of ours: %v", err)
+	}
+	b.hidesLock, b.boastsLock = false, true
+	_, err = s3.New(t.Context(), "b", o)
+	if p := problem.Of(err); p == nil || p.Field != "IMAGO_STORE_LOCK" || !strings.Contains(p.What, "a delete of a locked object") {
+		t.Errorf("a lock of ours that does not hold: %v", err)
+	}
 }
 
 // TestRuleOfTheBucket is R2 with bucket locks, which tells neither that it has them nor
@@ -316,7 +331,8 @@ func TestRuleOfTheBucket(t *testing.T) {
 	if locked, ok := errors.AsType[*blob.LockedError](err); !ok || !locked.Until.Equal(written.Add(48*time.Hour)) {
 		t.Errorf("deleted: %v", err)
 	}
-	if err := s.PutLocked(t.Context(), "b", strings.NewReader("x"), 1, blob.Retention{Until: written.Add(time.Hour * 99)}); !errors.Is(err, errors.ErrUnsupported) {
+	o.Capabilities, o.Lock = nil, 99*time.Hour
+	if _, err := s3.New(t.Context(), "b", o); problem.Of(err) == nil || problem.Of(err).Field != "IMAGO_STORE_LOCK" {
 		t.Errorf("a lock of ours: %v", err)
 	}
 }
@@ -400,6 +416,11 @@ func TestOptions(t *testing.T) {
 		"secret access key file": {AccessKeyIDFile: file("i", "id\n"), SecretAccessKeyFile: file("two", "two words")},
 		"encryption":             {Encryption: "rot13"},
 		"kms key":                {KMSKey: "alias/x"},
+		"lock days":              {LockFor: -1},
+		"IMAGO_STORE_LOCK":       {Lock: 336 * time.Second},
+		"IMAGO_STORE_LOCK ":      {Lock: -time.Hour},
+		"IMAGO_STORE_LOCK_MODE":  {LockMode: "compliance"},
+		"IMAGO_STORE_LOCK_MODE ": {Lock: 48 * time.Hour, LockMode: "GOVERNANCE"},
 	} {
 		_, err := s3.New(t.Context(), "b", o)
 		if p := problem.Of(err); p == nil || p.Kind != problem.Invalid || p.Field != strings.TrimSpace(field) {

@@ -126,9 +126,12 @@ type locking struct {
 	hold func(t *testing.T, key string, on bool)
 }
 
-// stores are the bucket of a server, and the store in memory that the other tests go by.
+// stores are buckets of a server, one that locks and one that is asked to, and the store in
+// memory that the other tests go by.
 var stores = map[string]func(*testing.T) locking{
-	"bucket": func(t *testing.T) locking { return newBucket(t, 1) }, "memory": newMemory,
+	"bucket": func(t *testing.T) locking { return newBucket(t, 1, 0) },
+	"asked":  func(t *testing.T) locking { return newBucket(t, 0, day) },
+	"memory": newMemory,
 }
 
 func newMemory(t *testing.T) locking {
@@ -138,8 +141,9 @@ func newMemory(t *testing.T) locking {
 	return locking{store, func(*testing.T) { late += day + time.Minute }, nil}
 }
 
-// newBucket makes a bucket that locks every object for so many days; 0: none, by itself.
-func newBucket(t *testing.T, days int32) locking {
+// newBucket makes a bucket that locks every object for so many days, and has what is put
+// locked for a time; 0: not.
+func newBucket(t *testing.T, days int32, lock time.Duration) locking {
 	t.Helper()
 	name, c := strings.ToLower("locks-"+rand.Text()), client()
 	_, err := c.CreateBucket(t.Context(), &sdk.CreateBucketInput{Bucket: &name, ObjectLockEnabledForBucket: aws.Bool(true)})
@@ -159,7 +163,7 @@ func newBucket(t *testing.T, days int32) locking {
 	}
 	store, err := s3.New(t.Context(), name, s3.Options{
 		Endpoint: "http://" + server.address, Region: region, PathStyle: true, Encryption: "none",
-		AccessKeyID: server.id, SecretAccessKey: account.Secret(server.secret),
+		AccessKeyID: server.id, SecretAccessKey: account.Secret(server.secret), Lock: lock,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -473,7 +477,7 @@ func TestStandsOnWhatStaysLocked(t *testing.T) {
 // The bucket has no lock besides: this server forgets a hold when such a lock has ended.
 func TestHolds(t *testing.T) {
 	t.Parallel()
-	s := newShelf(t, newBucket(t, 0))
+	s := newShelf(t, newBucket(t, 0, 0))
 	held := s.take(t, time.Now().Add(-3*time.Hour))
 	gone := s.take(t, time.Now().Add(-4*time.Hour)) // by a clock that went back: it does not stand on the other
 	last := s.take(t, time.Now().Add(-time.Hour))
