@@ -430,9 +430,10 @@ func locks(t *testing.T, h harness) {
 		"delete many": func() error { return h.deleteAll(t, name, "never-there") },
 	}
 	for what, try := range tries {
-		locked, ok := errors.AsType[*blob.LockedError](try())
+		err := try()
+		locked, ok := errors.AsType[*blob.LockedError](err)
 		if !ok || locked.Until.Before(before.Add(lock-clocks)) || locked.Until.After(time.Now().Add(lock+clocks)) {
-			t.Errorf("%s: %v, want ErrLocked for %v", what, locked, lock)
+			t.Errorf("%s: %v, want ErrLocked for %v", what, err, lock)
 		}
 		h.wants(t, name, []byte("kept"))
 		if got := h.list(t, h.key(name)); len(got) != 1 {
