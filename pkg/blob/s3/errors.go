@@ -88,6 +88,9 @@ const toWrite = "PutObject, GetObject, DeleteObject and ListBucket, with version
 // explain turns what was met when the bucket was opened into a problem that the operator
 // can act on. allow names what the program needs.
 func explain(bucket, endpoint, allow string, err error) error {
+	if lack, ok := errors.AsType[*noCredentials](err); ok {
+		return lack.explain(bucket)
+	}
 	if endpoint == "" {
 		endpoint = "Amazon S3"
 	}

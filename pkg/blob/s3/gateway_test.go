@@ -298,6 +298,36 @@ func TestReplacesUnlocked(t *testing.T) {
 	}
 }
 
+// TestConfigLocks: a program that is told to lock does, and one that reads knows of it.
+func TestConfigLocks(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	file := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	c := s3.Config{
+		Bucket: locks, Endpoint: "http://" + server.address, Region: inRegion, PathStyle: true,
+		KeyID: file("id", server.id), Key: file("secret", server.secret), Lock: 48 * time.Hour, LockMode: "compliance",
+	}
+	for name, open := range map[string]func(context.Context) (blob.Store, error){"to write": c.Open, "to read": c.OpenToRead} {
+		s, err := open(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := s.Capabilities().LockFor; got != c.Lock {
+			t.Errorf("%s: locks for %v", name, got)
+		}
+	}
+	c.LockMode = "weak"
+	if _, err := c.OpenToRead(t.Context()); problem.Of(err) == nil {
+		t.Errorf("%+v: %v", c, err)
+	}
+}
+
 // TestCannotLock: what locks nothing is not opened to lock.
 func TestCannotLock(t *testing.T) {
 	t.Parallel()

@@ -6,17 +6,17 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"os"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
-	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/aws/smithy-go/logging"
 
 	"imago/pkg/account"
 	"imago/pkg/blob"
@@ -148,6 +148,7 @@ func (o Options) check(bucket string) error {
 func (o Options) config(ctx context.Context) (aws.Config, error) {
 	load := []func(*config.LoadOptions) error{
 		config.WithHTTPClient(transport()),
+		config.WithLogger(logging.Nop{}), // what is worth a word is an error
 		// Checksums of ours go in headers. The SDK's own ones go in trailers,
 		// which stores other than Amazon's do not all understand.
 		config.WithRequestChecksumCalculation(aws.RequestChecksumCalculationWhenRequired),
@@ -168,6 +169,10 @@ func (o Options) config(ctx context.Context) (aws.Config, error) {
 		return aws.Config{}, problem.New(problem.Invalid, "the configuration for S3 cannot be read").
 			WithHint("check the region, the credentials and the CA bundle").Because(err)
 	}
+	if cfg.Region == "" {
+		return aws.Config{}, problem.InField("region", "Amazon S3 wants to be told the bucket's").WithHint("give it as IMAGO_STORE_REGION or AWS_REGION")
+	}
+	cfg.Credentials = told{cfg.Credentials, new(atomic.Bool)}
 	return cfg, nil
 }
 
@@ -178,8 +183,6 @@ func (o Options) client(cfg aws.Config, hc *http.Client, r aws.Retryer) *s3.Clie
 		if o.Endpoint != "" {
 			c.BaseEndpoint = aws.String(o.Endpoint)
 		}
-		// A range has no checksum to compare: not worth a line on stderr each.
-		c.DisableLogOutputChecksumValidationSkipped = true
 	})
 }
 
@@ -220,36 +223,6 @@ func plain(c aws.HTTPClient, timeout time.Duration) *http.Client {
 		// A redirect is the store's way to name another region: an error to show.
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
-}
-
-// credentials gives the configured key; nil leaves it to the SDK's chain.
-func (o Options) credentials() (aws.CredentialsProvider, error) {
-	id, secret := o.AccessKeyID, o.SecretAccessKey.Reveal()
-	if o.AccessKeyIDFile != "" {
-		var err error
-		if id, err = line("access key ID file", o.AccessKeyIDFile); err != nil {
-			return nil, err
-		}
-		if secret, err = line("secret access key file", o.SecretAccessKeyFile); err != nil {
-			return nil, err
-		}
-	}
-	if id == "" {
-		return nil, nil
-	}
-	return aws.NewCredentialsCache(credentials.NewStaticCredentialsProvider(id, secret, "")), nil
-}
-
-func line(field, path string) (string, error) {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return "", problem.InField(field, "cannot be read: %v", err).Because(err)
-	}
-	text := strings.TrimSpace(string(data))
-	if text == "" || strings.ContainsAny(text, " \n\t") {
-		return "", problem.InField(field, "%s must hold one word", path)
-	}
-	return text, nil
 }
 
 // String names the store for people, without credentials.

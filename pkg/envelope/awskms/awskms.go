@@ -22,6 +22,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/smithy-go/logging"
 
 	"imago/pkg/account"
 	"imago/pkg/envelope"
@@ -64,6 +65,7 @@ func New(ctx context.Context, key string, o Options) (*KeyService, error) {
 	}
 	load := []func(*config.LoadOptions) error{
 		config.WithRegion(name[1]), config.WithRetryer(o.retryer), config.WithHTTPClient(o.transport()),
+		config.WithLogger(logging.Nop{}), // what is worth a word is an error
 	}
 	if o.AccessKeyID != "" {
 		load = append(load, config.WithCredentialsProvider(
