@@ -151,18 +151,30 @@ func (p *program) meantInstallation(args []string, o *opening, r rebuilding) (pl
 	if len(args) == 0 {
 		return "", "", usage("PLACE is missing")
 	}
-	file := r.database
+	url, err = p.databaseURL(r.database)
+	return args[0], url, err
+}
+
+// databaseURL reads the file that the flag names, or else the environment.
+func (p *program) databaseURL(file string) (string, error) {
+	by := "--database"
 	if file == "" {
-		file = p.Getenv("IMAGO_DATABASE_URL_FILE")
+		by = "IMAGO_DATABASE_URL_FILE"
+		file = p.Getenv(by)
 	}
+	const hint = "give --database FILE, which holds its URL, as its owner"
 	if file == "" {
-		return "", "", withHint(usage("there is no database to put it back into"), "give --database FILE, which holds its URL, as its owner")
+		return "", withHint(usage("there is no database to put it back into"), hint)
 	}
 	text, err := os.ReadFile(file)
 	if err != nil {
-		return "", "", usage("--database: %v", err)
+		return "", usage("%s: %v", by, err)
 	}
-	return args[0], strings.TrimSpace(string(text)), nil
+	url := strings.TrimSpace(string(text))
+	if url == "" {
+		return "", withHint(usage("%s: %s is empty", by, file), hint)
+	}
+	return url, nil
 }
 
 // dataDirectory is where imagod keeps its bucket, its master keys and its database.

@@ -16,7 +16,7 @@ import (
 // (https://www.postgresql.org/docs/current/libpq-ssl.html).
 func ParseURL(url string) (*pgxpool.Config, error) {
 	config, err := pgxpool.ParseConfig(url)
-	if err != nil {
+	if err != nil || strings.TrimSpace(url) == "" { // which would be a database that nobody named
 		return nil, problem.InField("DATABASE_URL", "it is not a database's URL").
 			WithHint("write postgres://user@host:5432/name, or host=… user=… dbname=…")
 	}

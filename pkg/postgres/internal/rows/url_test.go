@@ -21,6 +21,8 @@ func TestURLsThatAreNotSafeAreRefused(t *testing.T) {
 		"postgres://u:hunter2@10.0.0.7/imago?sslmode=allow":           false,
 		"host=/run/postgresql,db.example.com user=u password=hunter2": false, // the second is tried when the first is away
 		"mysql://u:hunter2@h/d":                                       false,
+		"":                                                            false,
+		" \n":                                                         false,
 	} {
 		_, err := ParseURL(url)
 		if (err == nil) != ok {
