@@ -33,7 +33,7 @@ func Transport(refused func() error) *http.Transport {
 }
 
 // IsLoopback reports whether a host is this machine under an address of its own, where what
-// is not encrypted may be said.
+// is not encrypted may be said. A name below localhost is none: resolvers ask others for it.
 func IsLoopback(host string) bool {
 	ip := net.ParseIP(host)
 	return host == "localhost" || ip != nil && ip.IsLoopback()

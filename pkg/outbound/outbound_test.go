@@ -18,3 +18,16 @@ func TestIsPublic(t *testing.T) {
 		}
 	}
 }
+
+func TestIsLoopback(t *testing.T) {
+	t.Parallel()
+	for host, want := range map[string]bool{
+		"localhost": true, "127.0.0.1": true, "127.9.9.9": true, "::1": true, "::ffff:127.0.0.1": true,
+		"": false, "api.localhost": false, "localhost.": false, "localhost.example.com": false, "0.0.0.0": false, "::": false, "10.0.0.7": false,
+		"::ffff:10.0.0.7": false, "2130706433": false, "::1%lo": false,
+	} {
+		if got := IsLoopback(host); got != want {
+			t.Errorf("%q: this machine %v, want %v", host, got, want)
+		}
+	}
+}

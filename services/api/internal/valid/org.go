@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strings"
 
+	"imago/pkg/outbound"
 	"imago/pkg/problem"
 )
 
@@ -27,7 +28,7 @@ func OrgURL(field, value string, allowLoopback bool) (string, error) {
 		return refuse("%q is not a URL", clip(value))
 	}
 	u.Scheme, u.Host = strings.ToLower(u.Scheme), strings.ToLower(u.Host)
-	local := loopback(u.Hostname())
+	local := outbound.IsLoopback(u.Hostname())
 	switch {
 	case u.User != nil:
 		return refuse("it holds a user name or a password")
@@ -48,9 +49,9 @@ func OrgURL(field, value string, allowLoopback bool) (string, error) {
 // A host name of at least two labels; the last one is not a number.
 var hostName = regexp.MustCompile(`^([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z]([a-z0-9-]{0,61}[a-z0-9])?$`)
 
-// Names that resolve only inside somebody's network (RFC 6762, RFC 8375, RFC 2606
-// and what resolvers treat alike).
-var privateNames = []string{".local", ".internal", ".localdomain", ".lan", ".intranet", ".home.arpa", ".corp", ".home", ".invalid"}
+// Names that resolve only inside somebody's network, or machine (RFC 6762, RFC 8375, RFC
+// 2606 and what resolvers treat alike).
+var privateNames = []string{".local", ".localhost", ".internal", ".localdomain", ".lan", ".intranet", ".home.arpa", ".corp", ".home", ".invalid"}
 
 func publicHost(field string, u *url.URL) *problem.Problem {
 	host := u.Hostname()
@@ -75,12 +76,4 @@ func publicHost(field string, u *url.URL) *problem.Problem {
 func isAddress(host string) bool {
 	_, err := netip.ParseAddr(host)
 	return err == nil
-}
-
-func loopback(host string) bool {
-	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
-		return true
-	}
-	a, err := netip.ParseAddr(host)
-	return err == nil && a.Unmap().IsLoopback()
 }

@@ -54,7 +54,7 @@ func TestOrgURLRefuses(t *testing.T) {
 		"https://acme.okta.com:8443":          "port 8443",
 		"https://127.0.0.1":                   "this machine",
 		"http://localhost:1":                  "this machine",
-		"https://api.localhost":               "this machine",
+		"https://api.localhost":               "private network",
 		"https://[::ffff:127.0.0.1]":          "this machine",
 		"https://10.0.0.7":                    "not the name of a host",
 		"https://169.254.169.254":             "not the name of a host",
@@ -72,9 +72,11 @@ func TestOrgURLRefuses(t *testing.T) {
 		_, err := OrgURL("org_url", value, false)
 		refused(t, err, "org_url", what)
 	}
-	_, err := OrgURL("org_url", "http://10.0.0.7", true)
-	refused(t, err, "org_url", "https://")
-	_, err = OrgURL("org_url", "https://acme-admin.okta.com", false)
+	for _, elsewhere := range []string{"http://10.0.0.7", "http://api.localhost"} { // nor where this machine's are taken
+		_, err := OrgURL("org_url", elsewhere, true)
+		refused(t, err, "org_url", "https://")
+	}
+	_, err := OrgURL("org_url", "https://acme-admin.okta.com", false)
 	if h := problem.Of(err).Hint; h != "write https://acme.okta.com" {
 		t.Errorf("hint = %q; want the org's own address", h)
 	}
