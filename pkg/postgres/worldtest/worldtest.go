@@ -185,7 +185,13 @@ const Patience = 90 * time.Second
 // Until asks again until the answer is true, and fails the test after Patience.
 func Until(t testing.TB, what string, true func() bool) {
 	t.Helper()
-	deadline := time.After(Patience)
+	UntilWithin(t, Patience, what, true)
+}
+
+// UntilWithin is Until for what takes longer.
+func UntilWithin(t testing.TB, limit time.Duration, what string, true func() bool) {
+	t.Helper()
+	deadline := time.After(limit)
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for !true() {
