@@ -52,7 +52,7 @@ func TestSmall(t *testing.T) {
 		t.Log("SKIPPED: there is no restic to measure beside (scripts/install test)")
 	}
 	var out bytes.Buffer
-	if err := run(t.Context(), []string{"repository", "--scale", "0.005", "--repositories", "1", "--json", "--dir", t.TempDir()}, &out, log{t}); err != nil {
+	if err := run(t.Context(), []string{"repository", "--scale", "0.005", "--repositories", "1", "--json", "--dir", t.TempDir()}, &out, log{t}); err != nil && !errors.Is(err, errBroken) {
 		t.Fatal(err)
 	}
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
@@ -384,6 +384,82 @@ func TestVerdicts(t *testing.T) {
 		if got := tt.row.verdict(); got != tt.want {
 			t.Errorf("%+v is %q, want %q", tt.row, got, tt.want)
 		}
+		if got, want := tt.row.broken(), strings.HasPrefix(tt.want, "BROKEN"); got != want {
+			t.Errorf("%+v is broken: %v", tt.row, got)
+		}
+	}
+}
+
+// swept is what a sweep took, in the numbers that a sweep's promises are about.
+func swept(cpu, peak, resticCPU, fifthPeak float64) result {
+	r := result{Type: "sweep", Scale: 1, Steps: steps{"floor of the sweep": {CPU: 9}}, Fifth: steps{}, Restic: steps{}}
+	for _, name := range []string{"first sweep", "sweep"} {
+		r.Steps[name], r.Fifth[name], r.Restic[name] = measure{CPU: cpu, Peak: peak}, measure{Peak: fifthPeak}, measure{CPU: resticCPU}
+	}
+	return r
+}
+
+// TestBroken: who asks learns of a broken promise by the exit code, too, and of the others first.
+func TestBroken(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		result result
+		code   int
+	}{
+		"kept":                    {swept(13, 96, 10, 64), 0},
+		"too much CPU":            {swept(14, 90, 10, 64), broken},
+		"too much memory":         {swept(13, 97, 10, 70), broken},
+		"memory grows":            {swept(13, 90, 10, 50), broken},
+		"nothing to hold against": {result{Type: "sweep"}, 0},
+	} {
+		for _, asJSON := range []bool{false, true} {
+			var out bytes.Buffer
+			err := tt.result.report(&out, asJSON)
+			if got := exitCode(err); got != tt.code {
+				t.Errorf("%s: exit code %d: %v", name, got, err)
+			}
+			if told := strings.Contains(out.String(), "BROKEN"); told != (tt.code == broken) {
+				t.Errorf("%s: the table says\n%s", name, &out)
+			}
+			if last := tt.result.rows()[7].what; !strings.Contains(out.String(), last) {
+				t.Errorf("%s: the table ends before %q:\n%s", name, last, &out)
+			}
+		}
+	}
+}
+
+func TestExitCodes(t *testing.T) {
+	t.Parallel()
+	for want, err := range map[int]error{
+		0: nil, 1: io.ErrUnexpectedEOF, 2: fmt.Errorf("scale: %w", errUsage), 3: fmt.Errorf("rows: %w", errBroken),
+	} {
+		if got := exitCode(err); got != want {
+			t.Errorf("%v: %d, want %d", err, got, want)
+		}
+	}
+}
+
+func TestRoom(t *testing.T) {
+	t.Parallel()
+	const gib = 1 << 30
+	for _, tt := range []struct {
+		free, available uint64
+		want            bool
+	}{
+		{9 * gib, 9 * gib, true},
+		{8 * gib, 9 * gib, false},
+		{9 * gib, 8 * gib, false}, // the file system is empty, but others use the memory
+		{0, 0, false},
+	} {
+		if got := roomy(tt.free, tt.available); got != tt.want {
+			t.Errorf("%d free, %d available: %v", tt.free, tt.available, got)
+		}
+	}
+	if got, err := memAvailable([]byte("MemTotal: 24683520 kB\nMemAvailable:   23226368 kB\nBuffers: 1 kB\n")); err != nil || got != 23226368<<10 {
+		t.Errorf("%d available: %v", got, err)
+	}
+	if got, err := memAvailable([]byte("MemTotal: 24683520 kB\n")); err == nil {
+		t.Errorf("nothing is told, and yet %d", got)
 	}
 }
 
@@ -411,7 +487,7 @@ func TestNameless(t *testing.T) {
 
 func TestUsage(t *testing.T) {
 	t.Parallel()
-	for _, args := range [][]string{nil, {"sweep"}, {"repository", "--scale", "0"}, {"repository", "--scale", "2"}, {"repository", "--scale", "NaN"}, {"repository", "--scale", "-1"},
+	for _, args := range [][]string{nil, {"browse"}, {"sweep", "--scale", "1"}, {"sweep", "more"}, {"repository", "--scale", "0"}, {"repository", "--scale", "2"}, {"repository", "--scale", "NaN"}, {"repository", "--scale", "-1"},
 		{"repository", "more"},
 		{"repository", "--repositories", "0"}, {"repository", "--speed"}} {
 		if _, err := parse(args, io.Discard); !errors.Is(err, errUsage) {
@@ -436,16 +512,31 @@ func TestFolderInUse(t *testing.T) {
 	}
 }
 
-func TestMetrics(t *testing.T) {
+func TestTakeSweep(t *testing.T) {
 	t.Parallel()
-	said := []byte("BenchmarkSweep-2   \t 1\t58378391185 ns/op\t 0.3080 download-cpu-s\t 5 worker-first-cpu-s\t 3 worker-cpu-s\t93.17 worker-peak-MiB\n")
-	got, err := metrics(said, "download-cpu-s", "worker-cpu-s", "worker-first-cpu-s", "worker-peak-MiB")
-	if err != nil || !slices.Equal(got, []float64{0.308, 3, 5, 93.17}) {
-		t.Errorf("%v: %v", got, err)
+	const (
+		fifth  = "BenchmarkSweep/users=20000-2   \t 1\t 1.5 download-cpu-s\t 2 floor-cpu-s\t 7 restic-cpu-s\t 8 restic-first-cpu-s\t 3 worker-cpu-s\t 5 worker-first-cpu-s\t 70.5 worker-first-peak-MiB\t 60 worker-peak-MiB\n"
+		whole  = "BenchmarkSweep/users=100000 \t 1\t 2.5 download-cpu-s\t 12 floor-cpu-s\t 17 restic-cpu-s\t 18 restic-first-cpu-s\t 13 worker-cpu-s\t 15 worker-first-cpu-s\t 80.5 worker-first-peak-MiB\t 71 worker-peak-MiB\n"
+		silent = "BenchmarkSweep/users=100000-2 \t 1\t 12 floor-cpu-s\t 13 worker-cpu-s\t 15 worker-first-cpu-s\t 80.5 worker-first-peak-MiB\t 71 worker-peak-MiB\n"
+	)
+	take := func(said string, restic steps) (result, error) {
+		r := result{Type: "sweep", Steps: steps{}, Fifth: steps{}, Restic: restic}
+		return r, r.takeSweep([]byte("goos: linux\n" + said + "PASS\n"))
 	}
-	for _, unit := range []string{"cpu-s", "restic-cpu-s"} {
-		if got, err := metrics(said, "worker-cpu-s", unit); err == nil {
-			t.Errorf("%s is not said, and yet %v", unit, got)
+	got, err := take(fifth+whole, steps{})
+	want := result{Type: "sweep",
+		Steps:  steps{"first sweep": {CPU: 15, Peak: 80.5}, "sweep": {CPU: 13, Peak: 71}, "floor of the sweep": {CPU: 12}},
+		Fifth:  steps{"first sweep": {CPU: 5, Peak: 70.5}, "sweep": {CPU: 3, Peak: 60}, "floor of the sweep": {CPU: 2}},
+		Restic: steps{"first sweep": {CPU: 20.5}, "sweep": {CPU: 19.5}}}
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("%+v and %v, want %+v", got, err, want)
+	}
+	if got, err := take(fifth+silent, nil); err != nil || got.Steps["sweep"].CPU != 13 {
+		t.Errorf("without restic: %+v: %v", got, err)
+	}
+	for name, said := range map[string]string{"no restic": fifth + silent, "no fifth": whole, "no whole": fifth} {
+		if got, err := take(said, steps{}); err == nil {
+			t.Errorf("%s: %+v", name, got)
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,10 +23,9 @@ type restic struct {
 }
 
 // restics measures restic in several repositories, and gives the medians of each step;
-// nil, and says so, where there is no restic.
+// nil where there is no restic.
 func (s stage) restics(ctx context.Context, repositories int) (steps, error) {
-	if _, err := exec.LookPath("restic"); err != nil {
-		fmt.Fprintln(s.log, "bench: THERE IS NO RESTIC to measure beside: apt-get install restic")
+	if !hasRestic(s.log) {
 		return nil, nil
 	}
 	if err := os.WriteFile(filepath.Join(s.dir, "password"), []byte("benchmark\n"), 0o600); err != nil {
@@ -46,6 +46,15 @@ func (s stage) restics(ctx context.Context, repositories int) (steps, error) {
 		medians[name] = medianOf(of)
 	}
 	return medians, nil
+}
+
+// hasRestic reports whether there is one, and says so where there is none.
+func hasRestic(log io.Writer) bool {
+	_, err := exec.LookPath("restic")
+	if err != nil {
+		fmt.Fprintln(log, "bench: THERE IS NO RESTIC to measure beside: apt-get install restic")
+	}
+	return err == nil
 }
 
 // measure does every step once. Each day is backed up over the first.

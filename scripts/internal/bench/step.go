@@ -55,6 +55,8 @@ type measure struct {
 	Reads    float64 `json:"reads"`
 	Lists    float64 `json:"lists"`
 	Read     float64 `json:"read_bytes"`
+	// The first one's, where that reads what it goes on from: Requests are the others'.
+	First float64 `json:"first_requests,omitempty"`
 
 	Snapshots []string `json:"snapshots,omitempty"` // that were taken
 }
@@ -113,9 +115,13 @@ func runStep(ctx context.Context, in io.Reader, out io.Writer) error {
 
 // add adds what was asked of the store: of the requests it keeps the most.
 func (m *measure) add(asked count.Tallies) {
-	m.Bytes += float64(asked[count.Put].Bytes + asked[count.Replace].Bytes)
+	m.Bytes += wrote(asked)
 	m.Requests, m.Lists = max(m.Requests, float64(asked.Total().Requests)), max(m.Lists, float64(asked[count.List].Requests))
 	m.Reads, m.Read = max(m.Reads, float64(asked[count.Get].Requests)), max(m.Read, float64(asked[count.Get].Bytes))
+}
+
+func wrote(asked count.Tallies) float64 {
+	return float64(asked[count.Put].Bytes + asked[count.Replace].Bytes)
 }
 
 // cpu is what this process has used so far, in seconds.
@@ -288,7 +294,10 @@ func minutes(ctx context.Context, w *work) (m measure, err error) {
 			return m, err
 		}
 		spent += cpu() - begun
-		if asked := w.asked(); n > 0 { // the first one reads the manifest and the list that it goes on from besides
+		asked := w.asked()
+		if n == 0 { // reads the manifest and the list that it goes on from besides
+			m.First, m.Lists, m.Bytes = float64(asked.Total().Requests), float64(asked[count.List].Requests), wrote(asked)
+		} else {
 			m.add(asked)
 		}
 		m.Snapshots = append(m.Snapshots, last)
