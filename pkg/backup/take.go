@@ -227,6 +227,7 @@ func (t *taking) readPages(ctx context.Context, info resource.Info, at *typeStat
 		if err := t.add(ctx, info, at, parent, page); err != nil {
 			return err
 		}
+		page.Release() // the draft has copied what it keeps
 		if page.Cursor == "" {
 			return nil
 		}

@@ -172,6 +172,7 @@ func (l *look) listNow(ctx context.Context, info resource.Info, place resource.K
 				out[r.ID] = slices.Clone(r.Body)
 			}
 		}
+		page.Release()
 	}
 	return out, nil
 }

@@ -8,11 +8,11 @@ import (
 	"sync"
 )
 
-// Thrift has a program collect its garbage when the heap has grown by three quarters of
+// Thrift has a program collect its garbage when the heap has grown by half of
 // what lives, not by all of it: buffers are most of what lives while a snapshot is taken,
 // and the peak is what is grown to. GOGC, if it is set, overrules it (package runtime).
 func Thrift() {
-	const percent = 75
+	const percent = 50
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(percent)
 	}

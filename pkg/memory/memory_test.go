@@ -16,7 +16,7 @@ func TestThrift(t *testing.T) {
 		t.Error("what the environment says is overruled")
 	}
 	t.Setenv("GOGC", "")
-	if memory.Thrift(); debug.SetGCPercent(77) != 75 {
+	if memory.Thrift(); debug.SetGCPercent(77) != 50 {
 		t.Error("the heap may double")
 	}
 }

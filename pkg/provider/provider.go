@@ -38,6 +38,15 @@ type Page struct {
 	// Gaps are parents of a Swept type below which nothing could be read, while the
 	// list goes on. Any other list ends with an *Unreadable.
 	Gaps []snapshot.Gap
+	Done func() // what Release does; nil: nothing
+}
+
+// Release gives the memory of Resources and of their bodies back, for another page: nothing
+// of them may be used after. Who keeps any of them does not call it.
+func (p Page) Release() {
+	if p.Done != nil {
+		p.Done()
+	}
 }
 
 // Reader reads one org.

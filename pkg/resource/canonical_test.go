@@ -248,15 +248,26 @@ func BenchmarkValid(b *testing.B) {
 	}
 }
 
+// ownMember is a member of an object as it is written; "": it is none, or has none.
+func ownMember(element []byte, name string) (out string) {
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(element, &members); err != nil {
+		return ""
+	}
+	return string(members[name])
+}
+
 // TestCanonicalElements: the elements that are told are those of the list, each in
-// the canonical form that it has alone.
+// the canonical form that it has alone, and with the member that was asked for.
 func TestCanonicalElements(t *testing.T) {
 	t.Parallel()
 	for _, list := range []string{
 		`[]`, ` [ ] `, `[1]`, ` [ {"b":1,"a":[ ]} , "x\u0041" ,null, [2 , 3] ] `, `[{"\u0062":1,"a":{"d":1,"c":2}},{}]`,
+		`[{"\u0061":"x\u0041","b":{"a":2},"A":[{"a":3}]},{"b":{"a":4}},[{"a":5}],{"":1, "a" : null }]`,
 	} {
-		var want, got []string
+		var want, got, named, wantNamed []string
 		if err := Elements([]byte(list), func(element []byte) error {
+			wantNamed = append(wantNamed, ownMember(element, "a"))
 			one, err := Canonical(nil, element)
 			want = append(want, string(one))
 			return err
@@ -264,20 +275,20 @@ func TestCanonicalElements(t *testing.T) {
 			t.Fatal(err)
 		}
 		var c Canonicaliser
-		whole, err := c.Elements([]byte("before"), []byte(list), func(element []byte) error {
-			got = append(got, string(element))
+		whole, err := c.Elements([]byte("before"), []byte(list), "a", func(element, a []byte) error {
+			got, named = append(got, string(element)), append(named, string(a))
 			return nil
 		})
 		alone, errAlone := Canonical([]byte("before"), []byte(list))
-		if err != nil || errAlone != nil || string(whole) != string(alone) || !slices.Equal(got, want) {
-			t.Errorf("%s: %q in %s, want %q in %s: %v", list, got, whole, want, alone, err)
+		if err != nil || errAlone != nil || string(whole) != string(alone) || !slices.Equal(got, want) || !slices.Equal(named, wantNamed) {
+			t.Errorf("%s: %q in %s, a %q, want %q in %s, a %q: %v", list, got, whole, named, want, alone, wantNamed, err)
 		}
 	}
 	stop := errors.New("stop")
 	for list, want := range map[string]error{`{}`: nil, ``: nil, `[1`: nil, `[1,]`: nil, `[1]x`: nil, `[1,2]`: stop} {
 		var c Canonicaliser
 		n := 0
-		out, err := c.Elements([]byte("before"), []byte(list), func([]byte) error {
+		out, err := c.Elements([]byte("before"), []byte(list), "", func(_, _ []byte) error {
 			if n++; n == 2 {
 				return stop
 			}

@@ -125,7 +125,10 @@ func skipNested(s []byte, i int) (int, error) {
 	for i < len(s) {
 		switch s[i] {
 		case '"':
-			end, err := skipText(s, i)
+			if i = plainRun(s, i+1); i < len(s) && s[i] == '"' { // as nearly all is
+				break
+			}
+			end, err := endText(s, i)
 			if err != nil {
 				return i, err
 			}
@@ -152,7 +155,12 @@ func skipText(s []byte, i int) (int, error) {
 	if i >= len(s) || s[i] != '"' {
 		return i, fmt.Errorf("%w at byte %d", errSyntax, i)
 	}
-	for i++; ; {
+	return endText(s, i+1)
+}
+
+// endText finds the end of the string that i is within.
+func endText(s []byte, i int) (int, error) {
+	for {
 		if i = plainRun(s, i); i >= len(s) {
 			return i, fmt.Errorf("%w: it ends early", errSyntax)
 		}

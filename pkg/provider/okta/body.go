@@ -17,41 +17,6 @@ const fullPage = 200
 
 var errShape = errors.New("okta: an answer of an unexpected shape")
 
-// resources reads a page's objects. Their bodies share one buffer.
-func (e *entry) resources(body []byte, envelope, parent string) (found []resource.Resource, err error) {
-	if envelope != "" {
-		if body, err = member(body, envelope); err != nil {
-			return nil, err
-		}
-	}
-	if e.bare {
-		return e.links(body, parent)
-	}
-	var canon resource.Canonicaliser // its form is never longer than what was sent
-	_, err = canon.Elements(make([]byte, 0, len(body)), body, func(kept []byte) error {
-		r, err := e.identify(kept, parent)
-		found = append(found, r)
-		return err
-	})
-	return found, err
-}
-
-// links reads a list of whose objects nothing but the ID is kept.
-func (e *entry) links(list []byte, parent string) (found []resource.Resource, err error) {
-	var all []byte
-	err = resource.Elements(list, func(element []byte) error {
-		id, err := e.id(element)
-		if err != nil {
-			return err
-		}
-		from := len(all)
-		all = appendBare(all, id)
-		found = append(found, resource.Resource{Key: resource.Key{Type: e.Type, Parent: parent, ID: id}, Body: all[from:len(all):len(all)]})
-		return nil
-	})
-	return found, err
-}
-
 // resource reads one object.
 func (e *entry) resource(body []byte, parent string) (resource.Resource, error) {
 	kept, err := e.keep(body)

@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"imago/pkg/problem"
@@ -30,8 +31,10 @@ type listing struct {
 	after string                // Swept: the last parent done on that page
 	asked map[string]bool       // pages of this pass
 	given map[resource.Key]bool // keys on the last page, as an object may move to the next while it is asked for
+	spare map[resource.Key]bool // for those of the next
 	first bool                  // nothing was read yet: a refused cursor is stale
 	spent int                   // calls made since the last page was given
+	sheet *sheet                // that the page is read onto
 
 	waiting []string // Swept: parents of the page that are to be read
 	ahead   string   // Swept: the page after it
@@ -108,7 +111,9 @@ func (l *listing) resume(ctx context.Context, cursor string) error {
 
 // page reads the next page.
 func (l *listing) page(ctx context.Context) (provider.Page, error) {
+	l.sheet = newSheet()
 	page, err := l.read(ctx)
+	page.Done = sync.OnceFunc(l.sheet.done)
 	if r := refusalOf(err); r != nil && l.first && r.status == 400 {
 		return page, problem.New(problem.Stale, "okta no longer takes the cursor").WithHint("list again from the start").Because(r)
 	}
@@ -173,7 +178,7 @@ func (l *listing) fetch(ctx context.Context, p pass, path, parent string) (found
 				next, err = bodyNext(l.reader.client.org, path, answer.body)
 			}
 			if err == nil {
-				found, err = l.entry.resources(answer.body, p.envelope, parent)
+				found, err = l.entry.resources(l.sheet, answer.body, p.envelope, parent)
 			}
 			return err
 		})
@@ -189,7 +194,10 @@ func (l *listing) fetch(ctx context.Context, p pass, path, parent string) (found
 // again: to know all that was given takes as much memory as the org has objects.
 func (l *listing) fresh(found []resource.Resource) []resource.Resource {
 	kept, last := found[:0], l.given
-	l.given = make(map[resource.Key]bool, len(found))
+	if l.given, l.spare = l.spare, last; l.given == nil {
+		l.given = make(map[resource.Key]bool, len(found))
+	}
+	clear(l.given)
 	for _, r := range found {
 		known := last[r.Key] || l.given[r.Key]
 		if l.given[r.Key] = true; !known && l.entry.isOne(r) {
@@ -233,7 +241,7 @@ func (l *listing) sweep(ctx context.Context) (provider.Page, error) {
 func (l *listing) assignees(ctx context.Context) error {
 	among := *l.entry.among
 	parents := &entry{Info: resource.Info{Type: l.entry.Parent}, bare: true}
-	inner := &listing{reader: l.reader, entry: parents}
+	inner := &listing{reader: l.reader, entry: parents, sheet: &sheet{}}
 	found, next, err := inner.fetch(ctx, among, l.next, "")
 	l.spent += inner.spent
 	if err != nil {

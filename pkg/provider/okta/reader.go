@@ -175,7 +175,7 @@ func (r *Reader) narrow(ctx context.Context, e *entry, like resource.Resource, w
 		return nil, false, err
 	}
 	_, err = r.client.read(ctx, candidates(e.find, text), func(answer reply) error {
-		all, err := e.resources(answer.body, "", like.Parent)
+		all, err := e.resources(&sheet{}, answer.body, "", like.Parent)
 		if err == nil {
 			found, err = keyed(e, all, want)
 		}

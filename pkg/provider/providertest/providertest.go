@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -85,7 +86,11 @@ func from(t *testing.T, r provider.Reader, typ resource.Type, parent resource.Ke
 		if err != nil {
 			return all, err
 		}
-		all = append(all, page.Resources...)
+		for _, one := range page.Resources {
+			one.Body = slices.Clone(one.Body)
+			all = append(all, one)
+		}
+		page.Release()
 	}
 	return all, nil
 }
