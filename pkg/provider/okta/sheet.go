@@ -17,7 +17,7 @@ type sheet struct {
 // whole answers are read.
 var (
 	sheets = make(chan *sheet, 4)
-	kept   = memory.Pool{Most: 4, Least: 4 << 10, Largest: 4 << 20}
+	kept   = memory.Pool{Most: 4, Least: 4 << 10, Largest: 4 << 20, Loose: 4}
 )
 
 func newSheet() *sheet {
@@ -35,10 +35,7 @@ func (s *sheet) room(size int) {
 	if cap(s.bodies)-len(s.bodies) >= size {
 		return
 	}
-	if s.bodies = kept.Get(size); cap(s.bodies) > 4*size {
-		kept.Put(s.bodies)
-		s.bodies = make([]byte, 0, size)
-	}
+	s.bodies = kept.Get(size)
 }
 
 // done takes the sheet back, of which nothing is used any more.
