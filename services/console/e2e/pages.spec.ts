@@ -21,6 +21,11 @@ const pages: Record<string, (page: Page) => Promise<void>> = {
   },
   overview: async () => {},
   org: (p) => open(p, p.getByRole("main").getByRole("link", { name: "acme", exact: true })),
+  thinning: async (p) => {
+    await pages.org?.(p);
+    await p.getByRole("radio", { name: "Fewer of the older ones" }).check();
+    await expect(p.getByText(/^As things are, /)).toBeVisible();
+  },
   changes: (p) => open(p, p.getByRole("main").getByRole("link", { name: /finding/i })),
   change: async (p) => {
     await pages.changes?.(p);
