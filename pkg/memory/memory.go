@@ -33,7 +33,7 @@ const (
 func follow(last int) {
 	garbage := new(*int) // what has no pointers may lie with others, and live as long
 	runtime.AddCleanup(garbage, func(last int) {
-		next := percent(live())
+		next := percent(scanned())
 		if next != last {
 			debug.SetGCPercent(next)
 		}
@@ -41,17 +41,19 @@ func follow(last int) {
 	}, last)
 }
 
-// live is how many bytes the last collection found to live.
-func live() uint64 {
-	sample := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
-	metrics.Read(sample)
-	return sample[0].Value.Uint64()
+// scanned is how many bytes of the heap the last collection found to live, and how many
+// lie beside it in stacks and globals.
+func scanned() (live, roots uint64) {
+	of := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/gc/scan/stack:bytes"}, {Name: "/gc/scan/globals:bytes"}}
+	metrics.Read(of)
+	return of[0].Value.Uint64(), of[1].Value.Uint64() + of[2].Value.Uint64()
 }
 
-// percent is by how much a heap may grow of which so many bytes live.
-func percent(live uint64) int {
-	live = min(max(live, 1), easy)
-	return int(min(max(half, (easy-live)*100/live), most))
+// percent is by how much a heap may grow. The runtime takes it of what lives and the roots
+// together (A Guide to the Go Garbage Collector, "GOGC").
+func percent(live, roots uint64) int {
+	live = min(live, easy)
+	return int(min(max(half, (easy-live)*100/max(live+roots, 1)), most))
 }
 
 // Pool keeps pieces, safe for concurrent use.

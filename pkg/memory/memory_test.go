@@ -5,6 +5,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"runtime/metrics"
+	"sync"
 	"testing"
 	"time"
 
@@ -19,29 +20,61 @@ func TestThrift(t *testing.T) {
 		t.Error("what the environment says is overruled")
 	}
 	t.Setenv("GOGC", "")
-	if memory.Thrift(); percent() < 50 {
-		t.Error("less than half")
+	memory.Thrift()
+	little, much := between(34, 38), between(95, 115)
+	lives := [][]byte{make([]byte, 6<<20)}
+	settles(t, "little lives", little)
+	stop := make(chan struct{})
+	var begun sync.WaitGroup
+	for range 1000 {
+		begun.Add(1)
+		go deep(6, &begun, stop)
 	}
-	settles(t, "little lives", func(p uint64) bool { return p >= 200 })
-	much := make([]byte, 64<<20)
-	settles(t, "much lives", func(p uint64) bool { return p == 50 })
-	runtime.KeepAlive(much)
-	settles(t, "little lives again", func(p uint64) bool { return p >= 200 })
+	begun.Wait()
+	settles(t, "little lives, and many goroutines run", little)
+	close(stop)
+	lives = append(lives, make([]byte, 58<<20))
+	settles(t, "much lives", much)
+	clear(lives[1:])
+	settles(t, "little lives again", little)
+	runtime.KeepAlive(lives)
 }
 
-// percent is what the runtime goes by.
-func percent() uint64 {
-	sample := []metrics.Sample{{Name: "/gc/gogc:percent"}}
+// deep waits on a stack of some KiB.
+func deep(n int, begun *sync.WaitGroup, stop chan struct{}) byte {
+	var room [1 << 10]byte
+	if n == 0 {
+		begun.Done()
+		<-stop
+		return room[0]
+	}
+	room[n] = deep(n-1, begun, stop)
+	return room[0]
+}
+
+func percent() uint64 { return metric("/gc/gogc:percent") }
+
+func metric(name string) uint64 {
+	sample := []metrics.Sample{{Name: name}}
 	metrics.Read(sample)
 	return sample[0].Value.Uint64()
 }
 
-// settles collects garbage until the heap may grow as it should.
-func settles(t *testing.T, when string, as func(percent uint64) bool) {
+func between(from, to uint64) func(uint64) bool {
+	return func(mib uint64) bool { return mib >= from && mib <= to }
+}
+
+// settles collects garbage until the heap may grow to so many MiB, time and again.
+func settles(t *testing.T, when string, to func(mib uint64) bool) {
 	t.Helper()
-	for end := time.Now().Add(10 * time.Second); !as(percent()); runtime.GC() {
-		if time.Now().After(end) {
-			t.Fatalf("when %s the heap may grow by %d percent", when, percent())
+	for end, row := time.Now().Add(10*time.Second), 0; row < 10; row++ {
+		runtime.GC()
+		goal := metric("/gc/heap/goal:bytes") >> 20
+		if to(goal) {
+			continue
+		}
+		if row = -1; time.Now().After(end) {
+			t.Fatalf("when %s the heap may grow to %d MiB", when, goal)
 		}
 	}
 }
