@@ -69,7 +69,7 @@ func (c *Canonicaliser) Elements(dst, src []byte, name string, do func(element, 
 }
 
 func (c *Canonicaliser) run(dst, src []byte, read func() error) ([]byte, error) {
-	c.src, c.dst, c.pos, c.members, c.keys = src, dst, 0, c.members[:0], c.keys[:0]
+	c.src, c.dst, c.pos, c.mark, c.members, c.keys = src, dst, 0, 0, c.members[:0], c.keys[:0]
 	c.space()
 	c.mark = c.pos
 	err := read()

@@ -257,10 +257,32 @@ func ownMember(element []byte, name string) (out string) {
 	return string(members[name])
 }
 
+// TestDeepest: what may be kept can be compared, too.
+func TestDeepest(t *testing.T) {
+	t.Parallel()
+	deep := func(levels int) []byte {
+		return fmt.Appendf(nil, `{"id":%s%s}`, strings.Repeat("[", levels), strings.Repeat("]", levels))
+	}
+	kept, err := Canonical(nil, deep(maxDepth))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Canonical(nil, deep(maxDepth+1)); err == nil {
+		t.Error("one level more is kept")
+	}
+	if _, err := Without(kept); err != nil {
+		t.Error(err)
+	}
+	if same, err := Equal(kept, deep(maxDepth-1)); same || err != nil {
+		t.Errorf("the same: %v, %v", same, err)
+	}
+}
+
 // TestCanonicalElements: the elements that are told are those of the list, each in
 // the canonical form that it has alone, and with the member that was asked for.
 func TestCanonicalElements(t *testing.T) {
 	t.Parallel()
+	var c Canonicaliser // that serves again and again, after errors, too
 	for _, list := range []string{
 		`[]`, ` [ ] `, `[1]`, ` [ {"b":1,"a":[ ]} , "x\u0041" ,null, [2 , 3] ] `, `[{"\u0062":1,"a":{"d":1,"c":2}},{}]`,
 		`[{"\u0061":"x\u0041","b":{"a":2},"A":[{"a":3}]},{"b":{"a":4}},[{"a":5}],{"":1, "a" : null }]`,
@@ -274,7 +296,6 @@ func TestCanonicalElements(t *testing.T) {
 		}); err != nil {
 			t.Fatal(err)
 		}
-		var c Canonicaliser
 		whole, err := c.Elements([]byte("before"), []byte(list), "a", func(element, a []byte) error {
 			got, named = append(got, string(element)), append(named, string(a))
 			return nil
@@ -286,7 +307,6 @@ func TestCanonicalElements(t *testing.T) {
 	}
 	stop := errors.New("stop")
 	for list, want := range map[string]error{`{}`: nil, ``: nil, `[1`: nil, `[1,]`: nil, `[1]x`: nil, `[1,2]`: stop} {
-		var c Canonicaliser
 		n := 0
 		out, err := c.Elements([]byte("before"), []byte(list), "", func(_, _ []byte) error {
 			if n++; n == 2 {

@@ -135,7 +135,7 @@ func skipNested(s []byte, i int) (int, error) {
 			i = end
 			continue
 		case '{', '[':
-			if open = append(open, s[i]); len(open) > maxDepth {
+			if open = append(open, s[i]); len(open) > maxDepth+1 { // as deep as Canonical goes
 				return i, fmt.Errorf("%w: it lies too deep", errSyntax)
 			}
 		case '}', ']':
