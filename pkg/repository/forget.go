@@ -78,7 +78,7 @@ type SweepOptions struct {
 	// NOT be forgotten meanwhile.
 	Keep []string
 	// Known are snapshots that somebody knows from elsewhere to be there. None of them may be
-	// forgotten until the store is listed. While one is missing, or another than was written,
+	// forgotten until the sweep has ended. While one is missing, or another than was written,
 	// nothing is removed: what it stands on would be lost for good.
 	Known []Known
 	// Dry finds rubbish and removes nothing.
@@ -93,7 +93,8 @@ type Swept struct {
 	// Unread are snapshots whose manifests cannot be read, or are not those that were
 	// written: what they stand on is not known, so nothing was removed.
 	Unread []string
-	// Missing are known snapshots that the store does not list: so nothing was removed.
+	// Missing are known snapshots that the store does not list, or does not have any more when
+	// they are read: so nothing was removed.
 	Missing []string
 }
 
@@ -108,9 +109,9 @@ func (r *Repository) Sweep(ctx context.Context, o SweepOptions) (Swept, error) {
 	if missing := missing(all, o.Known); len(missing) > 0 {
 		return Swept{Missing: missing}, nil
 	}
-	named, unread, err := r.named(ctx, all, o.Known)
-	if err != nil || len(unread) > 0 {
-		return Swept{Unread: unread}, err
+	named, spoilt, err := r.named(ctx, all, o.Known)
+	if err != nil || len(spoilt.Unread) > 0 || len(spoilt.Missing) > 0 {
+		return spoilt, err
 	}
 	rubbish, err := r.rubbish(ctx, all, named, o)
 	if err != nil {
@@ -149,8 +150,8 @@ func missing(all []folder, known []Known) (out []string) {
 	return out
 }
 
-// named are the keys of all objects that a snapshot stands on.
-func (r *Repository) named(ctx context.Context, all []folder, known []Known) (named map[string]bool, unread []string, err error) {
+// named are the keys of all objects that a snapshot stands on; of spoilt ones it is not known.
+func (r *Repository) named(ctx context.Context, all []folder, known []Known) (named map[string]bool, spoilt Swept, err error) {
 	named = map[string]bool{}
 	digests := digestsOf(known)
 	for _, f := range all {
@@ -159,21 +160,24 @@ func (r *Repository) named(ctx context.Context, all []folder, known []Known) (na
 		}
 		s, err := r.openAmong(ctx, f.prefix, digests)
 		if isUnreadable(err) {
-			unread = append(unread, f.prefix)
+			spoilt.Unread = append(spoilt.Unread, f.prefix)
 			continue
 		}
 		if problem.Is(err, problem.NotFound) {
-			continue // it was forgotten since it was listed
+			if _, known := digests[f.prefix]; known {
+				spoilt.Missing = append(spoilt.Missing, f.prefix)
+			}
+			continue // or it was forgotten since it was listed
 		}
 		if err != nil {
-			return nil, nil, fmt.Errorf("sweep: %w", err)
+			return nil, Swept{}, fmt.Errorf("sweep: %w", err)
 		}
 		for _, key := range s.keys() {
 			named[key] = true
 		}
 	}
 	renamed(all, named)
-	return named, unread, nil
+	return named, spoilt, nil
 }
 
 // renamed names besides what was sealed anew since it was listed: whoever read a manifest
