@@ -61,8 +61,9 @@ type Store interface {
 
 // Replacer is a Store that can also put a new object in the place of an old one,
 // in one step: readers find the one or the other, whole. Versions that a store keeps
-// of the old one MUST be gone afterwards. Only the keyring needs it; all else is
-// written once.
+// of the old one MUST be gone afterwards; where a lock holds one, the new one stands in
+// front of it all the same, and the error wraps ErrLocked. Keyrings need it, and the
+// manifests and checksums of what is sealed anew; all else is written once.
 type Replacer interface {
 	Replace(ctx context.Context, key string, r io.Reader, size int64) error
 }

@@ -353,18 +353,18 @@ func (d *Draft) overtaken(ctx context.Context) (snapshot.Manifest, error) {
 }
 
 // checksums writes the list of sums. Another one in its place is of a manifest that
-// never came to be: it is replaced.
+// never came to be: it is replaced, and no harm where the store holds on to it behind this.
 func (d *Draft) checksums(ctx context.Context, sums []snapshot.Checksum) error {
 	key := d.Prefix() + "/" + snapshot.ChecksumsName
 	text := snapshot.EncodeChecksums(sums)
 	err := d.r.put(ctx, key, text)
-	if !errors.Is(err, blob.ErrExists) {
-		return err
+	if errors.Is(err, blob.ErrExists) {
+		err = d.r.replace(ctx, key, text)
 	}
-	if err := d.r.store.Delete(ctx, key); err != nil {
-		return err
+	if errors.Is(err, blob.ErrLocked) {
+		return nil
 	}
-	return d.r.put(ctx, key, text)
+	return err
 }
 
 // checksums lists the sums of the sealed objects in a snapshot's folder, the manifest

@@ -45,7 +45,7 @@ type Resealed struct {
 // data key. told is the digest of its manifest as somebody knows it from elsewhere: what is
 // sealed anew under a new key is believed later, so that what somebody with an old key has
 // put there must not be. An error that wraps blob.ErrLocked says that the store holds on to
-// the manifest for now.
+// the manifest for now: to that of before, behind a new one, where there is a Digest.
 func (x *Resealing) Snapshot(ctx context.Context, prefix, told string) (Resealed, error) {
 	x.r.o.Cache.drop(prefix + "/" + snapshot.ManifestName) // another program may have been here
 	s, err := x.r.OpenKnown(ctx, prefix, told)
@@ -62,7 +62,7 @@ func (x *Resealing) Snapshot(ctx context.Context, prefix, told string) (Resealed
 	}
 	made := x.made
 	if len(old) > 0 {
-		if s, err = x.snapshot(ctx, s, old); err != nil {
+		if s, err = x.snapshot(ctx, s, old); err != nil && !errors.Is(err, blob.ErrLocked) {
 			return Resealed{}, fmt.Errorf("seal %s anew: %w", prefix, err)
 		}
 	} else if s.Digest() == told {
@@ -70,11 +70,12 @@ func (x *Resealing) Snapshot(ctx context.Context, prefix, told string) (Resealed
 		return Resealed{Digest: told}, nil
 	}
 	// Somebody may have died between manifest and checksums.
-	if err := x.r.replace(ctx, prefix+"/"+snapshot.ChecksumsName, snapshot.EncodeChecksums(s.checksums())); err != nil {
-		return Resealed{}, err
+	late := x.r.replace(ctx, prefix+"/"+snapshot.ChecksumsName, snapshot.EncodeChecksums(s.checksums()))
+	if late != nil && !errors.Is(late, blob.ErrLocked) {
+		return Resealed{}, late
 	}
 	maps.Copy(x.keys, s.versions())
-	return Resealed{Digest: s.Digest(), Objects: x.made - made}, nil
+	return Resealed{Digest: s.Digest(), Objects: x.made - made}, errors.Join(err, late)
 }
 
 // unlocked fails while the bucket locks a manifest. Where the store keeps versions, a new
@@ -343,7 +344,8 @@ func (x *Resealing) pack(purpose, key string, text []byte) ([]byte, error) {
 	return s.Bytes()
 }
 
-// replace puts an object of ours in the place of another.
+// replace puts an object of ours in the place of another. It stands there also where the error
+// wraps blob.ErrLocked.
 func (r *Repository) replace(ctx context.Context, key string, data []byte) error {
 	store, ok := blob.As[blob.Replacer](r.store)
 	if !ok {

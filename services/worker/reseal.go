@@ -170,15 +170,16 @@ func (r *resealing) snapshot(ctx context.Context, x *repository.Resealing, id st
 		return err
 	}
 	done, err := x.Snapshot(ctx, s.Place(), s.ManifestDigest)
-	switch {
-	case errors.Is(err, blob.ErrLocked):
+	if errors.Is(err, blob.ErrLocked) {
 		r.locked++
-		return nil
+		err = nil
+	}
+	switch {
 	case errors.Is(err, repository.ErrDamaged), errors.Is(err, envelope.ErrNoKey), problem.Is(err, problem.NotFound):
 		r.Log.ErrorContext(ctx, "snapshot is not sealed anew", "job", r.unit.Job, "connection", r.id, "snapshot", id, "error", err)
 		r.failed = append(r.failed, err)
 		return nil
-	case err != nil || done.Digest == s.ManifestDigest:
+	case err != nil || done.Digest == "" || done.Digest == s.ManifestDigest:
 		return err
 	}
 	r.made, r.newest = r.made+1, done.Digest

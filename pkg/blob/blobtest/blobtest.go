@@ -440,6 +440,12 @@ func locks(t *testing.T, h harness) {
 			t.Errorf("after %s listed %v", what, got)
 		}
 	}
+	if r, ok := h.Store.(blob.Replacer); ok {
+		if err := r.Replace(t.Context(), h.key(name), strings.NewReader("new"), 3); !errors.Is(err, blob.ErrLocked) {
+			t.Errorf("replace: %v, want ErrLocked", err)
+		}
+		h.wants(t, name, []byte("new"))
+	}
 }
 
 // clocks is by how much a store's may differ from ours, and the second that locks go by.

@@ -81,7 +81,8 @@ func (s *Store) put(ctx context.Context, key string, r io.Reader, size int64, ov
 	if err := s.free(key, over); err != nil {
 		return fmt.Errorf("put %s: %w", key, err)
 	}
-	if _, ok := s.objects[key]; !ok {
+	old, ok := s.objects[key]
+	if !ok {
 		s.count(key, 1)
 	}
 	s.puts++
@@ -90,16 +91,18 @@ func (s *Store) put(ctx context.Context, key string, r io.Reader, size int64, ov
 		o.locked = o.modified.Add(s.o.LockFor)
 	}
 	s.objects[key] = o
+	if err := s.locked(old); err != nil { // a version that a bucket would keep
+		return fmt.Errorf("replace %s: %w", key, err)
+	}
 	return nil
 }
 
 // free reports whether the key can be written. A store on a file system cannot
 // hold both "a" and "a/b", so this one does not either.
 func (s *Store) free(key string, over bool) error {
-	if o, ok := s.objects[key]; ok && over {
-		return s.locked(o)
-	}
-	if _, ok := s.objects[key]; ok {
+	if _, ok := s.objects[key]; ok && over {
+		return nil
+	} else if ok {
 		return blob.ErrExists
 	}
 	if s.below[key] > 0 {

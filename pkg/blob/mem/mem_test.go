@@ -30,18 +30,17 @@ func TestLocksEnd(t *testing.T) {
 	if err := put(); err != nil {
 		t.Fatal(err)
 	}
-	for range 2 {
-		if err := s.Delete(t.Context(), "a"); !errors.Is(err, blob.ErrLocked) {
-			t.Errorf("deleted at %v: %v", now, err)
+	replace := func() error { return s.Replace(t.Context(), "a", strings.NewReader("y"), 1) }
+	remove := func() error { return s.Delete(t.Context(), "a") }
+	for _, c := range []struct {
+		after  time.Duration
+		do     func() error
+		locked bool
+	}{{0, remove, true}, {time.Hour - 1, remove, true}, {0, replace, true}, {1, remove, true}, {time.Hour, replace, false}, {time.Hour, remove, false}} {
+		now = now.Add(c.after)
+		if err := c.do(); errors.Is(err, blob.ErrLocked) != c.locked || !c.locked && err != nil {
+			t.Errorf("at %v: %v, want locked %v", now, err, c.locked)
 		}
-		if err := s.Replace(t.Context(), "a", strings.NewReader("y"), 1); !errors.Is(err, blob.ErrLocked) {
-			t.Errorf("replaced at %v: %v", now, err)
-		}
-		now = now.Add(time.Hour - 1)
-	}
-	now = now.Add(-time.Hour + 2)
-	if err := s.Delete(t.Context(), "a"); err != nil {
-		t.Errorf("after the lock's end: %v", err)
 	}
 }
 

@@ -283,11 +283,7 @@ func (s *shelf) take(t *testing.T, at time.Time) taken {
 	t.Helper()
 	d := s.begin(t, at)
 	want := add(t, d, len(s.taken))
-	_, err := d.Commit(t.Context(), snapshot.Manifest{
-		Provider: "okta", Org: "https://acme.okta.com", OrgID: "00o1", Engine: "oie", Software: "test", Ended: time.Now(),
-		Types: []snapshot.TypeStatus{{Type: "user", Calls: 1}},
-	})
-	if err != nil {
+	if _, err := d.Commit(t.Context(), facts()); err != nil {
 		t.Fatal(err)
 	}
 	open, err := s.r.Open(t.Context(), d.Prefix())
@@ -296,6 +292,13 @@ func (s *shelf) take(t *testing.T, at time.Time) taken {
 	}
 	s.taken = append(s.taken, taken{open, want})
 	return s.taken[len(s.taken)-1]
+}
+
+func facts() snapshot.Manifest {
+	return snapshot.Manifest{
+		Provider: "okta", Org: "https://acme.okta.com", OrgID: "00o1", Engine: "oie", Software: "test", Ended: time.Now(),
+		Types: []snapshot.TypeStatus{{Type: "user", Calls: 1}},
+	}
 }
 
 // holds fails unless snapshots open and hold what they must, and nothing is damaged.
@@ -451,6 +454,73 @@ func TestSealingAnewWhatIsLocked(t *testing.T) {
 				t.Fatalf("the lock has ended: %+v, %v", done, err)
 			}
 			s.holds(t, one)
+		})
+	}
+}
+
+// TestSealingAnewWhatStaysLocked: a lock that nobody knows of any more holds on to what was
+// there before, and who is told the new manifest's digest opens it after another rotation, too.
+func TestSealingAnewWhatStaysLocked(t *testing.T) {
+	t.Parallel()
+	for name, in := range stores {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newShelf(t, in(t))
+			one := s.take(t, time.Now().Add(-time.Hour))
+			told := one.Digest()
+			for range 2 {
+				var err error
+				if s.ring, err = s.ring.Rotate(t.Context(), s.ks); err != nil {
+					t.Fatal(err)
+				}
+				s.open(t)
+				done, err := s.r.Resealing(time.Now().Add(2*day)).Snapshot(t.Context(), one.Prefix(), told)
+				if !errors.Is(err, blob.ErrLocked) || done.Digest == "" || done.Digest == told {
+					t.Fatalf("%+v, %v", done, err)
+				}
+				told = done.Digest
+			}
+			if _, err := s.r.OpenKnown(t.Context(), one.Prefix(), told); err != nil {
+				t.Fatal(err)
+			}
+			s.holds(t, one)
+		})
+	}
+}
+
+// TestCommittingOverLockedChecksums: what a writer left that died before its manifest is no
+// obstacle to who goes on.
+func TestCommittingOverLockedChecksums(t *testing.T) {
+	t.Parallel()
+	for name, in := range stores {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newShelf(t, in(t))
+			d := s.begin(t, time.Now())
+			want := add(t, d, 0)
+			if err := d.Flush(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			state, err := d.State()
+			if err != nil {
+				t.Fatal(err)
+			}
+			left := string(snapshot.EncodeChecksums([]snapshot.Checksum{{Name: snapshot.ManifestName, Bytes: 1, SHA256: strings.Repeat("0", 64)}}))
+			if err := s.Put(t.Context(), d.Prefix()+"/"+snapshot.ChecksumsName, strings.NewReader(left), int64(len(left))); err != nil {
+				t.Fatal(err)
+			}
+			again, err := s.r.Resume(t.Context(), state)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := again.Commit(t.Context(), facts()); err != nil {
+				t.Fatal(err)
+			}
+			open, err := s.r.Open(t.Context(), d.Prefix())
+			if err != nil {
+				t.Fatal(err)
+			}
+			s.holds(t, taken{open, want})
 		})
 	}
 }
