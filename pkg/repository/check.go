@@ -93,7 +93,7 @@ func (r *Repository) Check(ctx context.Context, o CheckOptions) (Report, error) 
 		return Report{}, problem.InField("sample", "must be from 0 to 1, not %g", o.Sample)
 	}
 	c := &checker{r: r, o: o, sizes: map[string]int64{}, looked: map[string]snapshot.Segment{}, named: map[string]bool{}, broken: map[string]int{},
-		digest: r.digester(), proofs: map[string]*proof{}, known: digestsOf(o.Known)}
+		digest: r.digester(), proofs: map[string]*proof{}, known: byPrefix(o.Known)}
 	for _, f := range all {
 		for _, object := range f.objects {
 			c.sizes[object.Key] = object.Size
@@ -141,7 +141,7 @@ type checker struct {
 	paths  snapshot.NamePaths // of the snapshot that is looked at
 	proofs map[string]*proof  // of segments that were read
 	chain  Chain
-	known  map[string]string                // digests that manifests are known to have, by prefix
+	known  map[string]Known                 // by prefix
 	newest string                           // prefix
 	last   *Snapshot                        // whose state is known
 	state  map[resource.Type]*snapshot.Held // that state

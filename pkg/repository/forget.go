@@ -153,18 +153,18 @@ func missing(all []folder, known []Known) (out []string) {
 // named are the keys of all objects that a snapshot stands on; of spoilt ones it is not known.
 func (r *Repository) named(ctx context.Context, all []folder, known []Known) (named map[string]bool, spoilt Swept, err error) {
 	named = map[string]bool{}
-	digests := digestsOf(known)
+	rows := byPrefix(known)
 	for _, f := range all {
 		if !f.taken() {
 			continue
 		}
-		s, err := r.openAmong(ctx, f.prefix, digests)
+		s, err := r.openAmong(ctx, f.prefix, rows)
 		if isUnreadable(err) {
 			spoilt.Unread = append(spoilt.Unread, f.prefix)
 			continue
 		}
 		if problem.Is(err, problem.NotFound) {
-			if _, known := digests[f.prefix]; known {
+			if _, known := rows[f.prefix]; known {
 				spoilt.Missing = append(spoilt.Missing, f.prefix)
 			}
 			continue // or it was forgotten since it was listed

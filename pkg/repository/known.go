@@ -2,6 +2,7 @@ package repository
 
 import (
 	"context"
+	"errors"
 	"slices"
 )
 
@@ -9,24 +10,33 @@ import (
 type Known struct {
 	Prefix string
 	Digest string // of its manifest, or of one that this is in the place of since it was sealed anew
+	Next   string // digest of the manifest that is about to be put there, sealed anew; "": none is
 }
 
-// digestsOf are the digests of manifests by their snapshots' prefixes.
-func digestsOf(known []Known) map[string]string {
-	out := map[string]string{}
+func byPrefix(known []Known) map[string]Known {
+	out := map[string]Known{}
 	for _, k := range known {
-		out[k.Prefix] = k.Digest
+		out[k.Prefix] = k
 	}
 	return out
 }
 
 // openAmong opens a snapshot: one that is known, as what it is known to be.
-func (r *Repository) openAmong(ctx context.Context, prefix string, known map[string]string) (*Snapshot, error) {
-	digest, ok := known[prefix]
+func (r *Repository) openAmong(ctx context.Context, prefix string, known map[string]Known) (*Snapshot, error) {
+	k, ok := known[prefix]
 	if !ok {
 		return r.Open(ctx, prefix)
 	}
-	return r.OpenKnown(ctx, prefix, digest)
+	return r.openAs(ctx, k)
+}
+
+// openAs opens what is known of a snapshot, whichever of the two is there.
+func (r *Repository) openAs(ctx context.Context, k Known) (*Snapshot, error) {
+	s, err := r.OpenKnown(ctx, k.Prefix, k.Digest)
+	if k.Next != "" && errors.Is(err, errReplaced) {
+		return r.OpenKnown(ctx, k.Prefix, k.Next)
+	}
+	return s, err
 }
 
 // Chain follows which snapshot each one names as the one before it, oldest first.

@@ -537,7 +537,7 @@ func (m *model) reseal() {
 		x := m.repo().Resealing(m.now)
 		for i := range m.taken {
 			e := &m.taken[i]
-			done, err := x.Snapshot(m.t.Context(), e.prefix, e.digest)
+			done, err := x.Snapshot(m.t.Context(), repository.Known{Prefix: e.prefix, Digest: e.digest})
 			if err != nil {
 				m.t.Fatal(err)
 			}

@@ -23,6 +23,10 @@ import (
 // later. Whoever does it makes the same bytes, so that it may end anywhere and be begun
 // again, by two at once, too. It is not safe for concurrent use.
 type Resealing struct {
+	// Before is told a manifest's digest before that takes the place of another; nil: nobody
+	// is. On its error the other stays.
+	Before func(ctx context.Context, digest string) error
+
 	r     *Repository
 	now   time.Time
 	again map[string]snapshot.Segment // what was sealed anew, by folder and name; of lists the Ref alone
@@ -42,19 +46,18 @@ type Resealed struct {
 }
 
 // Snapshot seals one snapshot anew, if anything that it consists of lies under an older
-// data key. told is the digest of its manifest as somebody knows it from elsewhere: what is
-// sealed anew under a new key is believed later, so that what somebody with an old key has
-// put there must not be. An error that wraps blob.ErrLocked says that the store holds on to
+// data key. It is known from elsewhere: what is sealed anew under a new key is believed
+// later, so that what somebody with an old key has put there must not be. An error that wraps blob.ErrLocked says that the store holds on to
 // the manifest for now: to that of before, behind a new one, where there is a Digest.
-func (x *Resealing) Snapshot(ctx context.Context, prefix, told string) (Resealed, error) {
-	x.r.o.Cache.drop(prefix + "/" + snapshot.ManifestName) // another program may have been here
-	s, err := x.r.OpenKnown(ctx, prefix, told)
+func (x *Resealing) Snapshot(ctx context.Context, k Known) (Resealed, error) {
+	x.r.o.Cache.drop(k.Prefix + "/" + snapshot.ManifestName) // another program may have been here
+	s, err := x.r.openAs(ctx, k)
 	if err != nil {
 		return Resealed{}, err
 	}
 	x.learn(s)
 	old := x.old(s)
-	if len(old) > 0 || s.Digest() != told {
+	if len(old) > 0 || s.Digest() != k.Digest {
 		err = x.unlocked(s)
 	}
 	if err != nil {
@@ -63,14 +66,14 @@ func (x *Resealing) Snapshot(ctx context.Context, prefix, told string) (Resealed
 	made := x.made
 	if len(old) > 0 {
 		if s, err = x.snapshot(ctx, s, old); err != nil && !errors.Is(err, blob.ErrLocked) {
-			return Resealed{}, fmt.Errorf("seal %s anew: %w", prefix, err)
+			return Resealed{}, fmt.Errorf("seal %s anew: %w", k.Prefix, err)
 		}
-	} else if s.Digest() == told {
+	} else if s.Digest() == k.Digest {
 		maps.Copy(x.keys, s.versions())
-		return Resealed{Digest: told}, nil
+		return Resealed{Digest: k.Digest}, nil
 	}
 	// Somebody may have died between manifest and checksums.
-	late := x.r.replace(ctx, prefix+"/"+snapshot.ChecksumsName, snapshot.EncodeChecksums(s.checksums()))
+	late := x.r.replace(ctx, k.Prefix+"/"+snapshot.ChecksumsName, snapshot.EncodeChecksums(s.checksums()))
 	if late != nil && !errors.Is(late, blob.ErrLocked) {
 		return Resealed{}, late
 	}
@@ -190,6 +193,11 @@ func (x *Resealing) manifest(ctx context.Context, s *Snapshot, m snapshot.Manife
 	}
 	if err := x.same(s, next); err != nil {
 		return nil, err
+	}
+	if x.Before != nil {
+		if err := x.Before(ctx, next.Digest()); err != nil {
+			return nil, err
+		}
 	}
 	x.made++
 	return next, x.r.replace(ctx, key, object)

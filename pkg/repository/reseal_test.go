@@ -208,7 +208,7 @@ func (l *life) reseal(ctx context.Context, store blob.Store) error {
 	}
 	x := r.Resealing(started)
 	for i, row := range l.rows {
-		done, err := x.Snapshot(ctx, row.prefix, row.digest)
+		done, err := x.Snapshot(ctx, repository.Known{Prefix: row.prefix, Digest: row.digest})
 		if err != nil {
 			return err
 		}
@@ -480,7 +480,7 @@ func TestResealWaitsForLocks(t *testing.T) {
 	for after, want := range map[time.Duration]bool{29 * 24 * time.Hour: false, 31 * 24 * time.Hour: true} {
 		at := store.Clone()
 		now = started.Add(after)
-		done, err := repo(t, at, l.ring, conn, small).Resealing(now).Snapshot(t.Context(), s.Prefix(), s.Digest())
+		done, err := repo(t, at, l.ring, conn, small).Resealing(now).Snapshot(t.Context(), repository.Known{Prefix: s.Prefix(), Digest: s.Digest()})
 		if want {
 			if err != nil || done.Objects < 3 {
 				t.Errorf("after %s: %+v, %v", after, done, err)
@@ -526,7 +526,7 @@ func TestResealRefuses(t *testing.T) {
 	genuine := store.Clone()
 	store.Edit(manifest, func([]byte) []byte { return forged })
 	x := repo(t, store, l.ring, conn, small).Resealing(started)
-	if _, err := x.Snapshot(t.Context(), victim.prefix, victim.digest); !errors.Is(err, repository.ErrDamaged) || !strings.Contains(err.Error(), manifest) {
+	if _, err := x.Snapshot(t.Context(), repository.Known{Prefix: victim.prefix, Digest: victim.digest}); !errors.Is(err, repository.ErrDamaged) || !strings.Contains(err.Error(), manifest) {
 		t.Errorf("sealed what was forged anew: %v", err)
 	}
 	if err := l.reseal(t.Context(), genuine); err != nil {
@@ -544,6 +544,66 @@ func TestResealRefuses(t *testing.T) {
 		} else if !opened && !errors.Is(err, repository.ErrDamaged) {
 			t.Errorf("refused by %v", err)
 		}
+	}
+}
+
+// TestResealedBeforeAnotherRotation: whoever dies between a manifest and its row has told what
+// the manifest is: it is believed, and sealed anew, when another data key seals; so is the old
+// one, where he died before. Of who was told of nothing it is another.
+func TestResealedBeforeAnotherRotation(t *testing.T) {
+	t.Parallel()
+	for name, put := range map[string]bool{"put": true, "not put": false} {
+		store, l := fault.New(mem.New(mem.Options{})), newLife(t)
+		l.until(t, store, "reseal")
+		was, died := l.rows[1], errors.New("died")
+		if put {
+			store.AddFault(fault.Replace).On(was.prefix + "/" + snapshot.ManifestName).ErrorAfter(died)
+		} else {
+			store.AddFault(fault.Replace).On(was.prefix + "/" + snapshot.ManifestName).ErrorInstead(died)
+		}
+		k := repository.Known{Prefix: was.prefix, Digest: was.digest}
+		x := repo(t, store, l.ring, conn, small).Resealing(started)
+		x.Before = func(_ context.Context, digest string) error {
+			k.Next = digest
+			return nil
+		}
+		if _, err := x.Snapshot(t.Context(), k); !errors.Is(err, died) || k.Next == "" {
+			t.Fatalf("%s: %v, told %q", name, err, k.Next)
+		}
+		if err := l.rotate(t.Context(), store); err != nil {
+			t.Fatal(err)
+		}
+		r := repo(t, store, l.ring, conn, small)
+		if _, err := r.OpenKnown(t.Context(), was.prefix, was.digest); errors.Is(err, repository.ErrDamaged) != put {
+			t.Errorf("%s: who was told of nothing: %v", name, err)
+		}
+		report, err := r.Check(t.Context(), repository.CheckOptions{Prefixes: []string{was.prefix}, Known: []repository.Known{k}})
+		if err != nil || len(report.Damage) != 0 {
+			t.Errorf("%s: %+v, %v", name, report.Damage, err)
+		}
+		done, err := r.Resealing(started).Snapshot(t.Context(), k)
+		if err != nil {
+			t.Fatal(name, err)
+		}
+		if s, err := r.OpenKnown(t.Context(), was.prefix, done.Digest); err != nil || !s.Is(was.digest) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestResealStops where nobody can be told what is about to be put.
+func TestResealStops(t *testing.T) {
+	t.Parallel()
+	store, l := mem.New(mem.Options{}), newLife(t)
+	l.until(t, store, "reseal")
+	x, stop := repo(t, store, l.ring, conn, small).Resealing(started), errors.New("stop")
+	x.Before = func(context.Context, string) error { return stop }
+	k := knownOf(l.rows)[0]
+	if _, err := x.Snapshot(t.Context(), k); !errors.Is(err, stop) {
+		t.Error(err)
+	}
+	if s, err := repo(t, store, l.ring, conn, small).Open(t.Context(), k.Prefix); err != nil || s.Digest() != k.Digest {
+		t.Errorf("the manifest is another: %v", err)
 	}
 }
 

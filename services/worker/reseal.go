@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -85,6 +86,10 @@ func (s *Service) resealRepository(ctx context.Context, u work.Unit, a job.Resea
 	if stopped(ctx) {
 		return work.Again(0, outcome("stopped")), nil
 	}
+	if problem.Is(err, problem.Stale) {
+		s.keyrings.Forget(id)
+		return work.Again(0, outcome("renewed meanwhile")), nil
+	}
 	if err != nil {
 		return work.End{}, fmt.Errorf("seal the repository of connection %s anew: %w", connection, err)
 	}
@@ -133,9 +138,9 @@ func (r *resealing) done(ctx context.Context) error {
 
 // snapshots seals one after the other, oldest first.
 func (r *resealing) snapshots(ctx context.Context) error {
-	var all []snapshots.Snapshot
+	var all []snapshots.Live
 	err := r.DB.As(ctx, r.unit.Proof, func(tx *postgres.Tx) (err error) {
-		all, err = snapshots.All(ctx, tx, r.id)
+		all, err = snapshots.AllLive(ctx, tx, r.id)
 		return err
 	})
 	if err != nil {
@@ -158,18 +163,17 @@ func (r *resealing) snapshots(ctx context.Context) error {
 // snapshot seals one. It is read again right before: one that was let go meanwhile is left
 // alone, since its manifest is removed an hour after that, and must not come back.
 func (r *resealing) snapshot(ctx context.Context, x *repository.Resealing, id string) error {
-	var s snapshots.Snapshot
+	var s snapshots.Live
+	var live bool
 	err := r.DB.As(ctx, r.unit.Proof, func(tx *postgres.Tx) (err error) {
-		s, err = snapshots.Get(ctx, tx, id)
+		s, live, err = snapshots.StillLive(ctx, tx, id)
 		return err
 	})
-	if problem.Is(err, problem.NotFound) || err == nil && s.ExpiredAt != nil {
-		return nil
-	}
-	if err != nil {
+	if err != nil || !live {
 		return err
 	}
-	done, err := x.Snapshot(ctx, s.Place(), s.ManifestDigest)
+	x.Before = func(ctx context.Context, digest string) error { return r.announce(ctx, s, digest) }
+	done, err := x.Snapshot(ctx, known(s))
 	if errors.Is(err, blob.ErrLocked) {
 		r.locked++
 		err = nil
@@ -192,6 +196,21 @@ func (r *resealing) snapshot(ctx context.Context, x *repository.Resealing, id st
 		return nil
 	}
 	return err
+}
+
+// announce says which manifest is about to be put, so that who dies in between has left none
+// that nobody believes. Stale: under a key that seals no more, which would be as bad.
+func (r *resealing) announce(ctx context.Context, s snapshots.Live, digest string) error {
+	return r.DB.As(ctx, r.unit.Proof, func(tx *postgres.Tx) error {
+		now, err := accounts.RenewalOf(ctx, tx)
+		if err != nil {
+			return err
+		}
+		if !bytes.Equal(now.Wrapped, r.ring.Wrapped()) {
+			return problem.New(problem.Stale, "the keyring was renewed meanwhile")
+		}
+		return snapshots.Resealing(ctx, tx, s.ID, s.ManifestDigest, digest)
+	})
 }
 
 // count writes down what lies under which key.

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -19,6 +21,7 @@ import (
 	"imago/pkg/postgres/accounts"
 	"imago/pkg/postgres/snapshots"
 	"imago/pkg/postgres/worldtest"
+	"imago/pkg/snapshot"
 	"imago/services/worker"
 )
 
@@ -42,6 +45,61 @@ func hurried(t *testing.T, w *worldtest.World, what string, done func() bool) {
 	})
 }
 
+// rotates has the next data key seal.
+func rotates(t *testing.T, w *worldtest.World, c *clock) {
+	t.Helper()
+	asks(t, w, accounts.AskRotation)
+	hurried(t, w, "the key is prepared", func() bool { return standing(t, w).PreparedAt != nil })
+	c.ahead.Add(int64(10 * time.Minute))
+	hurried(t, w, "the key seals", func() bool { r := standing(t, w); return r.RotationAskedAt == nil && !r.Behind })
+	w.Ring = both(t, w, w.Keys)
+}
+
+// dying is a store that fails while it is dead.
+type dying struct {
+	*mem.Store
+	dead atomic.Bool
+}
+
+// Replace puts a manifest, whose checksums never come.
+func (s *dying) Replace(ctx context.Context, key string, r io.Reader, size int64) error {
+	if s.dead.Load() && strings.HasSuffix(key, "/"+snapshot.ChecksumsName) {
+		return errors.New("it died")
+	}
+	return s.Store.Replace(ctx, key, r, size)
+}
+
+// TestRotationWhileSealingAnew: a manifest whose row does not know it yet is believed under
+// the next data key, too, and sealed anew under that.
+func TestRotationWhileSealingAnew(t *testing.T) {
+	t.Parallel()
+	var c clock
+	store := &dying{Store: mem.New(mem.Options{Now: c.now})}
+	w := worldtest.New(t, worldtest.Options{Store: store})
+	d := deps(t, w)
+	d.Now = c.now
+	work(t, w, worker.Config{}, d)
+	taken := w.Taken(t, w.Queue(t))
+	rotates(t, w, &c)
+	c.ahead.Add(int64(10 * time.Minute))
+	store.dead.Store(true)
+	asks(t, w, accounts.AskReseal)
+	hurried(t, w, "the manifest is put", func() bool { return w.Open(t, taken).Digest() != taken.ManifestDigest })
+	rotates(t, w, &c)
+	if digestOf(t, w, taken.ID) != taken.ManifestDigest {
+		t.Error("the row knows: this proves nothing")
+	}
+	store.dead.Store(false)
+	c.ahead.Add(int64(10 * time.Minute))
+	hurried(t, w, "the old keys are retired", func() bool { return standing(t, w).ResealAskedAt == nil })
+	if w.Ring = both(t, w, w.Keys); w.Ring.Oldest() != 3 || w.Open(t, taken).Digest() != digestOf(t, w, taken.ID) {
+		t.Errorf("from key %d on, and the row has another digest", w.Ring.Oldest())
+	}
+	if n := count(w.Actions(t), "fail_reseal") + count(w.Actions(t), "find_damage"); n > 0 {
+		t.Errorf("damage is told of: %v", w.Actions(t))
+	}
+}
+
 // TestKeysAreRetired: what was sealed before a rotation is sealed anew, by whom, when and
 // how often it dies; then the old key opens nothing, and snapshots go on over those.
 func TestKeysAreRetired(t *testing.T) {
@@ -54,12 +112,7 @@ func TestKeysAreRetired(t *testing.T) {
 	work(t, w, worker.Config{}, d)
 	before := []snapshots.Snapshot{w.Taken(t, w.Queue(t)), w.Taken(t, w.Queue(t))}
 	escrow := escrowed(t, w)
-	asks(t, w, accounts.AskRotation)
-	worldtest.Until(t, "the key is prepared", func() bool { return standing(t, w).PreparedAt != nil })
-	c.ahead.Store(int64(10 * time.Minute))
-	hurried(t, w, "the key seals", func() bool { r := standing(t, w); return r.RotationAskedAt == nil && !r.Behind })
-	w.Ring = both(t, w, w.Keys)
-
+	rotates(t, w, &c)
 	away := errors.New("away")
 	store.AddFault(fault.Put).On("/seg-").ErrorAfter(away)
 	store.AddFault(fault.Replace).On("/manifest").ErrorAfter(away)
@@ -69,7 +122,7 @@ func TestKeysAreRetired(t *testing.T) {
 	if both(t, w, w.Keys).Oldest() != 1 {
 		t.Error("what was sealed meanwhile by who has the old keyring may be lost")
 	}
-	c.ahead.Store(int64(20 * time.Minute))
+	c.ahead.Add(int64(10 * time.Minute))
 	hurried(t, w, "the old key is retired", func() bool { r := standing(t, w); return r.ResealAskedAt == nil && !r.Behind })
 	store.VerifyAllFired(t)
 	if w.Ring = both(t, w, w.Keys); w.Ring.Oldest() != 2 {
@@ -151,14 +204,11 @@ func TestKeysAreNotRetired(t *testing.T) {
 	d.Now = c.now
 	work(t, w, worker.Config{}, d)
 	taken := w.Taken(t, w.Queue(t))
-	asks(t, w, accounts.AskRotation)
-	worldtest.Until(t, "the key is prepared", func() bool { return standing(t, w).PreparedAt != nil })
-	c.ahead.Store(int64(10 * time.Minute))
-	hurried(t, w, "the key seals", func() bool { r := standing(t, w); return r.RotationAskedAt == nil && !r.Behind })
+	rotates(t, w, &c)
 	w.Exec(t, `alter table snapshots disable trigger snapshots_guard`)
 	w.Exec(t, fmt.Sprintf(`update snapshots set manifest_digest = '%064d' where id = '%s'`, 0, taken.ID))
 	w.Exec(t, `alter table snapshots enable trigger snapshots_guard`)
-	c.ahead.Store(int64(20 * time.Minute))
+	c.ahead.Add(int64(10 * time.Minute))
 	asks(t, w, accounts.AskReseal)
 	worldtest.Until(t, "it is told", func() bool { return count(w.Actions(t), "fail_reseal") == 1 })
 	w.Ring = both(t, w, w.Keys)

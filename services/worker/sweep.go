@@ -118,10 +118,10 @@ func (s *Service) afterSweep(ctx context.Context, u work.Unit, ring *envelope.Ke
 // was lost. The other way round a snapshot that is taken in between would seem to be.
 func (s *Service) live(ctx context.Context, u work.Unit, id account.ConnectionID) (out []repository.Known, err error) {
 	err = s.DB.As(ctx, u.Proof, func(tx *postgres.Tx) error {
-		all, err := snapshots.Live(ctx, tx, id)
+		all, err := snapshots.AllLive(ctx, tx, id)
 		out = nil
-		for _, m := range all {
-			out = append(out, repository.Known{Prefix: m.Place(), Digest: m.ManifestDigest})
+		for _, s := range all {
+			out = append(out, known(s))
 		}
 		return err
 	})
@@ -129,6 +129,11 @@ func (s *Service) live(ctx context.Context, u work.Unit, id account.ConnectionID
 		return nil, fmt.Errorf("read which snapshots there are of connection %s: %w", id, err)
 	}
 	return out, nil
+}
+
+// known is a snapshot as its row tells.
+func known(s snapshots.Live) repository.Known {
+	return repository.Known{Prefix: s.Place(), Digest: s.ManifestDigest, Next: s.ManifestNext}
 }
 
 // unfinished are the places of snapshots that are being taken.

@@ -439,7 +439,7 @@ func TestSealingAnewWhatIsLocked(t *testing.T) {
 			s.open(t)
 			before := s.keys(t)
 			seal := func(now time.Time) (repository.Resealed, error) {
-				return s.r.Resealing(now).Snapshot(t.Context(), one.Prefix(), one.Digest())
+				return s.r.Resealing(now).Snapshot(t.Context(), repository.Known{Prefix: one.Prefix(), Digest: one.Digest()})
 			}
 			if _, err := seal(time.Now()); !errors.Is(err, blob.ErrLocked) || !slices.Equal(s.keys(t), before) {
 				t.Fatalf("while it is locked: %v; %d objects of %d", err, len(s.keys(t)), len(before))
@@ -474,7 +474,7 @@ func TestSealingAnewWhatStaysLocked(t *testing.T) {
 					t.Fatal(err)
 				}
 				s.open(t)
-				done, err := s.r.Resealing(time.Now().Add(2*day)).Snapshot(t.Context(), one.Prefix(), told)
+				done, err := s.r.Resealing(time.Now().Add(2*day)).Snapshot(t.Context(), repository.Known{Prefix: one.Prefix(), Digest: told})
 				if !errors.Is(err, blob.ErrLocked) || done.Digest == "" || done.Digest == told {
 					t.Fatalf("%+v, %v", done, err)
 				}

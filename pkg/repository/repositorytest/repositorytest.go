@@ -28,7 +28,7 @@ func Rotate(t testing.TB, ks envelope.KeyService, ring *envelope.Keyring) *envel
 // Reseal seals a snapshot anew, and gives the digest that its manifest has then.
 func Reseal(t testing.TB, store blob.Store, ring *envelope.Keyring, s *repository.Snapshot) string {
 	t.Helper()
-	done, err := open(t, store, ring, s).Resealing(time.Now()).Snapshot(t.Context(), s.Prefix(), s.Digest())
+	done, err := open(t, store, ring, s).Resealing(time.Now()).Snapshot(t.Context(), repository.Known{Prefix: s.Prefix(), Digest: s.Digest()})
 	must(t, err)
 	if done.Digest == s.Digest() {
 		t.Fatal("nothing of it lies under an older data key")
