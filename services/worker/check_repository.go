@@ -54,7 +54,11 @@ func (s *Service) checkRepository(ctx context.Context, u work.Unit, a job.CheckR
 	if err != nil {
 		return work.End{}, fmt.Errorf("check the repository of connection %s: %w", connection, err)
 	}
-	if err := s.noteCheck(ctx, u, ring, connection, looked{report, o}); err != nil {
+	strangers, err := s.strangers(ctx, u, repo, connection)
+	if err != nil {
+		return work.End{}, fmt.Errorf("check the repository of connection %s: %w", connection, err)
+	}
+	if err := s.noteCheck(ctx, u, ring, connection, looked{report, o, strangers}); err != nil {
 		return work.End{}, fmt.Errorf("note what the check of connection %s found: %w", connection, err)
 	}
 	for _, d := range report.Damage {
@@ -85,7 +89,8 @@ func (s *Service) checkedBefore(ctx context.Context, u work.Unit, ring *envelope
 // looked is a check that has ended.
 type looked struct {
 	repository.Report
-	o repository.CheckOptions
+	o         repository.CheckOptions
+	strangers []string // prefixes
 }
 
 // noteCheck stores what a check found. Damage that was not there before is told by mail,
@@ -107,13 +112,25 @@ func (s *Service) noteCheck(ctx context.Context, u work.Unit, ring *envelope.Key
 				return err
 			}
 		}
-		e, tells := checkEvent(l.Report, l.o)
-		if !tells {
-			return nil
+		for _, e := range l.events() {
+			e.At, e.TargetID = s.Now(), string(id)
+			if err := u.Record(ctx, tx, ring, e); err != nil {
+				return err
+			}
 		}
-		e.At, e.TargetID = s.Now(), string(id)
-		return u.Record(ctx, tx, ring, e)
+		return nil
 	})
+}
+
+// events are what a check has to tell.
+func (l looked) events() (out []work.Event) {
+	if e, tells := checkEvent(l.Report, l.o); tells {
+		out = append(out, e)
+	}
+	if e, tells := strangerEvent(l.strangers); tells {
+		out = append(out, e)
+	}
+	return out
 }
 
 // mostDamaged bounds the list of what is damaged: where more is, all of it may be.
@@ -186,6 +203,14 @@ func checkEvent(report repository.Report, o repository.CheckOptions) (work.Event
 
 // lacks names snapshots that are not in the store, though nobody let them go; none: "".
 func lacks(prefixes []string) string {
+	if len(prefixes) == 0 {
+		return ""
+	}
+	return "; not there, though nobody let go of: " + folders(prefixes)
+}
+
+// folders names snapshots by where they lie.
+func folders(prefixes []string) string {
 	var names []string
 	for _, p := range prefixes[:min(len(prefixes), mostNamed)] {
 		names = append(names, path.Base(p))
@@ -193,10 +218,7 @@ func lacks(prefixes []string) string {
 	if more := len(prefixes) - len(names); more > 0 {
 		names = append(names, fmt.Sprintf("%d more", more))
 	}
-	if len(names) == 0 {
-		return ""
-	}
-	return "; not there, though nobody let go of: " + strings.Join(names, ", ")
+	return strings.Join(names, ", ")
 }
 
 // mostNamed bounds how many snapshots a sentence names.

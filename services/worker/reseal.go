@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"path"
 	"time"
 
 	"imago/pkg/account"
@@ -114,6 +115,11 @@ func (r *resealing) run(ctx context.Context) (work.End, error) {
 			old += n
 		}
 	}
+	if old > 0 && len(taken) == 0 {
+		if err := r.meetStrangers(ctx); err != nil {
+			return work.End{}, err
+		}
+	}
 	attrs := []slog.Attr{slog.Int64("snapshots", r.made), slog.Int64("left", old), slog.Int64("locked", r.locked)}
 	switch {
 	case len(r.failed) > 0 || stats.Unreadable > 0:
@@ -124,6 +130,17 @@ func (r *resealing) run(ctx context.Context) (work.End, error) {
 		return work.Again(lingers, append(attrs, outcome("something stays under an older key for now"))...), nil
 	}
 	return work.Done(attrs...), r.done(ctx)
+}
+
+// meetStrangers fails for each snapshot that no row tells of: nothing seals that anew, nor lets
+// it go.
+func (r *resealing) meetStrangers(ctx context.Context) error {
+	strangers, err := r.strangers(ctx, r.unit, r.repo, r.id)
+	for _, prefix := range strangers {
+		r.failed = append(r.failed, problem.New(problem.Conflict, "the database does not know %s, which lies in the bucket", path.Base(prefix)).
+			WithHint("the check of the repository tells what to do about it"))
+	}
+	return err
 }
 
 // done says so, and has the keyring looked at: it may be the last connection.

@@ -23,6 +23,14 @@ func AllLive(ctx context.Context, tx *postgres.Tx, id account.ConnectionID) ([]L
 	return rows.All[Live](ctx, tx, live+`connection_id = as_uuid($1) order by started_at, id`, id)
 }
 
+// Places lists what of a connection a snapshot may lie in the store for: it is being taken,
+// was taken, or was let go and is not removed yet. One that has not ended has no end here.
+func Places(ctx context.Context, tx *postgres.Tx, id account.ConnectionID) ([]Moment, error) {
+	return rows.All[Moment](ctx, tx, `
+		select id, account_id, connection_id, started_at, coalesce(ended_at, 'epoch') as ended_at, manifest_digest from snapshots
+		where connection_id = as_uuid($1) and started_at is not null and forgotten_at is null`, id)
+}
+
 // StillLive reads one; false: it is no more.
 func StillLive(ctx context.Context, tx *postgres.Tx, id string) (Live, bool, error) {
 	return rows.Maybe[Live](ctx, tx, live+`id = as_uuid($1)`, id)
