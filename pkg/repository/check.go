@@ -174,7 +174,7 @@ func (c *checker) lose(prefix, key string, gone bool) {
 	what, hint := "the store does not list it, though it is there", "see why the store does not list it: what is not listed is in no copy, either"
 	if gone {
 		what = "it is not there, though its snapshot was taken and nobody let it go"
-		hint = "bring it back from the bucket's versions or from a copy, and see in the bucket's log who removed it; until then what it stood on is not cleared away"
+		hint = "bring it back from the bucket's versions or from a copy, and see in the bucket's log who removed it; until then what it stood on is not cleared away, or until it is given up (imago snapshot give-up)"
 	}
 	c.damage(prefix, key, "%s", what)
 	c.report.Damage[c.broken[key]].Hint = hint

@@ -27,11 +27,12 @@ func (r *Repository) openAmong(ctx context.Context, prefix string, known map[str
 	if !ok {
 		return r.Open(ctx, prefix)
 	}
-	return r.openAs(ctx, k)
+	return r.OpenAs(ctx, k)
 }
 
-// openAs opens what is known of a snapshot, whichever of the two is there.
-func (r *Repository) openAs(ctx context.Context, k Known) (*Snapshot, error) {
+// OpenAs opens what is known of a snapshot, whichever of the two manifests is there. Its errors
+// are OpenKnown's.
+func (r *Repository) OpenAs(ctx context.Context, k Known) (*Snapshot, error) {
 	s, err := r.OpenKnown(ctx, k.Prefix, k.Digest)
 	if k.Next != "" && errors.Is(err, errReplaced) {
 		return r.OpenKnown(ctx, k.Prefix, k.Next)

@@ -51,7 +51,7 @@ type Resealed struct {
 // the manifest for now: to that of before, behind a new one, where there is a Digest.
 func (x *Resealing) Snapshot(ctx context.Context, k Known) (Resealed, error) {
 	x.r.o.Cache.drop(k.Prefix + "/" + snapshot.ManifestName) // another program may have been here
-	s, err := x.r.openAs(ctx, k)
+	s, err := x.r.OpenAs(ctx, k)
 	if err != nil {
 		return Resealed{}, err
 	}

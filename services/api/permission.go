@@ -122,6 +122,7 @@ var permissions = map[string]permission{
 	rpc.SnapshotServiceTakeSnapshotProcedure:   may(account.TakeSnapshot),
 	rpc.SnapshotServicePinSnapshotProcedure:    may(account.TakeSnapshot),
 	rpc.SnapshotServiceUnpinSnapshotProcedure:  may(account.EditConnection).proven(),
+	rpc.SnapshotServiceGiveUpSnapshotProcedure: may(account.EditConnection).proven(),
 	rpc.SnapshotServiceCreateDownloadProcedure: may(account.Download).proven(),
 	rpc.SnapshotServiceGetSnapshotProcedure:    may(account.ViewAccount),
 	rpc.SnapshotServiceListSnapshotsProcedure:  may(account.ViewAccount),

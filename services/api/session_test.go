@@ -70,7 +70,7 @@ func TestWhatNeedsAStepUp(t *testing.T) {
 	}
 	want := []string{
 		"DeleteAccount", "DeleteConnection", "ReplaceKey", "SetCredential", "SetRetention", "ApproveDevice", "RemoveTotp", "RequireSecondFactor", "CreateEscrow", "DeleteEscrow", "RetireKeys", "RotateKey", "RemovePasskey", "ApplyRestore",
-		"ApproveRestore", "CloseRestore", "CreateDownload", "UnpinSnapshot", "DeleteSso", "SetSso", "CreateInvitation", "LeaveAccount", "RemoveMember", "ResendInvitation", "UpdateMember", "CreateToken",
+		"ApproveRestore", "CloseRestore", "CreateDownload", "GiveUpSnapshot", "UnpinSnapshot", "DeleteSso", "SetSso", "CreateInvitation", "LeaveAccount", "RemoveMember", "ResendInvitation", "UpdateMember", "CreateToken",
 	}
 	if diff := cmp.Diff(want, needs); diff != "" {
 		t.Errorf("what needs a step-up: %s", diff)

@@ -392,7 +392,7 @@ func (s *Service) repository(ring *envelope.Keyring, id account.ConnectionID) (*
 func (s *Service) shape(row snapshots.Snapshot) *imagov1.Snapshot {
 	out := &imagov1.Snapshot{
 		Id: row.ID, ConnectionId: string(row.ConnectionID), State: string(row.State), Trigger: string(row.Trigger),
-		CreatedAt: stamp(row.CreatedAt), StartedAt: stampAt(row.StartedAt), EndedAt: stampAt(row.EndedAt), WaitsUntil: stampAt(row.WaitsUntil), WaitsFor: row.WaitsFor, PinnedAt: stampAt(row.PinnedAt),
+		CreatedAt: stamp(row.CreatedAt), StartedAt: stampAt(row.StartedAt), EndedAt: stampAt(row.EndedAt), WaitsUntil: stampAt(row.WaitsUntil), WaitsFor: row.WaitsFor, PinnedAt: stampAt(row.PinnedAt), GivenUpAt: stampAt(row.GivenUpAt),
 		Objects: row.Objects, StoredBytes: row.Bytes, PlainBytes: row.PlainBytes, Calls: row.Calls,
 		Types:   each(row.Types, s.typeShape),
 		Problem: problemShape(row.Problem), ManifestDigest: row.ManifestDigest,

@@ -572,7 +572,7 @@ func (f *fake) PinSnapshot(_ context.Context, r *connect.Request[imagov1.PinSnap
 	if err != nil {
 		return nil, err
 	}
-	s.PinnedAt, s.KeptUntil = at(0), nil
+	s.PinnedAt, s.KeptUntil, s.GivenUpAt = at(0), nil, nil
 	s.KeptBecause = append([]*imagov1.KeptBecause{{Rule: "pinned"}}, s.KeptBecause...)
 	return connect.NewResponse(&imagov1.PinSnapshotResponse{Snapshot: s}), nil
 }
@@ -585,6 +585,18 @@ func (f *fake) UnpinSnapshot(_ context.Context, r *connect.Request[imagov1.Unpin
 	s.PinnedAt, s.KeptBecause = nil, []*imagov1.KeptBecause{{Rule: "daily", Of: "2026-11-21", Until: at(7 * 24 * time.Hour)}}
 	s.KeptUntil = s.KeptBecause[0].Until
 	return connect.NewResponse(&imagov1.UnpinSnapshotResponse{Snapshot: s}), nil
+}
+
+func (f *fake) GiveUpSnapshot(_ context.Context, r *connect.Request[imagov1.GiveUpSnapshotRequest]) (*connect.Response[imagov1.GiveUpSnapshotResponse], error) {
+	s, err := f.snapshot(r.Msg.GetSnapshotId())
+	if err != nil {
+		return nil, err
+	}
+	if s.GetPinnedAt() != nil {
+		return nil, problem(connect.CodeAlreadyExists, "conflict", "snapshot_id", "the snapshot is pinned", "unpin it first")
+	}
+	s.GivenUpAt = at(0)
+	return connect.NewResponse(&imagov1.GiveUpSnapshotResponse{Snapshot: s}), nil
 }
 
 func (f *fake) SetRetention(_ context.Context, r *connect.Request[imagov1.SetRetentionRequest]) (*connect.Response[imagov1.SetRetentionResponse], error) {

@@ -47,6 +47,29 @@ func (p *program) unpinCommand() *cobra.Command {
 	}
 }
 
+func (p *program) giveUpCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "give-up SNAPSHOT",
+		Short: "Let go of a snapshot that is lost from the bucket for good",
+		Long: "Let go of a snapshot whose manifest is not in the bucket any more, or damaged there.\n" +
+			"While it is missed nothing is cleared away in its repository, and no data key of the\n" +
+			"account is retired, so that bringing it back from the bucket's versions, or from a copy,\n" +
+			"brings the snapshot back. When it is let go it cannot be brought back any more.\n\n" +
+			"A snapshot that opens is not given up, nor is the newest of a connection.",
+		Example: example("imago snapshot give-up 4662e315", "it is let go within a day"),
+		Args:    needArgs(1, "SNAPSHOT"),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			return p.pin(cmd.Context(), args[0], func(ctx context.Context, api *api, id string) (*imagov1.Snapshot, error) {
+				res, err := api.snapshots.GiveUpSnapshot(ctx, connect.NewRequest(&imagov1.GiveUpSnapshotRequest{SnapshotId: id}))
+				if err != nil {
+					return nil, err
+				}
+				return res.Msg.GetSnapshot(), nil
+			})
+		},
+	}
+}
+
 func (p *program) pin(ctx context.Context, id string, set func(context.Context, *api, string) (*imagov1.Snapshot, error)) error {
 	api, conn, err := p.reach(ctx, nil)
 	if err != nil {
@@ -77,6 +100,9 @@ var keepsWords = map[string]string{
 func keeps(s *imagov1.Snapshot) string {
 	if !opens(s) {
 		return "-"
+	}
+	if s.GetGivenUpAt() != nil {
+		return "given up as lost, and let go within a day"
 	}
 	reasons := s.GetKeptBecause()
 	if len(reasons) == 0 {

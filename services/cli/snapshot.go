@@ -32,7 +32,7 @@ func (p *program) snapshotCommand() *cobra.Command {
 		RunE: func(cmd *cobra.Command, args []string) error { return p.snapshot(cmd.Context(), args, detach) },
 	}
 	cmd.Flags().BoolVar(&detach, "detach", false, "start it and do not wait")
-	cmd.AddCommand(p.pinCommand(), p.unpinCommand())
+	cmd.AddCommand(p.pinCommand(), p.unpinCommand(), p.giveUpCommand())
 	return cmd
 }
 

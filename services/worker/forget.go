@@ -60,6 +60,9 @@ func (s *Service) forgetSnapshots(ctx context.Context, u work.Unit, a job.Forget
 		return work.End{}, err
 	}
 	f := &forgetting{s, u, connection, ring, repo}
+	if err := f.giveUp(ctx); err != nil {
+		return work.End{}, fmt.Errorf("let go what of connection %s is lost: %w", connection, err)
+	}
 	expired, err := f.expire(ctx)
 	if err != nil {
 		return work.End{}, fmt.Errorf("let snapshots of connection %s go: %w", connection, err)

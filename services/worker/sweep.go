@@ -85,7 +85,7 @@ func refusal(swept repository.Swept) error {
 	switch {
 	case len(swept.Missing) > 0:
 		return problem.New(problem.NotFound, "the store lacks %s that nobody let go, and what that stood on must not be lost, too", count(int64(len(swept.Missing)), "snapshot")).
-			WithHint("the check of the repository tells which")
+			WithHint("the check of the repository tells which; one that is lost for good is given up: imago snapshot give-up")
 	case len(swept.Unread) > 0:
 		return problem.New(problem.Invalid, "the store has %s that cannot be read or was replaced, and nobody knows what that stands on", count(int64(len(swept.Unread)), "manifest")).
 			WithHint("the check of the repository tells which")

@@ -102,7 +102,8 @@ func Forgotten(ctx context.Context, tx *postgres.Tx, id string, at time.Time) er
 // Pin keeps a snapshot, whatever its age, in the name of whoever is signed in. One that is
 // pinned already stays who pinned it; one that was not taken is a problem of kind Conflict.
 func Pin(ctx context.Context, tx *postgres.Tx, id string) (Snapshot, error) {
-	return pin(ctx, tx, id, `update snapshots set pinned_at = coalesce(pinned_at, now()), pinned_by = coalesce(pinned_by, current_user_id())
+	return pin(ctx, tx, id, `update snapshots set pinned_at = coalesce(pinned_at, now()), pinned_by = coalesce(pinned_by, current_user_id()),
+			given_up_at = null, given_up_by = null
 		where id = as_uuid($1) and state in ('complete', 'partial') returning `+columns)
 }
 
@@ -122,6 +123,42 @@ func pin(ctx context.Context, tx *postgres.Tx, id, sql string) (Snapshot, error)
 			WithHint("wait until it is taken")
 	}
 	return s, err
+}
+
+// GiveUp says that a snapshot is lost: for who has seen it. The newest one is not let go, so
+// it cannot be given up.
+func GiveUp(ctx context.Context, tx *postgres.Tx, id string) (Snapshot, error) {
+	s, ok, err := rows.Maybe[Snapshot](ctx, tx, `update snapshots set given_up_at = coalesce(given_up_at, now()), given_up_by = coalesce(given_up_by, current_user_id())
+		where id = as_uuid($1) and state in ('complete', 'partial') and pinned_at is null and exists (
+			select from snapshots newer
+			where newer.connection_id = snapshots.connection_id and newer.state in ('complete', 'partial') and newer.expired_at is null
+				and (newer.started_at, newer.id) > (snapshots.started_at, snapshots.id))
+		returning `+columns, id)
+	if err != nil || ok {
+		return s, err
+	}
+	switch s, err = Get(ctx, tx, id); {
+	case err != nil:
+	case s.State != Complete && s.State != Partial:
+		err = problem.New(problem.Conflict, "the snapshot is %s, and there is nothing to give up", s.State)
+	case s.PinnedAt != nil:
+		err = problem.New(problem.Conflict, "the snapshot is pinned").WithHint("unpin it first")
+	default:
+		err = problem.New(problem.Conflict, "the snapshot is the newest of its connection, which always stays").WithHint("take another one first")
+	}
+	return s, err
+}
+
+// GivenUp lists the snapshots of a connection that somebody takes for lost and that were not let
+// go yet.
+func GivenUp(ctx context.Context, tx *postgres.Tx, id account.ConnectionID) ([]Live, error) {
+	return rows.All[Live](ctx, tx, live+`connection_id = as_uuid($1) and given_up_at is not null order by started_at, id`, id)
+}
+
+// IsBack says that a snapshot which somebody gave up is not lost.
+func IsBack(ctx context.Context, tx *postgres.Tx, id string) error {
+	_, err := rows.Exec(ctx, tx, `update snapshots set given_up_at = null, given_up_by = null where id = as_uuid($1) and expired_at is null`, id)
+	return err
 }
 
 // Pins counts a connection's pinned snapshots.

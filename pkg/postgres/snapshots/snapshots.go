@@ -78,11 +78,12 @@ type Snapshot struct {
 	Problem        *problem.Problem
 	PinnedAt       *time.Time      // nil: its age decides how long it is kept
 	PinnedBy       *account.UserID // who keeps it whatever its age
+	GivenUpAt      *time.Time      // since when somebody takes it for lost
 	ExpiredAt      *time.Time      // since when nobody sees it but the job that removes it
 }
 
 const columns = `id, account_id, connection_id, trigger, state, requested_by, created_at, started_at, ended_at,
-	waits_until, waits_for, manifest_digest, objects, bytes, plain_bytes, calls, gaps, types, problem, pinned_at, pinned_by, expired_at`
+	waits_until, waits_for, manifest_digest, objects, bytes, plain_bytes, calls, gaps, types, problem, pinned_at, pinned_by, given_up_at, expired_at`
 
 // Queue queues a snapshot and enqueues its job. While one of the connection is
 // unfinished that one is answered, and made is false.

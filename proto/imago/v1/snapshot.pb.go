@@ -59,7 +59,9 @@ type Snapshot struct {
 	// and UnpinSnapshot. Empty for one that was taken: it is let go within a day.
 	KeptBecause []*KeptBecause `protobuf:"bytes,19,rep,name=kept_because,json=keptBecause,proto3" json:"kept_because,omitempty"`
 	// When the last of these reasons ends; absent: no end is known.
-	KeptUntil     *timestamppb.Timestamp `protobuf:"bytes,20,opt,name=kept_until,json=keptUntil,proto3" json:"kept_until,omitempty"`
+	KeptUntil *timestamppb.Timestamp `protobuf:"bytes,20,opt,name=kept_until,json=keptUntil,proto3" json:"kept_until,omitempty"`
+	// When somebody gave it up as lost: it is let go within a day; absent: nobody did.
+	GivenUpAt     *timestamppb.Timestamp `protobuf:"bytes,21,opt,name=given_up_at,json=givenUpAt,proto3" json:"given_up_at,omitempty"`
 	unknownFields protoimpl.UnknownFields
 	sizeCache     protoimpl.SizeCache
 }
@@ -230,6 +232,13 @@ func (x *Snapshot) GetKeptBecause() []*KeptBecause {
 func (x *Snapshot) GetKeptUntil() *timestamppb.Timestamp {
 	if x != nil {
 		return x.KeptUntil
+	}
+	return nil
+}
+
+func (x *Snapshot) GetGivenUpAt() *timestamppb.Timestamp {
+	if x != nil {
+		return x.GivenUpAt
 	}
 	return nil
 }
@@ -644,6 +653,94 @@ func (x *UnpinSnapshotResponse) GetSnapshot() *Snapshot {
 	return nil
 }
 
+type GiveUpSnapshotRequest struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	SnapshotId    string                 `protobuf:"bytes,1,opt,name=snapshot_id,json=snapshotId,proto3" json:"snapshot_id,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GiveUpSnapshotRequest) Reset() {
+	*x = GiveUpSnapshotRequest{}
+	mi := &file_imago_v1_snapshot_proto_msgTypes[8]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GiveUpSnapshotRequest) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GiveUpSnapshotRequest) ProtoMessage() {}
+
+func (x *GiveUpSnapshotRequest) ProtoReflect() protoreflect.Message {
+	mi := &file_imago_v1_snapshot_proto_msgTypes[8]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GiveUpSnapshotRequest.ProtoReflect.Descriptor instead.
+func (*GiveUpSnapshotRequest) Descriptor() ([]byte, []int) {
+	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{8}
+}
+
+func (x *GiveUpSnapshotRequest) GetSnapshotId() string {
+	if x != nil {
+		return x.SnapshotId
+	}
+	return ""
+}
+
+type GiveUpSnapshotResponse struct {
+	state         protoimpl.MessageState `protogen:"open.v1"`
+	Snapshot      *Snapshot              `protobuf:"bytes,1,opt,name=snapshot,proto3" json:"snapshot,omitempty"`
+	unknownFields protoimpl.UnknownFields
+	sizeCache     protoimpl.SizeCache
+}
+
+func (x *GiveUpSnapshotResponse) Reset() {
+	*x = GiveUpSnapshotResponse{}
+	mi := &file_imago_v1_snapshot_proto_msgTypes[9]
+	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+	ms.StoreMessageInfo(mi)
+}
+
+func (x *GiveUpSnapshotResponse) String() string {
+	return protoimpl.X.MessageStringOf(x)
+}
+
+func (*GiveUpSnapshotResponse) ProtoMessage() {}
+
+func (x *GiveUpSnapshotResponse) ProtoReflect() protoreflect.Message {
+	mi := &file_imago_v1_snapshot_proto_msgTypes[9]
+	if x != nil {
+		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
+		if ms.LoadMessageInfo() == nil {
+			ms.StoreMessageInfo(mi)
+		}
+		return ms
+	}
+	return mi.MessageOf(x)
+}
+
+// Deprecated: Use GiveUpSnapshotResponse.ProtoReflect.Descriptor instead.
+func (*GiveUpSnapshotResponse) Descriptor() ([]byte, []int) {
+	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{9}
+}
+
+func (x *GiveUpSnapshotResponse) GetSnapshot() *Snapshot {
+	if x != nil {
+		return x.Snapshot
+	}
+	return nil
+}
+
 type TakeSnapshotRequest struct {
 	state        protoimpl.MessageState `protogen:"open.v1"`
 	ConnectionId string                 `protobuf:"bytes,1,opt,name=connection_id,json=connectionId,proto3" json:"connection_id,omitempty"`
@@ -656,7 +753,7 @@ type TakeSnapshotRequest struct {
 
 func (x *TakeSnapshotRequest) Reset() {
 	*x = TakeSnapshotRequest{}
-	mi := &file_imago_v1_snapshot_proto_msgTypes[8]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[10]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -668,7 +765,7 @@ func (x *TakeSnapshotRequest) String() string {
 func (*TakeSnapshotRequest) ProtoMessage() {}
 
 func (x *TakeSnapshotRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_snapshot_proto_msgTypes[8]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[10]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -681,7 +778,7 @@ func (x *TakeSnapshotRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TakeSnapshotRequest.ProtoReflect.Descriptor instead.
 func (*TakeSnapshotRequest) Descriptor() ([]byte, []int) {
-	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{8}
+	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{10}
 }
 
 func (x *TakeSnapshotRequest) GetConnectionId() string {
@@ -707,7 +804,7 @@ type TakeSnapshotResponse struct {
 
 func (x *TakeSnapshotResponse) Reset() {
 	*x = TakeSnapshotResponse{}
-	mi := &file_imago_v1_snapshot_proto_msgTypes[9]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[11]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -719,7 +816,7 @@ func (x *TakeSnapshotResponse) String() string {
 func (*TakeSnapshotResponse) ProtoMessage() {}
 
 func (x *TakeSnapshotResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_snapshot_proto_msgTypes[9]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[11]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -732,7 +829,7 @@ func (x *TakeSnapshotResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use TakeSnapshotResponse.ProtoReflect.Descriptor instead.
 func (*TakeSnapshotResponse) Descriptor() ([]byte, []int) {
-	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{9}
+	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{11}
 }
 
 func (x *TakeSnapshotResponse) GetSnapshot() *Snapshot {
@@ -756,7 +853,7 @@ type GetSnapshotRequest struct {
 
 func (x *GetSnapshotRequest) Reset() {
 	*x = GetSnapshotRequest{}
-	mi := &file_imago_v1_snapshot_proto_msgTypes[10]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[12]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -768,7 +865,7 @@ func (x *GetSnapshotRequest) String() string {
 func (*GetSnapshotRequest) ProtoMessage() {}
 
 func (x *GetSnapshotRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_snapshot_proto_msgTypes[10]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[12]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -781,7 +878,7 @@ func (x *GetSnapshotRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSnapshotRequest.ProtoReflect.Descriptor instead.
 func (*GetSnapshotRequest) Descriptor() ([]byte, []int) {
-	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{10}
+	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{12}
 }
 
 func (x *GetSnapshotRequest) GetSnapshotId() string {
@@ -814,7 +911,7 @@ type GetSnapshotResponse struct {
 
 func (x *GetSnapshotResponse) Reset() {
 	*x = GetSnapshotResponse{}
-	mi := &file_imago_v1_snapshot_proto_msgTypes[11]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[13]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -826,7 +923,7 @@ func (x *GetSnapshotResponse) String() string {
 func (*GetSnapshotResponse) ProtoMessage() {}
 
 func (x *GetSnapshotResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_snapshot_proto_msgTypes[11]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[13]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -839,7 +936,7 @@ func (x *GetSnapshotResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetSnapshotResponse.ProtoReflect.Descriptor instead.
 func (*GetSnapshotResponse) Descriptor() ([]byte, []int) {
-	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{11}
+	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{13}
 }
 
 func (x *GetSnapshotResponse) GetSnapshot() *Snapshot {
@@ -863,7 +960,7 @@ type ListSnapshotsRequest struct {
 
 func (x *ListSnapshotsRequest) Reset() {
 	*x = ListSnapshotsRequest{}
-	mi := &file_imago_v1_snapshot_proto_msgTypes[12]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[14]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -875,7 +972,7 @@ func (x *ListSnapshotsRequest) String() string {
 func (*ListSnapshotsRequest) ProtoMessage() {}
 
 func (x *ListSnapshotsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_snapshot_proto_msgTypes[12]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[14]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -888,7 +985,7 @@ func (x *ListSnapshotsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSnapshotsRequest.ProtoReflect.Descriptor instead.
 func (*ListSnapshotsRequest) Descriptor() ([]byte, []int) {
-	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{12}
+	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{14}
 }
 
 func (x *ListSnapshotsRequest) GetConnectionId() string {
@@ -929,7 +1026,7 @@ type ListSnapshotsResponse struct {
 
 func (x *ListSnapshotsResponse) Reset() {
 	*x = ListSnapshotsResponse{}
-	mi := &file_imago_v1_snapshot_proto_msgTypes[13]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[15]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -941,7 +1038,7 @@ func (x *ListSnapshotsResponse) String() string {
 func (*ListSnapshotsResponse) ProtoMessage() {}
 
 func (x *ListSnapshotsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_snapshot_proto_msgTypes[13]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[15]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -954,7 +1051,7 @@ func (x *ListSnapshotsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListSnapshotsResponse.ProtoReflect.Descriptor instead.
 func (*ListSnapshotsResponse) Descriptor() ([]byte, []int) {
-	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{13}
+	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{15}
 }
 
 func (x *ListSnapshotsResponse) GetSnapshots() []*Snapshot {
@@ -987,7 +1084,7 @@ type CreateDownloadRequest struct {
 
 func (x *CreateDownloadRequest) Reset() {
 	*x = CreateDownloadRequest{}
-	mi := &file_imago_v1_snapshot_proto_msgTypes[14]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[16]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -999,7 +1096,7 @@ func (x *CreateDownloadRequest) String() string {
 func (*CreateDownloadRequest) ProtoMessage() {}
 
 func (x *CreateDownloadRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_snapshot_proto_msgTypes[14]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[16]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1012,7 +1109,7 @@ func (x *CreateDownloadRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateDownloadRequest.ProtoReflect.Descriptor instead.
 func (*CreateDownloadRequest) Descriptor() ([]byte, []int) {
-	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{14}
+	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{16}
 }
 
 func (x *CreateDownloadRequest) GetConnectionId() string {
@@ -1048,7 +1145,7 @@ type CreateDownloadResponse struct {
 
 func (x *CreateDownloadResponse) Reset() {
 	*x = CreateDownloadResponse{}
-	mi := &file_imago_v1_snapshot_proto_msgTypes[15]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[17]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1060,7 +1157,7 @@ func (x *CreateDownloadResponse) String() string {
 func (*CreateDownloadResponse) ProtoMessage() {}
 
 func (x *CreateDownloadResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_snapshot_proto_msgTypes[15]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[17]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1073,7 +1170,7 @@ func (x *CreateDownloadResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CreateDownloadResponse.ProtoReflect.Descriptor instead.
 func (*CreateDownloadResponse) Descriptor() ([]byte, []int) {
-	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{15}
+	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{17}
 }
 
 func (x *CreateDownloadResponse) GetUrl() string {
@@ -1106,7 +1203,7 @@ type WatchSnapshotRequest struct {
 
 func (x *WatchSnapshotRequest) Reset() {
 	*x = WatchSnapshotRequest{}
-	mi := &file_imago_v1_snapshot_proto_msgTypes[16]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[18]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1118,7 +1215,7 @@ func (x *WatchSnapshotRequest) String() string {
 func (*WatchSnapshotRequest) ProtoMessage() {}
 
 func (x *WatchSnapshotRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_snapshot_proto_msgTypes[16]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[18]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1131,7 +1228,7 @@ func (x *WatchSnapshotRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchSnapshotRequest.ProtoReflect.Descriptor instead.
 func (*WatchSnapshotRequest) Descriptor() ([]byte, []int) {
-	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{16}
+	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{18}
 }
 
 func (x *WatchSnapshotRequest) GetSnapshotId() string {
@@ -1150,7 +1247,7 @@ type WatchSnapshotResponse struct {
 
 func (x *WatchSnapshotResponse) Reset() {
 	*x = WatchSnapshotResponse{}
-	mi := &file_imago_v1_snapshot_proto_msgTypes[17]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[19]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1162,7 +1259,7 @@ func (x *WatchSnapshotResponse) String() string {
 func (*WatchSnapshotResponse) ProtoMessage() {}
 
 func (x *WatchSnapshotResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_snapshot_proto_msgTypes[17]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[19]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1175,7 +1272,7 @@ func (x *WatchSnapshotResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use WatchSnapshotResponse.ProtoReflect.Descriptor instead.
 func (*WatchSnapshotResponse) Descriptor() ([]byte, []int) {
-	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{17}
+	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{19}
 }
 
 func (x *WatchSnapshotResponse) GetSnapshot() *Snapshot {
@@ -1201,7 +1298,7 @@ type ListResourcesRequest struct {
 
 func (x *ListResourcesRequest) Reset() {
 	*x = ListResourcesRequest{}
-	mi := &file_imago_v1_snapshot_proto_msgTypes[18]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[20]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1213,7 +1310,7 @@ func (x *ListResourcesRequest) String() string {
 func (*ListResourcesRequest) ProtoMessage() {}
 
 func (x *ListResourcesRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_snapshot_proto_msgTypes[18]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[20]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1226,7 +1323,7 @@ func (x *ListResourcesRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListResourcesRequest.ProtoReflect.Descriptor instead.
 func (*ListResourcesRequest) Descriptor() ([]byte, []int) {
-	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{18}
+	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{20}
 }
 
 func (x *ListResourcesRequest) GetSnapshotId() string {
@@ -1281,7 +1378,7 @@ type ListResourcesResponse struct {
 
 func (x *ListResourcesResponse) Reset() {
 	*x = ListResourcesResponse{}
-	mi := &file_imago_v1_snapshot_proto_msgTypes[19]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[21]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1293,7 +1390,7 @@ func (x *ListResourcesResponse) String() string {
 func (*ListResourcesResponse) ProtoMessage() {}
 
 func (x *ListResourcesResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_snapshot_proto_msgTypes[19]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[21]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1306,7 +1403,7 @@ func (x *ListResourcesResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListResourcesResponse.ProtoReflect.Descriptor instead.
 func (*ListResourcesResponse) Descriptor() ([]byte, []int) {
-	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{19}
+	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{21}
 }
 
 func (x *ListResourcesResponse) GetResources() []*ResourceSummary {
@@ -1337,7 +1434,7 @@ type ResourceSummary struct {
 
 func (x *ResourceSummary) Reset() {
 	*x = ResourceSummary{}
-	mi := &file_imago_v1_snapshot_proto_msgTypes[20]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[22]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1349,7 +1446,7 @@ func (x *ResourceSummary) String() string {
 func (*ResourceSummary) ProtoMessage() {}
 
 func (x *ResourceSummary) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_snapshot_proto_msgTypes[20]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[22]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1362,7 +1459,7 @@ func (x *ResourceSummary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ResourceSummary.ProtoReflect.Descriptor instead.
 func (*ResourceSummary) Descriptor() ([]byte, []int) {
-	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{20}
+	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{22}
 }
 
 func (x *ResourceSummary) GetKey() string {
@@ -1401,7 +1498,7 @@ type GetResourceRequest struct {
 
 func (x *GetResourceRequest) Reset() {
 	*x = GetResourceRequest{}
-	mi := &file_imago_v1_snapshot_proto_msgTypes[21]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[23]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1413,7 +1510,7 @@ func (x *GetResourceRequest) String() string {
 func (*GetResourceRequest) ProtoMessage() {}
 
 func (x *GetResourceRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_snapshot_proto_msgTypes[21]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[23]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1426,7 +1523,7 @@ func (x *GetResourceRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetResourceRequest.ProtoReflect.Descriptor instead.
 func (*GetResourceRequest) Descriptor() ([]byte, []int) {
-	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{21}
+	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{23}
 }
 
 func (x *GetResourceRequest) GetSnapshotId() string {
@@ -1467,7 +1564,7 @@ type GetResourceResponse struct {
 
 func (x *GetResourceResponse) Reset() {
 	*x = GetResourceResponse{}
-	mi := &file_imago_v1_snapshot_proto_msgTypes[22]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[24]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1479,7 +1576,7 @@ func (x *GetResourceResponse) String() string {
 func (*GetResourceResponse) ProtoMessage() {}
 
 func (x *GetResourceResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_snapshot_proto_msgTypes[22]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[24]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1492,7 +1589,7 @@ func (x *GetResourceResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use GetResourceResponse.ProtoReflect.Descriptor instead.
 func (*GetResourceResponse) Descriptor() ([]byte, []int) {
-	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{22}
+	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{24}
 }
 
 func (x *GetResourceResponse) GetSummary() *ResourceSummary {
@@ -1547,7 +1644,7 @@ type SearchSnapshotRequest struct {
 
 func (x *SearchSnapshotRequest) Reset() {
 	*x = SearchSnapshotRequest{}
-	mi := &file_imago_v1_snapshot_proto_msgTypes[23]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[25]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1559,7 +1656,7 @@ func (x *SearchSnapshotRequest) String() string {
 func (*SearchSnapshotRequest) ProtoMessage() {}
 
 func (x *SearchSnapshotRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_snapshot_proto_msgTypes[23]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[25]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1572,7 +1669,7 @@ func (x *SearchSnapshotRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SearchSnapshotRequest.ProtoReflect.Descriptor instead.
 func (*SearchSnapshotRequest) Descriptor() ([]byte, []int) {
-	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{23}
+	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{25}
 }
 
 func (x *SearchSnapshotRequest) GetSnapshotId() string {
@@ -1629,7 +1726,7 @@ type SearchSnapshotResponse struct {
 
 func (x *SearchSnapshotResponse) Reset() {
 	*x = SearchSnapshotResponse{}
-	mi := &file_imago_v1_snapshot_proto_msgTypes[24]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[26]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1641,7 +1738,7 @@ func (x *SearchSnapshotResponse) String() string {
 func (*SearchSnapshotResponse) ProtoMessage() {}
 
 func (x *SearchSnapshotResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_snapshot_proto_msgTypes[24]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[26]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1654,7 +1751,7 @@ func (x *SearchSnapshotResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SearchSnapshotResponse.ProtoReflect.Descriptor instead.
 func (*SearchSnapshotResponse) Descriptor() ([]byte, []int) {
-	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{24}
+	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{26}
 }
 
 func (x *SearchSnapshotResponse) GetHits() []*SearchHit {
@@ -1685,7 +1782,7 @@ type SearchHit struct {
 
 func (x *SearchHit) Reset() {
 	*x = SearchHit{}
-	mi := &file_imago_v1_snapshot_proto_msgTypes[25]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[27]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1697,7 +1794,7 @@ func (x *SearchHit) String() string {
 func (*SearchHit) ProtoMessage() {}
 
 func (x *SearchHit) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_snapshot_proto_msgTypes[25]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[27]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1710,7 +1807,7 @@ func (x *SearchHit) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use SearchHit.ProtoReflect.Descriptor instead.
 func (*SearchHit) Descriptor() ([]byte, []int) {
-	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{25}
+	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{27}
 }
 
 func (x *SearchHit) GetResource() *ResourceSummary {
@@ -1755,7 +1852,7 @@ type ListVersionsRequest struct {
 
 func (x *ListVersionsRequest) Reset() {
 	*x = ListVersionsRequest{}
-	mi := &file_imago_v1_snapshot_proto_msgTypes[26]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[28]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1767,7 +1864,7 @@ func (x *ListVersionsRequest) String() string {
 func (*ListVersionsRequest) ProtoMessage() {}
 
 func (x *ListVersionsRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_snapshot_proto_msgTypes[26]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[28]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1780,7 +1877,7 @@ func (x *ListVersionsRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListVersionsRequest.ProtoReflect.Descriptor instead.
 func (*ListVersionsRequest) Descriptor() ([]byte, []int) {
-	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{26}
+	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{28}
 }
 
 func (x *ListVersionsRequest) GetConnectionId() string {
@@ -1821,7 +1918,7 @@ type ListVersionsResponse struct {
 
 func (x *ListVersionsResponse) Reset() {
 	*x = ListVersionsResponse{}
-	mi := &file_imago_v1_snapshot_proto_msgTypes[27]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[29]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1833,7 +1930,7 @@ func (x *ListVersionsResponse) String() string {
 func (*ListVersionsResponse) ProtoMessage() {}
 
 func (x *ListVersionsResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_snapshot_proto_msgTypes[27]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[29]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1846,7 +1943,7 @@ func (x *ListVersionsResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use ListVersionsResponse.ProtoReflect.Descriptor instead.
 func (*ListVersionsResponse) Descriptor() ([]byte, []int) {
-	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{27}
+	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{29}
 }
 
 func (x *ListVersionsResponse) GetVersions() []*Version {
@@ -1884,7 +1981,7 @@ type Version struct {
 
 func (x *Version) Reset() {
 	*x = Version{}
-	mi := &file_imago_v1_snapshot_proto_msgTypes[28]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[30]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1896,7 +1993,7 @@ func (x *Version) String() string {
 func (*Version) ProtoMessage() {}
 
 func (x *Version) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_snapshot_proto_msgTypes[28]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[30]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -1909,7 +2006,7 @@ func (x *Version) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Version.ProtoReflect.Descriptor instead.
 func (*Version) Descriptor() ([]byte, []int) {
-	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{28}
+	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{30}
 }
 
 func (x *Version) GetSnapshotId() string {
@@ -1976,7 +2073,7 @@ type CompareRequest struct {
 
 func (x *CompareRequest) Reset() {
 	*x = CompareRequest{}
-	mi := &file_imago_v1_snapshot_proto_msgTypes[29]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[31]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -1988,7 +2085,7 @@ func (x *CompareRequest) String() string {
 func (*CompareRequest) ProtoMessage() {}
 
 func (x *CompareRequest) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_snapshot_proto_msgTypes[29]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[31]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2001,7 +2098,7 @@ func (x *CompareRequest) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CompareRequest.ProtoReflect.Descriptor instead.
 func (*CompareRequest) Descriptor() ([]byte, []int) {
-	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{29}
+	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{31}
 }
 
 func (x *CompareRequest) GetBeforeSnapshotId() string {
@@ -2046,7 +2143,7 @@ type CompareResponse struct {
 
 func (x *CompareResponse) Reset() {
 	*x = CompareResponse{}
-	mi := &file_imago_v1_snapshot_proto_msgTypes[30]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[32]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2058,7 +2155,7 @@ func (x *CompareResponse) String() string {
 func (*CompareResponse) ProtoMessage() {}
 
 func (x *CompareResponse) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_snapshot_proto_msgTypes[30]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[32]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2071,7 +2168,7 @@ func (x *CompareResponse) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CompareResponse.ProtoReflect.Descriptor instead.
 func (*CompareResponse) Descriptor() ([]byte, []int) {
-	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{30}
+	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{32}
 }
 
 func (x *CompareResponse) GetPart() isCompareResponse_Part {
@@ -2146,7 +2243,7 @@ type Change struct {
 
 func (x *Change) Reset() {
 	*x = Change{}
-	mi := &file_imago_v1_snapshot_proto_msgTypes[31]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[33]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2158,7 +2255,7 @@ func (x *Change) String() string {
 func (*Change) ProtoMessage() {}
 
 func (x *Change) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_snapshot_proto_msgTypes[31]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[33]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2171,7 +2268,7 @@ func (x *Change) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Change.ProtoReflect.Descriptor instead.
 func (*Change) Descriptor() ([]byte, []int) {
-	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{31}
+	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{33}
 }
 
 func (x *Change) GetKey() string {
@@ -2228,7 +2325,7 @@ type Field struct {
 
 func (x *Field) Reset() {
 	*x = Field{}
-	mi := &file_imago_v1_snapshot_proto_msgTypes[32]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[34]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2240,7 +2337,7 @@ func (x *Field) String() string {
 func (*Field) ProtoMessage() {}
 
 func (x *Field) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_snapshot_proto_msgTypes[32]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[34]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2253,7 +2350,7 @@ func (x *Field) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use Field.ProtoReflect.Descriptor instead.
 func (*Field) Descriptor() ([]byte, []int) {
-	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{32}
+	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{34}
 }
 
 func (x *Field) GetPath() string {
@@ -2290,7 +2387,7 @@ type CompareSummary struct {
 
 func (x *CompareSummary) Reset() {
 	*x = CompareSummary{}
-	mi := &file_imago_v1_snapshot_proto_msgTypes[33]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[35]
 	ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 	ms.StoreMessageInfo(mi)
 }
@@ -2302,7 +2399,7 @@ func (x *CompareSummary) String() string {
 func (*CompareSummary) ProtoMessage() {}
 
 func (x *CompareSummary) ProtoReflect() protoreflect.Message {
-	mi := &file_imago_v1_snapshot_proto_msgTypes[33]
+	mi := &file_imago_v1_snapshot_proto_msgTypes[35]
 	if x != nil {
 		ms := protoimpl.X.MessageStateOf(protoimpl.Pointer(x))
 		if ms.LoadMessageInfo() == nil {
@@ -2315,7 +2412,7 @@ func (x *CompareSummary) ProtoReflect() protoreflect.Message {
 
 // Deprecated: Use CompareSummary.ProtoReflect.Descriptor instead.
 func (*CompareSummary) Descriptor() ([]byte, []int) {
-	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{33}
+	return file_imago_v1_snapshot_proto_rawDescGZIP(), []int{35}
 }
 
 func (x *CompareSummary) GetCreated() int64 {
@@ -2357,7 +2454,7 @@ var File_imago_v1_snapshot_proto protoreflect.FileDescriptor
 
 const file_imago_v1_snapshot_proto_rawDesc = "" +
 	"\n" +
-	"\x17imago/v1/snapshot.proto\x12\bimago.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16imago/v1/problem.proto\"\xb8\x06\n" +
+	"\x17imago/v1/snapshot.proto\x12\bimago.v1\x1a\x1cgoogle/api/annotations.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16imago/v1/problem.proto\"\xf4\x06\n" +
 	"\bSnapshot\x12\x0e\n" +
 	"\x02id\x18\x01 \x01(\tR\x02id\x12#\n" +
 	"\rconnection_id\x18\x02 \x01(\tR\fconnectionId\x12\x14\n" +
@@ -2384,7 +2481,8 @@ const file_imago_v1_snapshot_proto_rawDesc = "" +
 	"\tpinned_at\x18\x12 \x01(\v2\x1a.google.protobuf.TimestampR\bpinnedAt\x128\n" +
 	"\fkept_because\x18\x13 \x03(\v2\x15.imago.v1.KeptBecauseR\vkeptBecause\x129\n" +
 	"\n" +
-	"kept_until\x18\x14 \x01(\v2\x1a.google.protobuf.TimestampR\tkeptUntil\"c\n" +
+	"kept_until\x18\x14 \x01(\v2\x1a.google.protobuf.TimestampR\tkeptUntil\x12:\n" +
+	"\vgiven_up_at\x18\x15 \x01(\v2\x1a.google.protobuf.TimestampR\tgivenUpAt\"c\n" +
 	"\vKeptBecause\x12\x12\n" +
 	"\x04rule\x18\x01 \x01(\tR\x04rule\x12\x0e\n" +
 	"\x02of\x18\x02 \x01(\tR\x02of\x120\n" +
@@ -2411,6 +2509,11 @@ const file_imago_v1_snapshot_proto_rawDesc = "" +
 	"\vsnapshot_id\x18\x01 \x01(\tR\n" +
 	"snapshotId\"G\n" +
 	"\x15UnpinSnapshotResponse\x12.\n" +
+	"\bsnapshot\x18\x01 \x01(\v2\x12.imago.v1.SnapshotR\bsnapshot\"8\n" +
+	"\x15GiveUpSnapshotRequest\x12\x1f\n" +
+	"\vsnapshot_id\x18\x01 \x01(\tR\n" +
+	"snapshotId\"H\n" +
+	"\x16GiveUpSnapshotResponse\x12.\n" +
 	"\bsnapshot\x18\x01 \x01(\v2\x12.imago.v1.SnapshotR\bsnapshot\"T\n" +
 	"\x13TakeSnapshotRequest\x12#\n" +
 	"\rconnection_id\x18\x01 \x01(\tR\fconnectionId\x12\x18\n" +
@@ -2543,13 +2646,14 @@ const file_imago_v1_snapshot_proto_rawDesc = "" +
 	"\aupdated\x18\x02 \x01(\x03R\aupdated\x12\x18\n" +
 	"\adeleted\x18\x03 \x01(\x03R\adeleted\x12\x18\n" +
 	"\aunknown\x18\x04 \x01(\x03R\aunknown\x12\x1a\n" +
-	"\bcompared\x18\x05 \x01(\x03R\bcompared2\x8c\v\n" +
+	"\bcompared\x18\x05 \x01(\x03R\bcompared2\x92\f\n" +
 	"\x0fSnapshotService\x12\x83\x01\n" +
 	"\fTakeSnapshot\x12\x1d.imago.v1.TakeSnapshotRequest\x1a\x1e.imago.v1.TakeSnapshotResponse\"4\x82\xd3\xe4\x93\x02.:\x01*\")/v1/connections/{connection_id}/snapshots\x12o\n" +
 	"\vGetSnapshot\x12\x1c.imago.v1.GetSnapshotRequest\x1a\x1d.imago.v1.GetSnapshotResponse\"#\x82\xd3\xe4\x93\x02\x1d\x12\x1b/v1/snapshots/{snapshot_id}\x12\x83\x01\n" +
 	"\rListSnapshots\x12\x1e.imago.v1.ListSnapshotsRequest\x1a\x1f.imago.v1.ListSnapshotsResponse\"1\x82\xd3\xe4\x93\x02+\x12)/v1/connections/{connection_id}/snapshots\x12v\n" +
 	"\vPinSnapshot\x12\x1c.imago.v1.PinSnapshotRequest\x1a\x1d.imago.v1.PinSnapshotResponse\"*\x82\xd3\xe4\x93\x02$:\x01*\"\x1f/v1/snapshots/{snapshot_id}:pin\x12~\n" +
-	"\rUnpinSnapshot\x12\x1e.imago.v1.UnpinSnapshotRequest\x1a\x1f.imago.v1.UnpinSnapshotResponse\",\x82\xd3\xe4\x93\x02&:\x01*\"!/v1/snapshots/{snapshot_id}:unpin\x12m\n" +
+	"\rUnpinSnapshot\x12\x1e.imago.v1.UnpinSnapshotRequest\x1a\x1f.imago.v1.UnpinSnapshotResponse\",\x82\xd3\xe4\x93\x02&:\x01*\"!/v1/snapshots/{snapshot_id}:unpin\x12\x83\x01\n" +
+	"\x0eGiveUpSnapshot\x12\x1f.imago.v1.GiveUpSnapshotRequest\x1a .imago.v1.GiveUpSnapshotResponse\".\x82\xd3\xe4\x93\x02(:\x01*\"#/v1/snapshots/{snapshot_id}:give-up\x12m\n" +
 	"\x0eCreateDownload\x12\x1f.imago.v1.CreateDownloadRequest\x1a .imago.v1.CreateDownloadResponse\"\x18\x82\xd3\xe4\x93\x02\x12:\x01*\"\r/v1/downloads\x12T\n" +
 	"\rWatchSnapshot\x12\x1e.imago.v1.WatchSnapshotRequest\x1a\x1f.imago.v1.WatchSnapshotResponse\"\x000\x01\x12\x7f\n" +
 	"\rListResources\x12\x1e.imago.v1.ListResourcesRequest\x1a\x1f.imago.v1.ListResourcesResponse\"-\x82\xd3\xe4\x93\x02'\x12%/v1/snapshots/{snapshot_id}/resources\x12x\n" +
@@ -2570,7 +2674,7 @@ func file_imago_v1_snapshot_proto_rawDescGZIP() []byte {
 	return file_imago_v1_snapshot_proto_rawDescData
 }
 
-var file_imago_v1_snapshot_proto_msgTypes = make([]protoimpl.MessageInfo, 34)
+var file_imago_v1_snapshot_proto_msgTypes = make([]protoimpl.MessageInfo, 36)
 var file_imago_v1_snapshot_proto_goTypes = []any{
 	(*Snapshot)(nil),               // 0: imago.v1.Snapshot
 	(*KeptBecause)(nil),            // 1: imago.v1.KeptBecause
@@ -2580,98 +2684,104 @@ var file_imago_v1_snapshot_proto_goTypes = []any{
 	(*PinSnapshotResponse)(nil),    // 5: imago.v1.PinSnapshotResponse
 	(*UnpinSnapshotRequest)(nil),   // 6: imago.v1.UnpinSnapshotRequest
 	(*UnpinSnapshotResponse)(nil),  // 7: imago.v1.UnpinSnapshotResponse
-	(*TakeSnapshotRequest)(nil),    // 8: imago.v1.TakeSnapshotRequest
-	(*TakeSnapshotResponse)(nil),   // 9: imago.v1.TakeSnapshotResponse
-	(*GetSnapshotRequest)(nil),     // 10: imago.v1.GetSnapshotRequest
-	(*GetSnapshotResponse)(nil),    // 11: imago.v1.GetSnapshotResponse
-	(*ListSnapshotsRequest)(nil),   // 12: imago.v1.ListSnapshotsRequest
-	(*ListSnapshotsResponse)(nil),  // 13: imago.v1.ListSnapshotsResponse
-	(*CreateDownloadRequest)(nil),  // 14: imago.v1.CreateDownloadRequest
-	(*CreateDownloadResponse)(nil), // 15: imago.v1.CreateDownloadResponse
-	(*WatchSnapshotRequest)(nil),   // 16: imago.v1.WatchSnapshotRequest
-	(*WatchSnapshotResponse)(nil),  // 17: imago.v1.WatchSnapshotResponse
-	(*ListResourcesRequest)(nil),   // 18: imago.v1.ListResourcesRequest
-	(*ListResourcesResponse)(nil),  // 19: imago.v1.ListResourcesResponse
-	(*ResourceSummary)(nil),        // 20: imago.v1.ResourceSummary
-	(*GetResourceRequest)(nil),     // 21: imago.v1.GetResourceRequest
-	(*GetResourceResponse)(nil),    // 22: imago.v1.GetResourceResponse
-	(*SearchSnapshotRequest)(nil),  // 23: imago.v1.SearchSnapshotRequest
-	(*SearchSnapshotResponse)(nil), // 24: imago.v1.SearchSnapshotResponse
-	(*SearchHit)(nil),              // 25: imago.v1.SearchHit
-	(*ListVersionsRequest)(nil),    // 26: imago.v1.ListVersionsRequest
-	(*ListVersionsResponse)(nil),   // 27: imago.v1.ListVersionsResponse
-	(*Version)(nil),                // 28: imago.v1.Version
-	(*CompareRequest)(nil),         // 29: imago.v1.CompareRequest
-	(*CompareResponse)(nil),        // 30: imago.v1.CompareResponse
-	(*Change)(nil),                 // 31: imago.v1.Change
-	(*Field)(nil),                  // 32: imago.v1.Field
-	(*CompareSummary)(nil),         // 33: imago.v1.CompareSummary
-	(*timestamppb.Timestamp)(nil),  // 34: google.protobuf.Timestamp
-	(*Problem)(nil),                // 35: imago.v1.Problem
+	(*GiveUpSnapshotRequest)(nil),  // 8: imago.v1.GiveUpSnapshotRequest
+	(*GiveUpSnapshotResponse)(nil), // 9: imago.v1.GiveUpSnapshotResponse
+	(*TakeSnapshotRequest)(nil),    // 10: imago.v1.TakeSnapshotRequest
+	(*TakeSnapshotResponse)(nil),   // 11: imago.v1.TakeSnapshotResponse
+	(*GetSnapshotRequest)(nil),     // 12: imago.v1.GetSnapshotRequest
+	(*GetSnapshotResponse)(nil),    // 13: imago.v1.GetSnapshotResponse
+	(*ListSnapshotsRequest)(nil),   // 14: imago.v1.ListSnapshotsRequest
+	(*ListSnapshotsResponse)(nil),  // 15: imago.v1.ListSnapshotsResponse
+	(*CreateDownloadRequest)(nil),  // 16: imago.v1.CreateDownloadRequest
+	(*CreateDownloadResponse)(nil), // 17: imago.v1.CreateDownloadResponse
+	(*WatchSnapshotRequest)(nil),   // 18: imago.v1.WatchSnapshotRequest
+	(*WatchSnapshotResponse)(nil),  // 19: imago.v1.WatchSnapshotResponse
+	(*ListResourcesRequest)(nil),   // 20: imago.v1.ListResourcesRequest
+	(*ListResourcesResponse)(nil),  // 21: imago.v1.ListResourcesResponse
+	(*ResourceSummary)(nil),        // 22: imago.v1.ResourceSummary
+	(*GetResourceRequest)(nil),     // 23: imago.v1.GetResourceRequest
+	(*GetResourceResponse)(nil),    // 24: imago.v1.GetResourceResponse
+	(*SearchSnapshotRequest)(nil),  // 25: imago.v1.SearchSnapshotRequest
+	(*SearchSnapshotResponse)(nil), // 26: imago.v1.SearchSnapshotResponse
+	(*SearchHit)(nil),              // 27: imago.v1.SearchHit
+	(*ListVersionsRequest)(nil),    // 28: imago.v1.ListVersionsRequest
+	(*ListVersionsResponse)(nil),   // 29: imago.v1.ListVersionsResponse
+	(*Version)(nil),                // 30: imago.v1.Version
+	(*CompareRequest)(nil),         // 31: imago.v1.CompareRequest
+	(*CompareResponse)(nil),        // 32: imago.v1.CompareResponse
+	(*Change)(nil),                 // 33: imago.v1.Change
+	(*Field)(nil),                  // 34: imago.v1.Field
+	(*CompareSummary)(nil),         // 35: imago.v1.CompareSummary
+	(*timestamppb.Timestamp)(nil),  // 36: google.protobuf.Timestamp
+	(*Problem)(nil),                // 37: imago.v1.Problem
 }
 var file_imago_v1_snapshot_proto_depIdxs = []int32{
-	34, // 0: imago.v1.Snapshot.created_at:type_name -> google.protobuf.Timestamp
-	34, // 1: imago.v1.Snapshot.started_at:type_name -> google.protobuf.Timestamp
-	34, // 2: imago.v1.Snapshot.ended_at:type_name -> google.protobuf.Timestamp
+	36, // 0: imago.v1.Snapshot.created_at:type_name -> google.protobuf.Timestamp
+	36, // 1: imago.v1.Snapshot.started_at:type_name -> google.protobuf.Timestamp
+	36, // 2: imago.v1.Snapshot.ended_at:type_name -> google.protobuf.Timestamp
 	2,  // 3: imago.v1.Snapshot.types:type_name -> imago.v1.SnapshotType
-	35, // 4: imago.v1.Snapshot.problem:type_name -> imago.v1.Problem
-	34, // 5: imago.v1.Snapshot.waits_until:type_name -> google.protobuf.Timestamp
-	34, // 6: imago.v1.Snapshot.pinned_at:type_name -> google.protobuf.Timestamp
+	37, // 4: imago.v1.Snapshot.problem:type_name -> imago.v1.Problem
+	36, // 5: imago.v1.Snapshot.waits_until:type_name -> google.protobuf.Timestamp
+	36, // 6: imago.v1.Snapshot.pinned_at:type_name -> google.protobuf.Timestamp
 	1,  // 7: imago.v1.Snapshot.kept_because:type_name -> imago.v1.KeptBecause
-	34, // 8: imago.v1.Snapshot.kept_until:type_name -> google.protobuf.Timestamp
-	34, // 9: imago.v1.KeptBecause.until:type_name -> google.protobuf.Timestamp
-	3,  // 10: imago.v1.SnapshotType.gaps:type_name -> imago.v1.Gap
-	0,  // 11: imago.v1.PinSnapshotResponse.snapshot:type_name -> imago.v1.Snapshot
-	0,  // 12: imago.v1.UnpinSnapshotResponse.snapshot:type_name -> imago.v1.Snapshot
-	0,  // 13: imago.v1.TakeSnapshotResponse.snapshot:type_name -> imago.v1.Snapshot
-	34, // 14: imago.v1.GetSnapshotRequest.at:type_name -> google.protobuf.Timestamp
-	0,  // 15: imago.v1.GetSnapshotResponse.snapshot:type_name -> imago.v1.Snapshot
-	0,  // 16: imago.v1.ListSnapshotsResponse.snapshots:type_name -> imago.v1.Snapshot
-	34, // 17: imago.v1.CreateDownloadResponse.expires_at:type_name -> google.protobuf.Timestamp
-	0,  // 18: imago.v1.WatchSnapshotResponse.snapshot:type_name -> imago.v1.Snapshot
-	20, // 19: imago.v1.ListResourcesResponse.resources:type_name -> imago.v1.ResourceSummary
-	20, // 20: imago.v1.GetResourceResponse.summary:type_name -> imago.v1.ResourceSummary
-	20, // 21: imago.v1.GetResourceResponse.references:type_name -> imago.v1.ResourceSummary
-	20, // 22: imago.v1.GetResourceResponse.referenced_by:type_name -> imago.v1.ResourceSummary
-	25, // 23: imago.v1.SearchSnapshotResponse.hits:type_name -> imago.v1.SearchHit
-	20, // 24: imago.v1.SearchHit.resource:type_name -> imago.v1.ResourceSummary
-	28, // 25: imago.v1.ListVersionsResponse.versions:type_name -> imago.v1.Version
-	34, // 26: imago.v1.Version.taken_at:type_name -> google.protobuf.Timestamp
-	32, // 27: imago.v1.Version.fields:type_name -> imago.v1.Field
-	34, // 28: imago.v1.Version.changed_at:type_name -> google.protobuf.Timestamp
-	31, // 29: imago.v1.CompareResponse.change:type_name -> imago.v1.Change
-	3,  // 30: imago.v1.CompareResponse.unknown:type_name -> imago.v1.Gap
-	33, // 31: imago.v1.CompareResponse.summary:type_name -> imago.v1.CompareSummary
-	32, // 32: imago.v1.Change.fields:type_name -> imago.v1.Field
-	8,  // 33: imago.v1.SnapshotService.TakeSnapshot:input_type -> imago.v1.TakeSnapshotRequest
-	10, // 34: imago.v1.SnapshotService.GetSnapshot:input_type -> imago.v1.GetSnapshotRequest
-	12, // 35: imago.v1.SnapshotService.ListSnapshots:input_type -> imago.v1.ListSnapshotsRequest
-	4,  // 36: imago.v1.SnapshotService.PinSnapshot:input_type -> imago.v1.PinSnapshotRequest
-	6,  // 37: imago.v1.SnapshotService.UnpinSnapshot:input_type -> imago.v1.UnpinSnapshotRequest
-	14, // 38: imago.v1.SnapshotService.CreateDownload:input_type -> imago.v1.CreateDownloadRequest
-	16, // 39: imago.v1.SnapshotService.WatchSnapshot:input_type -> imago.v1.WatchSnapshotRequest
-	18, // 40: imago.v1.SnapshotService.ListResources:input_type -> imago.v1.ListResourcesRequest
-	21, // 41: imago.v1.SnapshotService.GetResource:input_type -> imago.v1.GetResourceRequest
-	23, // 42: imago.v1.SnapshotService.SearchSnapshot:input_type -> imago.v1.SearchSnapshotRequest
-	26, // 43: imago.v1.SnapshotService.ListVersions:input_type -> imago.v1.ListVersionsRequest
-	29, // 44: imago.v1.SnapshotService.Compare:input_type -> imago.v1.CompareRequest
-	9,  // 45: imago.v1.SnapshotService.TakeSnapshot:output_type -> imago.v1.TakeSnapshotResponse
-	11, // 46: imago.v1.SnapshotService.GetSnapshot:output_type -> imago.v1.GetSnapshotResponse
-	13, // 47: imago.v1.SnapshotService.ListSnapshots:output_type -> imago.v1.ListSnapshotsResponse
-	5,  // 48: imago.v1.SnapshotService.PinSnapshot:output_type -> imago.v1.PinSnapshotResponse
-	7,  // 49: imago.v1.SnapshotService.UnpinSnapshot:output_type -> imago.v1.UnpinSnapshotResponse
-	15, // 50: imago.v1.SnapshotService.CreateDownload:output_type -> imago.v1.CreateDownloadResponse
-	17, // 51: imago.v1.SnapshotService.WatchSnapshot:output_type -> imago.v1.WatchSnapshotResponse
-	19, // 52: imago.v1.SnapshotService.ListResources:output_type -> imago.v1.ListResourcesResponse
-	22, // 53: imago.v1.SnapshotService.GetResource:output_type -> imago.v1.GetResourceResponse
-	24, // 54: imago.v1.SnapshotService.SearchSnapshot:output_type -> imago.v1.SearchSnapshotResponse
-	27, // 55: imago.v1.SnapshotService.ListVersions:output_type -> imago.v1.ListVersionsResponse
-	30, // 56: imago.v1.SnapshotService.Compare:output_type -> imago.v1.CompareResponse
-	45, // [45:57] is the sub-list for method output_type
-	33, // [33:45] is the sub-list for method input_type
-	33, // [33:33] is the sub-list for extension type_name
-	33, // [33:33] is the sub-list for extension extendee
-	0,  // [0:33] is the sub-list for field type_name
+	36, // 8: imago.v1.Snapshot.kept_until:type_name -> google.protobuf.Timestamp
+	36, // 9: imago.v1.Snapshot.given_up_at:type_name -> google.protobuf.Timestamp
+	36, // 10: imago.v1.KeptBecause.until:type_name -> google.protobuf.Timestamp
+	3,  // 11: imago.v1.SnapshotType.gaps:type_name -> imago.v1.Gap
+	0,  // 12: imago.v1.PinSnapshotResponse.snapshot:type_name -> imago.v1.Snapshot
+	0,  // 13: imago.v1.UnpinSnapshotResponse.snapshot:type_name -> imago.v1.Snapshot
+	0,  // 14: imago.v1.GiveUpSnapshotResponse.snapshot:type_name -> imago.v1.Snapshot
+	0,  // 15: imago.v1.TakeSnapshotResponse.snapshot:type_name -> imago.v1.Snapshot
+	36, // 16: imago.v1.GetSnapshotRequest.at:type_name -> google.protobuf.Timestamp
+	0,  // 17: imago.v1.GetSnapshotResponse.snapshot:type_name -> imago.v1.Snapshot
+	0,  // 18: imago.v1.ListSnapshotsResponse.snapshots:type_name -> imago.v1.Snapshot
+	36, // 19: imago.v1.CreateDownloadResponse.expires_at:type_name -> google.protobuf.Timestamp
+	0,  // 20: imago.v1.WatchSnapshotResponse.snapshot:type_name -> imago.v1.Snapshot
+	22, // 21: imago.v1.ListResourcesResponse.resources:type_name -> imago.v1.ResourceSummary
+	22, // 22: imago.v1.GetResourceResponse.summary:type_name -> imago.v1.ResourceSummary
+	22, // 23: imago.v1.GetResourceResponse.references:type_name -> imago.v1.ResourceSummary
+	22, // 24: imago.v1.GetResourceResponse.referenced_by:type_name -> imago.v1.ResourceSummary
+	27, // 25: imago.v1.SearchSnapshotResponse.hits:type_name -> imago.v1.SearchHit
+	22, // 26: imago.v1.SearchHit.resource:type_name -> imago.v1.ResourceSummary
+	30, // 27: imago.v1.ListVersionsResponse.versions:type_name -> imago.v1.Version
+	36, // 28: imago.v1.Version.taken_at:type_name -> google.protobuf.Timestamp
+	34, // 29: imago.v1.Version.fields:type_name -> imago.v1.Field
+	36, // 30: imago.v1.Version.changed_at:type_name -> google.protobuf.Timestamp
+	33, // 31: imago.v1.CompareResponse.change:type_name -> imago.v1.Change
+	3,  // 32: imago.v1.CompareResponse.unknown:type_name -> imago.v1.Gap
+	35, // 33: imago.v1.CompareResponse.summary:type_name -> imago.v1.CompareSummary
+	34, // 34: imago.v1.Change.fields:type_name -> imago.v1.Field
+	10, // 35: imago.v1.SnapshotService.TakeSnapshot:input_type -> imago.v1.TakeSnapshotRequest
+	12, // 36: imago.v1.SnapshotService.GetSnapshot:input_type -> imago.v1.GetSnapshotRequest
+	14, // 37: imago.v1.SnapshotService.ListSnapshots:input_type -> imago.v1.ListSnapshotsRequest
+	4,  // 38: imago.v1.SnapshotService.PinSnapshot:input_type -> imago.v1.PinSnapshotRequest
+	6,  // 39: imago.v1.SnapshotService.UnpinSnapshot:input_type -> imago.v1.UnpinSnapshotRequest
+	8,  // 40: imago.v1.SnapshotService.GiveUpSnapshot:input_type -> imago.v1.GiveUpSnapshotRequest
+	16, // 41: imago.v1.SnapshotService.CreateDownload:input_type -> imago.v1.CreateDownloadRequest
+	18, // 42: imago.v1.SnapshotService.WatchSnapshot:input_type -> imago.v1.WatchSnapshotRequest
+	20, // 43: imago.v1.SnapshotService.ListResources:input_type -> imago.v1.ListResourcesRequest
+	23, // 44: imago.v1.SnapshotService.GetResource:input_type -> imago.v1.GetResourceRequest
+	25, // 45: imago.v1.SnapshotService.SearchSnapshot:input_type -> imago.v1.SearchSnapshotRequest
+	28, // 46: imago.v1.SnapshotService.ListVersions:input_type -> imago.v1.ListVersionsRequest
+	31, // 47: imago.v1.SnapshotService.Compare:input_type -> imago.v1.CompareRequest
+	11, // 48: imago.v1.SnapshotService.TakeSnapshot:output_type -> imago.v1.TakeSnapshotResponse
+	13, // 49: imago.v1.SnapshotService.GetSnapshot:output_type -> imago.v1.GetSnapshotResponse
+	15, // 50: imago.v1.SnapshotService.ListSnapshots:output_type -> imago.v1.ListSnapshotsResponse
+	5,  // 51: imago.v1.SnapshotService.PinSnapshot:output_type -> imago.v1.PinSnapshotResponse
+	7,  // 52: imago.v1.SnapshotService.UnpinSnapshot:output_type -> imago.v1.UnpinSnapshotResponse
+	9,  // 53: imago.v1.SnapshotService.GiveUpSnapshot:output_type -> imago.v1.GiveUpSnapshotResponse
+	17, // 54: imago.v1.SnapshotService.CreateDownload:output_type -> imago.v1.CreateDownloadResponse
+	19, // 55: imago.v1.SnapshotService.WatchSnapshot:output_type -> imago.v1.WatchSnapshotResponse
+	21, // 56: imago.v1.SnapshotService.ListResources:output_type -> imago.v1.ListResourcesResponse
+	24, // 57: imago.v1.SnapshotService.GetResource:output_type -> imago.v1.GetResourceResponse
+	26, // 58: imago.v1.SnapshotService.SearchSnapshot:output_type -> imago.v1.SearchSnapshotResponse
+	29, // 59: imago.v1.SnapshotService.ListVersions:output_type -> imago.v1.ListVersionsResponse
+	32, // 60: imago.v1.SnapshotService.Compare:output_type -> imago.v1.CompareResponse
+	48, // [48:61] is the sub-list for method output_type
+	35, // [35:48] is the sub-list for method input_type
+	35, // [35:35] is the sub-list for extension type_name
+	35, // [35:35] is the sub-list for extension extendee
+	0,  // [0:35] is the sub-list for field type_name
 }
 
 func init() { file_imago_v1_snapshot_proto_init() }
@@ -2680,7 +2790,7 @@ func file_imago_v1_snapshot_proto_init() {
 		return
 	}
 	file_imago_v1_problem_proto_init()
-	file_imago_v1_snapshot_proto_msgTypes[30].OneofWrappers = []any{
+	file_imago_v1_snapshot_proto_msgTypes[32].OneofWrappers = []any{
 		(*CompareResponse_Change)(nil),
 		(*CompareResponse_Unknown)(nil),
 		(*CompareResponse_Summary)(nil),
@@ -2691,7 +2801,7 @@ func file_imago_v1_snapshot_proto_init() {
 			GoPackagePath: reflect.TypeOf(x{}).PkgPath(),
 			RawDescriptor: unsafe.Slice(unsafe.StringData(file_imago_v1_snapshot_proto_rawDesc), len(file_imago_v1_snapshot_proto_rawDesc)),
 			NumEnums:      0,
-			NumMessages:   34,
+			NumMessages:   36,
 			NumExtensions: 0,
 			NumServices:   1,
 		},

@@ -48,6 +48,9 @@ const (
 	// SnapshotServiceUnpinSnapshotProcedure is the fully-qualified name of the SnapshotService's
 	// UnpinSnapshot RPC.
 	SnapshotServiceUnpinSnapshotProcedure = "/imago.v1.SnapshotService/UnpinSnapshot"
+	// SnapshotServiceGiveUpSnapshotProcedure is the fully-qualified name of the SnapshotService's
+	// GiveUpSnapshot RPC.
+	SnapshotServiceGiveUpSnapshotProcedure = "/imago.v1.SnapshotService/GiveUpSnapshot"
 	// SnapshotServiceCreateDownloadProcedure is the fully-qualified name of the SnapshotService's
 	// CreateDownload RPC.
 	SnapshotServiceCreateDownloadProcedure = "/imago.v1.SnapshotService/CreateDownload"
@@ -80,6 +83,10 @@ type SnapshotServiceClient interface {
 	PinSnapshot(context.Context, *connect.Request[v1.PinSnapshotRequest]) (*connect.Response[v1.PinSnapshotResponse], error)
 	// UnpinSnapshot has its age decide again: what nothing else keeps is let go within a day.
 	UnpinSnapshot(context.Context, *connect.Request[v1.UnpinSnapshotRequest]) (*connect.Response[v1.UnpinSnapshotResponse], error)
+	// GiveUpSnapshot says that a snapshot is lost whose manifest is not in the bucket any more, or
+	// damaged there: it is let go within a day, and keeps nothing else from being cleared away, nor
+	// a data key from being retired. One that opens is not given up, nor is the newest.
+	GiveUpSnapshot(context.Context, *connect.Request[v1.GiveUpSnapshotRequest]) (*connect.Response[v1.GiveUpSnapshotResponse], error)
 	// CreateDownload makes an address of the api from which whoever asked for it takes a
 	// snapshot, or all of a connection, away: once, within five minutes, signed in as they are
 	// now. It takes no idempotency key.
@@ -142,6 +149,12 @@ func NewSnapshotServiceClient(httpClient connect.HTTPClient, baseURL string, opt
 			connect.WithSchema(snapshotServiceMethods.ByName("UnpinSnapshot")),
 			connect.WithClientOptions(opts...),
 		),
+		giveUpSnapshot: connect.NewClient[v1.GiveUpSnapshotRequest, v1.GiveUpSnapshotResponse](
+			httpClient,
+			baseURL+SnapshotServiceGiveUpSnapshotProcedure,
+			connect.WithSchema(snapshotServiceMethods.ByName("GiveUpSnapshot")),
+			connect.WithClientOptions(opts...),
+		),
 		createDownload: connect.NewClient[v1.CreateDownloadRequest, v1.CreateDownloadResponse](
 			httpClient,
 			baseURL+SnapshotServiceCreateDownloadProcedure,
@@ -194,6 +207,7 @@ type snapshotServiceClient struct {
 	listSnapshots  *connect.Client[v1.ListSnapshotsRequest, v1.ListSnapshotsResponse]
 	pinSnapshot    *connect.Client[v1.PinSnapshotRequest, v1.PinSnapshotResponse]
 	unpinSnapshot  *connect.Client[v1.UnpinSnapshotRequest, v1.UnpinSnapshotResponse]
+	giveUpSnapshot *connect.Client[v1.GiveUpSnapshotRequest, v1.GiveUpSnapshotResponse]
 	createDownload *connect.Client[v1.CreateDownloadRequest, v1.CreateDownloadResponse]
 	watchSnapshot  *connect.Client[v1.WatchSnapshotRequest, v1.WatchSnapshotResponse]
 	listResources  *connect.Client[v1.ListResourcesRequest, v1.ListResourcesResponse]
@@ -226,6 +240,11 @@ func (c *snapshotServiceClient) PinSnapshot(ctx context.Context, req *connect.Re
 // UnpinSnapshot calls imago.v1.SnapshotService.UnpinSnapshot.
 func (c *snapshotServiceClient) UnpinSnapshot(ctx context.Context, req *connect.Request[v1.UnpinSnapshotRequest]) (*connect.Response[v1.UnpinSnapshotResponse], error) {
 	return c.unpinSnapshot.CallUnary(ctx, req)
+}
+
+// GiveUpSnapshot calls imago.v1.SnapshotService.GiveUpSnapshot.
+func (c *snapshotServiceClient) GiveUpSnapshot(ctx context.Context, req *connect.Request[v1.GiveUpSnapshotRequest]) (*connect.Response[v1.GiveUpSnapshotResponse], error) {
+	return c.giveUpSnapshot.CallUnary(ctx, req)
 }
 
 // CreateDownload calls imago.v1.SnapshotService.CreateDownload.
@@ -273,6 +292,10 @@ type SnapshotServiceHandler interface {
 	PinSnapshot(context.Context, *connect.Request[v1.PinSnapshotRequest]) (*connect.Response[v1.PinSnapshotResponse], error)
 	// UnpinSnapshot has its age decide again: what nothing else keeps is let go within a day.
 	UnpinSnapshot(context.Context, *connect.Request[v1.UnpinSnapshotRequest]) (*connect.Response[v1.UnpinSnapshotResponse], error)
+	// GiveUpSnapshot says that a snapshot is lost whose manifest is not in the bucket any more, or
+	// damaged there: it is let go within a day, and keeps nothing else from being cleared away, nor
+	// a data key from being retired. One that opens is not given up, nor is the newest.
+	GiveUpSnapshot(context.Context, *connect.Request[v1.GiveUpSnapshotRequest]) (*connect.Response[v1.GiveUpSnapshotResponse], error)
 	// CreateDownload makes an address of the api from which whoever asked for it takes a
 	// snapshot, or all of a connection, away: once, within five minutes, signed in as they are
 	// now. It takes no idempotency key.
@@ -331,6 +354,12 @@ func NewSnapshotServiceHandler(svc SnapshotServiceHandler, opts ...connect.Handl
 		connect.WithSchema(snapshotServiceMethods.ByName("UnpinSnapshot")),
 		connect.WithHandlerOptions(opts...),
 	)
+	snapshotServiceGiveUpSnapshotHandler := connect.NewUnaryHandler(
+		SnapshotServiceGiveUpSnapshotProcedure,
+		svc.GiveUpSnapshot,
+		connect.WithSchema(snapshotServiceMethods.ByName("GiveUpSnapshot")),
+		connect.WithHandlerOptions(opts...),
+	)
 	snapshotServiceCreateDownloadHandler := connect.NewUnaryHandler(
 		SnapshotServiceCreateDownloadProcedure,
 		svc.CreateDownload,
@@ -385,6 +414,8 @@ func NewSnapshotServiceHandler(svc SnapshotServiceHandler, opts ...connect.Handl
 			snapshotServicePinSnapshotHandler.ServeHTTP(w, r)
 		case SnapshotServiceUnpinSnapshotProcedure:
 			snapshotServiceUnpinSnapshotHandler.ServeHTTP(w, r)
+		case SnapshotServiceGiveUpSnapshotProcedure:
+			snapshotServiceGiveUpSnapshotHandler.ServeHTTP(w, r)
 		case SnapshotServiceCreateDownloadProcedure:
 			snapshotServiceCreateDownloadHandler.ServeHTTP(w, r)
 		case SnapshotServiceWatchSnapshotProcedure:
@@ -426,6 +457,10 @@ func (UnimplementedSnapshotServiceHandler) PinSnapshot(context.Context, *connect
 
 func (UnimplementedSnapshotServiceHandler) UnpinSnapshot(context.Context, *connect.Request[v1.UnpinSnapshotRequest]) (*connect.Response[v1.UnpinSnapshotResponse], error) {
 	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("imago.v1.SnapshotService.UnpinSnapshot is not implemented"))
+}
+
+func (UnimplementedSnapshotServiceHandler) GiveUpSnapshot(context.Context, *connect.Request[v1.GiveUpSnapshotRequest]) (*connect.Response[v1.GiveUpSnapshotResponse], error) {
+	return nil, connect.NewError(connect.CodeUnimplemented, errors.New("imago.v1.SnapshotService.GiveUpSnapshot is not implemented"))
 }
 
 func (UnimplementedSnapshotServiceHandler) CreateDownload(context.Context, *connect.Request[v1.CreateDownloadRequest]) (*connect.Response[v1.CreateDownloadResponse], error) {

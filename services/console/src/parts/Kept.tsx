@@ -28,6 +28,7 @@ function reason(k: KeptBecause): string {
 // kept says what keeps a snapshot longest: what has no end comes first, and of the others
 // each lasts longer than those before it.
 export function kept(s: Snapshot): string {
+  if (s.givenUpAt) return "given up as lost, and let go within a day";
   const longest = s.keptUntil ? s.keptBecause.at(-1) : s.keptBecause[0];
   if (longest) return reason(longest);
   return s.state === "complete" || s.state === "partial" ? "let go within a day" : "";
@@ -43,8 +44,9 @@ export function Kept({ snapshotId }: { snapshotId: string }) {
     <Card withBorder padding="lg" component="section" aria-label="How long it is kept">
       <Group justify="space-between" align="flex-start">
         <Stack gap={4}>
-          <Title order={2}>{until ? `Kept until ${moment(until)}` : "Kept"}</Title>
-          {s.keptBecause.length === 0 && (
+          <Title order={2}>{until && !s.givenUpAt ? `Kept until ${moment(until)}` : "Kept"}</Title>
+          {s.givenUpAt && <Text size="sm">Somebody gave it up as lost: it is let go within a day.</Text>}
+          {s.keptBecause.length === 0 && !s.givenUpAt && (
             <Text size="sm">Nothing keeps it: it is let go within a day. Pin it, if you need it.</Text>
           )}
           <List size="sm">

@@ -14,7 +14,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file imago/v1/snapshot.proto.
  */
 export const file_imago_v1_snapshot: GenFile = /*@__PURE__*/
-  fileDesc("ChdpbWFnby92MS9zbmFwc2hvdC5wcm90bxIIaW1hZ28udjEi7AQKCFNuYXBzaG90EgoKAmlkGAEgASgJEhUKDWNvbm5lY3Rpb25faWQYAiABKAkSDQoFc3RhdGUYAyABKAkSDwoHdHJpZ2dlchgEIAEoCRIuCgpjcmVhdGVkX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpzdGFydGVkX2F0GAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRlZF9hdBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHb2JqZWN0cxgIIAEoAxIUCgxzdG9yZWRfYnl0ZXMYCSABKAMSEwoLcGxhaW5fYnl0ZXMYCiABKAMSDQoFY2FsbHMYCyABKAMSJQoFdHlwZXMYDCADKAsyFi5pbWFnby52MS5TbmFwc2hvdFR5cGUSIgoHcHJvYmxlbRgNIAEoCzIRLmltYWdvLnYxLlByb2JsZW0SEAoIbG9jYXRpb24YDiABKAkSFwoPbWFuaWZlc3RfZGlnZXN0GA8gASgJEi8KC3dhaXRzX3VudGlsGBAgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIRCgl3YWl0c19mb3IYESABKAkSLQoJcGlubmVkX2F0GBIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIrCgxrZXB0X2JlY2F1c2UYEyADKAsyFS5pbWFnby52MS5LZXB0QmVjYXVzZRIuCgprZXB0X3VudGlsGBQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJSCgtLZXB0QmVjYXVzZRIMCgRydWxlGAEgASgJEgoKAm9mGAIgASgJEikKBXVudGlsGAMgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCKGAQoMU25hcHNob3RUeXBlEgwKBHR5cGUYASABKAkSDQoFdGl0bGUYAiABKAkSDgoGZmFtaWx5GAMgASgJEg8KB29iamVjdHMYBCABKAMSDQoFY2FsbHMYBSABKAMSDAoEZG9uZRgGIAEoCBIbCgRnYXBzGAcgAygLMg0uaW1hZ28udjEuR2FwIkMKA0dhcBIMCgR0eXBlGAEgASgJEg4KBnBhcmVudBgCIAEoCRIOCgZyZWFzb24YAyABKAkSDgoGZGV0YWlsGAQgASgJIikKElBpblNuYXBzaG90UmVxdWVzdBITCgtzbmFwc2hvdF9pZBgBIAEoCSI7ChNQaW5TbmFwc2hvdFJlc3BvbnNlEiQKCHNuYXBzaG90GAEgASgLMhIuaW1hZ28udjEuU25hcHNob3QiKwoUVW5waW5TbmFwc2hvdFJlcXVlc3QSEwoLc25hcHNob3RfaWQYASABKAkiPQoVVW5waW5TbmFwc2hvdFJlc3BvbnNlEiQKCHNuYXBzaG90GAEgASgLMhIuaW1hZ28udjEuU25hcHNob3QiPQoTVGFrZVNuYXBzaG90UmVxdWVzdBIVCg1jb25uZWN0aW9uX2lkGAEgASgJEg8KB3RyaWdnZXIYAiABKAkiPAoUVGFrZVNuYXBzaG90UmVzcG9uc2USJAoIc25hcHNob3QYASABKAsyEi5pbWFnby52MS5TbmFwc2hvdCJoChJHZXRTbmFwc2hvdFJlcXVlc3QSEwoLc25hcHNob3RfaWQYASABKAkSFQoNY29ubmVjdGlvbl9pZBgCIAEoCRImCgJhdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiOwoTR2V0U25hcHNob3RSZXNwb25zZRIkCghzbmFwc2hvdBgBIAEoCzISLmltYWdvLnYxLlNuYXBzaG90ImQKFExpc3RTbmFwc2hvdHNSZXF1ZXN0EhUKDWNvbm5lY3Rpb25faWQYASABKAkSEQoJcGFnZV9zaXplGAIgASgFEhIKCnBhZ2VfdG9rZW4YAyABKAkSDgoGcG9pbnRzGAQgASgIIlcKFUxpc3RTbmFwc2hvdHNSZXNwb25zZRIlCglzbmFwc2hvdHMYASADKAsyEi5pbWFnby52MS5TbmFwc2hvdBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiUgoVQ3JlYXRlRG93bmxvYWRSZXF1ZXN0EhUKDWNvbm5lY3Rpb25faWQYASABKAkSEwoLc25hcHNob3RfaWQYAiABKAkSDQoFcGxhaW4YAyABKAgiaAoWQ3JlYXRlRG93bmxvYWRSZXNwb25zZRILCgN1cmwYASABKAkSEQoJZmlsZV9uYW1lGAIgASgJEi4KCmV4cGlyZXNfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIisKFFdhdGNoU25hcHNob3RSZXF1ZXN0EhMKC3NuYXBzaG90X2lkGAEgASgJIj0KFVdhdGNoU25hcHNob3RSZXNwb25zZRIkCghzbmFwc2hvdBgBIAEoCzISLmltYWdvLnYxLlNuYXBzaG90IoABChRMaXN0UmVzb3VyY2VzUmVxdWVzdBITCgtzbmFwc2hvdF9pZBgBIAEoCRIMCgR0eXBlGAIgASgJEg4KBnBhcmVudBgDIAEoCRIOCgZzZWFyY2gYBCABKAkSEQoJcGFnZV9zaXplGAUgASgFEhIKCnBhZ2VfdG9rZW4YBiABKAkiXgoVTGlzdFJlc291cmNlc1Jlc3BvbnNlEiwKCXJlc291cmNlcxgBIAMoCzIZLmltYWdvLnYxLlJlc291cmNlU3VtbWFyeRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiQwoPUmVzb3VyY2VTdW1tYXJ5EgsKA2tleRgBIAEoCRINCgVsYWJlbBgCIAEoCRIUCgxwYXJlbnRfbGFiZWwYAyABKAkiTQoSR2V0UmVzb3VyY2VSZXF1ZXN0EhMKC3NuYXBzaG90X2lkGAEgASgJEgsKA2tleRgCIAEoCRIVCg1yZWZlcmVuY2VkX2J5GAMgASgIIswBChNHZXRSZXNvdXJjZVJlc3BvbnNlEioKB3N1bW1hcnkYASABKAsyGS5pbWFnby52MS5SZXNvdXJjZVN1bW1hcnkSDAoEYm9keRgCIAEoCRItCgpyZWZlcmVuY2VzGAMgAygLMhkuaW1hZ28udjEuUmVzb3VyY2VTdW1tYXJ5EjAKDXJlZmVyZW5jZWRfYnkYBCADKAsyGS5pbWFnby52MS5SZXNvdXJjZVN1bW1hcnkSGgoScmVmZXJlbmNlZF9ieV9tb3JlGAUgASgIIoIBChVTZWFyY2hTbmFwc2hvdFJlcXVlc3QSEwoLc25hcHNob3RfaWQYASABKAkSDgoGc2VhcmNoGAIgASgJEg0KBXR5cGVzGAMgAygJEg4KBmZpZWxkcxgEIAEoCBIRCglwYWdlX3NpemUYBSABKAUSEgoKcGFnZV90b2tlbhgGIAEoCSJUChZTZWFyY2hTbmFwc2hvdFJlc3BvbnNlEiEKBGhpdHMYASADKAsyEy5pbWFnby52MS5TZWFyY2hIaXQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJImkKCVNlYXJjaEhpdBIrCghyZXNvdXJjZRgBIAEoCzIZLmltYWdvLnYxLlJlc291cmNlU3VtbWFyeRISCgp0eXBlX3RpdGxlGAIgASgJEgwKBHBhdGgYAyABKAkSDQoFdmFsdWUYBCABKAkiYAoTTGlzdFZlcnNpb25zUmVxdWVzdBIVCg1jb25uZWN0aW9uX2lkGAEgASgJEgsKA2tleRgCIAEoCRIRCglwYWdlX3NpemUYAyABKAUSEgoKcGFnZV90b2tlbhgEIAEoCSJUChRMaXN0VmVyc2lvbnNSZXNwb25zZRIjCgh2ZXJzaW9ucxgBIAMoCzIRLmltYWdvLnYxLlZlcnNpb24SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIs0BCgdWZXJzaW9uEhMKC3NuYXBzaG90X2lkGAEgASgJEiwKCHRha2VuX2F0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIKCgJvcBgDIAEoCRIfCgZmaWVsZHMYBCADKAsyDy5pbWFnby52MS5GaWVsZBITCgtmaW5kaW5nX2lkcxgFIAMoCRINCgVhY3RvchgGIAEoCRIuCgpjaGFuZ2VkX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJqCg5Db21wYXJlUmVxdWVzdBIaChJiZWZvcmVfc25hcHNob3RfaWQYASABKAkSGQoRYWZ0ZXJfc25hcHNob3RfaWQYAiABKAkSDQoFdHlwZXMYAyADKAkSEgoKcmVzdG9yZV9pZBgEIAEoCSKMAQoPQ29tcGFyZVJlc3BvbnNlEiIKBmNoYW5nZRgBIAEoCzIQLmltYWdvLnYxLkNoYW5nZUgAEiAKB3Vua25vd24YAiABKAsyDS5pbWFnby52MS5HYXBIABIrCgdzdW1tYXJ5GAMgASgLMhguaW1hZ28udjEuQ29tcGFyZVN1bW1hcnlIAEIGCgRwYXJ0InsKBkNoYW5nZRILCgNrZXkYASABKAkSEgoKdHlwZV90aXRsZRgCIAEoCRINCgVsYWJlbBgDIAEoCRIUCgxwYXJlbnRfbGFiZWwYBCABKAkSCgoCb3AYBSABKAkSHwoGZmllbGRzGAYgAygLMg8uaW1hZ28udjEuRmllbGQiNAoFRmllbGQSDAoEcGF0aBgBIAEoCRIOCgZiZWZvcmUYAiABKAkSDQoFYWZ0ZXIYAyABKAkiZgoOQ29tcGFyZVN1bW1hcnkSDwoHY3JlYXRlZBgBIAEoAxIPCgd1cGRhdGVkGAIgASgDEg8KB2RlbGV0ZWQYAyABKAMSDwoHdW5rbm93bhgEIAEoAxIQCghjb21wYXJlZBgFIAEoAzLJBwoPU25hcHNob3RTZXJ2aWNlEk0KDFRha2VTbmFwc2hvdBIdLmltYWdvLnYxLlRha2VTbmFwc2hvdFJlcXVlc3QaHi5pbWFnby52MS5UYWtlU25hcHNob3RSZXNwb25zZRJKCgtHZXRTbmFwc2hvdBIcLmltYWdvLnYxLkdldFNuYXBzaG90UmVxdWVzdBodLmltYWdvLnYxLkdldFNuYXBzaG90UmVzcG9uc2USUAoNTGlzdFNuYXBzaG90cxIeLmltYWdvLnYxLkxpc3RTbmFwc2hvdHNSZXF1ZXN0Gh8uaW1hZ28udjEuTGlzdFNuYXBzaG90c1Jlc3BvbnNlEkoKC1BpblNuYXBzaG90EhwuaW1hZ28udjEuUGluU25hcHNob3RSZXF1ZXN0Gh0uaW1hZ28udjEuUGluU25hcHNob3RSZXNwb25zZRJQCg1VbnBpblNuYXBzaG90Eh4uaW1hZ28udjEuVW5waW5TbmFwc2hvdFJlcXVlc3QaHy5pbWFnby52MS5VbnBpblNuYXBzaG90UmVzcG9uc2USUwoOQ3JlYXRlRG93bmxvYWQSHy5pbWFnby52MS5DcmVhdGVEb3dubG9hZFJlcXVlc3QaIC5pbWFnby52MS5DcmVhdGVEb3dubG9hZFJlc3BvbnNlElIKDVdhdGNoU25hcHNob3QSHi5pbWFnby52MS5XYXRjaFNuYXBzaG90UmVxdWVzdBofLmltYWdvLnYxLldhdGNoU25hcHNob3RSZXNwb25zZTABElAKDUxpc3RSZXNvdXJjZXMSHi5pbWFnby52MS5MaXN0UmVzb3VyY2VzUmVxdWVzdBofLmltYWdvLnYxLkxpc3RSZXNvdXJjZXNSZXNwb25zZRJKCgtHZXRSZXNvdXJjZRIcLmltYWdvLnYxLkdldFJlc291cmNlUmVxdWVzdBodLmltYWdvLnYxLkdldFJlc291cmNlUmVzcG9uc2USUwoOU2VhcmNoU25hcHNob3QSHy5pbWFnby52MS5TZWFyY2hTbmFwc2hvdFJlcXVlc3QaIC5pbWFnby52MS5TZWFyY2hTbmFwc2hvdFJlc3BvbnNlEk0KDExpc3RWZXJzaW9ucxIdLmltYWdvLnYxLkxpc3RWZXJzaW9uc1JlcXVlc3QaHi5pbWFnby52MS5MaXN0VmVyc2lvbnNSZXNwb25zZRJACgdDb21wYXJlEhguaW1hZ28udjEuQ29tcGFyZVJlcXVlc3QaGS5pbWFnby52MS5Db21wYXJlUmVzcG9uc2UwAUIeWhxpbWFnby9wcm90by9pbWFnby92MTtpbWFnb3YxYgZwcm90bzM", [file_google_protobuf_timestamp, file_imago_v1_problem]);
+  fileDesc("ChdpbWFnby92MS9zbmFwc2hvdC5wcm90bxIIaW1hZ28udjEinQUKCFNuYXBzaG90EgoKAmlkGAEgASgJEhUKDWNvbm5lY3Rpb25faWQYAiABKAkSDQoFc3RhdGUYAyABKAkSDwoHdHJpZ2dlchgEIAEoCRIuCgpjcmVhdGVkX2F0GAUgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIuCgpzdGFydGVkX2F0GAYgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIsCghlbmRlZF9hdBgHIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXASDwoHb2JqZWN0cxgIIAEoAxIUCgxzdG9yZWRfYnl0ZXMYCSABKAMSEwoLcGxhaW5fYnl0ZXMYCiABKAMSDQoFY2FsbHMYCyABKAMSJQoFdHlwZXMYDCADKAsyFi5pbWFnby52MS5TbmFwc2hvdFR5cGUSIgoHcHJvYmxlbRgNIAEoCzIRLmltYWdvLnYxLlByb2JsZW0SEAoIbG9jYXRpb24YDiABKAkSFwoPbWFuaWZlc3RfZGlnZXN0GA8gASgJEi8KC3dhaXRzX3VudGlsGBAgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIRCgl3YWl0c19mb3IYESABKAkSLQoJcGlubmVkX2F0GBIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIrCgxrZXB0X2JlY2F1c2UYEyADKAsyFS5pbWFnby52MS5LZXB0QmVjYXVzZRIuCgprZXB0X3VudGlsGBQgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIvCgtnaXZlbl91cF9hdBgVIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiUgoLS2VwdEJlY2F1c2USDAoEcnVsZRgBIAEoCRIKCgJvZhgCIAEoCRIpCgV1bnRpbBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAihgEKDFNuYXBzaG90VHlwZRIMCgR0eXBlGAEgASgJEg0KBXRpdGxlGAIgASgJEg4KBmZhbWlseRgDIAEoCRIPCgdvYmplY3RzGAQgASgDEg0KBWNhbGxzGAUgASgDEgwKBGRvbmUYBiABKAgSGwoEZ2FwcxgHIAMoCzINLmltYWdvLnYxLkdhcCJDCgNHYXASDAoEdHlwZRgBIAEoCRIOCgZwYXJlbnQYAiABKAkSDgoGcmVhc29uGAMgASgJEg4KBmRldGFpbBgEIAEoCSIpChJQaW5TbmFwc2hvdFJlcXVlc3QSEwoLc25hcHNob3RfaWQYASABKAkiOwoTUGluU25hcHNob3RSZXNwb25zZRIkCghzbmFwc2hvdBgBIAEoCzISLmltYWdvLnYxLlNuYXBzaG90IisKFFVucGluU25hcHNob3RSZXF1ZXN0EhMKC3NuYXBzaG90X2lkGAEgASgJIj0KFVVucGluU25hcHNob3RSZXNwb25zZRIkCghzbmFwc2hvdBgBIAEoCzISLmltYWdvLnYxLlNuYXBzaG90IiwKFUdpdmVVcFNuYXBzaG90UmVxdWVzdBITCgtzbmFwc2hvdF9pZBgBIAEoCSI+ChZHaXZlVXBTbmFwc2hvdFJlc3BvbnNlEiQKCHNuYXBzaG90GAEgASgLMhIuaW1hZ28udjEuU25hcHNob3QiPQoTVGFrZVNuYXBzaG90UmVxdWVzdBIVCg1jb25uZWN0aW9uX2lkGAEgASgJEg8KB3RyaWdnZXIYAiABKAkiPAoUVGFrZVNuYXBzaG90UmVzcG9uc2USJAoIc25hcHNob3QYASABKAsyEi5pbWFnby52MS5TbmFwc2hvdCJoChJHZXRTbmFwc2hvdFJlcXVlc3QSEwoLc25hcHNob3RfaWQYASABKAkSFQoNY29ubmVjdGlvbl9pZBgCIAEoCRImCgJhdBgDIAEoCzIaLmdvb2dsZS5wcm90b2J1Zi5UaW1lc3RhbXAiOwoTR2V0U25hcHNob3RSZXNwb25zZRIkCghzbmFwc2hvdBgBIAEoCzISLmltYWdvLnYxLlNuYXBzaG90ImQKFExpc3RTbmFwc2hvdHNSZXF1ZXN0EhUKDWNvbm5lY3Rpb25faWQYASABKAkSEQoJcGFnZV9zaXplGAIgASgFEhIKCnBhZ2VfdG9rZW4YAyABKAkSDgoGcG9pbnRzGAQgASgIIlcKFUxpc3RTbmFwc2hvdHNSZXNwb25zZRIlCglzbmFwc2hvdHMYASADKAsyEi5pbWFnby52MS5TbmFwc2hvdBIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiUgoVQ3JlYXRlRG93bmxvYWRSZXF1ZXN0EhUKDWNvbm5lY3Rpb25faWQYASABKAkSEwoLc25hcHNob3RfaWQYAiABKAkSDQoFcGxhaW4YAyABKAgiaAoWQ3JlYXRlRG93bmxvYWRSZXNwb25zZRILCgN1cmwYASABKAkSEQoJZmlsZV9uYW1lGAIgASgJEi4KCmV4cGlyZXNfYXQYAyABKAsyGi5nb29nbGUucHJvdG9idWYuVGltZXN0YW1wIisKFFdhdGNoU25hcHNob3RSZXF1ZXN0EhMKC3NuYXBzaG90X2lkGAEgASgJIj0KFVdhdGNoU25hcHNob3RSZXNwb25zZRIkCghzbmFwc2hvdBgBIAEoCzISLmltYWdvLnYxLlNuYXBzaG90IoABChRMaXN0UmVzb3VyY2VzUmVxdWVzdBITCgtzbmFwc2hvdF9pZBgBIAEoCRIMCgR0eXBlGAIgASgJEg4KBnBhcmVudBgDIAEoCRIOCgZzZWFyY2gYBCABKAkSEQoJcGFnZV9zaXplGAUgASgFEhIKCnBhZ2VfdG9rZW4YBiABKAkiXgoVTGlzdFJlc291cmNlc1Jlc3BvbnNlEiwKCXJlc291cmNlcxgBIAMoCzIZLmltYWdvLnYxLlJlc291cmNlU3VtbWFyeRIXCg9uZXh0X3BhZ2VfdG9rZW4YAiABKAkiQwoPUmVzb3VyY2VTdW1tYXJ5EgsKA2tleRgBIAEoCRINCgVsYWJlbBgCIAEoCRIUCgxwYXJlbnRfbGFiZWwYAyABKAkiTQoSR2V0UmVzb3VyY2VSZXF1ZXN0EhMKC3NuYXBzaG90X2lkGAEgASgJEgsKA2tleRgCIAEoCRIVCg1yZWZlcmVuY2VkX2J5GAMgASgIIswBChNHZXRSZXNvdXJjZVJlc3BvbnNlEioKB3N1bW1hcnkYASABKAsyGS5pbWFnby52MS5SZXNvdXJjZVN1bW1hcnkSDAoEYm9keRgCIAEoCRItCgpyZWZlcmVuY2VzGAMgAygLMhkuaW1hZ28udjEuUmVzb3VyY2VTdW1tYXJ5EjAKDXJlZmVyZW5jZWRfYnkYBCADKAsyGS5pbWFnby52MS5SZXNvdXJjZVN1bW1hcnkSGgoScmVmZXJlbmNlZF9ieV9tb3JlGAUgASgIIoIBChVTZWFyY2hTbmFwc2hvdFJlcXVlc3QSEwoLc25hcHNob3RfaWQYASABKAkSDgoGc2VhcmNoGAIgASgJEg0KBXR5cGVzGAMgAygJEg4KBmZpZWxkcxgEIAEoCBIRCglwYWdlX3NpemUYBSABKAUSEgoKcGFnZV90b2tlbhgGIAEoCSJUChZTZWFyY2hTbmFwc2hvdFJlc3BvbnNlEiEKBGhpdHMYASADKAsyEy5pbWFnby52MS5TZWFyY2hIaXQSFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJImkKCVNlYXJjaEhpdBIrCghyZXNvdXJjZRgBIAEoCzIZLmltYWdvLnYxLlJlc291cmNlU3VtbWFyeRISCgp0eXBlX3RpdGxlGAIgASgJEgwKBHBhdGgYAyABKAkSDQoFdmFsdWUYBCABKAkiYAoTTGlzdFZlcnNpb25zUmVxdWVzdBIVCg1jb25uZWN0aW9uX2lkGAEgASgJEgsKA2tleRgCIAEoCRIRCglwYWdlX3NpemUYAyABKAUSEgoKcGFnZV90b2tlbhgEIAEoCSJUChRMaXN0VmVyc2lvbnNSZXNwb25zZRIjCgh2ZXJzaW9ucxgBIAMoCzIRLmltYWdvLnYxLlZlcnNpb24SFwoPbmV4dF9wYWdlX3Rva2VuGAIgASgJIs0BCgdWZXJzaW9uEhMKC3NuYXBzaG90X2lkGAEgASgJEiwKCHRha2VuX2F0GAIgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcBIKCgJvcBgDIAEoCRIfCgZmaWVsZHMYBCADKAsyDy5pbWFnby52MS5GaWVsZBITCgtmaW5kaW5nX2lkcxgFIAMoCRINCgVhY3RvchgGIAEoCRIuCgpjaGFuZ2VkX2F0GAcgASgLMhouZ29vZ2xlLnByb3RvYnVmLlRpbWVzdGFtcCJqCg5Db21wYXJlUmVxdWVzdBIaChJiZWZvcmVfc25hcHNob3RfaWQYASABKAkSGQoRYWZ0ZXJfc25hcHNob3RfaWQYAiABKAkSDQoFdHlwZXMYAyADKAkSEgoKcmVzdG9yZV9pZBgEIAEoCSKMAQoPQ29tcGFyZVJlc3BvbnNlEiIKBmNoYW5nZRgBIAEoCzIQLmltYWdvLnYxLkNoYW5nZUgAEiAKB3Vua25vd24YAiABKAsyDS5pbWFnby52MS5HYXBIABIrCgdzdW1tYXJ5GAMgASgLMhguaW1hZ28udjEuQ29tcGFyZVN1bW1hcnlIAEIGCgRwYXJ0InsKBkNoYW5nZRILCgNrZXkYASABKAkSEgoKdHlwZV90aXRsZRgCIAEoCRINCgVsYWJlbBgDIAEoCRIUCgxwYXJlbnRfbGFiZWwYBCABKAkSCgoCb3AYBSABKAkSHwoGZmllbGRzGAYgAygLMg8uaW1hZ28udjEuRmllbGQiNAoFRmllbGQSDAoEcGF0aBgBIAEoCRIOCgZiZWZvcmUYAiABKAkSDQoFYWZ0ZXIYAyABKAkiZgoOQ29tcGFyZVN1bW1hcnkSDwoHY3JlYXRlZBgBIAEoAxIPCgd1cGRhdGVkGAIgASgDEg8KB2RlbGV0ZWQYAyABKAMSDwoHdW5rbm93bhgEIAEoAxIQCghjb21wYXJlZBgFIAEoAzKeCAoPU25hcHNob3RTZXJ2aWNlEk0KDFRha2VTbmFwc2hvdBIdLmltYWdvLnYxLlRha2VTbmFwc2hvdFJlcXVlc3QaHi5pbWFnby52MS5UYWtlU25hcHNob3RSZXNwb25zZRJKCgtHZXRTbmFwc2hvdBIcLmltYWdvLnYxLkdldFNuYXBzaG90UmVxdWVzdBodLmltYWdvLnYxLkdldFNuYXBzaG90UmVzcG9uc2USUAoNTGlzdFNuYXBzaG90cxIeLmltYWdvLnYxLkxpc3RTbmFwc2hvdHNSZXF1ZXN0Gh8uaW1hZ28udjEuTGlzdFNuYXBzaG90c1Jlc3BvbnNlEkoKC1BpblNuYXBzaG90EhwuaW1hZ28udjEuUGluU25hcHNob3RSZXF1ZXN0Gh0uaW1hZ28udjEuUGluU25hcHNob3RSZXNwb25zZRJQCg1VbnBpblNuYXBzaG90Eh4uaW1hZ28udjEuVW5waW5TbmFwc2hvdFJlcXVlc3QaHy5pbWFnby52MS5VbnBpblNuYXBzaG90UmVzcG9uc2USUwoOR2l2ZVVwU25hcHNob3QSHy5pbWFnby52MS5HaXZlVXBTbmFwc2hvdFJlcXVlc3QaIC5pbWFnby52MS5HaXZlVXBTbmFwc2hvdFJlc3BvbnNlElMKDkNyZWF0ZURvd25sb2FkEh8uaW1hZ28udjEuQ3JlYXRlRG93bmxvYWRSZXF1ZXN0GiAuaW1hZ28udjEuQ3JlYXRlRG93bmxvYWRSZXNwb25zZRJSCg1XYXRjaFNuYXBzaG90Eh4uaW1hZ28udjEuV2F0Y2hTbmFwc2hvdFJlcXVlc3QaHy5pbWFnby52MS5XYXRjaFNuYXBzaG90UmVzcG9uc2UwARJQCg1MaXN0UmVzb3VyY2VzEh4uaW1hZ28udjEuTGlzdFJlc291cmNlc1JlcXVlc3QaHy5pbWFnby52MS5MaXN0UmVzb3VyY2VzUmVzcG9uc2USSgoLR2V0UmVzb3VyY2USHC5pbWFnby52MS5HZXRSZXNvdXJjZVJlcXVlc3QaHS5pbWFnby52MS5HZXRSZXNvdXJjZVJlc3BvbnNlElMKDlNlYXJjaFNuYXBzaG90Eh8uaW1hZ28udjEuU2VhcmNoU25hcHNob3RSZXF1ZXN0GiAuaW1hZ28udjEuU2VhcmNoU25hcHNob3RSZXNwb25zZRJNCgxMaXN0VmVyc2lvbnMSHS5pbWFnby52MS5MaXN0VmVyc2lvbnNSZXF1ZXN0Gh4uaW1hZ28udjEuTGlzdFZlcnNpb25zUmVzcG9uc2USQAoHQ29tcGFyZRIYLmltYWdvLnYxLkNvbXBhcmVSZXF1ZXN0GhkuaW1hZ28udjEuQ29tcGFyZVJlc3BvbnNlMAFCHlocaW1hZ28vcHJvdG8vaW1hZ28vdjE7aW1hZ292MWIGcHJvdG8z", [file_google_protobuf_timestamp, file_imago_v1_problem]);
 
 /**
  * @generated from message imago.v1.Snapshot
@@ -144,6 +144,13 @@ export type Snapshot = Message<"imago.v1.Snapshot"> & {
    * @generated from field: google.protobuf.Timestamp kept_until = 20;
    */
   keptUntil?: Timestamp | undefined;
+
+  /**
+   * When somebody gave it up as lost: it is let go within a day; absent: nobody did.
+   *
+   * @generated from field: google.protobuf.Timestamp given_up_at = 21;
+   */
+  givenUpAt?: Timestamp | undefined;
 };
 
 /**
@@ -350,6 +357,40 @@ export const UnpinSnapshotResponseSchema: GenMessage<UnpinSnapshotResponse> = /*
   messageDesc(file_imago_v1_snapshot, 7);
 
 /**
+ * @generated from message imago.v1.GiveUpSnapshotRequest
+ */
+export type GiveUpSnapshotRequest = Message<"imago.v1.GiveUpSnapshotRequest"> & {
+  /**
+   * @generated from field: string snapshot_id = 1;
+   */
+  snapshotId: string;
+};
+
+/**
+ * Describes the message imago.v1.GiveUpSnapshotRequest.
+ * Use `create(GiveUpSnapshotRequestSchema)` to create a new message.
+ */
+export const GiveUpSnapshotRequestSchema: GenMessage<GiveUpSnapshotRequest> = /*@__PURE__*/
+  messageDesc(file_imago_v1_snapshot, 8);
+
+/**
+ * @generated from message imago.v1.GiveUpSnapshotResponse
+ */
+export type GiveUpSnapshotResponse = Message<"imago.v1.GiveUpSnapshotResponse"> & {
+  /**
+   * @generated from field: imago.v1.Snapshot snapshot = 1;
+   */
+  snapshot?: Snapshot | undefined;
+};
+
+/**
+ * Describes the message imago.v1.GiveUpSnapshotResponse.
+ * Use `create(GiveUpSnapshotResponseSchema)` to create a new message.
+ */
+export const GiveUpSnapshotResponseSchema: GenMessage<GiveUpSnapshotResponse> = /*@__PURE__*/
+  messageDesc(file_imago_v1_snapshot, 9);
+
+/**
  * @generated from message imago.v1.TakeSnapshotRequest
  */
 export type TakeSnapshotRequest = Message<"imago.v1.TakeSnapshotRequest"> & {
@@ -372,7 +413,7 @@ export type TakeSnapshotRequest = Message<"imago.v1.TakeSnapshotRequest"> & {
  * Use `create(TakeSnapshotRequestSchema)` to create a new message.
  */
 export const TakeSnapshotRequestSchema: GenMessage<TakeSnapshotRequest> = /*@__PURE__*/
-  messageDesc(file_imago_v1_snapshot, 8);
+  messageDesc(file_imago_v1_snapshot, 10);
 
 /**
  * @generated from message imago.v1.TakeSnapshotResponse
@@ -389,7 +430,7 @@ export type TakeSnapshotResponse = Message<"imago.v1.TakeSnapshotResponse"> & {
  * Use `create(TakeSnapshotResponseSchema)` to create a new message.
  */
 export const TakeSnapshotResponseSchema: GenMessage<TakeSnapshotResponse> = /*@__PURE__*/
-  messageDesc(file_imago_v1_snapshot, 9);
+  messageDesc(file_imago_v1_snapshot, 11);
 
 /**
  * @generated from message imago.v1.GetSnapshotRequest
@@ -421,7 +462,7 @@ export type GetSnapshotRequest = Message<"imago.v1.GetSnapshotRequest"> & {
  * Use `create(GetSnapshotRequestSchema)` to create a new message.
  */
 export const GetSnapshotRequestSchema: GenMessage<GetSnapshotRequest> = /*@__PURE__*/
-  messageDesc(file_imago_v1_snapshot, 10);
+  messageDesc(file_imago_v1_snapshot, 12);
 
 /**
  * @generated from message imago.v1.GetSnapshotResponse
@@ -438,7 +479,7 @@ export type GetSnapshotResponse = Message<"imago.v1.GetSnapshotResponse"> & {
  * Use `create(GetSnapshotResponseSchema)` to create a new message.
  */
 export const GetSnapshotResponseSchema: GenMessage<GetSnapshotResponse> = /*@__PURE__*/
-  messageDesc(file_imago_v1_snapshot, 11);
+  messageDesc(file_imago_v1_snapshot, 13);
 
 /**
  * @generated from message imago.v1.ListSnapshotsRequest
@@ -473,7 +514,7 @@ export type ListSnapshotsRequest = Message<"imago.v1.ListSnapshotsRequest"> & {
  * Use `create(ListSnapshotsRequestSchema)` to create a new message.
  */
 export const ListSnapshotsRequestSchema: GenMessage<ListSnapshotsRequest> = /*@__PURE__*/
-  messageDesc(file_imago_v1_snapshot, 12);
+  messageDesc(file_imago_v1_snapshot, 14);
 
 /**
  * @generated from message imago.v1.ListSnapshotsResponse
@@ -495,7 +536,7 @@ export type ListSnapshotsResponse = Message<"imago.v1.ListSnapshotsResponse"> & 
  * Use `create(ListSnapshotsResponseSchema)` to create a new message.
  */
 export const ListSnapshotsResponseSchema: GenMessage<ListSnapshotsResponse> = /*@__PURE__*/
-  messageDesc(file_imago_v1_snapshot, 13);
+  messageDesc(file_imago_v1_snapshot, 15);
 
 /**
  * @generated from message imago.v1.CreateDownloadRequest
@@ -530,7 +571,7 @@ export type CreateDownloadRequest = Message<"imago.v1.CreateDownloadRequest"> & 
  * Use `create(CreateDownloadRequestSchema)` to create a new message.
  */
 export const CreateDownloadRequestSchema: GenMessage<CreateDownloadRequest> = /*@__PURE__*/
-  messageDesc(file_imago_v1_snapshot, 14);
+  messageDesc(file_imago_v1_snapshot, 16);
 
 /**
  * @generated from message imago.v1.CreateDownloadResponse
@@ -559,7 +600,7 @@ export type CreateDownloadResponse = Message<"imago.v1.CreateDownloadResponse"> 
  * Use `create(CreateDownloadResponseSchema)` to create a new message.
  */
 export const CreateDownloadResponseSchema: GenMessage<CreateDownloadResponse> = /*@__PURE__*/
-  messageDesc(file_imago_v1_snapshot, 15);
+  messageDesc(file_imago_v1_snapshot, 17);
 
 /**
  * @generated from message imago.v1.WatchSnapshotRequest
@@ -576,7 +617,7 @@ export type WatchSnapshotRequest = Message<"imago.v1.WatchSnapshotRequest"> & {
  * Use `create(WatchSnapshotRequestSchema)` to create a new message.
  */
 export const WatchSnapshotRequestSchema: GenMessage<WatchSnapshotRequest> = /*@__PURE__*/
-  messageDesc(file_imago_v1_snapshot, 16);
+  messageDesc(file_imago_v1_snapshot, 18);
 
 /**
  * @generated from message imago.v1.WatchSnapshotResponse
@@ -593,7 +634,7 @@ export type WatchSnapshotResponse = Message<"imago.v1.WatchSnapshotResponse"> & 
  * Use `create(WatchSnapshotResponseSchema)` to create a new message.
  */
 export const WatchSnapshotResponseSchema: GenMessage<WatchSnapshotResponse> = /*@__PURE__*/
-  messageDesc(file_imago_v1_snapshot, 17);
+  messageDesc(file_imago_v1_snapshot, 19);
 
 /**
  * @generated from message imago.v1.ListResourcesRequest
@@ -639,7 +680,7 @@ export type ListResourcesRequest = Message<"imago.v1.ListResourcesRequest"> & {
  * Use `create(ListResourcesRequestSchema)` to create a new message.
  */
 export const ListResourcesRequestSchema: GenMessage<ListResourcesRequest> = /*@__PURE__*/
-  messageDesc(file_imago_v1_snapshot, 18);
+  messageDesc(file_imago_v1_snapshot, 20);
 
 /**
  * @generated from message imago.v1.ListResourcesResponse
@@ -661,7 +702,7 @@ export type ListResourcesResponse = Message<"imago.v1.ListResourcesResponse"> & 
  * Use `create(ListResourcesResponseSchema)` to create a new message.
  */
 export const ListResourcesResponseSchema: GenMessage<ListResourcesResponse> = /*@__PURE__*/
-  messageDesc(file_imago_v1_snapshot, 19);
+  messageDesc(file_imago_v1_snapshot, 21);
 
 /**
  * ResourceSummary names one resource for a person.
@@ -694,7 +735,7 @@ export type ResourceSummary = Message<"imago.v1.ResourceSummary"> & {
  * Use `create(ResourceSummarySchema)` to create a new message.
  */
 export const ResourceSummarySchema: GenMessage<ResourceSummary> = /*@__PURE__*/
-  messageDesc(file_imago_v1_snapshot, 20);
+  messageDesc(file_imago_v1_snapshot, 22);
 
 /**
  * @generated from message imago.v1.GetResourceRequest
@@ -727,7 +768,7 @@ export type GetResourceRequest = Message<"imago.v1.GetResourceRequest"> & {
  * Use `create(GetResourceRequestSchema)` to create a new message.
  */
 export const GetResourceRequestSchema: GenMessage<GetResourceRequest> = /*@__PURE__*/
-  messageDesc(file_imago_v1_snapshot, 21);
+  messageDesc(file_imago_v1_snapshot, 23);
 
 /**
  * @generated from message imago.v1.GetResourceResponse
@@ -772,7 +813,7 @@ export type GetResourceResponse = Message<"imago.v1.GetResourceResponse"> & {
  * Use `create(GetResourceResponseSchema)` to create a new message.
  */
 export const GetResourceResponseSchema: GenMessage<GetResourceResponse> = /*@__PURE__*/
-  messageDesc(file_imago_v1_snapshot, 22);
+  messageDesc(file_imago_v1_snapshot, 24);
 
 /**
  * @generated from message imago.v1.SearchSnapshotRequest
@@ -820,7 +861,7 @@ export type SearchSnapshotRequest = Message<"imago.v1.SearchSnapshotRequest"> & 
  * Use `create(SearchSnapshotRequestSchema)` to create a new message.
  */
 export const SearchSnapshotRequestSchema: GenMessage<SearchSnapshotRequest> = /*@__PURE__*/
-  messageDesc(file_imago_v1_snapshot, 23);
+  messageDesc(file_imago_v1_snapshot, 25);
 
 /**
  * @generated from message imago.v1.SearchSnapshotResponse
@@ -845,7 +886,7 @@ export type SearchSnapshotResponse = Message<"imago.v1.SearchSnapshotResponse"> 
  * Use `create(SearchSnapshotResponseSchema)` to create a new message.
  */
 export const SearchSnapshotResponseSchema: GenMessage<SearchSnapshotResponse> = /*@__PURE__*/
-  messageDesc(file_imago_v1_snapshot, 24);
+  messageDesc(file_imago_v1_snapshot, 26);
 
 /**
  * SearchHit is one object that holds what was looked for.
@@ -881,7 +922,7 @@ export type SearchHit = Message<"imago.v1.SearchHit"> & {
  * Use `create(SearchHitSchema)` to create a new message.
  */
 export const SearchHitSchema: GenMessage<SearchHit> = /*@__PURE__*/
-  messageDesc(file_imago_v1_snapshot, 25);
+  messageDesc(file_imago_v1_snapshot, 27);
 
 /**
  * @generated from message imago.v1.ListVersionsRequest
@@ -917,7 +958,7 @@ export type ListVersionsRequest = Message<"imago.v1.ListVersionsRequest"> & {
  * Use `create(ListVersionsRequestSchema)` to create a new message.
  */
 export const ListVersionsRequestSchema: GenMessage<ListVersionsRequest> = /*@__PURE__*/
-  messageDesc(file_imago_v1_snapshot, 26);
+  messageDesc(file_imago_v1_snapshot, 28);
 
 /**
  * @generated from message imago.v1.ListVersionsResponse
@@ -939,7 +980,7 @@ export type ListVersionsResponse = Message<"imago.v1.ListVersionsResponse"> & {
  * Use `create(ListVersionsResponseSchema)` to create a new message.
  */
 export const ListVersionsResponseSchema: GenMessage<ListVersionsResponse> = /*@__PURE__*/
-  messageDesc(file_imago_v1_snapshot, 27);
+  messageDesc(file_imago_v1_snapshot, 29);
 
 /**
  * Version is a change of one object, from one snapshot or point to the next. What moves by
@@ -996,7 +1037,7 @@ export type Version = Message<"imago.v1.Version"> & {
  * Use `create(VersionSchema)` to create a new message.
  */
 export const VersionSchema: GenMessage<Version> = /*@__PURE__*/
-  messageDesc(file_imago_v1_snapshot, 28);
+  messageDesc(file_imago_v1_snapshot, 30);
 
 /**
  * @generated from message imago.v1.CompareRequest
@@ -1033,7 +1074,7 @@ export type CompareRequest = Message<"imago.v1.CompareRequest"> & {
  * Use `create(CompareRequestSchema)` to create a new message.
  */
 export const CompareRequestSchema: GenMessage<CompareRequest> = /*@__PURE__*/
-  messageDesc(file_imago_v1_snapshot, 29);
+  messageDesc(file_imago_v1_snapshot, 31);
 
 /**
  * @generated from message imago.v1.CompareResponse
@@ -1068,7 +1109,7 @@ export type CompareResponse = Message<"imago.v1.CompareResponse"> & {
  * Use `create(CompareResponseSchema)` to create a new message.
  */
 export const CompareResponseSchema: GenMessage<CompareResponse> = /*@__PURE__*/
-  messageDesc(file_imago_v1_snapshot, 30);
+  messageDesc(file_imago_v1_snapshot, 32);
 
 /**
  * Change is a create, update or delete of one resource.
@@ -1114,7 +1155,7 @@ export type Change = Message<"imago.v1.Change"> & {
  * Use `create(ChangeSchema)` to create a new message.
  */
 export const ChangeSchema: GenMessage<Change> = /*@__PURE__*/
-  messageDesc(file_imago_v1_snapshot, 31);
+  messageDesc(file_imago_v1_snapshot, 33);
 
 /**
  * Field is one path that differs; before and after are JSON, empty when absent.
@@ -1143,7 +1184,7 @@ export type Field = Message<"imago.v1.Field"> & {
  * Use `create(FieldSchema)` to create a new message.
  */
 export const FieldSchema: GenMessage<Field> = /*@__PURE__*/
-  messageDesc(file_imago_v1_snapshot, 32);
+  messageDesc(file_imago_v1_snapshot, 34);
 
 /**
  * @generated from message imago.v1.CompareSummary
@@ -1180,7 +1221,7 @@ export type CompareSummary = Message<"imago.v1.CompareSummary"> & {
  * Use `create(CompareSummarySchema)` to create a new message.
  */
 export const CompareSummarySchema: GenMessage<CompareSummary> = /*@__PURE__*/
-  messageDesc(file_imago_v1_snapshot, 33);
+  messageDesc(file_imago_v1_snapshot, 35);
 
 /**
  * SnapshotService takes, lists, opens and compares snapshots.
@@ -1233,6 +1274,18 @@ export const SnapshotService: GenService<{
     methodKind: "unary";
     input: typeof UnpinSnapshotRequestSchema;
     output: typeof UnpinSnapshotResponseSchema;
+  },
+  /**
+   * GiveUpSnapshot says that a snapshot is lost whose manifest is not in the bucket any more, or
+   * damaged there: it is let go within a day, and keeps nothing else from being cleared away, nor
+   * a data key from being retired. One that opens is not given up, nor is the newest.
+   *
+   * @generated from rpc imago.v1.SnapshotService.GiveUpSnapshot
+   */
+  giveUpSnapshot: {
+    methodKind: "unary";
+    input: typeof GiveUpSnapshotRequestSchema;
+    output: typeof GiveUpSnapshotResponseSchema;
   },
   /**
    * CreateDownload makes an address of the api from which whoever asked for it takes a
