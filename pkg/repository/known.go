@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"slices"
+
+	"imago/pkg/problem"
+	"imago/pkg/snapshot"
 )
 
 // Known is a snapshot as somebody knows it who does not learn of it from the store.
@@ -38,6 +41,12 @@ func (r *Repository) OpenAs(ctx context.Context, k Known) (*Snapshot, error) {
 		return r.OpenKnown(ctx, k.Prefix, k.Next)
 	}
 	return s, err
+}
+
+// Lost reports whether an error of opening says that there is no such snapshot any more, or none
+// that anybody can open. One in another format may be whole, and so may one without a key.
+func Lost(err error) bool {
+	return problem.Is(err, problem.NotFound) || errors.Is(err, ErrDamaged) && !errors.Is(err, snapshot.ErrFormat)
 }
 
 // Chain follows which snapshot each one names as the one before it, oldest first.

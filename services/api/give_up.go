@@ -2,7 +2,6 @@ package api
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"connectrpc.com/connect"
@@ -54,7 +53,7 @@ func (s *Service) lost(ctx context.Context, row snapshots.Snapshot) (how string,
 	switch {
 	case problem.Is(err, problem.NotFound):
 		return "its manifest is not in the bucket", nil
-	case errors.Is(err, repository.ErrDamaged):
+	case repository.Lost(err):
 		return "its manifest is damaged, or another", nil
 	case err != nil:
 		return "", err

@@ -2,7 +2,6 @@ package worker
 
 import (
 	"context"
-	"errors"
 
 	"imago/pkg/postgres"
 	"imago/pkg/postgres/snapshots"
@@ -31,7 +30,7 @@ const lostFor = "its manifest was lost from the bucket, or damaged there, and so
 
 func (f *forgetting) giveUpOne(ctx context.Context, s snapshots.Live) error {
 	_, err := f.repo.OpenAs(ctx, known(s))
-	lost := problem.Is(err, problem.NotFound) || errors.Is(err, repository.ErrDamaged)
+	lost := repository.Lost(err)
 	if err != nil && !lost {
 		return err
 	}
