@@ -45,8 +45,20 @@ type span struct{ from, to uint32 }
 
 func (s span) of(b []byte) []byte { return b[s.from:s.to] }
 
-// beforeID is what a record's line begins with.
-const beforeID = `{"id":"`
+// beforeID is what a record's line begins with, or its value, where beforeValue is.
+const (
+	beforeID    = `{"id":"`
+	beforeValue = `{"value":`
+)
+
+// name is where the id of a record begins, if that is not odd.
+func (l line) name() uint32 {
+	at := l.record.from
+	if l.value == at+uint32(len(beforeValue)) {
+		at = l.value // a bare link
+	}
+	return at + uint32(len(beforeID))
+}
 
 // room gives the block that the next record goes to, and what of it is in use.
 func (b *buffer) room(size int) (last *[]byte, used int) {
@@ -97,12 +109,12 @@ func (b *buffer) take(k resource.Key, start, body int) {
 	plain := b.blocks[at]
 	b.held += len(plain) - start
 	l := line{record: span{uint32(start), uint32(len(plain))}, block: uint16(at), typ: b.typ(k.Type), parent: b.parent(k.Parent)}
-	if l.id = uint32(start + len(beforeID) + len(k.ID)); string(plain[start+len(beforeID):l.id]) != k.ID {
-		l.id = isOdd | uint32(len(b.odd))
-		b.odd = append(b.odd, k.ID)
-	}
 	if body > 0 {
 		l.value = uint32(len(plain) - 2 - body)
+	}
+	if l.id = l.name() + uint32(len(k.ID)); int(l.id) > len(plain) || string(plain[l.name():l.id]) != k.ID {
+		l.id = isOdd | uint32(len(b.odd))
+		b.odd = append(b.odd, k.ID)
 	}
 	if n := len(b.lines); n > 0 && !b.disorder && b.compare(b.lines[n-1], l) >= 0 {
 		b.disorder = true
@@ -115,7 +127,7 @@ func (b *buffer) id(l line) []byte {
 	if l.id&isOdd != 0 {
 		return []byte(b.odd[l.id&^isOdd])
 	}
-	return b.blocks[l.block][l.record.from+uint32(len(beforeID)) : l.id]
+	return b.blocks[l.block][l.name():l.id]
 }
 
 func (b *buffer) typ(t resource.Type) uint16 {

@@ -231,10 +231,14 @@ func vectorsOrg() []resource.Resource {
 		res("user", "", "00u2", `{"id":"00u2","lastLogin":"2026-01-01T00:00:00.000Z","profile":{"login":"two"}}`),
 		res("zone", "", "nzo1", `{"big":9007199254740993,"id":"nzo1","real":1.0E+2}`),
 		res("rule", "p1", "r1", `{"name":"All"}`), res("rule", "p1/q", "r1", `{"name":"all"}`),
-		res("odd", "a/b", "quote\"back\\slash\ttab", `[]`), res("odd", "a", "b", `null`),
+		res("odd", "a/b", "quote\"back\\slash\ttab", `[]`), res("odd", "a", "b", `null`), res("odd", "a/b", "tab\t", `{"id":"tab\t"}`),
 	}
 	for i := range 12 {
-		out = append(out, res("group_member", fmt.Sprintf("00g%d", 1+i%2), fmt.Sprintf("00u%d", i), `{}`))
+		body := `{}`
+		if i > 2 { // a bare link, and one that says another's id
+			body = fmt.Sprintf(`{"id":"00u%d"}`, max(i, 4))
+		}
+		out = append(out, res("group_member", fmt.Sprintf("00g%d", 1+i%2), fmt.Sprintf("00u%d", i), body))
 	}
 	return out
 }

@@ -341,6 +341,11 @@ func (s *stranger) segment(key string, g strangersSegment, state map[place]line)
 			if err := json.Unmarshal([]byte(text), &r); err != nil {
 				return err
 			}
+			if r.Type == "" && r.ID == "" { // a bare link
+				if err := json.Unmarshal(r.Value, &r); err != nil {
+					return err
+				}
+			}
 			if r.Type != "" {
 				at = place{g.Family, r.Type, r.Parent, ""}
 				continue
@@ -428,6 +433,9 @@ func joined(text string, moving json.RawMessage) (string, error) {
 	var out []string
 	for _, name := range slices.Sorted(maps.Keys(r.Value)) {
 		out = append(out, fmt.Sprintf("%q:%s", name, r.Value[name]))
+	}
+	if !strings.HasPrefix(text, `{"id":`) { // it is no bare link any more
+		text = fmt.Sprintf(`{"id":%s,"value":`, r.Value["id"])
 	}
 	return text[:strings.Index(text, `"value":`)] + `"value":{` + strings.Join(out, ",") + "}}", nil
 }

@@ -15,13 +15,16 @@ import (
 // A record is one resource as one line of canonical JSON, {"id":…,"value":…} and a line
 // feed; its type and parent are left to the place line above it, {"parent":…,"type":…},
 // which leaves out a parent of "". The value is the resource's body, byte for byte; a
-// tombstone has none.
+// tombstone has none. A bare link, whose value is its id and nothing else, does not say
+// that twice: {"value":{"id":…}}. Most records of an org are such.
 const (
 	placeParent = `{"parent":`
 	placeAnd    = `,"type":`
 	placeType   = `{"type":`
 	recordID    = `{"id":`
 	recordValue = `,"value":`
+	bareValue   = `{"value":`
+	bareRecord  = bareValue + recordID
 )
 
 // MaxRecord is the longest record in bytes.
@@ -65,9 +68,14 @@ func AppendRecord(dst []byte, r resource.Resource) ([]byte, error) {
 		return dst, fmt.Errorf("%w: the body of %s is not canonical JSON", ErrUnfit, r.Key)
 	}
 	start := len(dst)
-	dst = appendString(append(dst, recordID...), r.ID)
-	if r.Body != nil {
-		dst = append(append(dst, recordValue...), r.Body...)
+	if bytes.HasPrefix(r.Body, []byte(recordID)) {
+		dst = append(appendString(append(dst, bareRecord...), r.ID), '}')
+	}
+	if len(dst) == start || !bytes.Equal(dst[start+len(bareValue):], r.Body) {
+		dst = appendString(append(dst[:start], recordID...), r.ID)
+		if r.Body != nil {
+			dst = append(append(dst, recordValue...), r.Body...)
+		}
 	}
 	dst = append(dst, '}', '\n')
 	if n := len(dst) - start; n > MaxRecord {
@@ -120,7 +128,7 @@ func (s *Scanner) next() (Record, error) {
 	if err != nil {
 		return Record{}, err
 	}
-	if !bytes.HasPrefix(line, []byte(recordID)) {
+	if !bytes.HasPrefix(line, []byte(recordID)) && !bytes.HasPrefix(line, []byte(bareValue)) {
 		if err := s.place(line); err != nil {
 			return Record{}, err
 		}
@@ -163,7 +171,9 @@ func (s *Scanner) Seek(k resource.Key) (Record, error) {
 func (s *Scanner) passes(k resource.Key) bool {
 	rest, ok := bytes.CutPrefix(s.plain, []byte(recordID+`"`))
 	if !ok {
-		return false
+		if rest, ok = bytes.CutPrefix(s.plain, []byte(bareRecord+`"`)); !ok {
+			return false
+		}
 	}
 	if s.last.Type < k.Type || s.last.Type == k.Type && s.last.Parent < k.Parent {
 		return bytes.IndexByte(rest, '\n') >= 0
@@ -221,27 +231,55 @@ func (s *Scanner) place(line []byte) error {
 
 func (s *Scanner) record(line []byte) (r Record, err error) {
 	r.Type, r.Parent, r.Line = s.last.Type, s.last.Parent, line
-	rest, ok := bytes.CutPrefix(line, []byte(recordID))
-	if !ok {
+	rest, bare := bytes.CutPrefix(line, []byte(bareRecord))
+	if !bare && !bytes.HasPrefix(line, []byte(recordID)) {
 		return r, errRecord
 	}
+	if !bare {
+		rest = line[len(recordID):]
+	}
+	quoted := rest
 	if r.ID, rest, err = cutString(rest); err != nil {
 		return r, err
 	}
 	if r.ID == "" || strings.IndexByte(r.ID, '/') >= 0 {
 		return r, errRecord
 	}
-	if string(rest) == "}" {
-		return r, nil
+	quoted = quoted[:len(quoted)-len(rest)]
+	switch {
+	case bare:
+		r.Body, err = bareBody(line, rest)
+	case string(rest) != "}":
+		r.Body, err = body(quoted, rest)
 	}
-	rest, ok = bytes.CutPrefix(rest, []byte(recordValue))
-	if !ok || len(rest) < 2 || rest[len(rest)-1] != '}' {
-		return r, errRecord
-	}
-	// The capacity ends with the body: appending to it must not write into what follows.
-	r.Body = rest[: len(rest)-1 : len(rest)-1]
-	return r, nil
+	return r, err
 }
+
+// bareBody is the body in the line of a bare link, which ends after its ID.
+func bareBody(line, rest []byte) ([]byte, error) {
+	if string(rest) != "}}" {
+		return nil, errRecord
+	}
+	return inside(line[len(bareValue):]), nil
+}
+
+// body is what stands behind the ID of a record. One that is that ID alone is a bare link's,
+// and stands otherwise.
+func body(id, rest []byte) ([]byte, error) {
+	rest, ok := bytes.CutPrefix(rest, []byte(recordValue))
+	if !ok || len(rest) < 2 || rest[len(rest)-1] != '}' {
+		return nil, errRecord
+	}
+	body := inside(rest)
+	if said, ok := bytes.CutPrefix(body, []byte(recordID)); ok && len(said) == len(id)+1 && bytes.HasPrefix(said, id) {
+		return nil, errRecord
+	}
+	return body, nil
+}
+
+// inside leaves out the brace at the end. The capacity ends with the body: appending to it
+// must not write into what follows.
+func inside(text []byte) []byte { return text[: len(text)-1 : len(text)-1] }
 
 // appendString appends a JSON string in canonical form. IDs are plain text almost
 // always, and need no more than quotes.

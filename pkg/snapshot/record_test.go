@@ -3,6 +3,7 @@ package snapshot_test
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -22,7 +23,14 @@ func TestRecordForm(t *testing.T) {
 		r    resource.Resource
 		want string
 	}{
-		{resource.Resource{Key: key("g", "", "00g1"), Body: []byte(`{"id":"00g1"}`)}, `{"id":"00g1","value":{"id":"00g1"}}`},
+		{resource.Resource{Key: key("g", "", "00g1"), Body: []byte(`{"id":"00g1"}`)}, `{"value":{"id":"00g1"}}`},
+		{resource.Resource{Key: key("g", "", "00g1"), Body: []byte(`{"id":"00g11"}`)}, `{"id":"00g1","value":{"id":"00g11"}}`},
+		{resource.Resource{Key: key("g", "", "00g1"), Body: []byte(`{"id":"00g"}`)}, `{"id":"00g1","value":{"id":"00g"}}`},
+		{resource.Resource{Key: key("g", "", "1"), Body: []byte(`{"id":1}`)}, `{"id":"1","value":{"id":1}}`},
+		{resource.Resource{Key: key("g", "", "00g1"), Body: []byte(`{"id":"00g1","name":"x"}`)}, `{"id":"00g1","value":{"id":"00g1","name":"x"}}`},
+		{resource.Resource{Key: key("g", "", `a"\`), Body: []byte(`{"id":"a\"\\"}`)}, `{"value":{"id":"a\"\\"}}`},
+		{resource.Resource{Key: key("g", "", `a","n":"c`), Body: []byte(`{"id":"a","n":"c"}`)}, `{"id":"a\",\"n\":\"c","value":{"id":"a","n":"c"}}`},
+		{resource.Resource{Key: key("g", "", `id`), Body: []byte(`{"id":"id"}`)}, `{"value":{"id":"id"}}`},
 		{resource.Resource{Key: key("m", "00g1", "00u1"), Body: []byte(`{}`)}, `{"id":"00u1","value":{}}`},
 		{resource.Resource{Key: key("m", "a/b", "c"), Body: []byte(`null`)}, `{"id":"c","value":null}`},
 		{resource.Resource{Key: key("m", "", "\"\\\b\f\n\r\t\x01é\u2028😀<&>"), Body: []byte(`[]`)}, `{"id":"\"\\\b\f\n\r\t\u0001é` + "\u2028" + `😀<&>","value":[]}`},
@@ -89,6 +97,17 @@ func TestRecordsRefuses(t *testing.T) {
 		"empty value":     `{"id":"a","value":}` + "\n",
 		"no id":           `{"value":1}` + "\n",
 		"empty id":        `{"id":"","value":1}` + "\n",
+		"id said twice":   `{"id":"a","value":{"id":"a"}}` + "\n",
+		"and escaped":     `{"id":"\"","value":{"id":"\""}}` + "\n",
+		"bare and more":   `{"value":{"id":"a","name":"x"}}` + "\n",
+		"bare, then more": `{"value":{"id":"a"},"x":1}` + "\n",
+		"bare and open":   `{"value":{"id":"a"}` + "\n",
+		"bare, no text":   `{"value":{"id":1}}` + "\n",
+		"bare, empty":     `{"value":{"id":""}}` + "\n",
+		"bare with slash": `{"value":{"id":"a/b"}}` + "\n",
+		"bare, escaped":   `{"value":{"id":"\u0061"}}` + "\n",
+		"bare, twice":     `{"value":{"id":"a"}}` + "\n" + a,
+		"bare, falling":   b + `{"value":{"id":"a"}}` + "\n",
 		"id with slash":   `{"id":"a/b","value":1}` + "\n",
 		"empty parent":    `-{"parent":"","type":"t"}` + "\n" + a,
 		"other escape":    `{"id":"\u0061","value":1}` + "\n",
@@ -129,6 +148,7 @@ func TestAppendToBodyLeavesNeighboursAlone(t *testing.T) {
 // same bytes; nothing panics.
 func FuzzRecords(f *testing.F) {
 	f.Add([]byte(`{"type":"t"}` + "\n" + `{"id":"a","value":1}` + "\n" + `{"parent":"p","type":"t"}` + "\n" + `{"id":"b","value":{}}` + "\n" + `{"id":"c"}` + "\n"))
+	f.Add([]byte(`{"type":"t"}` + "\n" + `{"value":{"id":"a"}}` + "\n" + `{"id":"b","value":{"id":"a"}}` + "\n"))
 	f.Add([]byte(`{"parent":"a/b","type":"a"}` + "\n" + `{"id":"\"\\\u0001","value":"x"}` + "\n" + `{"type":"b"}` + "\n" + `{"id":"a"}` + "\n"))
 	f.Add([]byte("\n\n"))
 	f.Fuzz(func(t *testing.T, plain []byte) {
@@ -164,9 +184,12 @@ func TestSeek(t *testing.T) {
 	for _, place := range [][2]string{{"a", ""}, {"a", "p"}, {"a", "q"}, {"b", ""}} {
 		plain = snapshot.AppendPlace(plain, resource.Type(place[0]), place[1])
 		for _, id := range []string{"\"a", "1", "2", "2a", "3", "\\", "é"} {
-			k := key(place[0], place[1], id)
+			k, body := key(place[0], place[1], id), []byte(`{"id":"9"}`)
+			if len(keys)%2 == 0 {
+				body = fmt.Appendf(nil, `{"id":%q}`, id) // a bare link
+			}
 			var err error
-			if plain, err = snapshot.AppendRecord(plain, resource.Resource{Key: k, Body: []byte(`{"id":"9"}`)}); err != nil {
+			if plain, err = snapshot.AppendRecord(plain, resource.Resource{Key: k, Body: body}); err != nil {
 				t.Fatal(err)
 			}
 			keys = append(keys, k)

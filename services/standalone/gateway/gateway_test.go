@@ -162,7 +162,7 @@ func TestRepository(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	r, err := repository.New(store, k, id, "0b6a9f0e-0000-7000-8000-0000000000c1", repository.Options{SegmentPlain: 64 << 10})
+	r, err := repository.New(store, k, id, "0b6a9f0e-0000-7000-8000-0000000000c1", repository.Options{SegmentPlain: 32 << 10})
 	if err != nil {
 		t.Fatal(err)
 	}
