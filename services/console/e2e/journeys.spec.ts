@@ -1,6 +1,9 @@
+import { rmSync } from "node:fs";
+import { join } from "node:path";
 import { type Browser, test as base, expect, type Page } from "@playwright/test";
+import { answer } from "./answers";
 import { admin, group, members, org, serviceApp } from "./okta";
-import { ada, address, letterTo, looks, mailedCode, signIn } from "./stage";
+import { ada, address, dir, letterTo, looks, mailedCode, signIn } from "./stage";
 
 // The journeys that people come for, each from its beginning to its end, on the real stack.
 
@@ -128,7 +131,7 @@ base("a demo org, from the button to the restored group and its end", async ({ p
   // The monitor has found by itself what happened, and who did it.
   await nav(page, "Changes");
   const found = page.getByRole("article").filter({ hasText: "“Finance” was deleted" });
-  await expect(found).toBeVisible({ timeout: 60_000 });
+  await expect(found).toBeVisible({ timeout: 180_000 });
   for (const severity of ["critical", "high", "medium"])
     await expect(page.getByText(severity, { exact: true }).first()).toBeVisible();
   await expect(found).toContainText("Robin Vale");
@@ -227,5 +230,40 @@ base.describe("with the story's org", () => {
 
     const after = (await okta.call("GET", `/api/v1/policies/${policy.id}`)) as typeof policy;
     expect(after.settings.password.complexity.minLength).toBe(before);
+  });
+
+  base("a snapshot that is lost from the bucket is given up, and no other", async () => {
+    base.setTimeout(300_000);
+    await page.goto(address());
+    await nav(page, "Snapshots");
+    await taken(page);
+    const lost = page.url();
+    await nav(page, "Snapshots");
+    await taken(page); // the newest one is not given up
+
+    const got = await page.request.post(`${address()}/imago.v1.SnapshotService/GetSnapshot`, {
+      data: { snapshotId: lost.split("/").pop() },
+    });
+    const { snapshot }: { snapshot: { location: string } } = await got.json();
+    const manifest = `${snapshot.location}manifest`;
+    // The backups are looked at once a day: what the next look finds is played.
+    const check = { damaged: 1, objects: [{ object: manifest }] };
+    await answer(page, "ConnectionService/GetRepositoryCheck", { check });
+    await page.goto(lost);
+    const button = page.getByRole("button", { name: "Give up as lost…" });
+    await button.click();
+    const dialog = page.getByRole("dialog", { name: "Give up this snapshot as lost?" });
+    const yes = dialog.getByRole("button", { name: "Give up as lost" });
+    await yes.click();
+    await expect(dialog.getByRole("alert")).toContainText("The snapshot is there, and opens");
+    expect(await looks(page)).toEqual([]);
+
+    rmSync(join(dir(), "imago", "objects", "buckets", "imago", manifest));
+    await yes.press("Enter");
+    await expect(page.getByText("It is let go within a day")).toBeFocused();
+    await expect(button).toHaveCount(0);
+    await page.reload();
+    await expect(page.getByRole("heading", { name: "Given up as lost" })).toBeVisible();
+    expect(await looks(page)).toEqual([]);
   });
 });

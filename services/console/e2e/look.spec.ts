@@ -1,4 +1,4 @@
-import { stream } from "./answers";
+import { answer, stream } from "./answers";
 import { expect, looks, storysOrg, test } from "./stage";
 
 // What is looked at stands in the address: it can be kept, and sent.
@@ -24,6 +24,17 @@ test("changes are filtered, by hand and by an address", async ({ page }) => {
   await page.reload();
   await expect(page.getByLabel("By whom")).toHaveValue("nobody@acme-robotics.example");
   await expect(page.getByText("Nothing matches")).toBeVisible();
+});
+
+test("what is found while the changes are looked at comes by itself", async ({ page }) => {
+  const org = await storysOrg(page);
+  await page.clock.install();
+  await answer(page, "DriftService/ListFindings", { findings: [] });
+  await page.goto(`${org}/changes?shelf=all`);
+  await expect(page.getByText("Nothing was found yet")).toBeVisible();
+  await page.unroute("**/imago.v1.DriftService/ListFindings");
+  await page.clock.fastForward(16_000);
+  await expect(page.getByRole("article").first()).toBeVisible();
 });
 
 test("an org is browsed as it was at a moment", async ({ page }) => {

@@ -42,6 +42,36 @@ const pages: Record<string, (page: Page) => Promise<void>> = {
     await nav(p, "Snapshots");
     await open(p, p.getByRole("table").getByRole("link").first());
   },
+  missed: async (p) => {
+    await miss(p);
+    await nav(p, "Snapshots");
+    await open(p, p.getByRole("row").last().getByRole("link").first());
+    await expect(p.getByRole("button", { name: "Give up as lost…" })).toBeVisible();
+  },
+  giving: async (p) => {
+    await pages.missed?.(p);
+    const button = p.getByRole("button", { name: "Give up as lost…" });
+    const dialog = p.getByRole("dialog", { name: "Give up this snapshot as lost?" });
+    await button.focus();
+    await p.keyboard.press("Enter");
+    await expect(dialog.getByRole("button", { name: "Close" })).toBeFocused();
+    await p.keyboard.press("Escape");
+    await expect(dialog).toHaveCount(0);
+    await expect(button).toBeFocused();
+    await p.keyboard.press("Enter");
+    await expect(dialog.getByRole("button", { name: "Give up as lost" })).toBeVisible();
+  },
+  given: async (p) => {
+    await pages.giving?.(p);
+    await answer(p, "SnapshotService/GiveUpSnapshot", {});
+    await miss(p, { given_up_at: new Date().toISOString(), kept_until: undefined });
+    await p.getByRole("dialog").getByRole("button", { name: "Give up as lost" }).click();
+    const kept = p.getByRole("region", { name: "How long it is kept" });
+    await expect(kept.getByText("It is let go within a day")).toBeFocused();
+    await expect(kept.getByRole("heading", { name: "Given up as lost" })).toBeVisible();
+    await expect(p.getByRole("button", { name: "Give up as lost…" })).toHaveCount(0);
+    await expect(p.getByRole("dialog")).toHaveCount(0);
+  },
   browse: async (p) => {
     await pages.snapshot?.(p);
     await open(p, p.getByRole("main").getByRole("link", { name: "Browse" }));
@@ -185,8 +215,8 @@ const deletion = {
   dueAt: new Date(Date.now() + 71 * 3_600_000).toISOString(),
 };
 
-// damage has the org's backups look damaged.
-async function damage(page: Page): Promise<void> {
+// damage has the org's backups look damaged, and tells where.
+async function damage(page: Page): Promise<string> {
   const at = new Date(Date.now() - 3 * 3_600_000).toISOString();
   const check = { checkedAt: at, snapshots: "214", segments: "812", damaged: 2, snapshotsConcerned: 31 };
   const below = `users/${"0".repeat(36)}/connections/${"1".repeat(36)}/backups/2026-11-21T120000.000Z-00000000`;
@@ -197,8 +227,15 @@ async function damage(page: Page): Promise<void> {
     firstSnapshotAt: at,
     lastSnapshotAt: at,
   }));
-  await rework(page, (c) => ({ ...c, repository_check: check }));
+  await rework(page, "ConnectionService/GetConnection", { repository_check: check });
   await answer(page, "ConnectionService/GetRepositoryCheck", { check: { ...check, objects } });
+  return `${below}/`;
+}
+
+// miss has every snapshot look as one that the damage is in.
+async function miss(page: Page, more = {}): Promise<void> {
+  const location = await damage(page);
+  await rework(page, "SnapshotService/GetSnapshot", { location, pinned_at: undefined, ...more });
 }
 
 // lose has the org look as one that came back from the bucket.
@@ -208,15 +245,22 @@ async function lose(page: Page): Promise<void> {
     what: "the connection came back from the bucket, which does not hold its credentials",
     hint: "give it new keys: imago connect NAME --new-key",
   };
-  await rework(page, (c) => ({ ...c, state: "failed", problem, credentials: [], access: [] }));
+  await rework(page, "ConnectionService/GetConnection", {
+    state: "failed",
+    problem,
+    credentials: [],
+    access: [],
+  });
 }
 
-// rework changes what the server says of a connection, whose fields it calls as the contract does.
-async function rework(page: Page, change: (c: object) => object): Promise<void> {
-  await page.route("**/imago.v1.ConnectionService/GetConnection", async (route) => {
+// rework changes what the server says of the one thing that an RPC answers, whose fields it
+// calls as the contract does.
+async function rework(page: Page, rpc: string, change: object): Promise<void> {
+  await page.route(`**/imago.v1.${rpc}`, async (route) => {
     const response = await route.fetch();
-    const { connection } = await response.json();
-    await route.fulfill({ response, json: { connection: change(connection) } });
+    const answered = Object.entries<object>(await response.json());
+    const json = Object.fromEntries(answered.map(([name, one]) => [name, { ...one, ...change }]));
+    await route.fulfill({ response, json });
   });
 }
 

@@ -36,7 +36,7 @@ export function useFindings(connectionId: string, of: Wanted) {
   return useInfiniteQuery(
     DriftService.method.listFindings,
     { connectionId, ...of, pageSize, pageToken: "" },
-    { ...next, placeholderData: keepPreviousData },
+    { ...next, placeholderData: keepPreviousData, refetchInterval: 15_000 },
   );
 }
 

@@ -54,8 +54,8 @@ function Damage({ of: c, check }: { of: Connection; check: RepositoryCheck }) {
             </Text>
             <Text size="sm">
               Tell who runs this installation of Imago: what is gone may come back from the bucket's own
-              versions, or from a copy. Then take a snapshot, so that what the org has now is kept. What is
-              damaged is looked at again each day.
+              versions, or from a copy. Then take a snapshot, so that what the org has now is kept. A snapshot
+              that is lost for good can be given up on its page. What is damaged is looked at again each day.
             </Text>
           </Stack>
         </Alert>

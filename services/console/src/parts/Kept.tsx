@@ -2,10 +2,12 @@ import { useMutation, useQuery } from "@connectrpc/connect-query";
 import { Button, Card, Group, List, Stack, Text, Title } from "@mantine/core";
 import { IconPin, IconPinnedOff } from "@tabler/icons-react";
 import { useQueryClient } from "@tanstack/react-query";
+import { useState } from "react";
 import { useMay } from "../api/session";
 import { type KeptBecause, type Snapshot, SnapshotService } from "../gen/imago/v1/snapshot_pb";
 import { Wrong } from "./CodeForm";
 import { capital, date, moment } from "./format";
+import { GiveUp } from "./GiveUp";
 
 const rules: Record<string, string> = {
   newest: "the newest",
@@ -34,8 +36,12 @@ export function kept(s: Snapshot): string {
   return s.state === "complete" || s.state === "partial" ? "let go within a day" : "";
 }
 
-// Kept says why a snapshot is kept, and pins it.
+// focus is for what takes the place of what had the focus.
+const focus = (e: HTMLElement | null) => e?.focus();
+
+// Kept says why a snapshot is kept, pins it, and gives it up.
 export function Kept({ snapshotId }: { snapshotId: string }) {
+  const [giving, setGiving] = useState(false);
   const found = useQuery(SnapshotService.method.getSnapshot, { snapshotId });
   const s = found.data?.snapshot;
   if (!s || !kept(s)) return null;
@@ -44,26 +50,41 @@ export function Kept({ snapshotId }: { snapshotId: string }) {
     <Card withBorder padding="lg" component="section" aria-label="How long it is kept">
       <Group justify="space-between" align="flex-start">
         <Stack gap={4}>
-          <Title order={2}>{until && !s.givenUpAt ? `Kept until ${moment(until)}` : "Kept"}</Title>
-          {s.givenUpAt && <Text size="sm">Somebody gave it up as lost: it is let go within a day.</Text>}
-          {s.keptBecause.length === 0 && !s.givenUpAt && (
-            <Text size="sm">Nothing keeps it: it is let go within a day. Pin it, if you need it.</Text>
+          <Title order={2}>
+            {s.givenUpAt ? "Given up as lost" : until ? `Kept until ${moment(until)}` : "Kept"}
+          </Title>
+          {s.givenUpAt ? (
+            <Text size="sm" tabIndex={-1} ref={giving ? focus : undefined}>
+              It is let go within a day. Until then pinning it takes that back.
+            </Text>
+          ) : (
+            <Reasons of={s} />
           )}
-          <List size="sm">
-            {s.keptBecause.map((k) => {
-              const end = date(k.until);
-              return (
-                <List.Item key={k.rule}>
-                  {capital(reason(k))}
-                  {end && `, until ${moment(end)}`}
-                </List.Item>
-              );
-            })}
-          </List>
         </Stack>
-        <Pin of={s} />
+        <Group gap="sm" align="flex-start">
+          <GiveUp of={s} onDone={() => setGiving(true)} />
+          <Pin of={s} />
+        </Group>
       </Group>
     </Card>
+  );
+}
+
+function Reasons({ of: s }: { of: Snapshot }) {
+  if (s.keptBecause.length === 0)
+    return <Text size="sm">Nothing keeps it: it is let go within a day. Pin it, if you need it.</Text>;
+  return (
+    <List size="sm">
+      {s.keptBecause.map((k) => {
+        const end = date(k.until);
+        return (
+          <List.Item key={k.rule}>
+            {capital(reason(k))}
+            {end && `, until ${moment(end)}`}
+          </List.Item>
+        );
+      })}
+    </List>
   );
 }
 
