@@ -62,10 +62,18 @@ type Store interface {
 // Replacer is a Store that can also put a new object in the place of an old one,
 // in one step: readers find the one or the other, whole. Versions that a store keeps
 // of the old one MUST be gone afterwards; where a lock holds one, the new one stands in
-// front of it all the same, and the error wraps ErrLocked. Keyrings need it, and the
-// manifests and checksums of what is sealed anew; all else is written once.
+// front of it all the same, and the error wraps ErrLocked. A store that does not write over
+// what it locks leaves the old one as it is: then the error wraps ErrLocked and ErrExists.
+// Keyrings need it, and the manifests and checksums of what is sealed anew; all else is
+// written once.
 type Replacer interface {
 	Replace(ctx context.Context, key string, r io.Reader, size int64) error
+}
+
+// Replaced reports, by its error, whether a Replace put the new object: also in front of one
+// that a lock holds.
+func Replaced(err error) bool {
+	return err == nil || errors.Is(err, ErrLocked) && !errors.Is(err, ErrExists)
 }
 
 // Deleter is a Store that deletes many objects at a time.

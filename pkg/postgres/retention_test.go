@@ -90,6 +90,60 @@ func TestWhatHasExpiredIsNobodysToSee(t *testing.T) {
 	b.forgets(t, proof, old.ID)
 }
 
+// TestSealedAnew: a row knows which manifest is there and which comes, step by step. Who read it
+// before another step was made makes none, and nobody makes one of what was let go.
+func TestSealedAnew(t *testing.T) {
+	t.Parallel()
+	b := newBench(t)
+	id := b.taken(t).ID
+	b.taken(t)
+	proof := b.base.Job(t, job.ResealRepository{AccountID: string(b.acme.ID), ConnectionID: string(b.connection)})
+	do := func(fn func(*postgres.Tx) error) error { t.Helper(); return b.worker.As(t.Context(), proof, fn) }
+	read := func() (s snapshots.Moment) {
+		t.Helper()
+		if err := do(func(tx *postgres.Tx) (err error) { s, _, err = snapshots.StillLive(t.Context(), tx, id); return err }); err != nil {
+			t.Fatal(err)
+		}
+		return s
+	}
+	resealing := func(was snapshots.Moment, from, to string) error {
+		return do(func(tx *postgres.Tx) error { return snapshots.Resealing(t.Context(), tx, was, from, to) })
+	}
+	resealed := func(from, to string) error {
+		return do(func(tx *postgres.Tx) error { return snapshots.Resealed(t.Context(), tx, id, from, to) })
+	}
+	first := read()
+	taken := first.ManifestDigest
+	for _, c := range []struct {
+		step         string
+		do           func() error
+		digest, next string
+		stale        bool
+	}{
+		{"one comes", func() error { return resealing(first, taken, "x") }, taken, "x", false},
+		{"another comes, for who has not heard of that", func() error { return resealing(first, taken, "y") }, taken, "x", true},
+		{"the one is there, and another comes", func() error { return resealing(read(), "x", "y") }, "x", "y", false},
+		{"the first is the one that is there", func() error { return resealed(taken, "z") }, "x", "y", true},
+		{"the other is there", func() error { return resealed("x", "y") }, "y", "", false},
+	} {
+		if err := c.do(); problem.Is(err, problem.Stale) != c.stale || !c.stale && err != nil {
+			t.Errorf("%s: %v", c.step, err)
+		}
+		if s := read(); s.ManifestDigest != c.digest || s.ManifestNext != c.next {
+			t.Errorf("%s: %q, then %q", c.step, s.ManifestDigest, s.ManifestNext)
+		}
+	}
+	last := read()
+	if err := b.expire(t, b.letsGo(t), id); err != nil {
+		t.Fatal(err)
+	}
+	for name, err := range map[string]error{"comes": resealing(last, "y", "z"), "is there": resealed("y", "z")} {
+		if !problem.Is(err, problem.Stale) {
+			t.Errorf("let go, and another %s: %v", name, err)
+		}
+	}
+}
+
 // tellsOfExpiry: its account is told since when it is gone and why, and nobody else anything.
 func (b bench) tellsOfExpiry(t *testing.T, id string) {
 	t.Helper()

@@ -237,6 +237,11 @@ func seed(t *testing.T, base *postgrestest.Database, all []table, n int, id acco
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer func() {
+		if err := tx.Rollback(context.Background()); err != nil && !errors.Is(err, pgx.ErrTxClosed) {
+			t.Error(err)
+		}
+	}()
 	if _, err := tx.Exec(t.Context(), `set local session_replication_role = replica`); err != nil {
 		t.Fatal(err)
 	}

@@ -353,7 +353,8 @@ func (d *Draft) overtaken(ctx context.Context) (snapshot.Manifest, error) {
 }
 
 // checksums writes the list of sums. Another one in its place is of a manifest that
-// never came to be: it is replaced, and no harm where the store holds on to it behind this.
+// never came to be: it is replaced, and no harm where the store holds on to it behind this. Where
+// the store does not write over it while it is locked, there is no snapshot before that ends.
 func (d *Draft) checksums(ctx context.Context, sums []snapshot.Checksum) error {
 	key := d.Prefix() + "/" + snapshot.ChecksumsName
 	text := snapshot.EncodeChecksums(sums)
@@ -361,7 +362,7 @@ func (d *Draft) checksums(ctx context.Context, sums []snapshot.Checksum) error {
 	if errors.Is(err, blob.ErrExists) {
 		err = d.r.replace(ctx, key, text)
 	}
-	if errors.Is(err, blob.ErrLocked) {
+	if blob.Replaced(err) {
 		return nil
 	}
 	return err

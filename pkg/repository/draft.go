@@ -126,7 +126,7 @@ func (r *Repository) Resume(ctx context.Context, saved []byte) (*Draft, error) {
 	if s.Parent != "" {
 		var err error
 		r.o.Cache.drop(r.backups() + "/" + s.Parent + "/" + snapshot.ManifestName) // it may have been sealed anew
-		if parent, err = r.OpenKnown(ctx, r.backups()+"/"+s.Parent, s.Over); err != nil {
+		if parent, err = r.OpenKnown(ctx, Known{Prefix: r.backups() + "/" + s.Parent, Digest: s.Over}); err != nil {
 			return nil, fmt.Errorf("resume a snapshot: %w", err)
 		}
 	}

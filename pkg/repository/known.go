@@ -1,6 +1,7 @@
 package repository
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -30,17 +31,26 @@ func (r *Repository) openAmong(ctx context.Context, prefix string, known map[str
 	if !ok {
 		return r.Open(ctx, prefix)
 	}
-	return r.OpenAs(ctx, k)
+	return r.OpenKnown(ctx, k)
 }
 
-// OpenAs opens what is known of a snapshot, whichever of the two manifests is there. Its errors
-// are OpenKnown's.
-func (r *Repository) OpenAs(ctx context.Context, k Known) (*Snapshot, error) {
-	s, err := r.OpenKnown(ctx, k.Prefix, k.Digest)
-	if k.Next != "" && errors.Is(err, errReplaced) {
-		return r.OpenKnown(ctx, k.Prefix, k.Next)
+// OpenKnown opens a snapshot that is known, whichever of the two manifests is there: what opens
+// besides is as bad as damaged, as who has an old data key, and the bucket, may have put it
+// there. A manifest that the cache has from before it was sealed anew, or may have been, is read
+// again: what that one stands on may be gone.
+func (r *Repository) OpenKnown(ctx context.Context, k Known) (*Snapshot, error) {
+	key := k.Prefix + "/" + snapshot.ManifestName
+	if object, ok := r.o.Cache.get(key); ok && hexSum(object) != cmp.Or(k.Next, k.Digest) {
+		r.o.Cache.drop(key)
 	}
-	return s, err
+	s, err := r.Open(ctx, k.Prefix)
+	if err != nil {
+		return nil, err
+	}
+	if !s.Is(k.Digest) && (k.Next == "" || !s.Is(k.Next)) {
+		return nil, damaged(key, errReplaced)
+	}
+	return s, nil
 }
 
 // Lost reports whether an error of opening says that there is no such snapshot any more, or none

@@ -126,7 +126,7 @@ func readsAll(ctx context.Context, l *life, _ *repository.Repository, store blob
 func (l *life) each(ctx context.Context, r *repository.Repository, do func(*repository.Snapshot) (string, error)) (said string, err error) {
 	for i := 0; i < len(l.rows); i += (len(l.rows) - 1) / 2 {
 		row := l.rows[i]
-		s, err := r.OpenKnown(ctx, row.prefix, row.digest)
+		s, err := r.OpenKnown(ctx, repository.Known{Prefix: row.prefix, Digest: row.digest})
 		if err != nil {
 			return "", err
 		}

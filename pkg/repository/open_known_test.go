@@ -16,8 +16,8 @@ import (
 )
 
 // TestOpenKnown: what opens is the snapshot whose digest is known, as it was taken or sealed
-// anew since, also where a program is slow to hear of the rotation; what who has an old data
-// key has put there is not.
+// anew since, also where a program is slow to hear of the rotation, or only what was about to be
+// put is known; what who has an old data key has put there is not.
 func TestOpenKnown(t *testing.T) {
 	t.Parallel()
 	store, l := mem.New(mem.Options{}), newLife(t)
@@ -34,22 +34,28 @@ func TestOpenKnown(t *testing.T) {
 	resealed, forged := store.Clone(), store.Clone()
 	digest := repositorytest.Reseal(t, resealed, l.ring, taken)
 	repositorytest.Forge(t, forged, thief, taken)
+	again := repositorytest.Rotate(t, l.ks, l.ring)
 	for _, tt := range []struct {
-		name   string
-		store  *mem.Store
-		ring   *envelope.Keyring
-		digest string
-		opens  bool
+		name         string
+		store        *mem.Store
+		ring         *envelope.Keyring
+		digest, next string
+		opens        bool
 	}{
-		{"as it was taken", store, l.ring, taken.Digest(), true},
-		{"sealed anew", resealed, l.ring, digest, true},
-		{"sealed anew, and not noted", resealed, l.ring, taken.Digest(), true},
-		{"sealed anew, for who has not heard of the rotation", resealed, prepared, taken.Digest(), true},
-		{"as another one", store, l.ring, digest, false},
-		{"nothing is known", store, l.ring, "", false},
-		{"forged", forged, l.ring, taken.Digest(), false},
+		{"as it was taken", store, l.ring, taken.Digest(), "", true},
+		{"sealed anew", resealed, l.ring, digest, "", true},
+		{"sealed anew, and not noted", resealed, l.ring, taken.Digest(), "", true},
+		{"sealed anew, for who has not heard of the rotation", resealed, prepared, taken.Digest(), "", true},
+		{"about to be sealed anew", store, l.ring, taken.Digest(), digest, true},
+		{"sealed anew, not noted, and rotated since", resealed, again, taken.Digest(), digest, true},
+		{"sealed anew, not told of, and rotated since", resealed, again, taken.Digest(), "", false},
+		{"as another one", store, l.ring, digest, "", false},
+		{"as another one, with the next of another", store, l.ring, digest, digest, false},
+		{"nothing is known", store, l.ring, "", "", false},
+		{"forged", forged, l.ring, taken.Digest(), digest, false},
 	} {
-		s, err := repo(t, tt.store, tt.ring, conn, small).OpenKnown(t.Context(), taken.Prefix(), tt.digest)
+		k := repository.Known{Prefix: taken.Prefix(), Digest: tt.digest, Next: tt.next}
+		s, err := repo(t, tt.store, tt.ring, conn, small).OpenKnown(t.Context(), k)
 		if tt.opens {
 			if err != nil {
 				t.Errorf("%s: %v", tt.name, err)
@@ -68,40 +74,46 @@ func TestOpenKnown(t *testing.T) {
 			t.Errorf("%s: %s", tt.name, p)
 		}
 	}
-	if _, err := repo(t, store, l.ring, conn, small).OpenKnown(t.Context(), taken.Prefix()[:len(taken.Prefix())-1]+"0", taken.Digest()); errors.Is(err, repository.ErrDamaged) {
+	if _, err := repo(t, store, l.ring, conn, small).OpenKnown(t.Context(), repository.Known{Prefix: taken.Prefix()[:len(taken.Prefix())-1] + "0", Digest: taken.Digest()}); errors.Is(err, repository.ErrDamaged) {
 		t.Errorf("what is not there is damaged: %v", err)
 	}
 }
 
 // TestOpenKnownReadsOnce: a manifest that is kept is read again only where it is not the one
-// that is known.
+// that is known, or may not be any more.
 func TestOpenKnownReadsOnce(t *testing.T) {
 	t.Parallel()
-	under, l := mem.New(mem.Options{}), newLife(t)
-	store := fault.New(under)
-	cached := small
-	cached.Cache = repository.NewCache(1 << 20)
-	taken := take(t, repo(t, store, l.ring, conn, cached), org(20))
-	reads := func(digest string, ring *envelope.Keyring) (n int) {
-		t.Helper()
-		before := len(store.Calls())
-		if _, err := repo(t, store, ring, conn, cached).OpenKnown(t.Context(), taken.Prefix(), digest); err != nil {
-			t.Fatal(err)
-		}
-		for _, c := range store.Calls()[before:] {
-			if strings.HasSuffix(c.Key, "/"+snapshot.ManifestName) {
-				n++
+	for name, row := range map[string]func(was, digest string) (string, string){
+		"noted":                 func(_, digest string) (string, string) { return digest, "" },
+		"told of and not noted": func(was, digest string) (string, string) { return was, digest },
+	} {
+		under, l := mem.New(mem.Options{}), newLife(t)
+		store := fault.New(under)
+		cached := small
+		cached.Cache = repository.NewCache(1 << 20)
+		taken := take(t, repo(t, store, l.ring, conn, cached), org(20))
+		reads := func(digest, next string, ring *envelope.Keyring) (n int) {
+			t.Helper()
+			before := len(store.Calls())
+			k := repository.Known{Prefix: taken.Prefix(), Digest: digest, Next: next}
+			if _, err := repo(t, store, ring, conn, cached).OpenKnown(t.Context(), k); err != nil {
+				t.Fatal(err)
 			}
+			for _, c := range store.Calls()[before:] {
+				if strings.HasSuffix(c.Key, "/"+snapshot.ManifestName) {
+					n++
+				}
+			}
+			return n
 		}
-		return n
-	}
-	if n := reads(taken.Digest(), l.ring); n != 0 {
-		t.Errorf("read %d times, and it is kept", n)
-	}
-	next := repositorytest.Rotate(t, l.ks, l.ring)
-	digest := repositorytest.Reseal(t, under, next, taken) // by another program
-	if n := reads(digest, next); n != 1 {
-		t.Errorf("read %d times, and what is kept is of before", n)
+		if n := reads(taken.Digest(), "", l.ring); n != 0 {
+			t.Errorf("%s: read %d times, and it is kept", name, n)
+		}
+		ring := repositorytest.Rotate(t, l.ks, l.ring)
+		digest, next := row(taken.Digest(), repositorytest.Reseal(t, under, ring, taken)) // by another program
+		if n := reads(digest, next, ring); n != 1 {
+			t.Errorf("%s: read %d times, and what is kept is of before", name, n)
+		}
 	}
 }
 

@@ -23,9 +23,9 @@ import (
 // later. Whoever does it makes the same bytes, so that it may end anywhere and be begun
 // again, by two at once, too. It is not safe for concurrent use.
 type Resealing struct {
-	// Before is told a manifest's digest before that takes the place of another; nil: nobody
-	// is. On its error the other stays.
-	Before func(ctx context.Context, digest string) error
+	// Before is told the digests of a manifest that is there and of the one that is about to
+	// take its place; nil: nobody is. On its error the one that is there stays.
+	Before func(ctx context.Context, from, to string) error
 
 	r     *Repository
 	now   time.Time
@@ -41,17 +41,18 @@ func (r *Repository) Resealing(now time.Time) *Resealing {
 
 // Resealed is what was done about one snapshot.
 type Resealed struct {
-	Digest  string // of the manifest, as it is now
+	Digest  string // of the manifest, as it is now; "": not all was done
 	Objects int64  // that were sealed anew
 }
 
 // Snapshot seals one snapshot anew, if anything that it consists of lies under an older
 // data key. It is known from elsewhere: what is sealed anew under a new key is believed
-// later, so that what somebody with an old key has put there must not be. An error that wraps blob.ErrLocked says that the store holds on to
-// the manifest for now: to that of before, behind a new one, where there is a Digest.
+// later, so that what somebody with an old key has put there must not be. An error that wraps
+// blob.ErrLocked says that the store holds on to something for now: where there is a Digest, to
+// what was there before, behind what is new; else it is to be done again, later.
 func (x *Resealing) Snapshot(ctx context.Context, k Known) (Resealed, error) {
 	x.r.o.Cache.drop(k.Prefix + "/" + snapshot.ManifestName) // another program may have been here
-	s, err := x.r.OpenAs(ctx, k)
+	s, err := x.r.OpenKnown(ctx, k)
 	if err != nil {
 		return Resealed{}, err
 	}
@@ -65,7 +66,7 @@ func (x *Resealing) Snapshot(ctx context.Context, k Known) (Resealed, error) {
 	}
 	made := x.made
 	if len(old) > 0 {
-		if s, err = x.snapshot(ctx, s, old); err != nil && !errors.Is(err, blob.ErrLocked) {
+		if s, err = x.snapshot(ctx, s, old); !blob.Replaced(err) {
 			return Resealed{}, fmt.Errorf("seal %s anew: %w", k.Prefix, err)
 		}
 	} else if s.Digest() == k.Digest {
@@ -74,7 +75,7 @@ func (x *Resealing) Snapshot(ctx context.Context, k Known) (Resealed, error) {
 	}
 	// Somebody may have died between manifest and checksums.
 	late := x.r.replace(ctx, k.Prefix+"/"+snapshot.ChecksumsName, snapshot.EncodeChecksums(s.checksums()))
-	if late != nil && !errors.Is(late, blob.ErrLocked) {
+	if !blob.Replaced(late) {
 		return Resealed{}, late
 	}
 	maps.Copy(x.keys, s.versions())
@@ -195,7 +196,7 @@ func (x *Resealing) manifest(ctx context.Context, s *Snapshot, m snapshot.Manife
 		return nil, err
 	}
 	if x.Before != nil {
-		if err := x.Before(ctx, next.Digest()); err != nil {
+		if err := x.Before(ctx, s.Digest(), next.Digest()); err != nil {
 			return nil, err
 		}
 	}
@@ -352,15 +353,16 @@ func (x *Resealing) pack(purpose, key string, text []byte) ([]byte, error) {
 	return s.Bytes()
 }
 
-// replace puts an object of ours in the place of another. It stands there also where the error
-// wraps blob.ErrLocked.
+// replace puts an object of ours in the place of another, unless it is there. blob.Replaced
+// tells by the error whether it stands there.
 func (r *Repository) replace(ctx context.Context, key string, data []byte) error {
 	store, ok := blob.As[blob.Replacer](r.store)
 	if !ok {
 		return fmt.Errorf("replace %s: %w", key, errors.ErrUnsupported)
 	}
 	r.o.Cache.drop(key)
-	if err := store.Replace(ctx, key, bytes.NewReader(data), int64(len(data))); err != nil {
+	err := r.stands(ctx, key, data, store.Replace(ctx, key, bytes.NewReader(data), int64(len(data))))
+	if err != nil {
 		return fmt.Errorf("replace: %w", err)
 	}
 	return nil

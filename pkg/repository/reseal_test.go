@@ -447,7 +447,7 @@ func TestResealedByAnother(t *testing.T) {
 			}
 		}
 		newest := l.rows[len(l.rows)-1]
-		s, err := repo(t, store, l.ring, conn, cached).OpenKnown(t.Context(), newest.prefix, newest.digest)
+		s, err := repo(t, store, l.ring, conn, cached).OpenKnown(t.Context(), repository.Known{Prefix: newest.prefix, Digest: newest.digest})
 		if err != nil || s.Digest() != newest.digest {
 			t.Fatalf("retired %t: %v", retires, err)
 		}
@@ -561,34 +561,161 @@ func TestResealedBeforeAnotherRotation(t *testing.T) {
 		} else {
 			store.AddFault(fault.Replace).On(was.prefix + "/" + snapshot.ManifestName).ErrorInstead(died)
 		}
-		k := repository.Known{Prefix: was.prefix, Digest: was.digest}
-		x := repo(t, store, l.ring, conn, small).Resealing(started)
-		x.Before = func(_ context.Context, digest string) error {
-			k.Next = digest
-			return nil
-		}
-		if _, err := x.Snapshot(t.Context(), k); !errors.Is(err, died) || k.Next == "" {
+		k := noted{repository.Known{Prefix: was.prefix, Digest: was.digest}}
+		if _, err := k.seal(t, repo(t, store, l.ring, conn, small), started); !errors.Is(err, died) || k.Next == "" {
 			t.Fatalf("%s: %v, told %q", name, err, k.Next)
 		}
 		if err := l.rotate(t.Context(), store); err != nil {
 			t.Fatal(err)
 		}
 		r := repo(t, store, l.ring, conn, small)
-		if _, err := r.OpenKnown(t.Context(), was.prefix, was.digest); errors.Is(err, repository.ErrDamaged) != put {
+		if _, err := r.OpenKnown(t.Context(), repository.Known{Prefix: was.prefix, Digest: was.digest}); errors.Is(err, repository.ErrDamaged) != put {
 			t.Errorf("%s: who was told of nothing: %v", name, err)
 		}
-		report, err := r.Check(t.Context(), repository.CheckOptions{Prefixes: []string{was.prefix}, Known: []repository.Known{k}})
+		report, err := r.Check(t.Context(), repository.CheckOptions{Prefixes: []string{was.prefix}, Known: []repository.Known{k.Known}})
 		if err != nil || len(report.Damage) != 0 {
 			t.Errorf("%s: %+v, %v", name, report.Damage, err)
 		}
-		done, err := r.Resealing(started).Snapshot(t.Context(), k)
+		done, err := r.Resealing(started).Snapshot(t.Context(), k.Known)
 		if err != nil {
 			t.Fatal(name, err)
 		}
-		if s, err := r.OpenKnown(t.Context(), was.prefix, done.Digest); err != nil || !s.Is(was.digest) {
+		if s, err := r.OpenKnown(t.Context(), repository.Known{Prefix: was.prefix, Digest: done.Digest}); err != nil || !s.Is(was.digest) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+}
+
+// noted is a snapshot as who has it sealed anew writes it down, step by step.
+type noted struct{ repository.Known }
+
+// before is for what is there and what is about to take its place.
+func (k *noted) before(_ context.Context, from, to string) error {
+	k.Digest, k.Next = from, to
+	return nil
+}
+
+// seal seals it anew.
+func (k *noted) seal(t *testing.T, r *repository.Repository, now time.Time) (repository.Resealed, error) {
+	t.Helper()
+	x := r.Resealing(now)
+	x.Before = k.before
+	done, err := x.Snapshot(t.Context(), k.Known)
+	if done.Digest != "" && done.Digest != k.Digest {
+		k.Digest, k.Next = done.Digest, ""
+	}
+	return done, err
+}
+
+// TestResealDiesTwice, wherever, with a rotation in between or none: by what was written down
+// the snapshot opens, is no damage, and is sealed anew in the end.
+func TestResealDiesTwice(t *testing.T) {
+	t.Parallel()
+	whole, from := mem.New(mem.Options{}), newLife(t)
+	from.until(t, whole, "reseal")
+	was := from.rows[1]
+	manifest, sums := was.prefix+"/"+snapshot.ManifestName, was.prefix+"/"+snapshot.ChecksumsName
+	places := map[string]func(*fault.Store){
+		"before a segment": func(s *fault.Store) { s.AddFault(fault.Put).ErrorInstead(errKilled) },
+		"before the put":   func(s *fault.Store) { s.AddFault(fault.Replace).On(manifest).ErrorInstead(errKilled) },
+		"after the put":    func(s *fault.Store) { s.AddFault(fault.Replace).On(manifest).ErrorAfter(errKilled) },
+		"before the sums":  func(s *fault.Store) { s.AddFault(fault.Replace).On(sums).ErrorInstead(errKilled) },
+		"after the sums":   func(s *fault.Store) { s.AddFault(fault.Replace).On(sums).ErrorAfter(errKilled) },
+	}
+	for first, dies := range places {
+		for second, diesAgain := range places {
+			for _, rotates := range []bool{true, false} {
+				when := fmt.Sprintf("%s, then %s, rotated %v", first, second, rotates)
+				under, l, k := whole.Clone(), from.copied(), noted{repository.Known{Prefix: was.prefix, Digest: was.digest}}
+				for _, die := range []func(*fault.Store){dies, diesAgain} {
+					store := fault.New(under)
+					die(store)
+					if _, err := k.seal(t, repo(t, store, l.ring, conn, small), started); !errors.Is(err, errKilled) && (rotates || err != nil) {
+						t.Fatalf("%s: %v", when, err)
+					}
+					if rotates {
+						if err := l.rotate(t.Context(), under); err != nil {
+							t.Fatal(err)
+						}
+					}
+					if _, err := repo(t, under, l.ring, conn, small).OpenKnown(t.Context(), k.Known); err != nil {
+						t.Fatalf("%s: what is written down is not there: %v", when, err)
+					}
+				}
+				r := repo(t, under, l.ring, conn, small)
+				if _, err := k.seal(t, r, started); err != nil {
+					t.Fatalf("%s: %v", when, err)
+				}
+				s, err := r.Open(t.Context(), was.prefix)
+				if err != nil || s.Digest() != k.Digest || k.Next != "" || !s.Is(was.digest) {
+					t.Fatalf("%s: in the end %+v, %v", when, k, err)
+				}
+				holds(t, s, was.want)
+				if text, err := blob.ReadAll(t.Context(), under, sums, 1<<20); err != nil || !strings.Contains(string(text), k.Digest) {
+					t.Fatalf("%s: the checksums are %s, %v", when, text, err)
+				}
+			}
+		}
+	}
+}
+
+// TestResealWhereTheStoreRefuses to write over what it locks: what is not put nobody is told
+// of, and the snapshot stays what it is until the lock has ended. What was put before, and is
+// locked since, is no obstacle.
+func TestResealWhereTheStoreRefuses(t *testing.T) {
+	t.Parallel()
+	const day = 24 * time.Hour
+	now := started
+	store, l := mem.New(mem.Options{LockFor: 30 * day, Refuses: true, Now: func() time.Time { return now }}), newLife(t)
+	s := take(t, repo(t, store, l.ring, conn, small), org(20))
+	k := noted{repository.Known{Prefix: s.Prefix(), Digest: s.Digest()}}
+	rotate := func() {
+		if err := l.rotate(t.Context(), store); err != nil {
+			t.Fatal(err)
+		}
+	}
+	seal := func(done bool) {
+		t.Helper()
+		r := repo(t, store, l.ring, conn, small)
+		got, err := k.seal(t, r, now)
+		if (got.Digest != "") != done || done != (err == nil) || !done && !errors.Is(err, blob.ErrLocked) {
+			t.Fatalf("done %v, want %v: %v", got.Digest != "", done, err)
+		}
+		if _, err := r.OpenKnown(t.Context(), k.Known); err != nil {
+			t.Fatalf("what is written down is not there: %v", err)
+		}
+		swept, err := r.Sweep(t.Context(), repository.SweepOptions{Before: now, Known: []repository.Known{k.Known}})
+		if err != nil || len(swept.Unread)+len(swept.Missing) > 0 {
+			t.Fatalf("%+v, %v", swept, err)
+		}
+	}
+	rotate()
+	now = started.Add(31 * day)
+	sums, dying := k.Prefix+"/"+snapshot.ChecksumsName, fault.New(store)
+	dying.AddFault(fault.Replace).On(sums).ErrorAfter(errKilled)
+	if _, err := k.seal(t, repo(t, dying, l.ring, conn, small), now); !errors.Is(err, errKilled) {
+		t.Fatal(err)
+	}
+	var right []byte
+	store.Edit(sums, func(text []byte) []byte { right = text; return nil })
+	seal(false)
+	store.Edit(sums, func([]byte) []byte { return right })
+	seal(true)
+	rotate()
+	now = started.Add(35 * day)
+	seal(false)
+	now = started.Add(62 * day)
+	dying.AddFault(fault.Replace).On(snapshot.ManifestName).ErrorInstead(errors.Join(blob.ErrExists, &blob.LockedError{Err: errKilled}))
+	got, err := k.seal(t, repo(t, dying, l.ring, conn, small), now) // the manifest alone is locked
+	if !errors.Is(err, blob.ErrLocked) || got.Digest != "" || len(check(t, repo(t, store, l.ring, conn, small)).Damage) > 0 {
+		t.Fatalf("%+v, %v", got, err)
+	}
+	seal(true)
+	opens, err := repo(t, store, l.ring, conn, small).Open(t.Context(), k.Prefix)
+	if err != nil || opens.Digest() != k.Digest || k.Next != "" {
+		t.Fatalf("%+v, %v", k, err)
+	}
+	holds(t, opens, org(20))
 }
 
 // TestResealStops where nobody can be told what is about to be put.
@@ -597,7 +724,7 @@ func TestResealStops(t *testing.T) {
 	store, l := mem.New(mem.Options{}), newLife(t)
 	l.until(t, store, "reseal")
 	x, stop := repo(t, store, l.ring, conn, small).Resealing(started), errors.New("stop")
-	x.Before = func(context.Context, string) error { return stop }
+	x.Before = func(context.Context, string, string) error { return stop }
 	k := knownOf(l.rows)[0]
 	if _, err := x.Snapshot(t.Context(), k); !errors.Is(err, stop) {
 		t.Error(err)

@@ -46,25 +46,6 @@ func (r *Repository) Open(ctx context.Context, prefix string) (*Snapshot, error)
 	return r.resolve(ctx, s)
 }
 
-// OpenKnown opens a snapshot of which somebody knows from elsewhere what the digest of its
-// manifest is: what opens besides is as bad as damaged, as who has an old data key, and the
-// bucket, may have put it there. A manifest that the cache has from before it was sealed
-// anew is read again.
-func (r *Repository) OpenKnown(ctx context.Context, prefix, digest string) (*Snapshot, error) {
-	key := prefix + "/" + snapshot.ManifestName
-	if object, ok := r.o.Cache.get(key); ok && hexSum(object) != digest {
-		r.o.Cache.drop(key)
-	}
-	s, err := r.Open(ctx, prefix)
-	if err == nil && !s.Is(digest) {
-		err = damaged(key, errReplaced)
-	}
-	if err != nil {
-		return nil, err
-	}
-	return s, nil
-}
-
 // Is reports whether a digest is that of the manifest, or was, before it was sealed anew:
 // that the manifest says itself, and is not believed under an older data key.
 func (s *Snapshot) Is(digest string) bool {

@@ -217,8 +217,7 @@ func (g *giving) open(ctx context.Context, i int) (*repository.Snapshot, error) 
 	if i == 0 && g.first != nil {
 		return g.first, nil
 	}
-	m := g.moments[i]
-	return g.repo.OpenKnown(ctx, m.Place(), m.ManifestDigest)
+	return g.repo.OpenKnown(ctx, g.moments[i].Known())
 }
 
 // refuseDownload says why an address is good for nothing, and writes it down.

@@ -13,6 +13,10 @@ import (
 )
 
 func (s snapshotService) GiveUpSnapshot(ctx context.Context, r *connect.Request[imagov1.GiveUpSnapshotRequest]) (*connect.Response[imagov1.GiveUpSnapshotResponse], error) {
+	// By now its manifest may be back.
+	if answered, err := replay[imagov1.GiveUpSnapshotResponse](ctx, s.Service, r); answered != nil || err != nil {
+		return answered, err
+	}
 	row, err := s.find(ctx, r.Msg.GetSnapshotId(), "")
 	if err != nil {
 		return nil, err
@@ -49,7 +53,7 @@ func (s *Service) lost(ctx context.Context, row snapshots.Snapshot) (how string,
 	if err != nil {
 		return "", fmt.Errorf("open repository: %w", err)
 	}
-	_, err = repo.OpenKnown(ctx, row.Place(), row.ManifestDigest)
+	_, err = repo.OpenKnown(ctx, row.Known())
 	switch {
 	case problem.Is(err, problem.NotFound):
 		return "its manifest is not in the bucket", nil

@@ -1,11 +1,14 @@
 package api
 
 import (
+	"bytes"
 	"strings"
 	"testing"
 
 	"connectrpc.com/connect"
+	"google.golang.org/protobuf/proto"
 
+	"imago/pkg/blob"
 	"imago/pkg/snapshot"
 	imagov1 "imago/proto/imago/v1"
 )
@@ -33,14 +36,15 @@ func TestGiveUpSnapshot(t *testing.T) {
 		}
 	}
 	refused(first, "the snapshot is there, and opens")
-	for _, id := range []string{first, newest} {
+	if _, err := p.snapshots.ListResources(t.Context(), req(&imagov1.ListResourcesRequest{SnapshotId: first, Type: "group"})); err != nil {
+		t.Fatal(err)
+	}
+	for id, object := range map[string]string{first: "list-", newest: snapshot.ManifestName} { // a list stays in memory
 		_, s, err := w.stored(p, id)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := w.store.Delete(t.Context(), s.Prefix()+"/"+snapshot.ManifestName); err != nil {
-			t.Fatal(err)
-		}
+		w.lose(s.Prefix() + "/" + object)
 	}
 	refused(newest, "newest")
 	pin := func() *imagov1.Snapshot {
@@ -68,5 +72,64 @@ func TestGiveUpSnapshot(t *testing.T) {
 	_, err := stranger.snapshots.GiveUpSnapshot(t.Context(), req(&imagov1.GiveUpSnapshotRequest{SnapshotId: first}))
 	if connect.CodeOf(err) != connect.CodeNotFound {
 		t.Errorf("another account's: %v", err)
+	}
+}
+
+// lose removes what lies below a prefix from the store.
+func (w *world) lose(prefix string) {
+	w.t.Helper()
+	var gone int
+	for o, err := range w.store.List(w.t.Context(), prefix) {
+		if err == nil {
+			err = w.store.Delete(w.t.Context(), o.Key)
+		}
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		gone++
+	}
+	if gone == 0 {
+		w.t.Fatalf("nothing lies below %s", prefix)
+	}
+}
+
+// TestGiveUpSnapshotAgain: the same request under the same key gets the same answer, though the
+// manifest is back by then; another one is refused.
+func TestGiveUpSnapshotAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Config{})
+	p := w.proven(w.owner())
+	c := w.db.Connection(t, p.account)
+	lost := w.take(p, c, acme)
+	w.take(p, c, acme)
+	_, s, err := w.stored(p, lost)
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := s.Prefix() + "/" + snapshot.ManifestName
+	text, err := blob.ReadAll(t.Context(), w.store, key, 1<<20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.lose(key)
+	giveUp := func(under string) (*imagov1.Snapshot, error) {
+		res, err := p.snapshots.GiveUpSnapshot(t.Context(), keyed(&imagov1.GiveUpSnapshotRequest{SnapshotId: lost}, under))
+		if err != nil {
+			return nil, err
+		}
+		return res.Msg.GetSnapshot(), nil
+	}
+	first, err := giveUp("k")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := w.store.Put(t.Context(), key, bytes.NewReader(text), int64(len(text))); err != nil {
+		t.Fatal(err)
+	}
+	if again, err := giveUp("k"); err != nil || !proto.Equal(again, first) {
+		t.Errorf("under the same key: %v, %v; want %v", again, err, first)
+	}
+	if _, err := giveUp("another"); connect.CodeOf(err) != connect.CodeAlreadyExists {
+		t.Errorf("under another key: %v", err)
 	}
 }

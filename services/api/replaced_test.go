@@ -105,6 +105,38 @@ func TestReplacedSnapshot(t *testing.T) {
 	}
 }
 
+// TestSealedAnewAndNotNoted: what a worker sealed anew, and died before the row heard of it, is no
+// damage, also once another data key seals: it is read like any other, and not given up.
+func TestSealedAnewAndNotNoted(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, Config{})
+	p := w.proven(w.owner())
+	c := w.db.Connection(t, p.account)
+	first, second := w.take(p, c, acme), w.take(p, c, acme)
+	_, s, err := w.stored(p, first)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.rotated(p)
+	w.db.Announce(t, first, repositorytest.Reseal(t, w.store, p.ring, s))
+	w.rotated(p)
+	for name, read := range w.readers(p, c, first, second) {
+		if err := read(); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	for _, id := range []string{first, "all"} {
+		got := w.fetch(p, p.offer(t, &imagov1.CreateDownloadRequest{ConnectionId: string(c), SnapshotId: id}).GetUrl())
+		if got.status != http.StatusOK || got.broken != nil {
+			t.Errorf("download of %s: %d, %v", id, got.status, got.broken)
+		}
+	}
+	_, err = p.snapshots.GiveUpSnapshot(t.Context(), req(&imagov1.GiveUpSnapshotRequest{SnapshotId: first}))
+	if got := problemOf(t, err, connect.CodeAlreadyExists); got.GetWhat() != "the snapshot is there, and opens" {
+		t.Errorf("given up: %v", got)
+	}
+}
+
 // TestReplacedDownload: a download of what was put in the place of a snapshot is refused
 // before it begins; where others went before, it is cut off.
 func TestReplacedDownload(t *testing.T) {

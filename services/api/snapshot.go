@@ -377,7 +377,7 @@ func (s *Service) open(ctx context.Context, ring *envelope.Keyring, row snapshot
 	if err != nil {
 		return nil, err
 	}
-	return repo.OpenKnown(ctx, row.Place(), row.ManifestDigest)
+	return repo.OpenKnown(ctx, row.Known())
 }
 
 // repository opens that of a connection. What it keeps in memory is sealed.

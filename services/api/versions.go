@@ -143,7 +143,7 @@ func (h *history) versions(ctx context.Context) (out []*imagov1.Version, err err
 		prefixes = append(prefixes, m.Place())
 	}
 	open := func(ctx context.Context, prefix string) (*repository.Snapshot, error) {
-		return repo.OpenKnown(ctx, prefix, of[prefix].ManifestDigest)
+		return repo.OpenKnown(ctx, of[prefix].Known())
 	}
 	for v, err := range repo.History(ctx, h.key, prefixes, open) {
 		if err != nil {

@@ -381,6 +381,21 @@ func TestClocksApartHideNothing(t *testing.T) {
 	}
 }
 
+// TestSealedAnewAndNotNotedHidesNothing: a snapshot that a worker sealed anew, and died before the
+// row heard of it, is compared with, also once another data key seals.
+func TestSealedAnewAndNotNotedHidesNothing(t *testing.T) {
+	t.Parallel()
+	w := worldtest.New(t, worldtest.Options{})
+	row := take(t, w)
+	s := w.Open(t, row)
+	w.Rotate(t)
+	w.Base.Announce(t, row.ID, repositorytest.Reseal(t, w.Store, w.Ring, s))
+	w.Rotate(t)
+	remove(t, w, "Marketing")
+	watch(t, w)
+	worldtest.Until(t, "the deletion is found", func() bool { return len(deletions(found(t, w))) == 1 })
+}
+
 // TestForgedSnapshotsHideNothing: what is not as it was taken is not compared with. The
 // snapshot before is, and where there is none the log is held up, and nothing is lost.
 func TestForgedSnapshotsHideNothing(t *testing.T) {

@@ -178,7 +178,7 @@ func (f *following) open(ctx context.Context, s snapshots.Snapshot) (*repository
 	if err != nil {
 		return nil, err
 	}
-	snap, err := repo.OpenKnown(ctx, s.Place(), s.ManifestDigest)
+	snap, err := repo.OpenKnown(ctx, s.Known())
 	if err != nil {
 		return nil, fmt.Errorf("open snapshot %s: %w", s.ID, err)
 	}

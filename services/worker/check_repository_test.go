@@ -91,8 +91,8 @@ func lastCheck(t testing.TB, w *worldtest.World) (c checks.Check, ok bool) {
 	return c, ok
 }
 
-// check has the repository checked, as a sweep does, and waits for it.
-func check(t *testing.T, w *worldtest.World) (c checks.Check) {
+// unchecked waits until no check is under way: one that is asked for beside it is no other.
+func unchecked(t *testing.T, w *worldtest.World) {
 	t.Helper()
 	worldtest.Until(t, "no check is under way", func() (idle bool) {
 		if err := w.Base.Owner().QueryRow(t.Context(), `select not exists (select from river.river_job
@@ -101,6 +101,12 @@ func check(t *testing.T, w *worldtest.World) (c checks.Check) {
 		}
 		return idle
 	})
+}
+
+// check has the repository checked, as a sweep does, and waits for it.
+func check(t *testing.T, w *worldtest.World) (c checks.Check) {
+	t.Helper()
+	unchecked(t, w)
 	before, _ := lastCheck(t, w)
 	sweep := w.Base.JobRow(t, job.SweepRepository{AccountID: string(w.Account.ID), ConnectionID: string(w.Connection)})
 	err := w.Base.Open(t, "imago_worker").As(t.Context(), postgres.Job(sweep), func(tx *postgres.Tx) error {

@@ -40,10 +40,11 @@ func (s *Service) startForgetting(ctx context.Context, u work.Unit) (n int, err 
 // forgetting is one job that lets snapshots of a connection go.
 type forgetting struct {
 	*Service
-	unit work.Unit
-	id   account.ConnectionID
-	ring *envelope.Keyring
-	repo *repository.Repository
+	unit   work.Unit
+	id     account.ConnectionID
+	ring   *envelope.Keyring
+	repo   *repository.Repository
+	unseen error // why nobody can see whether what was given up is lost
 }
 
 // forgetSnapshots lets go what nothing keeps, and removes what was let go before. First
@@ -59,7 +60,7 @@ func (s *Service) forgetSnapshots(ctx context.Context, u work.Unit, a job.Forget
 	if err != nil {
 		return work.End{}, err
 	}
-	f := &forgetting{s, u, connection, ring, repo}
+	f := &forgetting{Service: s, unit: u, id: connection, ring: ring, repo: repo}
 	if err := f.giveUp(ctx); err != nil {
 		return work.End{}, fmt.Errorf("let go what of connection %s is lost: %w", connection, err)
 	}
@@ -75,6 +76,7 @@ func (s *Service) forgetSnapshots(ctx context.Context, u work.Unit, a job.Forget
 		return work.Again(lingers, outcome("a snapshot is being taken"), slog.Int("expired", expired)), nil
 	}
 	removed, err := f.remove(ctx)
+	err = errors.Join(f.unseen, err)
 	switch {
 	case stopped(ctx):
 		return work.Again(0, outcome("stopped")), nil
@@ -229,6 +231,6 @@ func (f *forgetting) unremoved(ctx context.Context, cause error) (work.End, erro
 	}
 	f.Log.ErrorContext(ctx, "snapshots are not removed", "job", f.unit.Job, "connection", f.id, "error", cause)
 	e := work.Event{At: f.Now(), Action: "fail_forget", TargetType: "connection", TargetID: string(f.id),
-		Detail: "snapshots that were let go still lie in the store: " + work.Problem(cause).Error()}
+		Detail: "snapshots that were let go, or given up, still lie in the store: " + work.Problem(cause).Error()}
 	return work.Done(outcome("given up")), f.tell(ctx, f.unit, f.ring, e)
 }

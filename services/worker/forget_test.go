@@ -271,13 +271,19 @@ func TestAStoreThatRemovesNothingIsToldOf(t *testing.T) {
 	w.Exec(t, `update connections set forget_at = null`)
 	failing.AddFault(fault.Delete).Forever().ErrorInstead(errors.New("the store is away"))
 	work(t, w, worker.Config{}, deps(t, w))
-	worldtest.Until(t, "the job is tried", func() bool {
-		// As if it had been tried often, each a while after the other.
+	triedOften(t, w)
+	if got := w.Detail(t, "fail_forget"); !strings.Contains(got, "still lie in the store") {
+		t.Errorf("the activity log says %q", got)
+	}
+}
+
+// triedOften waits until a job that forgets gives up, as if it had been tried often, each time a
+// while after the other.
+func triedOften(t *testing.T, w *worldtest.World) {
+	t.Helper()
+	worldtest.Until(t, "the job gives up", func() bool {
 		w.Exec(t, `update river.river_job set errors = array_fill(errors[1], array[8]), scheduled_at = now(), state = 'available'
 			where kind = 'forget_snapshots' and state = 'retryable'`)
 		return count(w.Actions(t), "fail_forget") == 1
 	})
-	if got := w.Detail(t, "fail_forget"); !strings.Contains(got, "still lie in the store") {
-		t.Errorf("the activity log says %q", got)
-	}
 }

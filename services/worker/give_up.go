@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"errors"
 
 	"imago/pkg/postgres"
 	"imago/pkg/postgres/snapshots"
@@ -11,25 +12,29 @@ import (
 )
 
 // giveUp lets go what somebody gave up as lost, and is. One that opens again stays, and is
-// given up no more.
+// given up no more. Where neither can be seen the others go on.
 func (f *forgetting) giveUp(ctx context.Context) error {
-	var all []snapshots.Live
+	var all []snapshots.Moment
 	err := f.DB.As(ctx, f.unit.Proof, func(tx *postgres.Tx) (err error) {
 		all, err = snapshots.GivenUp(ctx, tx, f.id)
 		return err
 	})
+	if err != nil {
+		return err
+	}
 	for _, s := range all {
-		if err == nil {
-			err = f.giveUpOne(ctx, s)
+		if failed := f.giveUpOne(ctx, s); failed != nil {
+			f.Log.ErrorContext(ctx, "snapshot that was given up is not looked at", "job", f.unit.Job, "connection", f.id, "snapshot", s.ID, "error", failed)
+			f.unseen = errors.Join(f.unseen, failed)
 		}
 	}
-	return err
+	return nil
 }
 
 const lostFor = "its manifest was lost from the bucket, or damaged there, and somebody gave it up"
 
-func (f *forgetting) giveUpOne(ctx context.Context, s snapshots.Live) error {
-	_, err := f.repo.OpenAs(ctx, known(s))
+func (f *forgetting) giveUpOne(ctx context.Context, s snapshots.Moment) error {
+	_, err := f.repo.OpenKnown(ctx, s.Known())
 	lost := repository.Lost(err)
 	if err != nil && !lost {
 		return err

@@ -42,6 +42,7 @@ func TestAMissingSnapshotIsTold(t *testing.T) {
 	}
 	c.advance(25 * time.Hour)
 	left := keysBelow(t, store, "users/")
+	unchecked(t, w)
 	sweepNow(t, w)
 	worldtest.Until(t, "the activity log tells of it", func() bool { return count(w.Actions(t), "find_damage") == 1 })
 	if got := w.Detail(t, "find_damage"); !strings.HasPrefix(got, "1 object damaged or missing: 2 snapshots on ") || !strings.Contains(got, "nobody let go of: "+path.Base(newest.Place())+";") {

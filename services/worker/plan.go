@@ -63,7 +63,7 @@ func (r *restoring) open(ctx context.Context) (*repository.Snapshot, error) {
 	if err != nil {
 		return nil, err
 	}
-	snap, err := repo.OpenKnown(ctx, r.snapshot.Place(), r.snapshot.ManifestDigest)
+	snap, err := repo.OpenKnown(ctx, r.snapshot.Known())
 	if err != nil {
 		return nil, fmt.Errorf("open snapshot %s: %w", r.row.SnapshotID, err)
 	}

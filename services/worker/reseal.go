@@ -64,6 +64,7 @@ type resealing struct {
 	made    int64  // snapshots that were sealed anew
 	newest  string // digest of the newest of them
 	locked  int64  // that the store holds on to
+	waits   bool   // for the locks of some of these
 	failed  []error
 }
 
@@ -126,7 +127,7 @@ func (r *resealing) run(ctx context.Context) (work.End, error) {
 		return work.Again(failsAgain, append(attrs, outcome("cannot be sealed anew"))...), nil
 	case len(taken) > 0: // it may stand on what was there before
 		return work.Again(time.Minute, append(attrs, outcome("a snapshot is being taken"))...), nil
-	case old > 0: // of what was let go and is not removed yet, or is locked
+	case old > 0 || r.waits: // of what was let go and is not removed yet, or is locked
 		return work.Again(lingers, append(attrs, outcome("something stays under an older key for now"))...), nil
 	}
 	return work.Done(attrs...), r.done(ctx)
@@ -143,6 +144,17 @@ func (r *resealing) meetStrangers(ctx context.Context) error {
 	return err
 }
 
+// stays tells besides why a snapshot is not sealed anew what ends that. One that opens, and lacks
+// something, is not given up.
+func stays(err error) error {
+	p := work.Problem(err)
+	hint := "the older keys stay until it can be, or is let go: by imago snapshot give-up where it does not open, else by retention, and imago snapshots --why tells what keeps it"
+	if p.Hint != "" {
+		hint = p.Hint + "; " + hint
+	}
+	return problem.New(p.Kind, "%s", p.What).WithHint("%s", hint).Because(err)
+}
+
 // done says so, and has the keyring looked at: it may be the last connection.
 func (r *resealing) done(ctx context.Context) error {
 	return r.DB.As(ctx, r.unit.Proof, func(tx *postgres.Tx) error {
@@ -155,7 +167,7 @@ func (r *resealing) done(ctx context.Context) error {
 
 // snapshots seals one after the other, oldest first.
 func (r *resealing) snapshots(ctx context.Context) error {
-	var all []snapshots.Live
+	var all []snapshots.Moment
 	err := r.DB.As(ctx, r.unit.Proof, func(tx *postgres.Tx) (err error) {
 		all, err = snapshots.AllLive(ctx, tx, r.id)
 		return err
@@ -180,7 +192,7 @@ func (r *resealing) snapshots(ctx context.Context) error {
 // snapshot seals one. It is read again right before: one that was let go meanwhile is left
 // alone, since its manifest is removed an hour after that, and must not come back.
 func (r *resealing) snapshot(ctx context.Context, x *repository.Resealing, id string) error {
-	var s snapshots.Live
+	var s snapshots.Moment
 	var live bool
 	err := r.DB.As(ctx, r.unit.Proof, func(tx *postgres.Tx) (err error) {
 		s, live, err = snapshots.StillLive(ctx, tx, id)
@@ -189,25 +201,30 @@ func (r *resealing) snapshot(ctx context.Context, x *repository.Resealing, id st
 	if err != nil || !live {
 		return err
 	}
-	x.Before = func(ctx context.Context, digest string) error { return r.announce(ctx, s, digest) }
-	done, err := x.Snapshot(ctx, known(s))
+	there := s.ManifestDigest // as the row has it
+	x.Before = func(ctx context.Context, from, to string) error {
+		there = from
+		return r.announce(ctx, s, from, to)
+	}
+	done, err := x.Snapshot(ctx, s.Known())
 	if errors.Is(err, blob.ErrLocked) {
 		r.locked++
+		r.waits = r.waits || done.Digest == ""
 		err = nil
 	}
 	switch {
 	case errors.Is(err, repository.ErrDamaged), errors.Is(err, envelope.ErrNoKey), problem.Is(err, problem.NotFound):
 		r.Log.ErrorContext(ctx, "snapshot is not sealed anew", "job", r.unit.Job, "connection", r.id, "snapshot", id, "error", err)
-		r.failed = append(r.failed, err)
+		r.failed = append(r.failed, stays(err))
 		return nil
-	case err != nil || done.Digest == "" || done.Digest == s.ManifestDigest:
+	case err != nil || done.Digest == "" || done.Digest == there:
 		return err
 	}
 	r.made, r.newest = r.made+1, done.Digest
 	ctx, cancel := aftermath(ctx)
 	defer cancel()
 	err = r.DB.As(ctx, r.unit.Proof, func(tx *postgres.Tx) error {
-		return snapshots.Resealed(ctx, tx, id, s.ManifestDigest, done.Digest)
+		return snapshots.Resealed(ctx, tx, id, there, done.Digest)
 	})
 	if problem.Is(err, problem.Stale) {
 		return nil
@@ -215,9 +232,10 @@ func (r *resealing) snapshot(ctx context.Context, x *repository.Resealing, id st
 	return err
 }
 
-// announce says which manifest is about to be put, so that who dies in between has left none
-// that nobody believes. Stale: under a key that seals no more, which would be as bad.
-func (r *resealing) announce(ctx context.Context, s snapshots.Live, digest string) error {
+// announce says which manifest is there and which is about to be put, so that who dies in
+// between has left none that nobody believes, however often. Stale: under a key that seals no
+// more, which would be as bad.
+func (r *resealing) announce(ctx context.Context, s snapshots.Moment, from, to string) error {
 	return r.DB.As(ctx, r.unit.Proof, func(tx *postgres.Tx) error {
 		now, err := accounts.RenewalOf(ctx, tx)
 		if err != nil {
@@ -226,7 +244,7 @@ func (r *resealing) announce(ctx context.Context, s snapshots.Live, digest strin
 		if !bytes.Equal(now.Wrapped, r.ring.Wrapped()) {
 			return problem.New(problem.Stale, "the keyring was renewed meanwhile")
 		}
-		return snapshots.Resealing(ctx, tx, s.ID, s.ManifestDigest, digest)
+		return snapshots.Resealing(ctx, tx, s, from, to)
 	})
 }
 

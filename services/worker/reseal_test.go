@@ -5,14 +5,17 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"filippo.io/age"
 
+	"imago/pkg/blob"
 	"imago/pkg/blob/fault"
 	"imago/pkg/blob/mem"
 	"imago/pkg/envelope"
@@ -21,6 +24,7 @@ import (
 	"imago/pkg/postgres/accounts"
 	"imago/pkg/postgres/snapshots"
 	"imago/pkg/postgres/worldtest"
+	"imago/pkg/resource"
 	"imago/pkg/snapshot"
 	"imago/services/worker"
 )
@@ -55,26 +59,27 @@ func rotates(t *testing.T, w *worldtest.World, c *clock) {
 	w.Ring = both(t, w, w.Keys)
 }
 
-// dying is a store that fails while it is dead.
+// dying is a store that fails before it replaces what is named.
 type dying struct {
 	*mem.Store
-	dead atomic.Bool
+	before atomic.Value // names of objects, as a string
 }
 
-// Replace puts a manifest, whose checksums never come.
 func (s *dying) Replace(ctx context.Context, key string, r io.Reader, size int64) error {
-	if s.dead.Load() && strings.HasSuffix(key, "/"+snapshot.ChecksumsName) {
+	if strings.Contains(s.before.Load().(string), path.Base(key)) {
 		return errors.New("it died")
 	}
 	return s.Store.Replace(ctx, key, r, size)
 }
 
 // TestRotationWhileSealingAnew: a manifest whose row does not know it yet is believed under
-// the next data key, too, and sealed anew under that.
+// the next data key, too, by restores and the next snapshot, and sealed anew under that; also
+// where whoever does so dies once more.
 func TestRotationWhileSealingAnew(t *testing.T) {
 	t.Parallel()
 	var c clock
 	store := &dying{Store: mem.New(mem.Options{Now: c.now})}
+	store.before.Store("")
 	w := worldtest.New(t, worldtest.Options{Store: store})
 	d := deps(t, w)
 	d.Now = c.now
@@ -82,22 +87,155 @@ func TestRotationWhileSealingAnew(t *testing.T) {
 	taken := w.Taken(t, w.Queue(t))
 	rotates(t, w, &c)
 	c.ahead.Add(int64(10 * time.Minute))
-	store.dead.Store(true)
+	store.before.Store(snapshot.ChecksumsName)
 	asks(t, w, accounts.AskReseal)
 	hurried(t, w, "the manifest is put", func() bool { return w.Open(t, taken).Digest() != taken.ManifestDigest })
+	put := w.Open(t, taken).Digest()
 	rotates(t, w, &c)
 	if digestOf(t, w, taken.ID) != taken.ManifestDigest {
 		t.Error("the row knows: this proves nothing")
 	}
-	store.dead.Store(false)
+	support, _ := w.Group(t, "Support")
+	w.Plan(t, taken.ID, resource.Key{Type: "group", ID: support})
+	if got := w.Open(t, w.Taken(t, w.Queue(t))).Manifest(); got.Parent != path.Base(taken.Place()) || got.Previous != taken.ManifestDigest {
+		t.Errorf("the next one stands on %q, previous %q", got.Parent, got.Previous)
+	}
+	store.before.Store(snapshot.ManifestName + " " + snapshot.ChecksumsName)
+	c.ahead.Add(int64(10 * time.Minute))
+	hurried(t, w, "another manifest is to come", func() bool { return nextOf(t, w, taken.ID) != put })
+	rotates(t, w, &c)
+	if got := digestOf(t, w, taken.ID); got != put || w.Open(t, taken).Digest() != put {
+		t.Errorf("the row has the digest %s, and not of what is there, %s", got, put)
+	}
+	store.before.Store("")
 	c.ahead.Add(int64(10 * time.Minute))
 	hurried(t, w, "the old keys are retired", func() bool { return standing(t, w).ResealAskedAt == nil })
-	if w.Ring = both(t, w, w.Keys); w.Ring.Oldest() != 3 || w.Open(t, taken).Digest() != digestOf(t, w, taken.ID) {
+	if w.Ring = both(t, w, w.Keys); w.Ring.Oldest() != 4 || w.Open(t, taken).Digest() != digestOf(t, w, taken.ID) {
 		t.Errorf("from key %d on, and the row has another digest", w.Ring.Oldest())
 	}
 	if n := count(w.Actions(t), "fail_reseal") + count(w.Actions(t), "find_damage"); n > 0 {
 		t.Errorf("damage is told of: %v", w.Actions(t))
 	}
+}
+
+// held has the next segment that is put wait until it is let go.
+func held(t *testing.T, store *fault.Store) (met func() bool, free func()) {
+	t.Helper()
+	wait := make(chan struct{})
+	n := callsOf(store, fault.Put, "/seg-")
+	store.AddFault(fault.Put).On("/seg-").Wait(wait)
+	return func() bool { return callsOf(store, fault.Put, "/seg-") > n }, sync.OnceFunc(func() { close(wait) })
+}
+
+// callsOf counts how often a store was asked for an operation.
+func callsOf(store *fault.Store, op fault.Op, part string) (n int) {
+	for _, c := range store.Calls() {
+		if c.Op == op && strings.Contains(c.Key, part) {
+			n++
+		}
+	}
+	return n
+}
+
+// TestSealingAnewTooLate: a manifest that was begun before the keyring was renewed, or the
+// snapshot let go, is not put.
+func TestSealingAnewTooLate(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		meanwhile func(*testing.T, *worldtest.World, *clock, snapshots.Snapshot)
+		puts      int
+	}{
+		"the keyring is renewed": {func(t *testing.T, w *worldtest.World, c *clock, _ snapshots.Snapshot) { t.Helper(); rotates(t, w, c) }, 1},
+		"it is let go":           {func(t *testing.T, w *worldtest.World, _ *clock, s snapshots.Snapshot) { t.Helper(); forgets(t, w, s) }, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var clock clock
+			store := fault.New(mem.New(mem.Options{Now: clock.now}))
+			w := worldtest.New(t, worldtest.Options{Store: store})
+			d := deps(t, w)
+			d.Now = clock.now
+			work(t, w, worker.Config{}, d)
+			taken := w.Taken(t, w.Queue(t))
+			w.Taken(t, w.Queue(t)) // the newest is not let go
+			rotates(t, w, &clock)
+			clock.ahead.Add(int64(10 * time.Minute))
+			met, free := held(t, store)
+			defer free()
+			asks(t, w, accounts.AskReseal)
+			hurried(t, w, "a segment is put", met)
+			c.meanwhile(t, w, &clock, taken)
+			clock.ahead.Add(int64(10 * time.Minute))
+			free()
+			hurried(t, w, "the old keys are retired", func() bool { return standing(t, w).ResealAskedAt == nil })
+			if n := callsOf(store, fault.Replace, taken.Place()+"/"+snapshot.ManifestName); n != c.puts {
+				t.Errorf("its manifest was put %d times, want %d", n, c.puts)
+			}
+		})
+	}
+}
+
+// forgets has a snapshot let go, and its manifest removed.
+func forgets(t *testing.T, w *worldtest.World, s snapshots.Snapshot) {
+	t.Helper()
+	w.Exec(t, `update snapshots set expired_at = now() - interval '2 hours' where id = $1`, s.ID)
+	for _, name := range []string{snapshot.ManifestName, snapshot.ChecksumsName} {
+		if err := w.Store.Delete(t.Context(), s.Place()+"/"+name); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.Exec(t, `update snapshots set forgotten_at = now() where id = $1`, s.ID)
+}
+
+// TestSealingAnewIsRefused: where the store does not write over what it locks the row keeps the
+// digest of what was there, and it is tried again later.
+func TestSealingAnewIsRefused(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{snapshot.ManifestName, snapshot.ChecksumsName} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			var c clock
+			store := fault.New(mem.New(mem.Options{Now: c.now}))
+			w := worldtest.New(t, worldtest.Options{Store: store})
+			d := deps(t, w)
+			d.Now = c.now
+			work(t, w, worker.Config{}, d)
+			taken := w.Taken(t, w.Queue(t))
+			rotates(t, w, &c)
+			c.ahead.Add(int64(10 * time.Minute))
+			store.AddFault(fault.Replace).On("/" + name).ErrorInstead(errors.Join(blob.ErrExists, &blob.LockedError{Err: errors.New("by a rule")}))
+			asks(t, w, accounts.AskReseal)
+			worldtest.Until(t, "it is to be tried again", func() bool { return waits(t, w) })
+			store.VerifyAllFired(t)
+			if got := digestOf(t, w, taken.ID); got != taken.ManifestDigest || !w.Open(t, taken).Is(got) {
+				t.Errorf("the row has the digest %s, and not %s", got, taken.ManifestDigest)
+			}
+			hurried(t, w, "the old key is retired", func() bool { return standing(t, w).ResealAskedAt == nil })
+			w.Ring = both(t, w, w.Keys)
+			digest := digestOf(t, w, taken.ID)
+			if digest == taken.ManifestDigest || w.Open(t, taken).Digest() != digest {
+				t.Errorf("the row has the digest %s", digest)
+			}
+			sums, err := blob.ReadAll(t.Context(), store, taken.Place()+"/"+snapshot.ChecksumsName, 1<<20)
+			if err != nil || !strings.Contains(string(sums), digest) {
+				t.Errorf("the checksums tell of another manifest than %s: %s, %v", digest, sums, err)
+			}
+			if n := count(w.Actions(t), "fail_reseal"); n > 0 {
+				t.Errorf("it is told that it failed: %s", w.Detail(t, "fail_reseal"))
+			}
+		})
+	}
+}
+
+// waits reports whether the snapshots are to be sealed anew later.
+func waits(t *testing.T, w *worldtest.World) (later bool) {
+	t.Helper()
+	err := w.Base.Owner().QueryRow(t.Context(), `select exists (select from river.river_job
+		where kind = 'reseal_repository' and state = 'scheduled' and scheduled_at > now() + interval '30 minutes')`).Scan(&later)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return later
 }
 
 // TestKeysAreRetired: what was sealed before a rotation is sealed anew, by whom, when and
@@ -193,6 +331,15 @@ func digestOf(t *testing.T, w *worldtest.World, id string) (digest string) {
 	return digest
 }
 
+// nextOf is the digest of the manifest that is to come.
+func nextOf(t *testing.T, w *worldtest.World, id string) (digest string) {
+	t.Helper()
+	if err := w.Base.Owner().QueryRow(t.Context(), `select manifest_next from snapshots where id = $1`, id).Scan(&digest); err != nil {
+		t.Fatal(err)
+	}
+	return digest
+}
+
 // TestKeysAreNotRetired while anything is left that is not sealed anew: a snapshot that is
 // not as it was written is told of, and neither believed nor lost.
 func TestKeysAreNotRetired(t *testing.T) {
@@ -212,7 +359,8 @@ func TestKeysAreNotRetired(t *testing.T) {
 	asks(t, w, accounts.AskReseal)
 	worldtest.Until(t, "it is told", func() bool { return count(w.Actions(t), "fail_reseal") == 1 })
 	w.Ring = both(t, w, w.Keys)
-	if got := w.Detail(t, "fail_reseal"); !strings.Contains(got, "1 snapshot cannot be sealed anew, and no data key is retired") {
+	if got := w.Detail(t, "fail_reseal"); !strings.Contains(got, "1 snapshot cannot be sealed anew, and no data key is retired") ||
+		!strings.Contains(got, "; the older keys stay until it can be, or is let go: by imago snapshot give-up where it does not open, else by retention") {
 		t.Error(got)
 	}
 	ticks(t, w, 2)

@@ -198,7 +198,7 @@ func (t *taking) parent(ctx context.Context, repo *repository.Repository) (*repo
 	if t.last.ID == "" {
 		return nil, nil
 	}
-	parent, err := repo.OpenKnown(ctx, t.last.Place(), t.last.ManifestDigest)
+	parent, err := repo.OpenKnown(ctx, t.last.Known())
 	if err == nil || !problem.Is(err, problem.NotFound) && !errors.Is(err, repository.ErrDamaged) {
 		return parent, err
 	}

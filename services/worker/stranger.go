@@ -15,9 +15,9 @@ import (
 )
 
 // strangers are the prefixes of snapshots that lie in the store and that no row tells of: the
-// database is one of before, or somebody put back what was let go. A row is there before its
-// snapshot, and until that is removed: so the rows are read last, and what is gone by then was
-// none.
+// database is one of before, a snapshot failed once its manifest was put, or somebody put back
+// what was let go. A row is there before its snapshot, and until that is removed: so the rows
+// are read last, and what is gone by then was none.
 func (s *Service) strangers(ctx context.Context, u work.Unit, repo *repository.Repository, id account.ConnectionID) (prefixes []string, err error) {
 	var there []string
 	for e, err := range repo.List(ctx) {
@@ -59,6 +59,6 @@ func strangerEvent(prefixes []string) (work.Event, bool) {
 		return work.Event{}, false
 	}
 	return work.Event{Action: "find_strangers", TargetType: "connection", Detail: fmt.Sprintf(
-		"%s in the bucket that the database does not know: %s; where it was brought back from a backup imago repo rebuild takes them in, else somebody put back what was let go, or what Imago never took: see who, and remove it",
+		"%s in the bucket that the database does not know: %s; where it was brought back from a backup, or a snapshot failed once it lay there, imago repo rebuild takes them in, else somebody put back what was let go, or what Imago never took: see who, and remove it",
 		count(int64(len(prefixes)), "snapshot"), folders(prefixes))}, true
 }

@@ -121,7 +121,7 @@ func (s *Service) live(ctx context.Context, u work.Unit, id account.ConnectionID
 		all, err := snapshots.AllLive(ctx, tx, id)
 		out = nil
 		for _, s := range all {
-			out = append(out, known(s))
+			out = append(out, s.Known())
 		}
 		return err
 	})
@@ -129,11 +129,6 @@ func (s *Service) live(ctx context.Context, u work.Unit, id account.ConnectionID
 		return nil, fmt.Errorf("read which snapshots there are of connection %s: %w", id, err)
 	}
 	return out, nil
-}
-
-// known is a snapshot as its row tells.
-func known(s snapshots.Live) repository.Known {
-	return repository.Known{Prefix: s.Place(), Digest: s.ManifestDigest, Next: s.ManifestNext}
 }
 
 // unfinished are the places of snapshots that are being taken.

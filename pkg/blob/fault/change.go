@@ -25,13 +25,13 @@ func (s *Store) change(ctx context.Context, op Op, key string, operation func() 
 		if err != nil {
 			return err
 		}
-		if err := operation(); err != nil {
+		if err = operation(); !made(op, err) {
 			return err
 		}
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.changes = append(s.changes, change{key, before})
-		return nil
+		return err
 	})
 }
 

@@ -184,13 +184,16 @@ func (s *Store) do(ctx context.Context, op Op, key string, operation func(*Fault
 	if f.before != nil {
 		return fmt.Errorf("%s %s: %w", op, key, f.before)
 	}
-	if err := operation(f); err != nil {
-		return err
-	}
-	if f.done != nil {
+	err := operation(f)
+	if f.done != nil && made(op, err) {
 		return fmt.Errorf("%s %s: %w", op, key, f.done)
 	}
-	return nil
+	return err
+}
+
+// made reports, by its error, whether an operation was made.
+func made(op Op, err error) bool {
+	return err == nil || op == Replace && blob.Replaced(err)
 }
 
 // hold keeps the operation from its beginning.

@@ -94,6 +94,32 @@ func TestErrorAfter(t *testing.T) {
 	s.VerifyAllFired(t)
 }
 
+// TestReplacedBeforeALock: what a lock holds behind a new object was replaced, and what a store
+// does not write over was not.
+func TestReplacedBeforeALock(t *testing.T) {
+	t.Parallel()
+	for _, refuses := range []bool{false, true} {
+		s := fault.New(mem.New(mem.Options{LockFor: time.Hour, Refuses: refuses}))
+		s.AddFault(fault.List).Stale(1)
+		if err := put(t, s, "k"); err != nil {
+			t.Fatal(err)
+		}
+		replace := func() error { return s.Replace(t.Context(), "k", strings.NewReader("new"), 3) }
+		err := replace()
+		got, readErr := read(t, s, "k")
+		if !errors.Is(err, blob.ErrLocked) || blob.Replaced(err) == refuses || readErr != nil || (got == "new") == refuses {
+			t.Errorf("refuses %v: %v, and %q is there, %v", refuses, err, got, readErr)
+		}
+		if got, err := list(t, s); err != nil || (got == "") != refuses {
+			t.Errorf("refuses %v: one change ago there was %q, %v", refuses, got, err)
+		}
+		s.AddFault(fault.Replace).ErrorAfter(errDown)
+		if err := replace(); errors.Is(err, errDown) == refuses {
+			t.Errorf("refuses %v: done but failed: %v", refuses, err)
+		}
+	}
+}
+
 func TestTruncate(t *testing.T) {
 	t.Parallel()
 	s := fault.New(mem.New(mem.Options{}))

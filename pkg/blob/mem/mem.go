@@ -38,6 +38,7 @@ type object struct {
 type Options struct {
 	Now     func() time.Time // stamps objects; nil: time.Now
 	LockFor time.Duration    // locks every object of itself; zero: none
+	Refuses bool             // does not write over what it locks, as R2; else that is kept behind the new one
 }
 
 // New makes an empty store.
@@ -82,6 +83,10 @@ func (s *Store) put(ctx context.Context, key string, r io.Reader, size int64, ov
 		return fmt.Errorf("put %s: %w", key, err)
 	}
 	old, ok := s.objects[key]
+	locked := s.locked(old)
+	if locked != nil && s.o.Refuses {
+		return fmt.Errorf("replace %s: %w: %w", key, blob.ErrExists, locked)
+	}
 	if !ok {
 		s.count(key, 1)
 	}
@@ -91,8 +96,8 @@ func (s *Store) put(ctx context.Context, key string, r io.Reader, size int64, ov
 		o.locked = o.modified.Add(s.o.LockFor)
 	}
 	s.objects[key] = o
-	if err := s.locked(old); err != nil { // a version that a bucket would keep
-		return fmt.Errorf("replace %s: %w", key, err)
+	if locked != nil { // a version that a bucket would keep
+		return fmt.Errorf("replace %s: %w", key, locked)
 	}
 	return nil
 }

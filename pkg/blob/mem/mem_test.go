@@ -19,15 +19,25 @@ func TestStore(t *testing.T) {
 
 func TestStoreThatLocks(t *testing.T) {
 	t.Parallel()
-	blobtest.Run(t, mem.New(mem.Options{LockFor: time.Hour}))
+	for _, refuses := range []bool{false, true} {
+		s := mem.New(mem.Options{LockFor: time.Hour, Refuses: refuses})
+		blobtest.Run(t, s)
+		if err := errors.Join(put(t, s, "a"), s.Replace(t.Context(), "a", strings.NewReader("y"), 1)); blob.Replaced(err) == refuses {
+			t.Errorf("refuses to write over what it locks: %v, want %v: %v", !refuses, refuses, err)
+		}
+	}
+}
+
+func put(t *testing.T, s *mem.Store, key string) error {
+	t.Helper()
+	return s.Put(t.Context(), key, strings.NewReader("x"), 1)
 }
 
 func TestLocksEnd(t *testing.T) {
 	t.Parallel()
 	now := time.Date(2026, 11, 22, 12, 0, 0, 0, time.UTC)
 	s := mem.New(mem.Options{Now: func() time.Time { return now }, LockFor: time.Hour})
-	put := func() error { return s.Put(t.Context(), "a", strings.NewReader("x"), 1) }
-	if err := put(); err != nil {
+	if err := put(t, s, "a"); err != nil {
 		t.Fatal(err)
 	}
 	replace := func() error { return s.Replace(t.Context(), "a", strings.NewReader("y"), 1) }
@@ -47,12 +57,11 @@ func TestLocksEnd(t *testing.T) {
 func TestNoKeyBelowAnother(t *testing.T) {
 	t.Parallel()
 	s := mem.New(mem.Options{})
-	put := func(key string) error { return s.Put(t.Context(), key, strings.NewReader("x"), 1) }
-	if err := put("a/b"); err != nil {
+	if err := put(t, s, "a/b"); err != nil {
 		t.Fatal(err)
 	}
 	for _, key := range []string{"a", "a/b/c"} {
-		if put(key) == nil {
+		if put(t, s, key) == nil {
 			t.Errorf("%s beside a/b: a file system could not hold both", key)
 		}
 	}

@@ -11,34 +11,32 @@ import (
 	"imago/pkg/blob"
 )
 
-// write is how one attempt writes the content.
-type write func(ctx context.Context, r io.Reader) error
+// writer is how one attempt writes the content.
+type writer func(ctx context.Context, r io.Reader) error
 
 // Put writes an object.
 func (s *Store) Put(ctx context.Context, key string, r io.Reader, size int64) error {
-	return s.create(ctx, key, r, size, func(ctx context.Context, r io.Reader) error {
+	return s.write(ctx, key, r, size, func(ctx context.Context, r io.Reader) error {
 		return s.under.Put(ctx, key, r, size)
 	})
 }
 
 // Replace writes an object in the place of another. Attempts repeat it: who replaces an
-// object at the same time as another does not know whose is the last.
+// object at the same time as another does not know whose is the last. What a store refuses to
+// write over may be what the attempt before wrote.
 func (s *Store) Replace(ctx context.Context, key string, r io.Reader, size int64) error {
 	under, ok := blob.As[blob.Replacer](s.under)
 	if !ok {
 		return fmt.Errorf("replace %s: %w", key, errors.ErrUnsupported)
 	}
-	body, err := rewindable(key, r, size)
-	if err != nil {
-		return err
-	}
-	_, err = s.send(ctx, body, size, func(ctx context.Context, r io.Reader) error { return under.Replace(ctx, key, r, size) })
-	return err
+	return s.write(ctx, key, r, size, func(ctx context.Context, r io.Reader) error {
+		return under.Replace(ctx, key, r, size)
+	})
 }
 
-// create writes an object that must not be there. When it is after an attempt that
+// write writes an object. When the store refuses, as there is one, after an attempt that
 // failed, that one may have made it: then the bytes are ours.
-func (s *Store) create(ctx context.Context, key string, r io.Reader, size int64, do write) error {
+func (s *Store) write(ctx context.Context, key string, r io.Reader, size int64, do writer) error {
 	body, err := rewindable(key, r, size)
 	if err != nil {
 		return err
@@ -56,7 +54,7 @@ func (s *Store) create(ctx context.Context, key string, r io.Reader, size int64,
 
 // send writes the content until an attempt succeeds or none is worth it, and tells how
 // many there were.
-func (s *Store) send(ctx context.Context, body *content, size int64, do write) (int, error) {
+func (s *Store) send(ctx context.Context, body *content, size int64, do writer) (int, error) {
 	for t := (tries{o: &s.o}); ; {
 		err := body.rewind()
 		if err == nil {

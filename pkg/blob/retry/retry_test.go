@@ -104,11 +104,13 @@ func TestStore(t *testing.T) {
 // TestStoreWithoutFaults shows that retrying adds nothing.
 func TestStoreWithoutFaults(t *testing.T) {
 	t.Parallel()
-	s, err := retry.New(mem.New(mem.Options{}), retry.Options{})
-	if err != nil {
-		t.Fatal(err)
+	for _, o := range []mem.Options{{}, {LockFor: time.Hour}, {LockFor: time.Hour, Refuses: true}} {
+		s, err := retry.New(mem.New(o), retry.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		blobtest.Run(t, s)
 	}
-	blobtest.Run(t, s)
 }
 
 func TestBackoff(t *testing.T) {
@@ -291,6 +293,29 @@ func TestLostAnswer(t *testing.T) {
 			t.Errorf("%q is there: %v, want ErrExists", theirs, err)
 		}
 	}
+}
+
+// TestLostAnswerOfAReplacement: a store that does not write over what it locks refuses after
+// what the first attempt has put, as it does before what another did.
+func TestLostAnswerOfAReplacement(t *testing.T) {
+	t.Parallel()
+	faults := fault.New(mem.New(mem.Options{LockFor: time.Hour, Refuses: true}))
+	s, err := retry.New(faults, retry.Options{Wait: func(context.Context, time.Duration) error { return nil }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	replace := func(data string) error {
+		return s.Replace(t.Context(), "a", strings.NewReader(data), int64(len(data)))
+	}
+	faults.AddFault(fault.Replace).ErrorAfter(errBusy)
+	faults.AddFault(fault.Replace).After(1).ErrorInstead(errBusy)
+	if err := replace("ours"); err != nil {
+		t.Errorf("made, and its answer lost: %v", err)
+	}
+	if err := replace("another"); !errors.Is(err, blob.ErrLocked) || blob.Replaced(err) {
+		t.Errorf("another is there, and is locked: %v", err)
+	}
+	faults.VerifyAllFired(t)
 }
 
 // TestContent: each attempt sends all of it, whatever kind of reader it comes from.

@@ -104,11 +104,11 @@ func (s *Store) unencrypted() *problem.Problem {
 func (s *Store) probeOverwrite(ctx context.Context, key string) error {
 	_, err := s.write(ctx, key, []byte("other"), how{conditional: true})
 	switch {
-	case errors.Is(err, blob.ErrExists):
-		s.capabilities.ConditionalPut = true
 	case errors.Is(err, blob.ErrLocked): // which R2 says before it looks at the condition
 		s.know(conditional, "", blob.Unknown, "the probe is locked")
 		return nil
+	case errors.Is(err, blob.ErrExists):
+		s.capabilities.ConditionalPut = true
 	case err != nil && !refused(err):
 		return err
 	}

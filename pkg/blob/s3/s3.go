@@ -64,10 +64,6 @@ func (s *Store) Put(ctx context.Context, key string, r io.Reader, size int64) er
 		}
 	}
 	_, err = s.write(ctx, key, data, how{conditional: s.capabilities.ConditionalPut, lock: s.asks})
-	if errors.Is(err, blob.ErrLocked) {
-		// R2's bucket locks refuse to overwrite before any condition is looked at.
-		err = fmt.Errorf("%w: %w", blob.ErrExists, err)
-	}
 	if err != nil {
 		return fmt.Errorf("s3 put %s: %w", key, err)
 	}
@@ -110,6 +106,7 @@ type how struct {
 	lock        lock
 }
 
+// write puts an object by one request. What a lock refuses to have written over is there.
 func (s *Store) write(ctx context.Context, key string, data []byte, h how) (*s3.PutObjectOutput, error) {
 	sum := sha256.Sum256(data)
 	in := &s3.PutObjectInput{
@@ -129,7 +126,11 @@ func (s *Store) write(ctx context.Context, key string, data []byte, h how) (*s3.
 		in.ObjectLockMode, in.ObjectLockRetainUntilDate = h.lock.mode, aws.Time(h.lock.until(s.now()))
 	}
 	out, err := s.client.PutObject(ctx, in)
-	return out, known(err)
+	if err = known(err); errors.Is(err, blob.ErrLocked) {
+		// R2's bucket locks refuse before any condition is looked at.
+		err = fmt.Errorf("%w: %w", blob.ErrExists, err)
+	}
+	return out, err
 }
 
 // vacant looks before a put where the store cannot refuse by itself. Two writers

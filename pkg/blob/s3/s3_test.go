@@ -324,10 +324,11 @@ func TestRuleOfTheBucket(t *testing.T) {
 	if err := put(t, open(t, o), "a", "other"); !errors.Is(err, blob.ErrExists) {
 		t.Errorf("a second put that the lock refuses: %v", err)
 	}
-	if err := s.Replace(t.Context(), "a", strings.NewReader("x"), 1); !errors.Is(err, blob.ErrLocked) {
-		t.Errorf("replaced: %v", err)
+	err := s.Replace(t.Context(), "a", strings.NewReader("x"), 1)
+	if !errors.Is(err, blob.ErrLocked) || !errors.Is(err, blob.ErrExists) || blob.Replaced(err) || b.objects["a"] != "data" {
+		t.Errorf("replaced: %v; %q is there", err, b.objects["a"])
 	}
-	err := s.Delete(t.Context(), "a")
+	err = s.Delete(t.Context(), "a")
 	if locked, ok := errors.AsType[*blob.LockedError](err); !ok || !locked.Until.Equal(written.Add(48*time.Hour)) {
 		t.Errorf("deleted: %v", err)
 	}

@@ -1,6 +1,6 @@
 // Package catalogue puts rows back that the database has lost and the bucket knows of:
 // accounts, connections and snapshots, under the IDs that they had. What is there stays as
-// it is. Only the database's owner may, who presents no proof.
+// it is, but for rows of snapshots that failed though they lie in the bucket. Only the database's owner may, who presents no proof.
 package catalogue
 
 import (
@@ -73,7 +73,8 @@ func (c *Catalogue) Connections(ctx context.Context, id account.ID) (map[account
 	return out, err
 }
 
-// Folders lists the folders of a connection's snapshots that there are.
+// Folders lists the folders of a connection's snapshots that there are, but for those that
+// failed: where one lies in the bucket all the same it is put back.
 func (c *Catalogue) Folders(ctx context.Context, id account.ID, of account.ConnectionID) (map[string]bool, error) {
 	out := map[string]bool{}
 	err := c.as(ctx, func(tx pgx.Tx) error {

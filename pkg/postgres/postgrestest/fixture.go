@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
 	"github.com/riverqueue/river"
 
 	"imago/pkg/account"
@@ -98,6 +99,22 @@ func queue(kind string) string {
 func (d *Database) EndJob(t testing.TB, id int64) {
 	t.Helper()
 	d.exec(t, `update river.river_job set state = 'completed', finalized_at = now() where id = $1`, id)
+}
+
+// Announce says which manifest is about to take the place of a snapshot's own, as a worker leaves
+// it that dies before it can say that it did.
+func (d *Database) Announce(t testing.TB, snapshotID, next string) {
+	t.Helper()
+	err := pgx.BeginFunc(t.Context(), d.owner, func(tx pgx.Tx) error {
+		if _, err := tx.Exec(t.Context(), `set local session_replication_role = replica`); err != nil { // past the guard
+			return err
+		}
+		_, err := tx.Exec(t.Context(), `update snapshots set manifest_next = $2 where id = $1`, snapshotID, next)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }
 
 func (d *Database) exec(t testing.TB, sql string, args ...any) {

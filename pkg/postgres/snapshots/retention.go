@@ -151,8 +151,8 @@ func GiveUp(ctx context.Context, tx *postgres.Tx, id string) (Snapshot, error) {
 
 // GivenUp lists the snapshots of a connection that somebody takes for lost and that were not let
 // go yet.
-func GivenUp(ctx context.Context, tx *postgres.Tx, id account.ConnectionID) ([]Live, error) {
-	return rows.All[Live](ctx, tx, live+`connection_id = as_uuid($1) and given_up_at is not null order by started_at, id`, id)
+func GivenUp(ctx context.Context, tx *postgres.Tx, id account.ConnectionID) ([]Moment, error) {
+	return rows.All[Moment](ctx, tx, live+`connection_id = as_uuid($1) and given_up_at is not null order by started_at, id`, id)
 }
 
 // IsBack says that a snapshot which somebody gave up is not lost.

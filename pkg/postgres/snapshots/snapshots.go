@@ -69,6 +69,7 @@ type Snapshot struct {
 	WaitsUntil     *time.Time // when a run that waits goes on
 	WaitsFor       string     // what holds it up, for a person; "": the org's rate limit, or nothing
 	ManifestDigest string
+	ManifestNext   string // digest of the manifest that is about to be put in the place of its own; "": none is
 	Objects        int64
 	Bytes          int64 // in the store
 	PlainBytes     int64
@@ -83,7 +84,7 @@ type Snapshot struct {
 }
 
 const columns = `id, account_id, connection_id, trigger, state, requested_by, created_at, started_at, ended_at,
-	waits_until, waits_for, manifest_digest, objects, bytes, plain_bytes, calls, gaps, types, problem, pinned_at, pinned_by, given_up_at, expired_at`
+	waits_until, waits_for, manifest_digest, manifest_next, objects, bytes, plain_bytes, calls, gaps, types, problem, pinned_at, pinned_by, given_up_at, expired_at`
 
 // Queue queues a snapshot and enqueues its job. While one of the connection is
 // unfinished that one is answered, and made is false.
@@ -142,12 +143,15 @@ type Moment struct {
 	StartedAt      time.Time
 	EndedAt        time.Time
 	ManifestDigest string
+	ManifestNext   string // as Snapshot's
 }
+
+const momentColumns = `id, account_id, connection_id, started_at, ended_at, manifest_digest, manifest_next`
 
 // Moments lists the snapshots of a connection that were taken, points too, in the order of
 // their layers, newest first: those that had begun by a moment; the zero time: all.
 func Moments(ctx context.Context, tx *postgres.Tx, id account.ConnectionID, by time.Time) ([]Moment, error) {
-	return rows.All[Moment](ctx, tx, `select id, account_id, connection_id, started_at, ended_at, manifest_digest from snapshots
+	return rows.All[Moment](ctx, tx, `select `+momentColumns+` from snapshots
 		where connection_id = as_uuid($1) and state in ('complete', 'partial') and started_at is not null and ended_at is not null
 			and ($2 or started_at <= $3)
 		order by started_at desc, id desc`, id, by.IsZero(), by)

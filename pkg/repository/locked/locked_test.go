@@ -4,6 +4,7 @@
 package locked_test
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"errors"
@@ -124,21 +125,23 @@ type locking struct {
 	end func(t *testing.T)
 	// hold locks one object by itself, until it is let go.
 	hold func(t *testing.T, key string, on bool)
+	// refuses to write over what it locks; else that is kept behind what is new.
+	refuses bool
 }
 
-// stores are buckets of a server, one that locks and one that is asked to, and the store in
-// memory that the other tests go by.
+// stores are buckets of a server, one that locks and one that is asked to, and the stores in
+// memory that the other tests go by, one of which is like R2.
 var stores = map[string]func(*testing.T) locking{
-	"bucket": func(t *testing.T) locking { return newBucket(t, 1, 0) },
-	"asked":  func(t *testing.T) locking { return newBucket(t, 0, day) },
-	"memory": newMemory,
+	"bucket":  func(t *testing.T) locking { return newBucket(t, 1, 0) },
+	"asked":   func(t *testing.T) locking { return newBucket(t, 0, day) },
+	"memory":  func(*testing.T) locking { return newMemory(false) },
+	"refuses": func(*testing.T) locking { return newMemory(true) },
 }
 
-func newMemory(t *testing.T) locking {
-	t.Helper()
+func newMemory(refuses bool) locking {
 	late := time.Duration(0)
-	store := mem.New(mem.Options{LockFor: day, Now: func() time.Time { return time.Now().Add(late) }})
-	return locking{store, func(*testing.T) { late += day + time.Minute }, nil}
+	store := mem.New(mem.Options{LockFor: day, Refuses: refuses, Now: func() time.Time { return time.Now().Add(late) }})
+	return locking{store, func(*testing.T) { late += day + time.Minute }, nil, refuses}
 }
 
 // newBucket makes a bucket that locks every object for so many days, and has what is put
@@ -173,7 +176,7 @@ func newBucket(t *testing.T, days int32, lock time.Duration) locking {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return locking{again, func(t *testing.T) { t.Helper(); endLocks(t, name) }, func(t *testing.T, key string, on bool) { t.Helper(); hold(t, name, key, on) }}
+	return locking{again, func(t *testing.T) { t.Helper(); endLocks(t, name) }, func(t *testing.T, key string, on bool) { t.Helper(); hold(t, name, key, on) }, false}
 }
 
 // endLocks has the locks of a bucket's objects end as soon as one may: at the next second.
@@ -460,6 +463,7 @@ func TestSealingAnewWhatIsLocked(t *testing.T) {
 
 // TestSealingAnewWhatStaysLocked: a lock that nobody knows of any more holds on to what was
 // there before, and who is told the new manifest's digest opens it after another rotation, too.
+// Where the store refuses to write over it nobody is told of another, and it is done later.
 func TestSealingAnewWhatStaysLocked(t *testing.T) {
 	t.Parallel()
 	for name, in := range stores {
@@ -468,20 +472,28 @@ func TestSealingAnewWhatStaysLocked(t *testing.T) {
 			s := newShelf(t, in(t))
 			one := s.take(t, time.Now().Add(-time.Hour))
 			told := one.Digest()
+			seal := func() (repository.Resealed, error) {
+				return s.r.Resealing(time.Now().Add(2*day)).Snapshot(t.Context(), repository.Known{Prefix: one.Prefix(), Digest: told})
+			}
 			for range 2 {
 				var err error
 				if s.ring, err = s.ring.Rotate(t.Context(), s.ks); err != nil {
 					t.Fatal(err)
 				}
 				s.open(t)
-				done, err := s.r.Resealing(time.Now().Add(2*day)).Snapshot(t.Context(), repository.Known{Prefix: one.Prefix(), Digest: told})
-				if !errors.Is(err, blob.ErrLocked) || done.Digest == "" || done.Digest == told {
+				done, err := seal()
+				if !errors.Is(err, blob.ErrLocked) || done.Digest == told || (done.Digest == "") != s.refuses {
 					t.Fatalf("%+v, %v", done, err)
 				}
-				told = done.Digest
+				told = cmp.Or(done.Digest, told)
+				if _, err := s.r.OpenKnown(t.Context(), repository.Known{Prefix: one.Prefix(), Digest: told}); err != nil {
+					t.Fatal(err)
+				}
 			}
-			if _, err := s.r.OpenKnown(t.Context(), one.Prefix(), told); err != nil {
-				t.Fatal(err)
+			s.holds(t, one)
+			s.end(t)
+			if done, err := seal(); err != nil || (done.Digest == told) == s.refuses {
+				t.Fatalf("the lock has ended: %+v, %v", done, err)
 			}
 			s.holds(t, one)
 		})
@@ -489,7 +501,8 @@ func TestSealingAnewWhatStaysLocked(t *testing.T) {
 }
 
 // TestCommittingOverLockedChecksums: what a writer left that died before its manifest is no
-// obstacle to who goes on.
+// obstacle to who goes on, but where the store refuses to write over it: there it is when the
+// lock has ended, and nothing is committed until then.
 func TestCommittingOverLockedChecksums(t *testing.T) {
 	t.Parallel()
 	for name, in := range stores {
@@ -513,7 +526,16 @@ func TestCommittingOverLockedChecksums(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := again.Commit(t.Context(), facts()); err != nil {
+			_, err = again.Commit(t.Context(), facts())
+			if s.refuses {
+				if !errors.Is(err, blob.ErrLocked) {
+					t.Fatalf("committed beside checksums of another manifest: %v", err)
+				}
+				s.holds(t)
+				s.end(t)
+				_, err = again.Commit(t.Context(), facts())
+			}
+			if err != nil {
 				t.Fatal(err)
 			}
 			open, err := s.r.Open(t.Context(), d.Prefix())

@@ -1,6 +1,6 @@
 // Package rebuild puts the catalogue of an installation back from its bucket and the master
 // key alone: accounts, connections and snapshots, under the IDs that they had. What is there
-// stays as it is. It goes in steps that each leave the catalogue right, so whoever is killed
+// stays as it is; a snapshot that failed is there where the bucket has it. It goes in steps that each leave the catalogue right, so whoever is killed
 // on the way runs it again.
 package rebuild
 

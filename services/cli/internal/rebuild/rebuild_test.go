@@ -234,6 +234,39 @@ func TestRebuild(t *testing.T) {
 	}
 }
 
+// TestFailedComesBack: a snapshot whose row failed once it lay in the bucket is taken in, as it was
+// taken; a row that failed and left nothing stays.
+func TestFailedComesBack(t *testing.T) {
+	t.Parallel()
+	b, first, _ := furnish(t)
+	base := postgrestest.Fresh(t)
+	into := catalogue.New(base.OwnerURL())
+	_, err := run(t, b, into, rebuild.Options{})
+	must(t, err)
+	_, err = base.Owner().Exec(t.Context(), `insert into snapshots (account_id, connection_id, trigger, state, started_at, ended_at, problem)
+		values ($1, $2, 'manual', 'failed', now(), now(), '{}')`, b.account, first)
+	must(t, err)
+	was := dump(t, base)
+	for _, sql := range []string{
+		`alter table snapshots disable trigger snapshots_guard`,
+		`update snapshots set state = 'failed', manifest_digest = '', objects = 0, problem = '{}' where id = '` + b.taken[1] + `'`,
+		`alter table snapshots enable trigger snapshots_guard`,
+	} {
+		_, err := base.Owner().Exec(t.Context(), sql)
+		must(t, err)
+	}
+	for _, dry := range []bool{true, false} {
+		done, err := run(t, b, into, rebuild.Options{DryRun: dry})
+		must(t, err)
+		if got := done[1]; got.Made.Snapshots != 1 || got.There != 3 {
+			t.Errorf("dry %v: told %+v", dry, got)
+		}
+	}
+	if diff := cmp.Diff(was, dump(t, base)); diff != "" {
+		t.Errorf("it came back as another: %s", diff)
+	}
+}
+
 func orgOf(c account.ConnectionID) string { return "https://" + string(c)[24:] + ".okta.test" }
 
 // checkRows wants the rows of the first connection to say what its manifests say.
