@@ -308,7 +308,7 @@ func (g *forger) withSegment(t *testing.T, texts, frames [][]byte) map[string][]
 	name := g.m.Segments[slices.IndexFunc(g.m.Segments, func(s snapshot.Segment) bool { return s.Folder == "" })].Name
 	key := g.prefix + "/" + name
 	object := g.seal(t, "segment", key, frames...)
-	w := words{digest: snapshot.NewDigester(g.keys.Blake2b(snapshot.DigestPurpose)), held: map[resource.Type]*snapshot.Held{}}
+	w := words{digest: snapshot.NewDigester(g.keys.MAC(snapshot.DigestPurpose)), held: map[resource.Type]*snapshot.Held{}}
 	w.s = snapshot.Segment{Ref: told(snapshot.Ref{Name: name}, object), Head: object[:envelope.HeadSize]}
 	for i, text := range texts {
 		w.chunk(text, len(frames[i]))

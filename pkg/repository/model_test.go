@@ -288,7 +288,7 @@ func merged(parent, s *repository.Snapshot) bool {
 // tells fails unless a manifest tells of a state: equal states have equal digests, whatever
 // layers they lie in.
 func (m *model) tells(s *repository.Snapshot, state content) {
-	digester := snapshot.NewDigester(m.keys.Blake2b(snapshot.DigestPurpose))
+	digester := snapshot.NewDigester(m.keys.MAC(snapshot.DigestPurpose))
 	want := map[resource.Type]snapshot.Held{}
 	for k, body := range state {
 		stays, moving, err := resource.Part([]byte(body), movingOf[k.Type])

@@ -161,7 +161,7 @@ func (r *Repository) List(ctx context.Context) iter.Seq2[Entry, error] {
 
 // digester makes the digests of records.
 func (r *Repository) digester() *snapshot.Digester {
-	return snapshot.NewDigester(r.keys.Blake2b(snapshot.DigestPurpose))
+	return snapshot.NewDigester(r.keys.MAC(snapshot.DigestPurpose))
 }
 
 func (r *Repository) backups() string { return snapshot.BackupsPrefix(r.account, r.connection) }

@@ -73,6 +73,7 @@ type Digester struct {
 	typ    resource.Type
 	parent string
 	head   []byte // both, each with a line feed
+	sum    Digest // so that none is allocated for a hash that nobody knows
 }
 
 // NewDigester takes the account's keyed hash for DigestPurpose, which is the digester's
@@ -81,7 +82,7 @@ func NewDigester(mac hash.Hash) *Digester { return &Digester{mac: mac} }
 
 // Of is the digest of one record: the keyed hash of its type, a line feed, its parent, a
 // line feed, and the record without its own.
-func (d *Digester) Of(k resource.Key, record []byte) (out Digest) {
+func (d *Digester) Of(k resource.Key, record []byte) Digest {
 	if d.typ != k.Type || d.parent != k.Parent || d.head == nil {
 		d.typ, d.parent = k.Type, k.Parent
 		d.head = append(append(append(append(d.head[:0], k.Type...), '\n'), k.Parent...), '\n')
@@ -89,8 +90,8 @@ func (d *Digester) Of(k resource.Key, record []byte) (out Digest) {
 	d.mac.Reset()
 	write(d.mac, d.head)
 	write(d.mac, record)
-	d.mac.Sum(out[:0])
-	return out
+	d.mac.Sum(d.sum[:0])
+	return d.sum
 }
 
 // write feeds a hash, which never returns an error (package hash says so).

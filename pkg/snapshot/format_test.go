@@ -6,6 +6,7 @@ import (
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/hkdf"
+	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -21,7 +22,6 @@ import (
 
 	gocmp "github.com/google/go-cmp/cmp"
 	"github.com/klauspost/compress/zstd"
-	"golang.org/x/crypto/blake2b"
 )
 
 // stranger reads a repository as FORMAT.md tells it, with nothing of this
@@ -448,14 +448,11 @@ func (s *stranger) sum(typ string, lines []string) (*big.Int, error) {
 	}
 	sum := new(big.Int)
 	for _, line := range lines {
-		hash, err := blake2b.New256(key)
-		if err != nil {
+		mac := hmac.New(sha256.New, key)
+		if _, err := mac.Write([]byte(typ + "\n" + line)); err != nil {
 			return nil, err
 		}
-		if _, err := hash.Write([]byte(typ + "\n" + line)); err != nil {
-			return nil, err
-		}
-		sum.Add(sum, new(big.Int).SetBytes(hash.Sum(nil)))
+		sum.Add(sum, new(big.Int).SetBytes(mac.Sum(nil)))
 	}
 	return sum.Mod(sum, modulus()), nil
 }
