@@ -1,4 +1,5 @@
 import { test as base, expect } from "@playwright/test";
+import { refusal } from "./answers";
 import { address, looks, signIn } from "./stage";
 
 // A token is made for a program, shown once, does what it may and nothing else, and is ended.
@@ -19,6 +20,20 @@ base("a token", async ({ page, request }) => {
   await expect(dialog.getByRole("textbox", { name: "Name" })).toHaveValue("monitor");
   await dialog.getByLabel("See states").check();
   expect(await looks(page)).toEqual([]);
+
+  // Whoever does not go on with the proof is back where it was asked for.
+  const create = "**/imago.v1.TokenService/CreateToken";
+  await page.route(create, (route) =>
+    route.fulfill(refusal({ kind: "step_up", what: "this needs proof that it is you" })),
+  );
+  await dialog.getByRole("button", { name: "Make it" }).click();
+  const proof = page.getByRole("dialog", { name: "Is it you?" });
+  await expect(proof).toBeVisible();
+  await page.keyboard.press("Escape");
+  await expect(proof).toBeHidden();
+  await expect(dialog.getByRole("textbox", { name: "Name" })).toHaveValue("monitor");
+  await page.unroute(create);
+
   await dialog.getByRole("button", { name: "Make it" }).click();
   const token = (await dialog.getByLabel("Token").textContent()) ?? "";
   expect(token).toMatch(/^imago_token_/);
