@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"imago/pkg/postgres/postgrestest"
+	"imago/pkg/postgres/worldtest"
 	"imago/pkg/provider/okta/oktasimtest"
 )
 
@@ -178,9 +179,14 @@ func folderFor(t *testing.T) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if err := os.RemoveAll(dir); err != nil {
-			t.Error(err)
-		}
+		// The database of an imagod that was killed ends soon after it, and writes until then.
+		worldtest.Until(t, "the directory is removed", func() bool {
+			err := os.RemoveAll(dir)
+			if err != nil {
+				t.Log(err)
+			}
+			return err == nil
+		})
 	})
 	if err := os.Chmod(dir, 0o711); err != nil {
 		t.Fatal(err)
