@@ -13,8 +13,8 @@ import (
 
 // Thrift has a program collect its garbage when the heap has grown by half of what lives,
 // not by all of it: buffers are most of what lives while a snapshot is taken, and the peak
-// is what is grown to. Up to easy bytes it may grow anyway, as mostly less lives, and every
-// collection costs. GOGC, if it is set, overrules it (package runtime).
+// is what is grown to. Up to easy bytes it may grow to three times what lives, as mostly less
+// lives, and every collection costs. GOGC, if it is set, overrules it (package runtime).
 func Thrift() {
 	if os.Getenv("GOGC") == "" {
 		debug.SetGCPercent(half)
@@ -24,7 +24,9 @@ func Thrift() {
 
 const (
 	half = 50 // percent of what lives
-	most = 800
+	// most is little, as the runtime hears of it some time after a collection, and goes until
+	// then by what stood before, whatever has come to live.
+	most = 200
 	easy = 36 << 20
 )
 

@@ -21,8 +21,9 @@ func TestThrift(t *testing.T) {
 	}
 	t.Setenv("GOGC", "")
 	memory.Thrift()
-	little, much := between(34, 38), between(95, 115)
-	lives := [][]byte{make([]byte, 6<<20)}
+	hardly, little, much := between(1, 18), between(34, 38), between(95, 115)
+	settles(t, "hardly anything lives", hardly)
+	lives := [][]byte{make([]byte, 14<<20)}
 	settles(t, "little lives", little)
 	stop := make(chan struct{})
 	var begun sync.WaitGroup
